@@ -1,0 +1,2 @@
+//! Elasticsearch simulator.
+fn main() {}
