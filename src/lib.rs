@@ -1,1 +1,3 @@
-//! The operator.
+//! The operator for Elasticsearch anomaly detection jobs.
+
+pub mod api;
