@@ -9,6 +9,8 @@ pub mod condition;
 pub mod connection;
 pub mod id;
 mod schema;
+#[cfg(test)]
+mod schema_rules;
 pub mod state;
 pub mod status;
 pub mod time_span;

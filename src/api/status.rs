@@ -322,8 +322,9 @@ mod tests {
 
     #[test]
     fn durable_facts_come_back_as_they_were_written() {
-        let at =
-            |nanos| stamp(Timestamp::from_nanosecond(1_790_000_000_000_000_000 + nanos).unwrap());
+        let at = |nanos: i128| {
+            stamp(Timestamp::from_nanosecond(1_790_000_000_000_000_000 + nanos).unwrap())
+        };
         let mut target = Target::new(JobId::parse("rate").unwrap());
         target.state = Some(JobState::Closing);
         target.requested_at = Some(at(0));
