@@ -1,3 +1,4 @@
 //! The operator for Elasticsearch anomaly detection jobs.
 
 pub mod api;
+pub mod artifacts;

@@ -115,15 +115,18 @@ pub struct AnomalyJobSpec {
     pub job_id: JobId,
 
     /// The state that the job shall have.
-    /// `Closed`: the job is closed, and closed again when somebody else opens it.
-    /// Absent (default): the job is observed and reported, and nothing is ever called. Removing the
-    /// field ends enforcement and changes nothing in Elasticsearch. Example: `Closed`.
+    /// - `Closed`: the job is closed, and closed again when somebody else opens it.
+    /// - Absent (default): the job is observed and reported, and nothing is ever called.
+    ///
+    /// Removing the field ends enforcement and changes nothing in Elasticsearch. Example: `Closed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "WantedState")]
     pub state: Option<WantedState>,
 
-    /// `true`: keep reporting, but call nothing, whatever `state` says; a close that Elasticsearch has
-    /// accepted already goes on there. `false` (default): act. Never blocks the deletion of this object.
+    /// Whether the operator holds still. Never blocks the deletion of this object.
+    /// - `true`: keep reporting, but call nothing, whatever `state` says; a close that Elasticsearch has
+    ///   accepted already goes on there.
+    /// - `false` (default): act.
     #[serde(default)]
     pub suspend: bool,
 
@@ -164,27 +167,28 @@ pub enum WantedState {
 #[serde(rename_all = "camelCase", default)]
 pub struct ClosePolicy {
     /// How the close begins.
-    /// `Graceful` (default): ask, and let the job finish and save what it learned.
-    /// `Immediate`: force at once, for jobs whose results nobody wants. `timeout` and `onTimeout` then
-    /// have no effect.
+    /// - `Graceful` (default): ask, and let the job finish and save what it learned.
+    /// - `Immediate`: force at once, for jobs whose results nobody wants. `timeout` and `onTimeout` then
+    ///   have no effect.
     pub mode: CloseMode,
 
     /// How long Elasticsearch may work on a graceful close that it has accepted. Only time in which
     /// the job was seen closing counts: an outage never brings a force nearer.
+    ///
     /// One whole number from 1 and one unit of `s`, `m`, `h`, `d`. Default: `30m`, as in Elasticsearch.
     /// Examples: `90s`, `30m`, `2h`, `1d`.
     #[schemars(extend("x-kubernetes-validations" = super::schema::time_span_rules()))]
     pub timeout: TimeSpan,
 
     /// What happens when `timeout` is used up and the job still is not closed.
-    /// `Force` (default): close it by force; what it learned since its last model snapshot is lost.
-    /// `Wait`: go on waiting, for as long as it takes.
-    /// `Stall`: call nothing more and say so (condition Stalled), until a human decides.
+    /// - `Force` (default): close it by force; what it learned since its last model snapshot is lost.
+    /// - `Wait`: go on waiting, for as long as it takes.
+    /// - `Stall`: call nothing more and say so (condition Stalled), until a human decides.
     pub on_timeout: OnTimeout,
 
     /// What happens when the job is `failed`: Elasticsearch then refuses every close but a forced one.
-    /// `Force` (default): close it by force.
-    /// `Stall`: call nothing and say so (condition Stalled), so that the failure can be looked into.
+    /// - `Force` (default): close it by force.
+    /// - `Stall`: call nothing and say so (condition Stalled), so that the failure can be looked into.
     pub on_failed: OnFailed,
 }
 

@@ -72,8 +72,9 @@ pub struct ElasticsearchConnectionSpec {
     #[schemars(schema_with = "schema::url")]
     pub url: String,
 
-    /// `true`: a `http://` url is allowed; jobs, answers and credentials then cross the network unencrypted.
-    /// `false` (default): only `https://`.
+    /// Whether an unencrypted connection is allowed.
+    /// - `true`: a `http://` url is allowed; jobs, answers and credentials then cross the network unencrypted.
+    /// - `false` (default): only `https://`.
     #[serde(default)]
     pub allow_plaintext: bool,
 
@@ -184,8 +185,9 @@ pub struct ElasticsearchConnectionStatus {
     pub observed_generation: i64,
 
     /// The state of affairs for people and tools; docs/conditions.md explains each type and reason.
-    /// Ready: Elasticsearch answers and the credentials may manage jobs. Reconciling: present while the
-    /// operator tries. Stalled: present while a human must act.
+    /// - Ready: Elasticsearch answers and the credentials may manage jobs.
+    /// - Reconciling: present while the operator tries.
+    /// - Stalled: present while a human must act.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,

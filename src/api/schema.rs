@@ -5,7 +5,7 @@
 //! what would be right. Rules stand at the smallest object that holds what they compare.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSONSchemaProps,
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
 };
 use kube::CustomResourceExt;
 use schemars::{Schema, SchemaGenerator, json_schema};
@@ -31,21 +31,53 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
     ]
 }
 
-/// kube marks `status` nullable; its default would then not be set in all cases, and null says nothing.
+/// What the derive leaves to do: kube marks `status` nullable, where null says nothing, and keeps the
+/// line breaks of the source in descriptions, where `kubectl explain` breaks lines by itself.
 fn finished(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
-        let root = version
+        if let Some(root) = version
             .schema
             .as_mut()
-            .and_then(|s| s.open_api_v3_schema.as_mut());
-        let status: Option<&mut JSONSchemaProps> = root
-            .and_then(|r| r.properties.as_mut())
-            .and_then(|p| p.get_mut("status"));
-        if let Some(status) = status {
-            status.nullable = None;
+            .and_then(|s| s.open_api_v3_schema.as_mut())
+        {
+            if let Some(status) = root.properties.as_mut().and_then(|p| p.get_mut("status")) {
+                status.nullable = None;
+            }
+            reflow_all(root);
         }
     }
     crd
+}
+
+fn reflow_all(schema: &mut JSONSchemaProps) {
+    if let Some(text) = schema.description.as_mut() {
+        *text = reflow(text);
+    }
+    for property in schema
+        .properties
+        .iter_mut()
+        .flat_map(|all| all.values_mut())
+    {
+        reflow_all(property);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = schema.items.as_mut() {
+        reflow_all(items);
+    }
+}
+
+/// Joins the lines of a paragraph; a line that begins with `- ` stays an entry of a list.
+fn reflow(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines().map(str::trim) {
+        let gap = match () {
+            () if out.is_empty() || out.ends_with('\n') && !line.is_empty() => "",
+            () if line.is_empty() || line.starts_with("- ") => "\n",
+            () => " ",
+        };
+        out.push_str(gap);
+        out.push_str(line);
+    }
+    out.trim_end().to_owned()
 }
 
 fn rule(rule: &str, message: &str) -> Value {

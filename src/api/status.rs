@@ -68,9 +68,12 @@ pub struct AnomalyJobStatus {
     pub connection: Option<ConnectionSeen>,
 
     /// The state of affairs for people and tools; docs/conditions.md explains each type and reason.
-    /// Ready: the job was seen in the wanted state. Closed: the job was seen closed, whatever is
-    /// wanted. Reconciling: present while the operator works. Stalled: present while a human must act.
-    /// Forced: the last close used force. Drifted: somebody else changed the state.
+    /// - Ready: the job was seen in the wanted state.
+    /// - Closed: the job was seen closed, whatever is wanted.
+    /// - Reconciling: present while the operator works.
+    /// - Stalled: present while a human must act.
+    /// - Forced: the last close used force.
+    /// - Drifted: somebody else changed the state.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
@@ -137,9 +140,12 @@ pub struct Target {
     pub datafeed: Option<DatafeedSeen>,
 
     /// How far the operator is.
-    /// `Pending`: nothing was asked yet. `StoppingDatafeed`: the datafeed is being stopped first.
-    /// `ClosingGracefully`: a close was asked for. `ForceClosing`: a forced close was asked for.
-    /// `Waiting`: something else must end first, conditions say what. `Done`: seen where it should be.
+    /// - `Pending`: nothing was asked yet.
+    /// - `StoppingDatafeed`: the datafeed is being stopped first.
+    /// - `ClosingGracefully`: a close was asked for.
+    /// - `ForceClosing`: a forced close was asked for.
+    /// - `Waiting`: something else must end first, conditions say what.
+    /// - `Done`: seen where it should be.
     pub step: Step,
 
     /// When the close in progress was first asked for. Example: `2026-11-23T21:58:04.120000Z`.
@@ -287,7 +293,7 @@ pub struct LastClose {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectionSeen {
     /// The name of the ElasticsearchConnection. Example: `default`.
-    #[schemars(schema_with = "schema::object_name")]
+    #[schemars(schema_with = "schema::long_text")]
     pub name: String,
 
     /// The cluster's own id. Nothing is called on a cluster whose id differs. Absent: the credentials
