@@ -1,0 +1,192 @@
+//! The facts of one close: what was asked, what was seen of it, what has to survive a crash.
+//!
+//! Here are the rules of session and evidence. Nothing here decides; nothing here reads a clock. A deadline is
+//! the sum of answered reads that said `closing`, so an outage, a crash or a jump of the wall clock never brings it nearer.
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+
+use super::input::{Moment, SeenJob, SeenState, Trouble};
+use super::pace;
+use crate::api::{JobState, stamp};
+
+/// `open_time` is told in whole seconds, and the answer took its time.
+const SESSION_MARGIN: SignedDuration = SignedDuration::from_secs(2);
+
+/// One target job of one object.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Facts {
+    /// When the close in progress was first asked for. Durable.
+    pub requested_at: Option<Timestamp>,
+    /// First evidence that Elasticsearch took it. Durable.
+    pub accepted_at: Option<Timestamp>,
+    /// How long the job was seen closing; before that, how long answered closes had no effect.
+    pub evidence: Duration,
+    /// The evidence as of the last quarter of `timeout` that it reached: what status says and a restart goes on from.
+    pub checkpoint: Duration,
+    /// Estimate, for people, of when the evidence will reach `timeout`; made anew at each checkpoint.
+    pub deadline: Option<Timestamp>,
+    /// Written before the force. Durable.
+    pub forced_at: Option<Timestamp>,
+    /// `forced_at` as the API server acknowledged it.
+    pub durable_forced_at: Option<Timestamp>,
+    /// Calls made for this close.
+    pub attempts: u32,
+    /// Failures in a row.
+    pub failures: u32,
+    /// The last of them.
+    pub last_error: Option<Trouble>,
+    /// The last graceful close was answered, so it should show an effect.
+    pub answered: bool,
+    /// When the last call ended.
+    pub call_ended: Option<Duration>,
+    /// When a force was last sent, or these facts were read back after a crash.
+    pub force_sent: Option<Duration>,
+    /// When this attempt, or these facts, came into this process.
+    pub started: Option<Duration>,
+    /// The live reads before a force were made at this time.
+    pub verified_at: Option<Duration>,
+    /// The job, or its node, was lost while closing: its model may not have been saved.
+    pub unsaved: bool,
+    /// How long answered reads have not known the job.
+    pub absent_for: Duration,
+    pub(super) counted: Option<(Counted, Duration)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Counted {
+    Closing,
+    StillOpen,
+    Absent,
+}
+
+impl Facts {
+    /// The close in progress is another one: everything begins again, with a graceful close.
+    pub fn start_over(&mut self) {
+        *self = Self {
+            durable_forced_at: self.durable_forced_at,
+            ..Self::default()
+        };
+    }
+
+    /// Takes in what an answered read said.
+    pub fn observe(&mut self, seen: &SeenJob, timeout: Duration, now: Moment) {
+        let Some(state) = seen.state.filter(|_| seen.config.is_some()) else {
+            let gap = self.count(Counted::Absent, pace::SWEEP * 2, now);
+            self.absent_for += gap;
+            return;
+        };
+        self.absent_for = Duration::ZERO;
+        if self.is_another_session(seen, state, now) {
+            self.start_over();
+        }
+        let cap = pace::look_gap(self.age(now), timeout) * 2;
+        match state.state {
+            _ if state.upgrade_mode => self.counted = None,
+            JobState::Closing => {
+                if self.accepted_at.is_none() {
+                    self.accepted_at = Some(stamp(now.wall).0);
+                    self.evidence = Duration::ZERO;
+                    self.checkpoint = Duration::ZERO;
+                    self.deadline = None;
+                    self.counted = None;
+                }
+                self.started.get_or_insert(now.monotonic);
+                let gap = self.count(Counted::Closing, cap, now);
+                self.evidence += gap;
+                self.keep(timeout, now);
+            }
+            JobState::Opened | JobState::Opening if self.answered => {
+                let gap = self.count(Counted::StillOpen, cap, now);
+                self.evidence += gap;
+            }
+            JobState::Opened | JobState::Opening | JobState::Closed | JobState::Failed => self.counted = None,
+        }
+        if state.state == JobState::Closing && !state.assigned {
+            self.unsaved = true;
+        }
+    }
+
+    /// The cluster did not answer: the time until it does again is no evidence of anything.
+    pub fn outage(&mut self) {
+        self.counted = None;
+    }
+
+    fn count(&mut self, what: Counted, cap: Duration, now: Moment) -> Duration {
+        let gap = match self.counted {
+            Some((before, at)) if before == what => now.monotonic.saturating_sub(at).min(cap),
+            _ => Duration::ZERO,
+        };
+        self.counted = Some((what, now.monotonic));
+        gap
+    }
+
+    fn is_another_session(&self, seen: &SeenJob, state: SeenState, now: Moment) -> bool {
+        let reopened = matches!(state.state, JobState::Opened | JobState::Opening) && self.accepted_at.is_some();
+        let Some(since) = self.accepted_at.or(self.forced_at) else {
+            return reopened;
+        };
+        let age = now.wall.duration_since(since);
+        let opened_later = state
+            .open_for
+            .and_then(|open_for| SignedDuration::try_from(open_for).ok())
+            .is_some_and(|open_for| open_for + SESSION_MARGIN < age);
+        let created_later = seen
+            .config
+            .as_ref()
+            .and_then(|config| config.created_at)
+            .is_some_and(|created| created > since);
+        reopened || opened_later || created_later
+    }
+
+    /// How long this attempt has been known to this process.
+    pub fn age(&self, now: Moment) -> Duration {
+        self.started.map_or(Duration::ZERO, |at| now.monotonic.saturating_sub(at))
+    }
+
+    /// A call for this job is being sent.
+    pub fn calling(&mut self, now: Moment) {
+        self.requested_at.get_or_insert(stamp(now.wall).0);
+        self.started.get_or_insert(now.monotonic);
+        self.attempts = self.attempts.saturating_add(1);
+    }
+
+    /// A call was answered.
+    pub fn succeeded(&mut self, now: Moment) {
+        self.failures = 0;
+        self.last_error = None;
+        self.call_ended = Some(now.monotonic);
+    }
+
+    /// A call was refused in a way that trying again may mend.
+    pub fn failed(&mut self, trouble: Trouble, now: Moment) {
+        self.failures = self.failures.saturating_add(1);
+        self.last_error = Some(trouble);
+        self.call_ended = Some(now.monotonic);
+    }
+
+    /// The force was written down and the API server took it.
+    pub fn force_is_durable(&self) -> bool {
+        self.forced_at.is_some() && self.forced_at == self.durable_forced_at
+    }
+
+    /// The live reads are recent enough for the force they were made for.
+    pub fn verified(&self, now: Moment) -> bool {
+        self.verified_at
+            .is_some_and(|at| now.monotonic.saturating_sub(at) <= pace::VERIFIED_FOR)
+    }
+
+    /// Moves the checkpoint where another quarter of `timeout` is full, so that status is written then and not at each tick.
+    fn keep(&mut self, timeout: Duration, now: Moment) {
+        let quarter = timeout / 4;
+        if self.deadline.is_some() && (quarter.is_zero() || self.evidence < self.checkpoint + quarter) {
+            return;
+        }
+        while !quarter.is_zero() && self.checkpoint + quarter <= self.evidence {
+            self.checkpoint += quarter;
+        }
+        let left = SignedDuration::try_from(timeout.saturating_sub(self.evidence)).unwrap_or_default();
+        self.deadline = now.wall.checked_add(left).ok().map(|at| stamp(at).0);
+    }
+}

@@ -1,0 +1,175 @@
+//! What is known of the cluster as a whole: whether it may be called, and what it is doing to itself.
+//!
+//! A cluster in trouble is not called and nobody's deadline moves; that is all this file decides.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::input::{Connection, Moment, Trouble};
+use super::pace;
+use crate::api::Reason;
+
+/// The health of one cluster.
+#[derive(Debug)]
+pub struct Health {
+    connection: Option<Connection>,
+    trouble: Option<Trouble>,
+    failures: u32,
+    retry_at: Duration,
+    upgrade_mode: bool,
+    datafeeds_first: bool,
+    last_answer: Duration,
+    since: Duration,
+}
+
+impl Health {
+    /// Of a cluster that nothing is known of yet.
+    pub fn new(now: Moment) -> Self {
+        Self {
+            connection: None,
+            trouble: None,
+            failures: 0,
+            retry_at: Duration::ZERO,
+            upgrade_mode: false,
+            datafeeds_first: false,
+            last_answer: now.monotonic,
+            since: now.monotonic,
+        }
+    }
+
+    /// The connection was resolved, lost or changed. Returns whether that is news.
+    pub fn connect(&mut self, connection: Connection, now: Moment) -> bool {
+        if self.connection.as_ref() == Some(&connection) {
+            return false;
+        }
+        let was = self.reason();
+        self.connection = Some(connection);
+        if self.reason() != was {
+            self.since = now.monotonic;
+        }
+        self.trouble = None;
+        self.failures = 0;
+        self.retry_at = now.monotonic;
+        true
+    }
+
+    /// A read was answered. Returns whether that ends a trouble.
+    pub fn answered(&mut self, upgrade_mode: Option<bool>, now: Moment) -> bool {
+        let news = self.trouble.is_some() || upgrade_mode.is_some_and(|mode| mode != self.upgrade_mode);
+        self.trouble = None;
+        self.failures = 0;
+        self.retry_at = now.monotonic;
+        self.last_answer = now.monotonic;
+        if let Some(mode) = upgrade_mode {
+            self.upgrade_mode = mode;
+        }
+        news
+    }
+
+    /// The cluster as a whole did not answer. Returns whether that is news.
+    pub fn failed(&mut self, trouble: Trouble, now: Moment) -> bool {
+        let news = self.reason() != Some(trouble.reason);
+        if news {
+            self.since = now.monotonic;
+        }
+        self.failures = self.failures.saturating_add(1);
+        self.retry_at = now.monotonic + pace::retry_delay(self.failures, 1);
+        self.trouble = Some(trouble);
+        news
+    }
+
+    /// A call was refused because of upgrade mode.
+    pub fn upgrading(&mut self) {
+        self.upgrade_mode = true;
+    }
+
+    /// A close was refused because a datafeed runs: this Elasticsearch is older than 7.14.
+    pub fn stop_datafeeds_first(&mut self) {
+        self.datafeeds_first = true;
+    }
+
+    /// A client exists, so reads can be tried.
+    pub fn readable(&self) -> bool {
+        matches!(self.connection, Some(Connection::Usable { .. }))
+    }
+
+    /// The time before which no further read is tried.
+    pub fn retry_at(&self) -> Duration {
+        self.retry_at
+    }
+
+    /// Why nothing can be said or done, if that is so.
+    pub fn trouble(&self) -> Option<Trouble> {
+        match &self.connection {
+            None => Some(Trouble {
+                reason: Reason::Pending,
+                message: Arc::from("connecting to Elasticsearch"),
+            }),
+            Some(Connection::Unusable(trouble)) => Some(trouble.clone()),
+            Some(Connection::Usable { .. }) => self.trouble.clone(),
+        }
+    }
+
+    fn reason(&self) -> Option<Reason> {
+        self.trouble().map(|trouble| trouble.reason)
+    }
+
+    /// Elasticsearch's upgrade mode is on.
+    pub fn upgrade_mode(&self) -> bool {
+        self.upgrade_mode
+    }
+
+    /// A running datafeed has to be stopped by an own step before a close.
+    pub fn datafeeds_first(&self) -> bool {
+        self.datafeeds_first
+            || matches!(&self.connection, Some(Connection::Usable { stops_datafeeds: false, .. }))
+    }
+
+    /// The cluster's uuid and version, as far as they are known.
+    pub fn identity(&self) -> (Option<Arc<str>>, Option<Arc<str>>) {
+        match &self.connection {
+            Some(Connection::Usable { cluster_uuid, version, .. }) => (cluster_uuid.clone(), version.clone()),
+            Some(Connection::Unusable(_)) | None => (None, None),
+        }
+    }
+
+    /// The cluster has not answered for so long that nothing may be claimed of it.
+    pub fn not_observed(&self, now: Moment) -> bool {
+        self.trouble().is_some() && now.monotonic >= self.not_observed_at()
+    }
+
+    /// When that is or was.
+    pub fn not_observed_at(&self) -> Duration {
+        self.last_answer + pace::NOT_OBSERVED_AFTER
+    }
+
+    /// The trouble is one that a human must mend and has lasted longer than the time in which it may still be created.
+    pub fn stalled(&self, now: Moment) -> Option<Trouble> {
+        self.trouble()
+            .filter(|trouble| needs_a_human(trouble.reason) && now.monotonic >= self.stalled_at())
+    }
+
+    /// When that is or was.
+    pub fn stalled_at(&self) -> Duration {
+        self.since + pace::GRACE
+    }
+}
+
+/// Reasons that do not heal by themselves.
+pub fn needs_a_human(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::ConnectionNotFound
+            | Reason::SecretNotFound
+            | Reason::SecretInvalid
+            | Reason::CAInvalid
+            | Reason::URLInvalid
+            | Reason::CredentialsRejected
+            | Reason::MissingPrivilege
+            | Reason::VersionTooOld
+            | Reason::MLUnavailable
+            | Reason::LicenseMissing
+            | Reason::ClusterChanged
+            | Reason::RequestRefused
+    )
+}

@@ -1,0 +1,5 @@
+//! The brain in virtual time: a small world of one Elasticsearch and one API server around the shipped `Reconciler`.
+
+mod rows;
+mod rules;
+mod world;

@@ -1,0 +1,238 @@
+//! The rules behind the table: session, evidence, crash, drift, not observed, echoes and writes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::world::{FakeJob, World, job, key, policy, secs, trouble};
+use crate::api::{JobState, OnTimeout, Reason, TimeSpan};
+use crate::reconciler::input::{Call, Connection, Input, Wanted};
+
+fn hanging_world() -> World {
+    let mut world = World::new();
+    let mut fake = FakeJob::new(JobState::Opened);
+    fake.close_takes = None;
+    world.jobs.insert(job("a"), fake);
+    world.apply("a", Wanted::Closed, policy());
+    world
+}
+
+#[test]
+fn a_crash_at_any_second_of_a_hanging_close_ends_the_same_with_one_force_and_no_shorter_wait() {
+    for second in (1..640).step_by(13) {
+        let mut world = hanging_world();
+        world.pass(secs(second));
+        world.crash();
+        world.pass(secs(1300));
+        assert_eq!((world.forces(), world.state("a")), (1, JobState::Closed), "crash at {second} s");
+        let forced = world.calls.iter().find(|(_, call)| matches!(call, Call::ForceClose(_))).unwrap();
+        assert!(forced.0 >= secs(600), "crash at {second} s: forced at {:?}", forced.0);
+        assert!(world.is("a", "Ready", "True", "InDesiredState"));
+    }
+}
+
+#[test]
+fn an_outage_however_long_brings_no_force_nearer() {
+    let mut world = hanging_world();
+    world.pass(secs(60));
+    world.trouble = Some(trouble(Reason::ClusterUnreachable));
+    world.pass(secs(86_400));
+    world.trouble = None;
+    world.pass(secs(500));
+    assert_eq!(world.forces(), 0);
+    world.pass(secs(100));
+    assert_eq!(world.forces(), 1);
+}
+
+#[test]
+fn a_job_reopened_by_somebody_while_it_closed_is_a_new_session_with_a_new_graceful_close() {
+    let mut world = hanging_world();
+    world.pass(secs(500));
+    world.reopen("a");
+    world.pass(secs(500));
+    assert_eq!((world.closes(), world.forces()), (2, 0));
+    world.pass(secs(200));
+    assert_eq!(world.forces(), 1);
+}
+
+#[test]
+fn a_session_that_was_replaced_while_the_operator_was_away_is_known_by_its_age() {
+    let mut world = hanging_world();
+    world.pass(secs(500));
+    let closing = world.jobs[&job("a")].state;
+    world.reopen("a");
+    world.pass(secs(0));
+    world.jobs.get_mut(&job("a")).unwrap().state = closing;
+    world.crash();
+    world.pass(secs(590));
+    assert_eq!(world.forces(), 0, "the new session has its own ten minutes");
+    world.pass(secs(60));
+    assert_eq!(world.forces(), 1);
+}
+
+#[test]
+fn the_policy_is_read_live_before_a_force() {
+    let mut world = hanging_world();
+    world.pass(secs(590));
+    world.edit_silently("a", |desired| desired.close.on_timeout = OnTimeout::Wait);
+    world.pass(secs(3600));
+    assert_eq!(world.forces(), 0);
+    world.edit_silently("a", |desired| desired.suspended = true);
+    world.crash();
+    world.pass(secs(3600));
+    assert_eq!(world.forces(), 0);
+}
+
+#[test]
+fn an_object_of_the_same_name_and_another_uid_inherits_nothing() {
+    let mut world = hanging_world();
+    world.pass(secs(590));
+    let stored = world.stored.get_mut(&key("a")).unwrap();
+    stored.uid = Arc::from("uid-2");
+    stored.status = crate::api::AnomalyJobStatus::default();
+    world.pass(secs(300));
+    assert_eq!(world.forces(), 0, "the live read finds another uid");
+}
+
+#[test]
+fn a_force_is_never_sent_before_its_note_is_acknowledged() {
+    let mut world = hanging_world();
+    world.pass(secs(590));
+    world.api_server_down = true;
+    world.pass(secs(3600));
+    assert_eq!(world.forces(), 0);
+    world.api_server_down = false;
+    world.pass(secs(120));
+    assert_eq!(world.forces(), 1);
+    assert!(world.is("a", "Forced", "True", "DeadlinePassed"));
+}
+
+#[test]
+fn drift_is_named_corrected_at_once_and_then_with_a_growing_gap() {
+    let mut world = World::new();
+    world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
+    world.apply("a", Wanted::Closed, policy());
+    world.pass(secs(10));
+    world.reopen("a");
+    world.pass(secs(40));
+    assert_eq!((world.closes(), world.state("a")), (2, JobState::Closed));
+    assert!(world.is("a", "Drifted", "False", "Corrected") && world.is("a", "Ready", "True", "InDesiredState"));
+    for _ in 0..20 {
+        world.reopen("a");
+        world.pass(secs(180));
+    }
+    assert!(world.closes() < 14, "{} closes in an hour", world.closes());
+    assert!(world.events.iter().any(|event| event.reason == "ReopenedElsewhere" && event.warning));
+}
+
+#[test]
+fn a_cluster_silent_for_five_minutes_is_not_observed_and_that_is_written_once() {
+    let mut world = World::new();
+    world.jobs.insert(job("a"), FakeJob::new(JobState::Closed));
+    world.apply("a", Wanted::Closed, policy());
+    world.pass(secs(10));
+    world.trouble = Some(trouble(Reason::ConnectionRefused));
+    world.pass(secs(240));
+    assert!(world.is("a", "Ready", "True", "InDesiredState"), "seen a moment ago");
+    let writes = world.writes.len();
+    world.pass(secs(36_000));
+    assert!(world.is("a", "Ready", "False", "NotObserved") && world.is("a", "Closed", "Unknown", "NotObserved"));
+    assert_eq!(world.writes.len() - writes, 1);
+    world.trouble = None;
+    world.pass(secs(120));
+    assert!(world.is("a", "Ready", "True", "InDesiredState") && world.is("a", "Closed", "True", "AllClosed"));
+}
+
+#[test]
+fn a_missing_connection_stalls_after_its_grace_and_heals_when_it_comes() {
+    let mut world = World::new();
+    world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
+    world.tell(Input::Connection(Connection::Unusable(trouble(Reason::ConnectionNotFound))));
+    world.apply("a", Wanted::Closed, policy());
+    world.pass(secs(60));
+    assert!(world.is("a", "Ready", "False", "ConnectionNotFound") && world.condition("a", "Stalled").is_none());
+    world.pass(secs(120));
+    assert!(world.is("a", "Stalled", "True", "ConnectionNotFound"));
+    world.connect();
+    world.pass(secs(5));
+    assert!(world.is("a", "Ready", "True", "InDesiredState") && world.condition("a", "Stalled").is_none());
+}
+
+#[test]
+fn nothing_is_written_and_nearly_nothing_read_while_nothing_changes() {
+    let mut world = World::new();
+    for n in 0..50 {
+        let id = format!("job-{n}");
+        world.jobs.insert(job(&id), FakeJob::new(JobState::Closed));
+        world.apply(&id, Wanted::Closed, policy());
+    }
+    world.pass(secs(60));
+    let (writes, reads) = (world.writes.len(), world.reads.len());
+    assert_eq!(writes, 50);
+    world.pass(secs(3600));
+    assert_eq!(world.writes.len(), writes);
+    assert!(world.reads.len() - reads <= 120, "one shared sweep each half minute");
+}
+
+#[test]
+fn a_status_that_somebody_wiped_is_written_again_and_no_force_comes_earlier() {
+    let mut world = hanging_world();
+    world.pass(secs(300));
+    let stored = world.stored.get_mut(&key("a")).unwrap();
+    stored.status = crate::api::AnomalyJobStatus::default();
+    stored.resource_version = Arc::from("100000");
+    let wiped = stored.clone();
+    world.tell(Input::Delivered(Box::new(wiped)));
+    world.pass(secs(5));
+    assert!(world.status("a").targets[0].accepted_at.is_some());
+    world.crash();
+    world.pass(secs(590 - 305));
+    assert_eq!(world.forces(), 0);
+}
+
+#[test]
+fn two_hundred_jobs_close_in_waves_with_at_most_eight_calls_in_flight() {
+    let mut world = World::new();
+    for n in 0..200 {
+        let id = format!("job-{n}");
+        let mut fake = FakeJob::new(JobState::Opened);
+        fake.close_takes = Some(secs(5));
+        world.jobs.insert(job(&id), fake);
+        world.apply(&id, Wanted::Closed, policy());
+    }
+    let mut most = 0;
+    for _ in 0..600 {
+        world.pass(Duration::from_millis(200));
+        let closing = world.jobs.values().filter(|job| job.state == JobState::Closing).count();
+        most = most.max(closing);
+    }
+    assert!(world.jobs.values().all(|job| job.state == JobState::Closed));
+    assert!((8..=64).contains(&most), "{most} closing at once");
+    assert_eq!((world.closes(), world.forces()), (200, 0));
+}
+
+#[test]
+fn hanging_jobs_that_fill_the_wave_do_not_keep_each_other_from_being_forced() {
+    let mut world = World::new();
+    for n in 0..100 {
+        let id = format!("job-{n}");
+        let mut fake = FakeJob::new(JobState::Opened);
+        fake.close_takes = None;
+        world.jobs.insert(job(&id), fake);
+        world.apply(&id, Wanted::Closed, crate::api::ClosePolicy { timeout: TimeSpan::parse("1m").unwrap(), ..policy() });
+    }
+    world.pass(secs(400));
+    assert_eq!(world.forces(), 100);
+    assert!(world.jobs.values().all(|job| job.state == JobState::Closed));
+}
+
+#[test]
+fn an_edit_during_a_write_is_not_lost() {
+    let mut world = World::new();
+    world.jobs.insert(job("a"), FakeJob::new(JobState::Closed));
+    world.apply("a", Wanted::Closed, policy());
+    world.pass(Duration::from_millis(6));
+    world.edit("a", |desired| desired.suspended = true);
+    world.pass(secs(10));
+    assert!(world.is("a", "Ready", "False", "Suspended"));
+    assert_eq!(world.status("a").observed_generation, 2);
+}
