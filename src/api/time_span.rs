@@ -110,7 +110,7 @@ impl JsonSchema for TimeSpan {
         "TimeSpan".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "maxLength": 10, "pattern": TIME_SPAN_PATTERN })
+        json_schema!({ "type": "string", "maxLength": 32, "pattern": TIME_SPAN_PATTERN })
     }
 }
 
