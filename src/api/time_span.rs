@@ -168,7 +168,8 @@ pub fn humane(length: Duration) -> String {
         let count = rest / scale;
         rest %= scale;
         if count > 0 {
-            text.push_str(&format!("{count}{unit}"));
+            text += &count.to_string();
+            text.push(unit);
         }
     }
     if text.is_empty() {

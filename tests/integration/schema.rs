@@ -130,7 +130,7 @@ async fn wrong_connections_are_refused_with_what_would_be_right() {
 }
 
 /// A good manifest with other values in some places.
-fn changed(good: fn() -> Value, changes: Value) -> Value {
+fn changed(good: fn() -> Value, changes: &Value) -> Value {
     let mut manifest = good();
     for (path, value) in changes.as_object().unwrap() {
         put(&mut manifest, path, value.clone());
@@ -148,8 +148,10 @@ fn good_jobs() -> Vec<Value> {
         &"a".repeat(64),
     ];
     let spans = ["1s", "90s", "30m", "2h", "1d", "999999999d"];
-    let mut all: Vec<_> = ids.map(|id| changed(job, json!({"spec.jobId": id}))).into();
-    all.extend(spans.map(|span| changed(job, json!({"spec.close.timeout": span}))));
+    let mut all: Vec<_> = ids
+        .map(|id| changed(job, &json!({"spec.jobId": id})))
+        .into();
+    all.extend(spans.map(|span| changed(job, &json!({"spec.close.timeout": span}))));
     all.extend(
         [
             json!({"spec": {"jobId": "a"}}),
@@ -160,7 +162,7 @@ fn good_jobs() -> Vec<Value> {
             json!({"spec.connectionRef": {}}),
             json!({"spec.connectionRef.name": "logs.eu-1"}),
         ]
-        .map(|changes| changed(job, changes)),
+        .map(|changes| changed(job, &changes)),
     );
     all
 }
@@ -178,7 +180,7 @@ fn good_connections() -> Vec<Value> {
         "https://logs-es-http.elastic-system.svc:9200",
     ];
     let mut all: Vec<_> = urls
-        .map(|url| changed(connection, json!({"spec.url": url})))
+        .map(|url| changed(connection, &json!({"spec.url": url})))
         .into();
     all.extend(
         [
@@ -191,7 +193,7 @@ fn good_connections() -> Vec<Value> {
             json!({"spec.tls": {}}),
             json!({"spec.tls.ca": {"configMapRef": {"name": "ca", "key": "tls.pem"}}}),
         ]
-        .map(|changes| changed(connection, changes)),
+        .map(|changes| changed(connection, &changes)),
     );
     all
 }
@@ -210,7 +212,7 @@ async fn defaults_are_visible_in_the_stored_object() {
     let plane = shared();
     let namespace = plane.namespace();
     let client = plane.client().await;
-    let minimal = changed(job, json!({"spec": {"jobId": "a"}}));
+    let minimal = changed(job, &json!({"spec": {"jobId": "a"}}));
     let stored = create(&client, &namespace, &minimal, false).await.unwrap();
     let close =
         json!({"mode": "Graceful", "timeout": "30m", "onTimeout": "Force", "onFailed": "Force"});
@@ -230,7 +232,7 @@ async fn defaults_are_visible_in_the_stored_object() {
 #[tokio::test]
 async fn a_policy_that_says_one_thing_keeps_the_defaults_of_the_rest() {
     let client = shared().client().await;
-    let manifest = changed(job, json!({"spec.close": {"onTimeout": "Wait"}}));
+    let manifest = changed(job, &json!({"spec.close": {"onTimeout": "Wait"}}));
     let stored = create(&client, "default", &manifest, true).await.unwrap();
     let close =
         json!({"mode": "Graceful", "timeout": "30m", "onTimeout": "Wait", "onFailed": "Force"});
@@ -242,7 +244,7 @@ async fn a_null_means_the_default_and_not_null() {
     let client = shared().client().await;
     let manifest = changed(
         job,
-        json!({"spec.state": null, "spec.close": null, "spec.suspend": null}),
+        &json!({"spec.state": null, "spec.close": null, "spec.suspend": null}),
     );
     let stored = create(&client, "default", &manifest, true).await.unwrap();
     assert_eq!(stored["spec"]["close"]["mode"], "Graceful");

@@ -163,7 +163,7 @@ async fn objects_can_be_selected_by_what_they_ask_for() {
     let client = plane.client().await;
     create(&client, &namespace, &job(), false).await.unwrap();
     let other = json!({"metadata.name": "other", "spec": {"jobId": "b", "connectionRef": {"name": "logs"}}});
-    create(&client, &namespace, &changed(job, other), false)
+    create(&client, &namespace, &changed(job, &other), false)
         .await
         .unwrap();
     for (selector, found) in [

@@ -28,77 +28,64 @@ fn but(good: Value, field: &str, value: Value) -> Value {
 }
 
 /// Status of an AnomalyJob, and the part of the answer that must refuse it.
-fn wrong() -> Vec<(Value, &'static str)> {
-    let conditions = |all: Vec<Value>| json!({"conditions": all});
-    let targets = |all: Vec<Value>| json!({"targets": all});
-    let one = |field: &str, value: Value| targets(vec![but(target("a"), field, value)]);
+type Wrong = (Value, &'static str);
+
+fn wrong_conditions() -> Vec<Wrong> {
+    let one = |field, value| json!({"conditions": [but(condition("Ready"), field, value)]});
+    let many: Vec<_> = (0..17).map(|n| condition(&format!("Type{n}"))).collect();
+    let twice = [condition("Ready"), condition("Ready")];
+    let statuses = r#"supported values: "True", "False", "Unknown""#;
+    let bare = json!({"conditions": [{"type": "Ready"}]});
     vec![
         (
-            conditions(vec![condition("Ready"), condition("Ready")]),
+            json!({ "conditions": twice }),
             r#"Duplicate value: {"type":"Ready"}"#,
         ),
+        (json!({ "conditions": many }), "must have at most 16 items"),
+        (bare, "conditions[0].reason: Required value"),
+        (one("status", json!("Maybe")), statuses),
+        (one("reason", json!("")), "should be at least 1 chars long"),
+        (one("reason", json!("not one word")), "should match"),
         (
-            conditions(vec![but(condition("Ready"), "status", json!("Maybe"))]),
-            r#"supported values: "True", "False", "Unknown""#,
-        ),
-        (
-            conditions(vec![but(condition("Ready"), "reason", json!(""))]),
-            "should be at least 1 chars long",
-        ),
-        (
-            conditions(vec![but(
-                condition("Ready"),
-                "reason",
-                json!("not one word"),
-            )]),
-            "should match",
-        ),
-        (
-            conditions(vec![but(
-                condition("Ready"),
-                "message",
-                json!("x".repeat(4097)),
-            )]),
+            one("message", json!("x".repeat(4097))),
             "may not be more than 4096 bytes",
         ),
         (
-            conditions(vec![but(
-                condition("Ready"),
-                "lastTransitionTime",
-                json!("yesterday"),
-            )]),
+            one("lastTransitionTime", json!("yesterday")),
             "must be of type date-time",
         ),
         (
-            conditions(vec![json!({"type": "Ready"})]),
-            "conditions[0].reason: Required value",
+            one("observedGeneration", json!(-1)),
+            "should be greater than or equal to 0",
         ),
+    ]
+}
+
+fn wrong_targets() -> Vec<Wrong> {
+    let one = |field, value| json!({"targets": [but(target("a"), field, value)]});
+    let many: Vec<_> = (0..101).map(|n| target(&format!("job{n}"))).collect();
+    let twice = [target("a"), target("a")];
+    let steps = r#"supported values: "Pending", "StoppingDatafeed""#;
+    let states = r#"supported values: "opening", "opened", "closing", "closed", "failed""#;
+    vec![
         (
-            conditions((0..17).map(|n| condition(&format!("Type{n}"))).collect()),
-            "must have at most 16 items",
-        ),
-        (
-            targets(vec![target("a"), target("a")]),
+            json!({ "targets": twice }),
             r#"Duplicate value: {"jobId":"a"}"#,
         ),
-        (
-            targets((0..101).map(|n| target(&format!("job{n}"))).collect()),
-            "must have at most 100 items",
-        ),
-        (
-            one("step", json!("closing")),
-            r#"supported values: "Pending", "StoppingDatafeed""#,
-        ),
-        (
-            one("state", json!("Closed")),
-            r#"supported values: "opening", "opened", "closing", "closed", "failed""#,
-        ),
+        (json!({ "targets": many }), "must have at most 100 items"),
+        (one("step", json!("closing")), steps),
+        (one("state", json!("Closed")), states),
         (
             one("attempts", json!(-1)),
             "should be greater than or equal to 0",
         ),
         (one("evidence", json!("long")), "should match"),
         (one("forcedAt", json!("soon")), "must be of type date-time"),
+    ]
+}
+
+fn wrong_facts() -> Vec<Wrong> {
+    vec![
         (
             json!({"observedGeneration": -2}),
             "should be greater than or equal to -1",
@@ -132,7 +119,7 @@ async fn a_wrong_status_is_refused() {
         dry_run: true,
         ..PatchParams::default()
     };
-    for (status, says) in wrong() {
+    for (status, says) in [wrong_conditions(), wrong_targets(), wrong_facts()].concat() {
         let patch = Patch::Merge(json!({ "status": status }));
         match api.patch_status("good", &params, &patch).await {
             Err(Error::Api(answer)) => {
