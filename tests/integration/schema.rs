@@ -5,6 +5,7 @@ mod shown;
 mod status;
 mod wrong;
 
+use anomalyjob_operator::api::{AnomalyJob, JobId, TimeSpan};
 use kube::api::{PostParams, Request};
 use kube::{Client, Error};
 use serde_json::{Value, json};
@@ -129,6 +130,16 @@ async fn wrong_connections_are_refused_with_what_would_be_right() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+#[test]
+fn what_the_schema_refuses_the_operator_refuses_as_well() {
+    for id in wrong::IDS {
+        assert!(JobId::parse(id).is_err(), "{id:?}");
+    }
+    for span in wrong::SPANS {
+        assert!(TimeSpan::parse(span).is_err(), "{span:?}");
+    }
+}
+
 /// A good manifest with other values in some places.
 fn changed(good: fn() -> Value, changes: &Value) -> Value {
     let mut manifest = good();
@@ -204,6 +215,10 @@ async fn good_manifests_are_taken() {
     for manifest in good_jobs().into_iter().chain(good_connections()) {
         let refused = refusal(&client, "default", &manifest).await;
         assert_eq!(refused, None, "{manifest}");
+        if manifest["kind"] == "AnomalyJob" {
+            let decoded: Result<AnomalyJob, _> = serde_json::from_value(manifest);
+            assert!(decoded.is_ok(), "{decoded:?}");
+        }
     }
 }
 

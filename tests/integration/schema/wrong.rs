@@ -44,6 +44,46 @@ fn each<const N: usize>(
     table(good, values.map(|value| (path, json!(value), says)))
 }
 
+/// No ids of jobs.
+pub(super) const IDS: [&str; 16] = [
+    "Low",
+    "_all",
+    "*",
+    "web-*",
+    "a,b",
+    "-a",
+    "a-",
+    "_a",
+    "a/b",
+    "../x",
+    "a b",
+    "low\n",
+    "jöb",
+    "a%2fb",
+    "<job>",
+    "a?force=true",
+];
+/// No spans of time.
+pub(super) const SPANS: [&str; 17] = [
+    "0",
+    "0s",
+    "soon",
+    "30",
+    "30M",
+    "1.5h",
+    "-5m",
+    "1h30m",
+    "500ms",
+    "30 m",
+    "00m",
+    "1000000000s",
+    "1w",
+    "s",
+    "",
+    "30 minutes",
+    "30m\n",
+];
+
 const MISSING: &str = "\u{0}missing";
 const EMPTY: &str = "should be at least 1 chars long";
 const NAME: &str = "must be the name of a Kubernetes object";
@@ -59,49 +99,12 @@ pub(super) fn jobs() -> Vec<Wrong> {
 fn job_ids() -> Vec<Wrong> {
     let says = "must be the id of one job: lower-case letters, digits, '_', '-' and '.', beginning and \
                 ending with a letter or digit, at most 64 characters, for example low_request_rate";
-    let ids = [
-        "Low",
-        "_all",
-        "*",
-        "web-*",
-        "a,b",
-        "-a",
-        "a-",
-        "_a",
-        "a/b",
-        "../x",
-        "a b",
-        "low\n",
-        "jöb",
-        "a%2fb",
-        "<job>",
-        "a?force=true",
-    ];
-    each(job, "spec.jobId", ids, says)
+    each(job, "spec.jobId", IDS, says)
 }
 
 fn time_spans() -> Vec<Wrong> {
     let says = "must be one whole number from 1 and one unit of s, m, h, d, for example 90s, 30m, 2h or 1d";
-    let spans = [
-        "0",
-        "0s",
-        "soon",
-        "30",
-        "30M",
-        "1.5h",
-        "-5m",
-        "1h30m",
-        "500ms",
-        "30 m",
-        "00m",
-        "1000000000s",
-        "1w",
-        "s",
-        "",
-        "30 minutes",
-        "30m\n",
-    ];
-    each(job, "spec.close.timeout", spans, says)
+    each(job, "spec.close.timeout", SPANS, says)
 }
 
 fn choices() -> Vec<Wrong> {
