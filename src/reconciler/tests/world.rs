@@ -52,6 +52,7 @@ pub struct World {
     pending: Vec<(Duration, Input)>,
     abandoned: BTreeSet<Ticket>,
     version: u64,
+    still: u32,
 }
 
 pub fn job(id: &str) -> JobId {
@@ -122,6 +123,7 @@ impl World {
             pending: Vec::new(),
             abandoned: BTreeSet::new(),
             version: 1,
+            still: 0,
         };
         world.connect();
         world
@@ -230,11 +232,13 @@ impl World {
             let answer = self.pending.iter().map(|(at, _)| *at).min();
             let close = self.jobs.values().filter_map(|job| job.closes_at).min();
             let wake = self.brain.next_wake();
-            let next = [answer, close, wake].into_iter().flatten().min().unwrap_or(end).max(self.clock);
-            if next > end {
+            let Some(next) = [answer, close, wake].into_iter().flatten().min().filter(|next| *next <= end) else {
                 self.clock = end;
                 return;
-            }
+            };
+            let next = next.max(self.clock);
+            self.still = if next > self.clock { 0 } else { self.still + 1 };
+            assert!(self.still < 100_000, "the world stands still: {:?}", self.brain);
             self.clock = next;
             self.finish_closes();
             match self.pending.iter().position(|(at, _)| *at <= next) {
@@ -343,7 +347,8 @@ impl World {
     fn view(&self, depth: Depth, jobs: &[JobId], datafeeds: &[(JobId, DatafeedId)]) -> View {
         let full = depth == Depth::Full;
         let one = |id: &JobId| {
-            let Some(job) = self.jobs.get(id) else { return SeenJob::default() };
+            let known = |job: &&FakeJob| job.config || job.state != JobState::Closed;
+            let Some(job) = self.jobs.get(id).filter(known) else { return SeenJob::default() };
             let asked = full || datafeeds.iter().any(|(of, _)| of == id);
             let live = job.assigned && matches!(job.state, JobState::Opened | JobState::Closing);
             SeenJob {
