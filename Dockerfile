@@ -19,7 +19,8 @@ ENV RUSTFLAGS="-C target-feature=+crt-static"
 COPY Cargo.toml Cargo.lock ./
 COPY tests/simulator/Cargo.toml tests/simulator/
 RUN mkdir -p src tests/simulator/src \
- && echo 'fn main() {}' | tee src/main.rs tests/simulator/src/main.rs \
+ && echo 'fn main() {}' > src/main.rs \
+ && cp src/main.rs tests/simulator/src/main.rs \
  && touch src/lib.rs tests/simulator/src/lib.rs \
  && cargo build --release --locked --bin anomalyjob-operator --target "$(uname -m)-unknown-linux-gnu"
 COPY src/ src/
