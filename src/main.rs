@@ -98,7 +98,7 @@ async fn operate(run: &Run) -> ExitCode {
 
 async fn serve(run: &Run, client: Client, admin: Admin) -> anyhow::Result<()> {
     let (trigger, shutdown) = shutdown::channel();
-    let signals = tokio::spawn(until_signal(trigger).await?);
+    let signals = tokio::spawn(until_signal(trigger)?);
     let liveness = Liveness::new();
     let readiness = Readiness::default();
     let metrics = Metrics::new(&run.lease_name);
@@ -138,9 +138,7 @@ async fn serve(run: &Run, client: Client, admin: Admin) -> anyhow::Result<()> {
 }
 
 /// Installs the handlers now, so that no signal is missed from here on; the future then waits for one.
-async fn until_signal(
-    trigger: Trigger,
-) -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+fn until_signal(trigger: Trigger) -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
     let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
     Ok(async move {

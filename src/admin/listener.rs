@@ -22,13 +22,15 @@ pub(super) const LIFETIME: Duration = Duration::from_secs(10);
 pub(super) struct Bounded {
     listener: TcpListener,
     places: Arc<Semaphore>,
+    lifetime: Duration,
 }
 
 impl Bounded {
-    pub(super) fn new(listener: TcpListener) -> Self {
+    pub(super) fn new(listener: TcpListener, lifetime: Duration) -> Self {
         Self {
             listener,
             places: Arc::new(Semaphore::new(PLACES)),
+            lifetime,
         }
     }
 
@@ -38,7 +40,7 @@ impl Bounded {
                 return place;
             }
             // Only a closed semaphore refuses, and nobody closes this one.
-            tokio::time::sleep(LIFETIME).await;
+            tokio::time::sleep(self.lifetime).await;
         }
     }
 }
@@ -50,7 +52,7 @@ impl Listener for Bounded {
     async fn accept(&mut self) -> (Connection, SocketAddr) {
         let place = self.place().await;
         let (stream, address) = Listener::accept(&mut self.listener).await;
-        let end = Box::pin(tokio::time::sleep(LIFETIME));
+        let end = Box::pin(tokio::time::sleep(self.lifetime));
         (
             Connection {
                 stream,

@@ -53,6 +53,8 @@ pub enum Error {
 pub struct Admin {
     listener: TcpListener,
     address: SocketAddr,
+    /// How long one connection may last.
+    lifetime: Duration,
 }
 
 impl Admin {
@@ -61,7 +63,11 @@ impl Admin {
         let failed = |source| Error::Bind { address, source };
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, address })
+        Ok(Self {
+            listener,
+            address,
+            lifetime: listener::LIFETIME,
+        })
     }
 
     /// Where it listens.
@@ -72,7 +78,7 @@ impl Admin {
     /// Serves until asked to stop; answers under way get two seconds more.
     pub async fn serve(self, shown: Shown, shutdown: Shutdown) {
         let asked = shutdown.clone();
-        let serving = axum::serve(Bounded::new(self.listener), router(shown))
+        let serving = axum::serve(Bounded::new(self.listener, self.lifetime), router(shown))
             .with_graceful_shutdown(async move { asked.requested().await });
         let drained = async {
             shutdown.requested().await;

@@ -48,22 +48,22 @@ impl Records for Kubernetes {
             None => self.api.create(&parameters, &record).await,
             Some(_) => self.api.replace(&self.name, &parameters, &record).await,
         };
-        written.map_err(|error| match error {
-            // 409: changed, or created by another; 404: deleted since.
-            kube::Error::Api(status)
-                if matches!(status.code, 404 | 409) && !namespace_is_missing(&status) =>
-            {
+        written.map_err(|error| {
+            if is_conflict(&error) {
                 Error::Conflict
+            } else {
+                Error::Kubernetes(Box::new(error))
             }
-            other => Error::Kubernetes(Box::new(other)),
         })
     }
 }
 
-/// A 404 that no new read can heal: it names the namespace, not the lease.
-fn namespace_is_missing(status: &kube::core::Status) -> bool {
-    status
-        .details
-        .as_ref()
-        .is_some_and(|details| details.kind == "namespaces")
+/// 409: changed since, or created by another. 404: deleted since; but where it names the namespace no new read can heal it.
+fn is_conflict(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else {
+        return false;
+    };
+    let details = status.details.as_ref();
+    let namespace_is_missing = details.is_some_and(|details| details.kind == "namespaces");
+    matches!(status.code, 404 | 409) && !namespace_is_missing
 }

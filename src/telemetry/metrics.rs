@@ -127,15 +127,13 @@ impl Metrics {
 impl Inner {
     fn register(&mut self, lease_name: &str) {
         let registry = &mut self.registry;
-        let build = labels::Build {
-            version: env!("CARGO_PKG_VERSION"),
-        };
-        let built: Family<labels::Build, Gauge> = Family::default();
-        built.get_or_create(&build).set(1);
+        let info: Family<labels::Build, Gauge> = Family::default();
+        let version = env!("CARGO_PKG_VERSION");
+        info.get_or_create(&labels::Build { version }).set(1);
         registry.register(
             "anomalyjob_operator_build_info",
             "Which operator this is",
-            built,
+            info,
         );
 
         let leader: Family<labels::LeaseName, Gauge> = Family::default();
