@@ -1,6 +1,6 @@
 //! The process: arguments in, parts wired together, an exit code out. It decides who stops when, and nothing else.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use anomalyjob_operator::arguments::{Arguments, Command, Run};
 use anomalyjob_operator::lease::{Claim, Lease};
 use anomalyjob_operator::shutdown::{self, Shutdown, Trigger};
 use anomalyjob_operator::telemetry::{self, Format, Metrics};
-use anomalyjob_operator::{controller, kubernetes};
+use anomalyjob_operator::{artifacts, controller, kubernetes};
 use anyhow::{Context as _, anyhow};
 use clap::Parser as _;
 use kube::Client;
@@ -34,8 +34,26 @@ fn main() -> ExitCode {
 }
 
 fn print_crds() -> ExitCode {
-    eprintln!("the kinds are not here yet");
-    ExitCode::FAILURE
+    let crds = match artifacts::crds() {
+        Ok(crds) => crds,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let text: String = crds
+        .iter()
+        .map(|(_, yaml)| format!("---\n{yaml}"))
+        .collect();
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // A reader such as `head` may leave when it has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: the CRDs cannot be printed: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn start(run: &Run) -> ExitCode {

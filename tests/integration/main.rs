@@ -1,1 +1,3 @@
-//! The one integration-test binary.
+//! Everything that is tested from outside, as one binary: linked once, and one control plane for all.
+
+mod artifacts;

@@ -1,0 +1,189 @@
+//! The vocabulary of conditions: a closed set of types and reasons, each reason for one situation.
+//!
+//! What a user reads in REASON, in docs/conditions.md and in the README is this table and nothing else.
+//! Nothing is decided here, and no decision reads a condition.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+
+pub use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+/// The longest message in status, in characters; [`new_condition`] cuts what is longer.
+pub const MAX_MESSAGE_LENGTH: usize = 4096;
+
+macro_rules! words {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident = $meaning:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name {
+            $(#[doc = $meaning] $variant,)*
+        }
+        impl $name {
+            /// Every one, in the order in which the documents list them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The word as it stands in an object.
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => stringify!($variant),)* }
+            }
+
+            /// What it says, and what to do where something is to be done.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning,)* }
+            }
+
+            /// Reads the word back.
+            pub fn parse(word: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|known| known.as_str() == word)
+            }
+        }
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+words! {
+    /// What a condition speaks of.
+    ConditionType {
+        Ready = "The job was seen in the wanted state at this generation; on a connection: Elasticsearch answers and the credentials may manage jobs. Always present.",
+        Closed = "The job was seen closed, whatever state is wanted. `kubectl wait --for=condition=Closed aj/NAME` waits for it. Always present.",
+        Reconciling = "Present only while True: the operator is working towards the wanted state. Nothing to do but wait.",
+        Stalled = "Present only while True: a human must act, the reason says on what. Never used for what may heal by itself.",
+        Forced = "True when the last close used force; the message names the jobs. Goes with the next close without force.",
+        Drifted = "Somebody else changed the state of the job; the reason says what was done about it.",
+    }
+}
+
+words! {
+    /// The value of a condition.
+    ConditionStatus {
+        True = "It is so.",
+        False = "It is not so.",
+        Unknown = "Elasticsearch could not be asked.",
+    }
+}
+
+words! {
+    /// Why a condition is as it is.
+    Reason {
+        InDesiredState = "The job was seen in the wanted state. Nothing to do.",
+        Observing = "`spec.state` is absent: the job is reported and nothing is called. Set `state: Closed` to have it closed.",
+        Suspended = "`spec.suspend` is true: the job is reported and nothing is called. Remove it to go on.",
+        Pending = "The object was accepted and nothing was asked yet. It passes within seconds.",
+        NotObserved = "Elasticsearch has not answered about this job for so long that nothing is claimed about it. See the connection's conditions.",
+        Closing = "A graceful close was asked for and the job has not been seen closed yet. It passes.",
+        ForceClosing = "A forced close was asked for and the job has not been seen closed yet. It passes.",
+        StoppingDatafeed = "The datafeed of the job still runs and is being stopped. It passes.",
+        WaitingForDeadline = "Elasticsearch is still closing the job; `close.onTimeout` applies when `close.timeout` is used up.",
+        Waiting = "`close.timeout` is used up, and `onTimeout: Wait` says to go on waiting. Set `onTimeout: Force` to end it.",
+        AllClosed = "Every job that is meant was seen closed.",
+        StillOpen = "The job was seen open, and no close is in progress.",
+        StillClosing = "The job was seen closing.",
+        SomeFailed = "The job was seen failed: it is neither open nor closed.",
+        JobBlocked = "Elasticsearch is resetting, reverting or deleting the job. It is closed when that ended; if it never does, repeat that operation.",
+        JobNotFound = "Elasticsearch has no job of this id. Create it, or mend `spec.jobId` or `spec.connectionRef`.",
+        JobFailed = "The job has failed. With `onFailed: Stall`: look into its messages in Elasticsearch, then set `onFailed: Force`, or close it by hand.",
+        ConfigLost = "Elasticsearch runs a task for a job whose configuration is gone. With `onFailed: Force` it is closed by force; otherwise do it by hand.",
+        CloseTimedOut = "`close.timeout` is used up, and `onTimeout: Stall` says to stop. Set `onTimeout` to Force or Wait, or raise `timeout`.",
+        CloseNotAccepted = "The close was asked for several times and Elasticsearch did not begin with it within `close.timeout`. Look at its master's log.",
+        CloseRefused = "Elasticsearch refused to close the job for the reason in the message. Mend that.",
+        InvalidObject = "The object cannot be read; the message names the field. Correct or re-create the object, and update the CRDs.",
+        ConnectionNotFound = "No ElasticsearchConnection of the name in `spec.connectionRef` is in this namespace. Create it, or mend the name.",
+        ConnectionNotReady = "The ElasticsearchConnection is not ready, so nothing can be asked. See its conditions.",
+        SecretNotFound = "The Secret or ConfigMap that the connection names does not exist in its namespace. Create it, or mend the name.",
+        SecretInvalid = "The Secret lacks the key that is named, or its value is unusable; the message names the key. Mend the Secret.",
+        CAInvalid = "What `tls.ca` names holds no PEM certificate. Put the certificate of the authority there.",
+        URLInvalid = "`spec.url` is no address of an Elasticsearch. Write it as https://host:9200.",
+        NameNotResolved = "The host name of the url has no address. Mend `spec.url`, or the DNS.",
+        ConnectionRefused = "The host of the url refuses connections on the port. Start Elasticsearch, or mend `spec.url`.",
+        TimedOut = "Elasticsearch did not answer in time. It is asked again, less and less often.",
+        TLSFailed = "No encrypted connection came about; the message says why. Often `tls.ca` is missing, or the certificate is for another host.",
+        ClusterUnreachable = "The connection to Elasticsearch broke, or a network policy, proxy or firewall cuts it. It is tried again.",
+        CredentialsRejected = "Elasticsearch does not accept the credentials (401). Renew the Secret; it is read again at once.",
+        MissingPrivilege = "The credentials may not do this (403). Give their user or API key the cluster privilege `manage_ml`.",
+        NotElasticsearch = "Something else than Elasticsearch answers at the url, such as a login page or another product. Mend `spec.url`.",
+        UnexpectedAnswer = "Elasticsearch, or a proxy before it, answered something that makes no sense here. It is tried again.",
+        VersionTooOld = "This Elasticsearch is older than 7.10. Upgrade it.",
+        MLUnavailable = "Machine learning is switched off on this cluster, or not part of it. Set `xpack.ml.enabled` on all nodes.",
+        LicenseMissing = "The licence of the cluster does not contain machine learning. Renew it, or start a trial.",
+        UpgradeMode = "Machine learning is in upgrade mode: nothing is called until it ends. End it with `_ml/set_upgrade_mode?enabled=false`.",
+        NoMaster = "The cluster has no master. Nothing is called until it has one.",
+        Overloaded = "Elasticsearch asks for fewer requests (429 or 503). It is asked again later.",
+        ClusterChanged = "Another cluster than before answers at the url, so nothing is called. If that is meant, re-create the AnomalyJob, or name another connection.",
+        RequestRefused = "Elasticsearch refused a request as wrong (400). The message says what; please report it.",
+        Connected = "Elasticsearch answers and the credentials may manage jobs.",
+        RetryingAfterError = "A call failed and will be repeated; the message says how it failed.",
+        DeadlinePassed = "`close.timeout` was used up, so the close was forced.",
+        RequestedByUser = "`mode: Immediate` asked for a forced close.",
+        ReopenedElsewhere = "The job was open again after it had been closed here; somebody else opened it.",
+        Corrected = "The job had been opened by somebody else and was closed again.",
+    }
+}
+
+/// A condition as status holds it. `since` is when its status changed last, kept to the second as
+/// Kubernetes does; the message is cut to [`MAX_MESSAGE_LENGTH`].
+pub fn new_condition(
+    of: ConditionType,
+    status: ConditionStatus,
+    reason: Reason,
+    message: &str,
+    observed_generation: i64,
+    since: Timestamp,
+) -> Condition {
+    let whole = Timestamp::from_second(since.as_second()).unwrap_or(since);
+    Condition {
+        type_: of.as_str().to_owned(),
+        status: status.as_str().to_owned(),
+        reason: reason.as_str().to_owned(),
+        message: message.chars().take(MAX_MESSAGE_LENGTH).collect(),
+        observed_generation: Some(observed_generation),
+        last_transition_time: Time(whole),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_what_kubernetes_allows_and_come_back() {
+        for reason in Reason::ALL {
+            let word = reason.as_str();
+            assert!(
+                word.len() <= 64 && word.chars().all(|c| c.is_ascii_alphanumeric()),
+                "{word}"
+            );
+            assert!(word.starts_with(|c: char| c.is_ascii_uppercase()), "{word}");
+            assert_eq!(Reason::parse(word), Some(*reason));
+            assert!(reason.meaning().ends_with('.'), "{word}");
+        }
+        assert_eq!(Reason::parse("Whatever"), None);
+    }
+
+    #[test]
+    fn no_two_reasons_mean_the_same() {
+        let meanings: std::collections::BTreeSet<_> =
+            Reason::ALL.iter().map(|r| r.meaning()).collect();
+        assert_eq!(meanings.len(), Reason::ALL.len());
+    }
+
+    #[test]
+    fn a_condition_equals_what_is_read_back() {
+        let at = Timestamp::from_millisecond(1_790_000_000_987).unwrap();
+        let long = "ö".repeat(MAX_MESSAGE_LENGTH + 1);
+        let condition = new_condition(
+            ConditionType::Ready,
+            ConditionStatus::False,
+            Reason::Closing,
+            &long,
+            3,
+            at,
+        );
+        assert_eq!(condition.message.chars().count(), MAX_MESSAGE_LENGTH);
+        let text = serde_json::to_string(&condition).unwrap();
+        assert_eq!(serde_json::from_str::<Condition>(&text).unwrap(), condition);
+    }
+}

@@ -1,0 +1,230 @@
+//! The kind ElasticsearchConnection: where an Elasticsearch is and with what to speak to it.
+//!
+//! URL and credentials stand only here, so that who may write an AnomalyJob cannot send anybody's
+//! credentials elsewhere. Secrets are named, never copied. There is no way to switch the check of
+//! certificates off.
+
+use kube::CustomResource;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::condition::Condition;
+use super::schema;
+
+/// Where the Elasticsearch is, and with what the operator speaks to it.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "anomalyjob.dev",
+    version = "v1alpha1",
+    kind = "ElasticsearchConnection",
+    namespaced,
+    doc = "An Elasticsearch cluster and the credentials for it. AnomalyJobs of the same namespace name it in `connectionRef`, or use the one named `default`. The credentials need the cluster privilege `manage_ml` and nothing else; with `monitor` too, version and cluster id are shown.",
+    status = "ElasticsearchConnectionStatus",
+    derive = "PartialEq",
+    shortname = "esconn",
+    category = "ml",
+    category = "elastic",
+    printcolumn(
+        name = "URL",
+        type_ = "string",
+        json_path = ".spec.url",
+        description = "Where the Elasticsearch is"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
+        description = "Does it answer, and may the credentials manage jobs"
+    ),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        description = "Why it is ready or not; docs/conditions.md explains each"
+    ),
+    printcolumn(
+        name = "Version",
+        type_ = "string",
+        json_path = ".status.version",
+        description = "Version of Elasticsearch, where the credentials may read it"
+    ),
+    printcolumn(
+        name = "Age",
+        type_ = "date",
+        json_path = ".metadata.creationTimestamp",
+        description = "Age of this object"
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
+        description = "Ready in words",
+        priority = 1
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = schema::connection_rules()))]
+pub struct ElasticsearchConnectionSpec {
+    /// The address of Elasticsearch: `https://`, a host, a port where it is not 443, and a path where a
+    /// proxy serves Elasticsearch below one. `http://` only with `allowPlaintext: true`. No user name or
+    /// password (they belong into a Secret, see `auth`), no query, no fragment.
+    /// Examples: `https://es.example:9200`, `https://proxy.example/es`.
+    #[schemars(schema_with = "schema::url")]
+    pub url: String,
+
+    /// Whether an unencrypted connection is allowed.
+    /// - `true`: a `http://` url is allowed; jobs, answers and credentials then cross the network unencrypted.
+    /// - `false` (default): only `https://`.
+    #[serde(default)]
+    pub allow_plaintext: bool,
+
+    /// The credentials; one kind at most. Absent: none are sent, for a cluster without security.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Auth")]
+    pub auth: Option<Auth>,
+
+    /// How the certificate of Elasticsearch is checked. Absent: against the public authorities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Tls")]
+    pub tls: Option<Tls>,
+}
+
+/// The credentials; one kind at most.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = schema::auth_rules()))]
+pub struct Auth {
+    /// A Secret of this namespace that holds an API key: the `encoded` text of the create call, or
+    /// `id:api_key`. Not together with `basicSecretRef`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "SecretKeyRef")]
+    pub api_key_secret_ref: Option<SecretKeyRef>,
+
+    /// A Secret of this namespace of the type `kubernetes.io/basic-auth`, with the keys `username` and
+    /// `password`. Not together with `apiKeySecretRef`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "SecretRef")]
+    pub basic_secret_ref: Option<SecretRef>,
+}
+
+/// A Secret of this namespace that holds an API key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SecretKeyRef {
+    /// The name of the Secret. Example: `es-api-key`.
+    #[schemars(schema_with = "schema::object_name")]
+    pub name: String,
+    /// The key of the Secret that holds the API key. Default: `api-key`.
+    #[serde(default = "api_key")]
+    #[schemars(schema_with = "schema::data_key")]
+    pub key: String,
+}
+
+fn api_key() -> String {
+    "api-key".to_owned()
+}
+
+/// A Secret of this namespace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct SecretRef {
+    /// The name of the Secret. Example: `es-user`.
+    #[schemars(schema_with = "schema::object_name")]
+    pub name: String,
+}
+
+/// How the certificate of Elasticsearch is checked. It is always checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Tls {
+    /// Where the certificate of the authority is that signed the one of Elasticsearch, as PEM.
+    /// It is trusted instead of the public authorities. Absent: the public authorities are trusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "CaSource")]
+    pub ca: Option<CaSource>,
+}
+
+/// Where a CA certificate is: exactly one of the two.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = schema::ca_rules()))]
+pub struct CaSource {
+    /// A key of a Secret of this namespace. Not together with `configMapRef`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "CaKeyRef")]
+    pub secret_ref: Option<CaKeyRef>,
+
+    /// A key of a ConfigMap of this namespace. Not together with `secretRef`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "CaKeyRef")]
+    pub config_map_ref: Option<CaKeyRef>,
+}
+
+/// A key of a Secret or ConfigMap of this namespace that holds PEM certificates.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CaKeyRef {
+    /// The name of the Secret or ConfigMap. Example: `es-ca`.
+    #[schemars(schema_with = "schema::object_name")]
+    pub name: String,
+    /// The key that holds the certificates. Default: `ca.crt`.
+    #[serde(default = "ca_crt")]
+    #[schemars(schema_with = "schema::data_key")]
+    pub key: String,
+}
+
+fn ca_crt() -> String {
+    "ca.crt".to_owned()
+}
+
+/// What the operator last saw of the cluster. Written by the operator only.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+#[schemars(extend("default" = {"observedGeneration": -1}))]
+pub struct ElasticsearchConnectionStatus {
+    /// The generation of the spec that this status answers. -1 (default): the operator has not looked
+    /// at the object yet. Example: 1.
+    #[serde(default = "unobserved")]
+    #[schemars(range(min = -1, max = 9_007_199_254_740_991_i64))]
+    pub observed_generation: i64,
+
+    /// The state of affairs for people and tools; docs/conditions.md explains each type and reason.
+    /// - Ready: Elasticsearch answers and the credentials may manage jobs.
+    /// - Reconciling: present while the operator tries.
+    /// - Stalled: present while a human must act.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::conditions")]
+    pub conditions: Vec<Condition>,
+
+    /// The cluster's own id. Absent: not seen yet, or the credentials may not read it (it needs the
+    /// privilege `monitor`). Example: `tWIJ7ufnTgqhx6CQ3OV_sA`.
+    #[serde(
+        rename = "clusterUUID",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[schemars(schema_with = "schema::short_text")]
+    pub cluster_uuid: Option<String>,
+
+    /// The cluster's name. Absent as above. Example: `logs`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::long_text")]
+    pub cluster_name: Option<String>,
+
+    /// The version of Elasticsearch. Absent as above. Example: `9.2.1`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::short_text")]
+    pub version: Option<String>,
+}
+
+fn unobserved() -> i64 {
+    -1
+}
+
+impl Default for ElasticsearchConnectionStatus {
+    fn default() -> Self {
+        Self {
+            observed_generation: unobserved(),
+            conditions: Vec::new(),
+            cluster_uuid: None,
+            cluster_name: None,
+            version: None,
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The kinds: what a user writes and what the operator answers, as plain data with its schema.
+//!
+//! Everything else builds on these types, so this room uses nothing else of the operator, does no
+//! I/O and decides nothing. A field stands here only when it works: one that is accepted and ignored
+//! would be a lie.
+
+pub mod anomaly_job;
+pub mod condition;
+pub mod connection;
+pub mod id;
+mod schema;
+#[cfg(test)]
+mod schema_rules;
+pub mod state;
+pub mod status;
+pub mod time_span;
+
+pub use anomaly_job::{
+    AnomalyJob, AnomalyJobSpec, CloseMode, ClosePolicy, ConnectionRef, OnFailed, OnTimeout,
+    WantedState,
+};
+pub use condition::{Condition, ConditionStatus, ConditionType, Reason, new_condition};
+pub use connection::{
+    Auth, CaKeyRef, CaSource, ElasticsearchConnection, ElasticsearchConnectionSpec,
+    ElasticsearchConnectionStatus, SecretKeyRef, SecretRef, Tls,
+};
+pub use id::{DatafeedId, InvalidId, JobId};
+pub use schema::crds;
+pub use state::{DatafeedState, JobState, UnknownState};
+pub use status::{
+    AnomalyJobStatus, ConnectionSeen, DatafeedSeen, JobCounts, LastClose, LastError, Step, Target,
+    stamp,
+};
+pub use time_span::{Elapsed, InvalidTimeSpan, TimeSpan, humane, parse_humane};
+
+/// The API group of all kinds.
+pub const GROUP: &str = "anomalyjob.dev";
+/// The version of all kinds.
+pub const VERSION: &str = "v1alpha1";

@@ -1,0 +1,235 @@
+//! Pieces of schema that several fields share, and the CRDs as a whole.
+//!
+//! Every limit, pattern and rule that the API server checks comes from here or from the types. A
+//! pattern serves tools that read the CRD; beside it stands a CEL rule whose message tells a human
+//! what would be right. Rules stand at the smallest object that holds what they compare.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
+};
+use kube::CustomResourceExt;
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::{Value, json};
+
+use super::condition::{ConditionStatus, MAX_MESSAGE_LENGTH};
+use super::id::ID_PATTERN;
+use super::time_span::TIME_SPAN_PATTERN;
+use super::{AnomalyJob, ElasticsearchConnection};
+
+const NAME_PATTERN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+const DATA_KEY_PATTERN: &str = r"^[-._a-zA-Z0-9]+$";
+const REASON_PATTERN: &str = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$";
+const URL_PATTERN: &str = r"^https?://([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?$";
+/// The greatest integer that every JSON reader keeps exact, for generations.
+const MAX_EXACT: i64 = 9_007_199_254_740_991;
+
+/// Every CRD of the operator, as it is installed.
+pub fn crds() -> Vec<CustomResourceDefinition> {
+    vec![
+        finished(AnomalyJob::crd()),
+        finished(ElasticsearchConnection::crd()),
+    ]
+}
+
+/// What the derive leaves to do: kube marks `status` nullable, where null says nothing, and keeps the
+/// line breaks of the source in descriptions, where `kubectl explain` breaks lines by itself.
+fn finished(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    for version in &mut crd.spec.versions {
+        if let Some(root) = version
+            .schema
+            .as_mut()
+            .and_then(|s| s.open_api_v3_schema.as_mut())
+        {
+            if let Some(status) = root.properties.as_mut().and_then(|p| p.get_mut("status")) {
+                status.nullable = None;
+            }
+            reflow_all(root);
+        }
+    }
+    crd
+}
+
+fn reflow_all(schema: &mut JSONSchemaProps) {
+    if let Some(text) = schema.description.as_mut() {
+        *text = reflow(text);
+    }
+    for property in schema
+        .properties
+        .iter_mut()
+        .flat_map(|all| all.values_mut())
+    {
+        reflow_all(property);
+    }
+    if let Some(JSONSchemaPropsOrArray::Schema(items)) = schema.items.as_mut() {
+        reflow_all(items);
+    }
+}
+
+/// Joins the lines of a paragraph; a line that begins with `- ` stays an entry of a list.
+fn reflow(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for line in text.lines().map(str::trim) {
+        let gap = match () {
+            () if out.is_empty() || out.ends_with('\n') && !line.is_empty() => "",
+            () if line.is_empty() || line.starts_with("- ") => "\n",
+            () => " ",
+        };
+        out.push_str(gap);
+        out.push_str(line);
+    }
+    out.trim_end().to_owned()
+}
+
+fn rule(rule: &str, message: &str) -> Value {
+    json!({ "rule": rule, "message": message })
+}
+
+/// A CEL string literal of a pattern, as a raw string so that backslashes stay.
+fn matches(pattern: &str) -> String {
+    format!("self.matches(r'{pattern}')")
+}
+
+pub(super) fn job_id_rules() -> Vec<Value> {
+    vec![rule(
+        &matches(ID_PATTERN),
+        "must be the id of one job: lower-case letters, digits, '_', '-' and '.', beginning and ending with a letter or digit, at most 64 characters, for example low_request_rate; wildcards, lists and _all are not supported",
+    )]
+}
+
+pub(super) fn time_span_rules() -> Vec<Value> {
+    vec![rule(
+        &matches(TIME_SPAN_PATTERN),
+        "must be one whole number from 1 and one unit of s, m, h, d, for example 90s, 30m, 2h or 1d",
+    )]
+}
+
+pub(super) fn connection_rules() -> Vec<Value> {
+    vec![
+        rule(
+            "!self.url.startsWith('http://') || self.allowPlaintext",
+            "an http:// url sends credentials unencrypted: use https://, or say allowPlaintext: true",
+        ),
+        rule(
+            "!self.url.startsWith('http://') || !has(self.tls)",
+            "tls has no meaning with an http:// url: use https://, or remove tls",
+        ),
+    ]
+}
+
+pub(super) fn auth_rules() -> Vec<Value> {
+    vec![rule(
+        "!(has(self.apiKeySecretRef) && has(self.basicSecretRef))",
+        "at most one of apiKeySecretRef and basicSecretRef: remove one of the two",
+    )]
+}
+
+pub(super) fn ca_rules() -> Vec<Value> {
+    vec![rule(
+        "has(self.secretRef) != has(self.configMapRef)",
+        "exactly one of secretRef and configMapRef must say where the certificate is",
+    )]
+}
+
+pub(super) fn url(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string", "minLength": 1, "maxLength": 512, "pattern": URL_PATTERN,
+        "x-kubernetes-validations": [
+            rule("self.startsWith('https://') || self.startsWith('http://')",
+                 "must begin with https://, for example https://es.example:9200 (http:// only with allowPlaintext: true)"),
+            rule("!self.contains('@')",
+                 "must have no user name or password: put them into a Secret and name it in auth"),
+            rule("!self.contains('?') && !self.contains('#')",
+                 "must have no query (?) and no fragment (#)"),
+            rule(r"self.matches('^[a-z]+://[^/:@?#]+|^[a-z]+://\\[')",
+                 "must name a host, for example https://es.example:9200"),
+            rule(r"!self.matches('^https?://[^/]*:[0-9]+(/|$)') || self.matches('^https?://[^/]*:0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])(/|$)')",
+                 "must have a port from 1 to 65535, for example https://es.example:9200"),
+            rule(r"!self.matches('^https?://[^/]+/') || self.matches('^https?://[^/]+(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?([?#].*)?$')",
+                 "must have no path, or a plain prefix, for example https://proxy.example/es"),
+        ],
+    })
+}
+
+pub(super) fn object_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string", "minLength": 1, "maxLength": 253, "pattern": NAME_PATTERN,
+        "x-kubernetes-validations": [rule(
+            &matches(NAME_PATTERN),
+            "must be the name of a Kubernetes object: lower-case letters, digits, '-' and '.', for example logs",
+        )],
+    })
+}
+
+pub(super) fn data_key(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string", "minLength": 1, "maxLength": 253, "pattern": DATA_KEY_PATTERN,
+        "x-kubernetes-validations": [rule(
+            &matches(DATA_KEY_PATTERN),
+            "must be a key of a Secret or ConfigMap: letters, digits, '-', '_' and '.', for example ca.crt",
+        )],
+    })
+}
+
+pub(super) fn short_text(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "maxLength": 64 })
+}
+
+pub(super) fn long_text(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "maxLength": 512 })
+}
+
+pub(super) fn message(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "maxLength": MAX_MESSAGE_LENGTH })
+}
+
+pub(super) fn reason(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "minLength": 1, "maxLength": 64, "pattern": REASON_PATTERN })
+}
+
+pub(super) fn count(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "format": "int64", "minimum": 0, "maximum": u32::MAX })
+}
+
+pub(super) fn time(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "date-time", "maxLength": 64 })
+}
+
+/// The list of conditions with the limits that `metav1.Condition` has and its derived schema lacks.
+pub(super) fn conditions(_: &mut SchemaGenerator) -> Schema {
+    let statuses: Vec<&str> = ConditionStatus::ALL.iter().map(|s| s.as_str()).collect();
+    json_schema!({
+        "type": "array", "maxItems": 16,
+        "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"],
+        "items": {
+            "type": "object",
+            "description": "One aspect of the state of affairs.",
+            "required": ["type", "status", "reason", "message", "lastTransitionTime"],
+            "properties": {
+                "type": {
+                    "type": "string", "minLength": 1, "maxLength": 64, "pattern": REASON_PATTERN,
+                    "description": "The aspect. Example: `Ready`.",
+                },
+                "status": {
+                    "type": "string", "enum": statuses,
+                    "description": "`True`, `False`, or `Unknown` where Elasticsearch could not be asked.",
+                },
+                "reason": {
+                    "type": "string", "minLength": 1, "maxLength": 64, "pattern": REASON_PATTERN,
+                    "description": "Why, in one word of docs/conditions.md. Example: `InDesiredState`.",
+                },
+                "message": {
+                    "type": "string", "maxLength": MAX_MESSAGE_LENGTH,
+                    "description": "Why, in words, with the names of what is meant. Example: `low_request_rate is closed`.",
+                },
+                "lastTransitionTime": {
+                    "type": "string", "format": "date-time", "maxLength": 64,
+                    "description": "When `status` changed last. Example: `2026-11-23T21:58:04Z`.",
+                },
+                "observedGeneration": {
+                    "type": "integer", "format": "int64", "minimum": 0, "maximum": MAX_EXACT,
+                    "description": "The generation of the spec that this was decided on. Example: 3.",
+                },
+            },
+        },
+    })
+}
