@@ -1,5 +1,30 @@
-//! The operator for Elasticsearch anomaly detection jobs.
+//! The operator for Elasticsearch anomaly detection jobs: a person patches an `AnomalyJob`, its job closes, and the
+//! status says what truly happened. This file is the map; it must hold no logic.
+//!
+//! | room | why it exists |
+//! |---|---|
+//! | [`api`] | the kinds: data, schema, conditions and reasons |
+//! | [`arguments`] | what can be said on the command line or in the environment |
+//! | [`lease`] | one of several replicas acts; a claim with an expiry is asked right before each mutating call |
+//! | [`reconciler`] | the brain: pure decisions for all objects of one cluster; start at [`reconciler::target`] |
+//! | [`elasticsearch`] | the client of the machine learning API; knows nothing of Kubernetes |
+//! | [`controller`] | the shell: watches in, calls and status writes out |
+//! | [`kubernetes`] | the one client for the API server, and which of its calls are bounded where |
+//! | [`telemetry`] | logs and metrics; every metric and label name stands there |
+//! | [`admin`] | `/livez`, `/readyz`, `/metrics` |
+//! | [`shutdown`] | the one way in which a part of the process is asked to stop |
+//! | [`artifacts`] | files that are made from the types: CRDs, pages of reference |
+//!
+//! Arrows point one way: `main` uses all of them; `controller` uses the reconciler, the client, the claim, the metrics
+//! and the readiness; `reconciler` and `elasticsearch` use only `api` and know nothing of each other.
 
+pub mod admin;
 pub mod api;
+pub mod arguments;
 pub mod artifacts;
+pub mod controller;
+pub mod kubernetes;
+pub mod lease;
 pub mod reconciler;
+pub mod shutdown;
+pub mod telemetry;

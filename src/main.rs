@@ -1,2 +1,260 @@
-//! The operator.
-fn main() {}
+//! The process: arguments in, parts wired together, an exit code out. It decides who stops when, and nothing else.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anomalyjob_operator::admin::{Admin, Liveness, Readiness, Shown};
+use anomalyjob_operator::arguments::{Arguments, Command, Run};
+use anomalyjob_operator::lease::{Claim, Lease};
+use anomalyjob_operator::shutdown::{self, Shutdown, Trigger};
+use anomalyjob_operator::telemetry::{self, Format, Metrics};
+use anomalyjob_operator::{artifacts, controller, kubernetes};
+use anyhow::{Context as _, anyhow};
+use clap::Parser as _;
+use kube::Client;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info, warn};
+
+/// How long a controller that was asked to stop may go on. With the two below it stays under 10 s.
+const CONTROLLER_STOP: Duration = Duration::from_secs(5);
+/// How long giving up the lease may take; it runs out by itself where that fails.
+const RELEASE: Duration = Duration::from_secs(3);
+/// How long threads may linger that are still in a system call, such as a name lookup.
+const THREADS_STOP: Duration = Duration::from_millis(500);
+
+/// An argument, a variable or a file is wrong: a restart does not help.
+const MISCONFIGURED: u8 = 2;
+
+fn main() -> ExitCode {
+    match Arguments::parse().command() {
+        Command::Crd => print_crds(),
+        Command::Run(run) => start(&run),
+    }
+}
+
+fn print_crds() -> ExitCode {
+    let crds = match artifacts::crds() {
+        Ok(crds) => crds,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let text: String = crds
+        .iter()
+        .map(|(_, yaml)| format!("---\n{yaml}"))
+        .collect();
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        // A reader such as `head` may leave when it has seen enough.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: the CRDs cannot be printed: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(run: &Run) -> ExitCode {
+    let terminal = std::io::stdout().is_terminal();
+    let format = run
+        .log_format
+        .unwrap_or(if terminal { Format::Text } else { Format::Json });
+    if let Err(error) = telemetry::install(format, &run.log_level, terminal) {
+        return refuse(&error);
+    }
+    // Installed by hand: with two providers in a build rustls would not choose, and panic at the first connection.
+    if rustls::crypto::ring::default_provider()
+        .install_default()
+        .is_err()
+    {
+        warn!("a cryptography provider was installed already");
+    }
+    // Two workers, so that a long turn of one cluster's brain never delays the renewal of the lease or a probe; not one per core,
+    // because each costs stack and allocator memory, and the work is waiting. Blocking threads serve name lookups only.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(2)
+        .thread_name("operator")
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse(&error),
+    };
+    let code = runtime.block_on(operate(run));
+    runtime.shutdown_timeout(THREADS_STOP);
+    code
+}
+
+fn refuse(error: &dyn std::error::Error) -> ExitCode {
+    eprintln!("error: {error}");
+    ExitCode::from(MISCONFIGURED)
+}
+
+async fn operate(run: &Run) -> ExitCode {
+    let client = match kubernetes::client().await {
+        Ok(client) => client,
+        Err(error) => return refuse(&error),
+    };
+    let admin = match Admin::bind(run.listen).await {
+        Ok(admin) => admin,
+        Err(error) => return refuse(&error),
+    };
+    match serve(run, client, admin).await {
+        Ok(()) => {
+            info!("stopped");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            error!("stopped: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn serve(run: &Run, client: Client, admin: Admin) -> anyhow::Result<()> {
+    let (trigger, shutdown) = shutdown::channel();
+    let signals = tokio::spawn(until_signal(trigger)?);
+    let liveness = Liveness::new();
+    let readiness = Readiness::default();
+    let metrics = Metrics::new(&run.lease_name);
+    info!(version = env!("CARGO_PKG_VERSION"), listen = %admin.address(), namespaces = ?run.namespaces(), "started");
+
+    let shown = Shown {
+        liveness: liveness.clone(),
+        readiness: readiness.clone(),
+        metrics: metrics.clone(),
+    };
+    let (admin_stop, admin_stopped) = shutdown::channel();
+    let serving = tokio::spawn(admin.serve(shown, admin_stopped));
+
+    let lease = Lease::new(
+        client.clone(),
+        &run.lease_namespace(),
+        &run.lease_name,
+        &run.identity(),
+    );
+    let mut replica = Replica {
+        namespaces: run.namespaces(),
+        client,
+        lease,
+        metrics,
+        readiness,
+        shutdown,
+    };
+    let ended = tokio::select! {
+        ended = replica.lead() => ended,
+        () = liveness.keep_beating() => Ok(()),
+    };
+    replica.leave().await;
+    admin_stop.request();
+    signals.abort();
+    serving.await.context("the endpoints")?;
+    ended
+}
+
+/// Installs the handlers now, so that no signal is missed from here on; the future then waits for one.
+fn until_signal(trigger: Trigger) -> anyhow::Result<impl Future<Output = ()> + Send + 'static> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
+    Ok(async move {
+        let name = tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        };
+        info!(signal = name, "asked to stop");
+        trigger.request();
+        // Kept, because dropping it would ask too; the task ends with the process.
+        std::future::pending::<()>().await;
+    })
+}
+
+/// One replica's life: candidate, leader, candidate again, until it is asked to stop.
+struct Replica {
+    namespaces: Vec<String>,
+    client: Client,
+    lease: Lease,
+    metrics: Metrics,
+    readiness: Readiness,
+    shutdown: Shutdown,
+}
+
+impl Replica {
+    async fn lead(&mut self) -> anyhow::Result<()> {
+        while let Some(claim) = self.candidate().await {
+            self.metrics.leading(true);
+            self.readiness.listing();
+            let ended = self.control(claim).await;
+            self.metrics.leading(false);
+            ended?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the lease; `None` where the process is to stop.
+    async fn candidate(&mut self) -> Option<Claim> {
+        self.readiness.electing();
+        let Self {
+            lease,
+            readiness,
+            shutdown,
+            ..
+        } = self;
+        tokio::select! {
+            biased;
+            () = shutdown.requested() => None,
+            claim = lease.acquire(|| readiness.standby()) => Some(claim),
+        }
+    }
+
+    /// Runs a fresh controller under this claim, until the claim is lost or the process is to stop.
+    async fn control(&self, claim: Claim) -> anyhow::Result<()> {
+        let (stop, stopped) = shutdown::channel();
+        let settings = controller::Settings {
+            client: self.client.clone(),
+            namespaces: self.namespaces.clone(),
+            claim: claim.clone(),
+            metrics: self.metrics.clone(),
+            readiness: self.readiness.clone(),
+        };
+        // A task of its own, so that a panic in it ends here as an error, and the lease is given up.
+        let mut controller = tokio::spawn(controller::run(settings, stopped));
+        let ended = tokio::select! {
+            ended = &mut controller => {
+                return match ended {
+                    Ok(Ok(())) => Err(anyhow!("the controller ended without being asked to")),
+                    Ok(Err(error)) => Err(error).context("the controller"),
+                    Err(panic) => Err(panic).context("the controller"),
+                };
+            }
+            () = claim.lost() => Ok(()),
+            () = self.shutdown.requested() => {
+                stop.request();
+                tokio::time::timeout(CONTROLLER_STOP, &mut controller).await.map(|_| ())
+            }
+        };
+        if ended.is_err() {
+            warn!(
+                "the controller did not stop in {CONTROLLER_STOP:?}; what it was doing is dropped"
+            );
+        }
+        if !controller.is_finished() {
+            // Everything of a lost claim is dropped before a new one is sought; what must survive is in the objects.
+            controller.abort();
+            let _ = controller.await;
+        }
+        Ok(())
+    }
+
+    /// Gives up the lease, so that another replica need not wait until it runs out.
+    async fn leave(self) {
+        self.readiness.stopping();
+        match tokio::time::timeout(RELEASE, self.lease.release()).await {
+            Ok(Ok(())) => info!("released the lease"),
+            Ok(Err(error)) => warn!("the lease was not released and runs out by itself: {error}"),
+            Err(_) => warn!("the lease was not released in {RELEASE:?} and runs out by itself"),
+        }
+    }
+}

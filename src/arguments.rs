@@ -1,0 +1,204 @@
+//! What can be said on the command line. Every flag can be said by an environment variable too, because a chart sets
+//! variables and a person types flags. It must refuse what it does not understand, and reads nothing but the machine's
+//! name and the pod's namespace.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::telemetry::{Filter, Format};
+
+/// Where a pod finds the namespace it runs in.
+const POD_NAMESPACE: &str = "/var/run/secrets/kubernetes.io/serviceaccount/namespace";
+
+/// Closes Elasticsearch anomaly detection jobs as AnomalyJob objects say, and reports what truly happened.
+#[derive(Debug, Parser)]
+#[command(name = "anomalyjob-operator", version, args_conflicts_with_subcommands = true, after_help = AFTER_HELP)]
+pub struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: Run,
+}
+
+const AFTER_HELP: &str = "\
+The API server is found through KUBECONFIG or ~/.kube/config, else through the service account of the pod it runs in.
+Exit codes: 0 stopped as asked, 1 failed, 2 an argument, a variable or the kubeconfig is wrong.";
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the operator (the default)
+    #[command(after_help = AFTER_HELP)]
+    Run(Run),
+    /// Print the CustomResourceDefinitions as YAML, for `kubectl apply -f -`
+    Crd,
+}
+
+/// How to run.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Watch this namespace only; may be given several times, or as a comma-separated list. Without it all are watched
+    #[arg(long = "watch-namespace", env = "ANOMALYJOB_WATCH_NAMESPACE", value_name = "NAMESPACE", value_delimiter = ',', value_parser = label)]
+    pub watch_namespaces: Vec<String>,
+
+    /// Where to serve /livez, /readyz and /metrics
+    #[arg(long, env = "ANOMALYJOB_LISTEN", value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address)]
+    pub listen: SocketAddr,
+
+    /// The form of a log line. Without it text where standard output is a terminal, else json
+    #[arg(long, env = "ANOMALYJOB_LOG_FORMAT", value_name = "FORMAT")]
+    pub log_format: Option<Format>,
+
+    /// Which events are logged: error, warn, info, debug, trace or off, also by module as in info,kube=debug
+    #[arg(long, env = "ANOMALYJOB_LOG_LEVEL", value_name = "FILTER", default_value = "info", value_parser = filter)]
+    pub log_level: Filter,
+
+    /// The namespace of the Lease that says which replica acts. Without it the pod's own, else default
+    #[arg(long, env = "ANOMALYJOB_LEASE_NAMESPACE", value_name = "NAMESPACE", value_parser = label)]
+    pub lease_namespace: Option<String>,
+
+    /// The name of the Lease that says which replica acts
+    #[arg(long, env = "ANOMALYJOB_LEASE_NAME", value_name = "NAME", default_value = "anomalyjob-operator", value_parser = subdomain)]
+    pub lease_name: String,
+
+    /// What this replica is called in the Lease; a random suffix is added. Without it the name of the host
+    #[arg(long, env = "ANOMALYJOB_IDENTITY", value_name = "NAME", value_parser = identity)]
+    pub identity: Option<String>,
+}
+
+impl Arguments {
+    /// What was asked for; `run` where nothing was.
+    pub fn command(self) -> Command {
+        self.command.unwrap_or(Command::Run(self.run))
+    }
+}
+
+impl Run {
+    /// The namespaces to watch, each once; none means all.
+    pub fn namespaces(&self) -> Vec<String> {
+        let mut namespaces = self.watch_namespaces.clone();
+        namespaces.sort_unstable();
+        namespaces.dedup();
+        namespaces
+    }
+
+    /// The namespace of the Lease.
+    pub fn lease_namespace(&self) -> String {
+        let given = self.lease_namespace.clone();
+        given
+            .or_else(|| word_in(Path::new(POD_NAMESPACE)))
+            .unwrap_or_else(|| "default".to_owned())
+    }
+
+    /// The name of this replica.
+    pub fn identity(&self) -> String {
+        let given = self.identity.clone();
+        given
+            .or_else(|| word_in(Path::new("/proc/sys/kernel/hostname")))
+            .unwrap_or_else(|| "anomalyjob-operator".to_owned())
+    }
+}
+
+fn word_in(file: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(file).ok()?;
+    Some(text.trim().to_owned()).filter(|word| !word.is_empty())
+}
+
+/// A name by RFC 1123: what the API server takes as the name of a namespace.
+fn label(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("it is empty; leave it out instead".to_owned());
+    }
+    if !is_label(text) {
+        return Err(
+            "a namespace is at most 63 of a-z, 0-9 and '-', with a letter or digit at both ends, such as team-a".to_owned()
+        );
+    }
+    Ok(text.to_owned())
+}
+
+/// Labels joined by dots: what the API server takes as the name of a Lease.
+fn subdomain(text: &str) -> Result<String, String> {
+    if text.len() > 253 || !text.split('.').all(is_label) {
+        return Err("the name of a Lease is at most 253 of a-z, 0-9, '-' and '.', such as anomalyjob-operator".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn is_label(text: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let bytes = text.as_bytes();
+    let ends = bytes.first().copied().is_some_and(word) && bytes.last().copied().is_some_and(word);
+    ends && bytes.len() <= 63 && bytes.iter().all(|&byte| word(byte) || byte == b'-')
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "an address is an IP address and a port, such as 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080".to_owned())
+}
+
+fn filter(text: &str) -> Result<Filter, String> {
+    text.parse::<Filter>()
+        .map_err(|error| format!("{error}; try info, debug or info,kube=debug"))
+}
+
+fn identity(text: &str) -> Result<String, String> {
+    if text.is_empty() || text.len() > 200 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("a name is 1 to 200 visible ASCII characters without blanks".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn run(line: &str) -> Result<Run, clap::Error> {
+        let words = std::iter::once("anomalyjob-operator").chain(line.split_whitespace());
+        match Arguments::try_parse_from(words)?.command() {
+            Command::Run(run) => Ok(run),
+            Command::Crd => panic!("asked for run"),
+        }
+    }
+
+    #[test]
+    fn run_is_what_happens_where_no_command_is_given() {
+        for line in ["--log-format json", "run --log-format json"] {
+            assert_eq!(run(line).unwrap().log_format, Some(Format::Json));
+        }
+        assert!(matches!(
+            Arguments::try_parse_from(["x", "crd"]).unwrap().command(),
+            Command::Crd
+        ));
+    }
+
+    #[test]
+    fn a_flag_before_the_command_is_refused_rather_than_ignored() {
+        assert!(run("--log-format json run").is_err());
+    }
+
+    #[test]
+    fn namespaces_are_repeated_or_separated_by_commas_and_each_counts_once() {
+        let run = run("--watch-namespace b,a --watch-namespace b").unwrap();
+        assert_eq!(run.namespaces(), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_namespace_that_no_api_server_would_take_is_refused_with_what_would_be_right() {
+        for wrong in ["Team", "a_b", "-a", "a-", "a.b", &"a".repeat(64)] {
+            let error = run(&format!("--watch-namespace={wrong}"))
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains("such as team-a"), "{wrong}: {error}");
+        }
+        let empty = run("--watch-namespace=").unwrap_err().to_string();
+        assert!(empty.contains("leave it out"), "{empty}");
+    }
+
+    #[test]
+    fn the_grammar_of_the_command_line_is_sound() {
+        use clap::CommandFactory as _;
+        Arguments::command_for_update().debug_assert();
+    }
+}
