@@ -23,6 +23,7 @@ pub mod api;
 pub mod arguments;
 pub mod artifacts;
 pub mod controller;
+pub mod elasticsearch;
 pub mod kubernetes;
 pub mod lease;
 pub mod reconciler;

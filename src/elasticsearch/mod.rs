@@ -1,0 +1,44 @@
+//! The client for the machine learning API of Elasticsearch.
+//!
+//! It exists so that the rest of the operator speaks of jobs and datafeeds, and never of URLs, status codes
+//! or error texts. It knows nothing of Kubernetes, keeps no state but what it learned about the product,
+//! repeats no request, and decides nothing: an answer is a value, a refusal is one variant of [`Error`].
+//!
+//! The code map, in the order of a call:
+//!
+//! - [`endpoint`]: where and with what to connect, checked before anything is sent
+//! - [`credentials`], [`tls`]: the two parts of it that are secret or trusted
+//! - [`ids`]: lists of ids that cannot be empty
+//! - [`client`]: the calls
+//! - `request`: path, query and length of a request line; the only place that builds a URL
+//! - `transport`: one request, one bounded answer, within one time limit
+//! - `product`: is this Elasticsearch at all?
+//! - [`answers`]: what a good answer says; `wire`: how it is written
+//! - [`error`], `classify`: what a refusal means
+//!
+//! Sections named in this room ("reference 3.7") are those of the project's Elasticsearch reference.
+
+pub mod answers;
+mod classify;
+pub mod client;
+pub mod credentials;
+pub mod endpoint;
+pub mod error;
+pub mod ids;
+mod product;
+mod request;
+pub mod tls;
+mod transport;
+mod wire;
+
+pub use answers::{
+    Blocked, DatafeedConfig, DatafeedStats, Flavor, Identity, JobConfig, JobStats, MlInfo, Version,
+    View,
+};
+pub use client::{Client, Limits};
+pub use credentials::Credentials;
+pub use endpoint::{Endpoint, SetupError};
+pub use error::{Error, Scope};
+pub use ids::Ids;
+pub use product::Product;
+pub use tls::TlsProblem;

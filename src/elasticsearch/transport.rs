@@ -1,0 +1,187 @@
+//! One request, one answer, bounded in time and size.
+//!
+//! The bytes come from outside and may be anything: a login page, endless, one byte a second. Nothing is
+//! read beyond the limit of the call, no redirect is followed, nothing is unpacked. What a refusal means is
+//! not decided here.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use reqwest::header::{CONTENT_ENCODING, HeaderMap, RETRY_AFTER};
+use reqwest::{Request, Response};
+
+use super::error::{Error, Malformed};
+use super::tls::TlsProblem;
+
+/// The largest body of a refusal, in bytes.
+const REFUSAL_LIMIT: usize = 1024 * 1024;
+/// The longest pause that a server may ask for.
+const MAX_RETRY_AFTER: u64 = 3600;
+
+/// An answer that was read whole.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    /// `X-Elastic-Product: Elasticsearch` was there.
+    pub(super) has_header: bool,
+    pub(super) retry_after: Option<Duration>,
+    pub(super) body: Vec<u8>,
+}
+
+impl Answer {
+    pub(super) fn is_good(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+}
+
+/// Sends `request` and reads its answer, all within `time_limit`. `admit` is asked before the body of a good
+/// answer is read whether it may come from an Elasticsearch.
+pub(super) async fn exchange(
+    http: &reqwest::Client,
+    request: Request,
+    time_limit: Duration,
+    body_limit: usize,
+    admit: impl FnOnce(bool) -> Result<(), Error>,
+) -> Result<Answer, Error> {
+    let work = async {
+        let response = http
+            .execute(request)
+            .await
+            .map_err(|error| failure(&error, time_limit))?;
+        read(response, time_limit, body_limit, admit).await
+    };
+    tokio::time::timeout(time_limit, work)
+        .await
+        .unwrap_or(Err(Error::TimedOut(time_limit)))
+}
+
+async fn read(
+    mut response: Response,
+    time_limit: Duration,
+    body_limit: usize,
+    admit: impl FnOnce(bool) -> Result<(), Error>,
+) -> Result<Answer, Error> {
+    let status = response.status();
+    if status.is_redirection() {
+        return Err(Error::Redirected(status.as_u16()));
+    }
+    let has_header = response
+        .headers()
+        .get("x-elastic-product")
+        .is_some_and(|v| v == "Elasticsearch");
+    if status.is_success() {
+        admit(has_header)?;
+    }
+    let unusable = |what| Error::UnexpectedAnswer {
+        status: status.as_u16(),
+        what,
+    };
+    if response
+        .headers()
+        .get(CONTENT_ENCODING)
+        .is_some_and(|v| v != "identity")
+    {
+        return Err(unusable(Malformed::Encoded));
+    }
+    let limit = if status.is_success() {
+        body_limit
+    } else {
+        REFUSAL_LIMIT
+    };
+    let announced = response.content_length().unwrap_or(0);
+    if announced > limit as u64 {
+        return Err(unusable(Malformed::TooLarge(limit)));
+    }
+    let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
+    while let Some(chunk) = response
+        .chunk()
+        .await
+        .map_err(|error| failure(&error, time_limit))?
+    {
+        if body.len() + chunk.len() > limit {
+            return Err(unusable(Malformed::TooLarge(limit)));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let retry_after = retry_after(response.headers());
+    Ok(Answer {
+        status: status.as_u16(),
+        has_header,
+        retry_after,
+        body,
+    })
+}
+
+/// `Retry-After` in seconds; the form with a date is passed over.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds: u64 = headers
+        .get(RETRY_AFTER)?
+        .to_str()
+        .ok()?
+        .trim()
+        .parse()
+        .ok()?;
+    Some(Duration::from_secs(seconds.min(MAX_RETRY_AFTER)))
+}
+
+/// What a failed exchange meant. The texts of the causes are not kept: they may hold what the server sent.
+fn failure(error: &reqwest::Error, time_limit: Duration) -> Error {
+    if error.is_builder() {
+        return Error::Unsendable;
+    }
+    if let Some(problem) = TlsProblem::find(error) {
+        return Error::Tls(problem);
+    }
+    if error.is_dns() {
+        return Error::NameNotResolved;
+    }
+    if error.is_timeout() {
+        return Error::TimedOut(time_limit);
+    }
+    let mut next: Option<&(dyn StdError + 'static)> = Some(error);
+    while let Some(cause) = next {
+        if let Some(io) = cause.downcast_ref::<std::io::Error>()
+            && io.kind() == std::io::ErrorKind::ConnectionRefused
+        {
+            return Error::ConnectionRefused;
+        }
+        if cause
+            .downcast_ref::<hyper::Error>()
+            .is_some_and(hyper::Error::is_parse)
+        {
+            return Error::UnexpectedAnswer {
+                status: 0,
+                what: Malformed::NotHttp,
+            };
+        }
+        next = cause.source();
+    }
+    Error::ConnectionLost
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reqwest::header::HeaderValue;
+
+    #[test]
+    fn a_pause_is_taken_in_seconds_and_bounded() {
+        let of = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static(text));
+            retry_after(&headers).map(|pause| pause.as_secs())
+        };
+        assert_eq!(of("7"), Some(7));
+        assert_eq!(of("999999999"), Some(3600));
+        for text in [
+            "",
+            "-1",
+            "soon",
+            "1.5",
+            "Wed, 21 Oct 2026 07:28:00 GMT",
+            "99999999999999999999999",
+        ] {
+            assert_eq!(of(text), None, "{text}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new()), None);
+    }
+}
