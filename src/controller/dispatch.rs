@@ -1,0 +1,220 @@
+//! Which object belongs to which cluster, and the clusters' tasks.
+//!
+//! A cluster is known by the name of its connection in its namespace. It has a task while an object names it or a
+//! connection of that name exists. A task that ends by a defect is begun anew; the others never notice.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::api::ListParams;
+use kube::core::DeserializeGuard;
+use kube::{Api, ResourceExt as _};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::Settings;
+use super::cluster::{Cluster, Message};
+use super::invalid;
+use super::link::{Known, Link};
+use super::translate::{connection_of, delivered, key};
+use super::watch::{Change, Undecodable};
+use super::writer::{API_SERVER_LIMIT, Writer};
+use crate::api::{AnomalyJob, ElasticsearchConnection};
+use crate::reconciler::input::ObjectKey;
+
+/// Namespace and name of a connection.
+type Name = (String, String);
+
+/// A cluster's task that ended by a defect is begun anew after this time.
+const BEGIN_ANEW_AFTER: Duration = Duration::from_secs(5);
+
+struct Handle {
+    inbox: mpsc::UnboundedSender<Message>,
+    known: watch::Sender<Known>,
+    objects: usize,
+}
+
+/// Routes what the watches deliver.
+pub(super) struct Dispatch {
+    settings: Settings,
+    writer: Writer,
+    clusters: HashMap<Name, Handle>,
+    objects: HashMap<ObjectKey, Name>,
+    connections: BTreeMap<Name, Known>,
+    connections_listed: bool,
+    invalid: HashMap<ObjectKey, (String, i64)>,
+    tasks: JoinSet<Name>,
+}
+
+impl Dispatch {
+    pub(super) fn new(settings: Settings, writer: Writer) -> Self {
+        Self {
+            settings,
+            writer,
+            clusters: HashMap::new(),
+            objects: HashMap::new(),
+            connections: BTreeMap::new(),
+            connections_listed: false,
+            invalid: HashMap::new(),
+            tasks: JoinSet::new(),
+        }
+    }
+
+    /// An AnomalyJob changed.
+    pub(super) fn job(&mut self, change: Change<AnomalyJob>) {
+        match change {
+            Change::Present(object) => self.present(*object),
+            Change::Gone { namespace, name } => self.gone(&key(&namespace, &name)),
+            Change::Undecodable(object) => self.undecodable(&object),
+            Change::Listed => self.settings.readiness.listed(),
+        }
+    }
+
+    /// An ElasticsearchConnection changed.
+    pub(super) fn connection(&mut self, change: Change<ElasticsearchConnection>) {
+        match change {
+            Change::Present(object) => {
+                let name = (object.namespace().unwrap_or_default(), object.name_any());
+                self.connections.insert(name.clone(), Known::Object(Arc::from(object)));
+                self.cluster(&name);
+                self.reconnect(&name);
+            }
+            Change::Undecodable(object) => {
+                let name = (object.namespace.clone(), object.name.clone());
+                let why = format!("the ElasticsearchConnection cannot be read: {}", invalid::shown(&object.why));
+                self.connections.insert(name.clone(), Known::Invalid(Arc::from(why)));
+                self.reconnect(&name);
+                self.report_invalid::<ElasticsearchConnection>(&object);
+            }
+            Change::Gone { namespace, name } => {
+                let name = (namespace, name);
+                self.connections.remove(&name);
+                self.reconnect(&name);
+                self.let_go(&name);
+            }
+            Change::Listed => {
+                self.connections_listed = true;
+                for name in self.clusters.keys().cloned().collect::<Vec<_>>() {
+                    self.reconnect(&name);
+                }
+            }
+        }
+    }
+
+    fn present(&mut self, object: AnomalyJob) {
+        let name = connection_of(&object);
+        let delivered = delivered(object);
+        self.invalid.remove(&delivered.key);
+        if self.objects.get(&delivered.key) != Some(&name) {
+            self.gone(&delivered.key);
+            self.objects.insert(delivered.key.clone(), name.clone());
+            self.cluster(&name).objects += 1;
+        }
+        self.send(&name, Message::Deliver(Box::new(delivered)));
+    }
+
+    fn gone(&mut self, key: &ObjectKey) {
+        self.invalid.remove(key);
+        let Some(name) = self.objects.remove(key) else { return };
+        self.send(&name, Message::Gone(key.clone()));
+        if let Some(handle) = self.clusters.get_mut(&name) {
+            handle.objects = handle.objects.saturating_sub(1);
+        }
+        self.let_go(&name);
+    }
+
+    fn undecodable(&mut self, object: &Undecodable) {
+        self.gone(&key(&object.namespace, &object.name));
+        self.report_invalid::<AnomalyJob>(object);
+    }
+
+    /// Says once for each generation what cannot be decoded.
+    fn report_invalid<K>(&mut self, object: &Undecodable)
+    where
+        K: kube::Resource<DynamicType = ()> + 'static,
+    {
+        let key = key(&object.namespace, &object.name);
+        let version = (object.uid.clone(), object.generation);
+        if self.invalid.insert(key, version.clone()) == Some(version) {
+            return;
+        }
+        tracing::warn!(kind = %K::kind(&()), namespace = object.namespace, name = object.name, "cannot be decoded: {}", invalid::shown(&object.why));
+        tokio::spawn(invalid::report::<K>(self.writer.clone(), invalid::Seen::of(object)));
+    }
+
+    fn send(&mut self, name: &Name, message: Message) {
+        if let Some(handle) = self.clusters.get(name) {
+            // A task that is gone is begun anew, and reads all of its objects again.
+            let _ = handle.inbox.send(message);
+        }
+    }
+
+    fn known(&self, name: &Name) -> Known {
+        match self.connections.get(name) {
+            Some(known) => known.clone(),
+            None if self.connections_listed => Known::Missing,
+            None => Known::NotYet,
+        }
+    }
+
+    fn reconnect(&self, name: &Name) {
+        if let Some(handle) = self.clusters.get(name) {
+            handle.known.send_replace(self.known(name));
+        }
+    }
+
+    /// Ends the task of a cluster that nothing names any more.
+    fn let_go(&mut self, name: &Name) {
+        let unused = |handle: &Handle| handle.objects == 0;
+        if !self.connections.contains_key(name) && self.clusters.get(name).is_some_and(unused) {
+            self.clusters.remove(name);
+        }
+    }
+
+    fn cluster(&mut self, name: &Name) -> &mut Handle {
+        if !self.clusters.contains_key(name) {
+            let handle = self.begin(name);
+            self.clusters.insert(name.clone(), handle);
+        }
+        self.clusters.entry(name.clone()).or_insert_with(|| unreachable_handle())
+    }
+
+    fn begin(&mut self, name: &Name) -> Handle {
+        let (inbox, messages) = mpsc::unbounded_channel();
+        let (known, connection) = watch::channel(self.known(name));
+        let (recheck, rechecks) = mpsc::channel(1);
+        let settings = &self.settings;
+        let cluster = Cluster {
+            namespace: name.0.clone(),
+            kube: settings.client.clone(),
+            claim: settings.claim.clone(),
+            metrics: settings.metrics.clone(),
+            writer: self.writer.clone(),
+            inbox: messages,
+            recheck,
+        };
+        let link = Link {
+            namespace: name.0.clone(),
+            name: name.1.clone(),
+            kube: settings.client.clone(),
+            writer: self.writer.clone(),
+            known: connection,
+            recheck: rechecks,
+            cluster: inbox.clone(),
+            current: None,
+        };
+        let name = name.clone();
+        self.tasks.spawn(async move {
+            let connection = name.1.clone();
+            let link = tokio::spawn(link.run());
+            let ended = tokio::spawn(cluster.run(connection)).await;
+            link.abort();
+            if let Err(error) = ended {
+                tracing::error!(namespace = name.0, connection = name.1, %error, "the task of a cluster ended");
+            }
+            name
+        });
+        Handle { inbox, known, objects: 0 }
+    }
+}

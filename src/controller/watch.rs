@@ -1,0 +1,112 @@
+//! The watches: objects in, one event after the other. An object that cannot be decoded is an event like any other.
+//!
+//! Nothing is kept here but the names of a list in progress, to notice what is missing from it.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+
+use futures::{Stream, StreamExt as _, stream};
+use kube::core::{DeserializeGuard, error_boundary::InvalidObject};
+use kube::runtime::{WatchStreamExt as _, watcher};
+use kube::{Api, Client, Resource, ResourceExt as _};
+use serde::de::DeserializeOwned;
+
+/// Fewer objects a page keep the peak of memory low at the start.
+const PAGE: u32 = 100;
+
+/// What happened to an object of kind `K`.
+#[derive(Debug)]
+pub(super) enum Change<K> {
+    /// It is there, like this.
+    Present(Box<K>),
+    /// It is there, and cannot be decoded.
+    Undecodable(Box<Undecodable>),
+    /// It is gone.
+    Gone { namespace: String, name: String },
+    /// Everything that was there at the start was delivered, of one namespace or of all.
+    Listed,
+}
+
+/// What is known of an object that cannot be decoded.
+#[derive(Debug)]
+pub(super) struct Undecodable {
+    pub(super) namespace: String,
+    pub(super) name: String,
+    pub(super) uid: String,
+    pub(super) resource_version: String,
+    pub(super) generation: i64,
+    pub(super) why: String,
+}
+
+/// Watches a kind in these namespaces; none means all. Comes back by itself after errors, more slowly each time.
+pub(super) fn changes<K>(client: &Client, namespaces: &[String]) -> impl Stream<Item = Change<K>> + Send + use<K>
+where
+    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let apis: Vec<Api<DeserializeGuard<K>>> = if namespaces.is_empty() {
+        vec![Api::all(client.clone())]
+    } else {
+        let one = |namespace: &String| Api::namespaced(client.clone(), namespace);
+        namespaces.iter().map(one).collect()
+    };
+    stream::select_all(apis.into_iter().map(|api| one_api(api).boxed()))
+}
+
+fn one_api<K>(api: Api<DeserializeGuard<K>>) -> impl Stream<Item = Change<K>> + Send
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    let config = watcher::Config::default().page_size(PAGE);
+    let mut known = BTreeSet::new();
+    let mut listing = BTreeSet::new();
+    watcher(api, config).default_backoff().flat_map(move |event| {
+        let changes = match event {
+            Err(error) => {
+                tracing::warn!(kind = %K::kind(&()), %error, "the watch failed and begins again");
+                Vec::new()
+            }
+            Ok(watcher::Event::Init) => {
+                listing.clear();
+                Vec::new()
+            }
+            Ok(watcher::Event::InitApply(object)) => {
+                listing.insert(name_of(&object));
+                vec![present(object)]
+            }
+            Ok(watcher::Event::InitDone) => {
+                let gone: Vec<_> = known.difference(&listing).cloned().collect();
+                known = std::mem::take(&mut listing);
+                let gone = gone.into_iter().map(|(namespace, name)| Change::Gone { namespace, name });
+                gone.chain([Change::Listed]).collect()
+            }
+            Ok(watcher::Event::Apply(object)) => {
+                known.insert(name_of(&object));
+                vec![present(object)]
+            }
+            Ok(watcher::Event::Delete(object)) => {
+                let (namespace, name) = name_of(&object);
+                known.remove(&(namespace.clone(), name.clone()));
+                vec![Change::Gone { namespace, name }]
+            }
+        };
+        stream::iter(changes)
+    })
+}
+
+fn name_of<K: Resource<DynamicType = ()>>(object: &DeserializeGuard<K>) -> (String, String) {
+    (object.namespace().unwrap_or_default(), object.name_any())
+}
+
+fn present<K: Resource<DynamicType = ()>>(object: DeserializeGuard<K>) -> Change<K> {
+    match object.0 {
+        Ok(object) => Change::Present(Box::new(object)),
+        Err(InvalidObject { error, metadata }) => Change::Undecodable(Box::new(Undecodable {
+            namespace: metadata.namespace.unwrap_or_default(),
+            name: metadata.name.unwrap_or_default(),
+            uid: metadata.uid.unwrap_or_default(),
+            resource_version: metadata.resource_version.unwrap_or_default(),
+            generation: metadata.generation.unwrap_or_default(),
+            why: error.to_string(),
+        })),
+    }
+}

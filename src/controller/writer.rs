@@ -1,0 +1,154 @@
+//! The only place that writes to the API server: status by compare-and-swap, and events.
+//!
+//! A status is replaced whole through its subresource, with uid and resource version as preconditions; `spec` is never
+//! written. Nothing is written without a current claim, and no more than eight writes are on their way at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::api::{DynamicObject, PostParams};
+use kube::core::{PartialObjectMeta, Request};
+use kube::runtime::events::{Event as KubeEvent, EventType as KubeEventType, Recorder, Reporter};
+use kube::{Client, Resource, ResourceExt as _};
+use serde::Serialize;
+use tokio::sync::{Semaphore, mpsc};
+
+use crate::api::AnomalyJob;
+use crate::lease::Claim;
+use crate::reconciler::input::{Event, ObjectKey, WriteRefused};
+use crate::telemetry::{EventOutcome, EventType, Metrics, StatusWrite};
+
+/// The name under which fields of status are owned.
+pub(super) const FIELD_MANAGER: &str = "anomalyjob-operator";
+/// More writers only make each of them slower (measured: performance.md 2.1).
+const WRITERS: usize = 8;
+/// An API server that does not answer within this time is asked again later.
+pub(super) const API_SERVER_LIMIT: Duration = Duration::from_secs(15);
+/// Events are told if there is room for them; a status never waits for one.
+const WAITING_EVENTS: usize = 1024;
+
+/// Writes status; cheap to clone.
+#[derive(Clone)]
+pub(super) struct Writer {
+    client: Client,
+    claim: Claim,
+    metrics: Metrics,
+    permits: Arc<Semaphore>,
+    events: mpsc::Sender<(ObjectKey, Arc<str>, Event)>,
+}
+
+/// Which object is written, and on which condition.
+pub(super) struct Precondition<'a> {
+    pub(super) namespace: &'a str,
+    pub(super) name: &'a str,
+    pub(super) uid: &'a str,
+    pub(super) resource_version: &'a str,
+}
+
+impl Writer {
+    /// A writer, and the task that tells its events.
+    pub(super) fn new(client: Client, claim: Claim, metrics: Metrics) -> (Self, impl Future<Output = ()> + Send + 'static) {
+        let (events, told) = mpsc::channel(WAITING_EVENTS);
+        let telling = tell(client.clone(), claim.clone(), metrics.clone(), told);
+        let writer = Self {
+            client,
+            claim,
+            metrics,
+            permits: Arc::new(Semaphore::new(WRITERS)),
+            events,
+        };
+        (writer, telling)
+    }
+
+    /// Replaces the status of an object and returns its new resource version.
+    pub(super) async fn write<K>(&self, at: &Precondition<'_>, status: &impl Serialize) -> Result<Arc<str>, WriteRefused>
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        let Ok(_permit) = self.permits.acquire().await else { return Err(WriteRefused::Failed) };
+        if !self.claim.is_current() {
+            return Err(WriteRefused::Failed);
+        }
+        let answer = tokio::time::timeout(API_SERVER_LIMIT, self.put::<K>(at, status)).await;
+        let (outcome, answer) = match answer {
+            Ok(Ok(version)) => (StatusWrite::Written, Ok(Arc::from(version))),
+            Ok(Err(kube::Error::Api(status))) if status.is_conflict() => (StatusWrite::Conflict, Err(WriteRefused::Conflict)),
+            Ok(Err(kube::Error::Api(status))) if status.is_not_found() => (StatusWrite::Gone, Err(WriteRefused::Gone)),
+            Ok(Err(error)) => {
+                tracing::warn!(namespace = at.namespace, name = at.name, %error, "the status was not taken");
+                (StatusWrite::Failed, Err(WriteRefused::Failed))
+            }
+            Err(_) => (StatusWrite::Failed, Err(WriteRefused::Failed)),
+        };
+        self.metrics.status_write(outcome);
+        answer
+    }
+
+    async fn put<K>(&self, at: &Precondition<'_>, status: &impl Serialize) -> Result<String, kube::Error>
+    where
+        K: Resource<DynamicType = ()>,
+    {
+        let body = serde_json::json!({
+            "apiVersion": K::api_version(&()),
+            "kind": K::kind(&()),
+            "metadata": {
+                "namespace": at.namespace,
+                "name": at.name,
+                "uid": at.uid,
+                "resourceVersion": at.resource_version,
+            },
+            "status": status,
+        });
+        let bytes = serde_json::to_vec(&body).map_err(kube::Error::SerdeError)?;
+        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let request = Request::new(K::url_path(&(), Some(at.namespace)))
+            .replace_subresource("status", at.name, &params, bytes)
+            .map_err(kube::Error::BuildRequest)?;
+        let written: PartialObjectMeta<DynamicObject> = self.client.request(request).await?;
+        Ok(written.resource_version().unwrap_or_default())
+    }
+
+    /// Tells an event, if there is room for it.
+    pub(super) fn tell(&self, key: ObjectKey, uid: Arc<str>, event: Event) {
+        let of = event_type(&event);
+        if self.events.try_send((key, uid, event)).is_err() {
+            self.metrics.event(of, EventOutcome::Dropped);
+        }
+    }
+}
+
+fn event_type(event: &Event) -> EventType {
+    if event.warning { EventType::Warning } else { EventType::Normal }
+}
+
+async fn tell(client: Client, claim: Claim, metrics: Metrics, mut events: mpsc::Receiver<(ObjectKey, Arc<str>, Event)>) {
+    let recorder = Recorder::new(client, Reporter::from(FIELD_MANAGER));
+    while let Some((key, uid, event)) = events.recv().await {
+        let of = event_type(&event);
+        let object = reference(&key, &uid);
+        let kube_event = KubeEvent {
+            type_: if event.warning { KubeEventType::Warning } else { KubeEventType::Normal },
+            reason: event.reason.to_owned(),
+            note: Some(event.note),
+            action: "Reconcile".to_owned(),
+            secondary: None,
+        };
+        let publish = tokio::time::timeout(API_SERVER_LIMIT, recorder.publish(&kube_event, &object));
+        let outcome = match claim.is_current() {
+            true if matches!(publish.await, Ok(Ok(()))) => EventOutcome::Published,
+            _ => EventOutcome::Dropped,
+        };
+        metrics.event(of, outcome);
+    }
+}
+
+fn reference(key: &ObjectKey, uid: &str) -> k8s_openapi::api::core::v1::ObjectReference {
+    k8s_openapi::api::core::v1::ObjectReference {
+        api_version: Some(AnomalyJob::api_version(&()).into_owned()),
+        kind: Some(AnomalyJob::kind(&()).into_owned()),
+        namespace: Some(key.namespace.to_string()),
+        name: Some(key.name.to_string()),
+        uid: Some(uid.to_owned()),
+        ..Default::default()
+    }
+}
