@@ -41,10 +41,11 @@ fn print_crds() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let text: String = crds
-        .iter()
-        .map(|(_, yaml)| format!("---\n{yaml}"))
-        .collect();
+    let mut text = String::new();
+    for (_, yaml) in &crds {
+        text.push_str("---\n");
+        text.push_str(yaml);
+    }
     match std::io::stdout().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         // A reader such as `head` may leave when it has seen enough.
