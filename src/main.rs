@@ -41,10 +41,11 @@ fn print_crds() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
-    let text: String = crds
-        .iter()
-        .map(|(_, yaml)| format!("---\n{yaml}"))
-        .collect();
+    let mut text = String::new();
+    for (_, yaml) in &crds {
+        text.push_str("---\n");
+        text.push_str(yaml);
+    }
     match std::io::stdout().write_all(text.as_bytes()) {
         Ok(()) => ExitCode::SUCCESS,
         // A reader such as `head` may leave when it has seen enough.
@@ -221,29 +222,25 @@ impl Replica {
         };
         // A task of its own, so that a panic in it ends here as an error, and the lease is given up.
         let mut controller = tokio::spawn(controller::run(settings, stopped));
-        let ended = tokio::select! {
-            ended = &mut controller => {
-                return match ended {
-                    Ok(Ok(())) => Err(anyhow!("the controller ended without being asked to")),
-                    Ok(Err(error)) => Err(error).context("the controller"),
-                    Err(panic) => Err(panic).context("the controller"),
-                };
+        tokio::select! {
+            ended = &mut controller => match ended {
+                Ok(Ok(())) => return Err(anyhow!("the controller ended without being asked to")),
+                Ok(Err(error)) => return Err(error).context("the controller"),
+                Err(panic) => return Err(panic).context("the controller"),
+            },
+            () = claim.lost() => {
+                // All of it is dropped before a new claim is sought; what must survive is in the objects.
+                controller.abort();
+                let _ = controller.await;
             }
-            () = claim.lost() => Ok(()),
             () = self.shutdown.requested() => {
                 stop.request();
-                tokio::time::timeout(CONTROLLER_STOP, &mut controller).await.map(|_| ())
+                if tokio::time::timeout(CONTROLLER_STOP, &mut controller).await.is_err() {
+                    warn!("the controller did not stop in {CONTROLLER_STOP:?}; what it was doing is dropped");
+                    // Not waited for: the claim ends with the release that follows, and the process after it.
+                    controller.abort();
+                }
             }
-        };
-        if ended.is_err() {
-            warn!(
-                "the controller did not stop in {CONTROLLER_STOP:?}; what it was doing is dropped"
-            );
-        }
-        if !controller.is_finished() {
-            // Everything of a lost claim is dropped before a new one is sought; what must survive is in the objects.
-            controller.abort();
-            let _ = controller.await;
         }
         Ok(())
     }

@@ -15,6 +15,8 @@ enum Weather {
     BlackHole,
     /// Writes arrive, their answers do not.
     AnswersLost,
+    /// A write arrives at once, and is answered 4 s later.
+    Slow,
     /// 503.
     Refused,
 }
@@ -50,7 +52,7 @@ impl Memory {
             Weather::Refused => Err(Error::Kubernetes(Box::new(
                 kube::Error::LinesCodecMaxLineLengthExceeded,
             ))),
-            Weather::Fine | Weather::AnswersLost => Ok(()),
+            Weather::Fine | Weather::AnswersLost | Weather::Slow => Ok(()),
         }
     }
 }
@@ -84,8 +86,10 @@ impl Records for Memory {
     async fn write(&self, record: Record) -> Result<Record, Error> {
         self.endure().await?;
         let written = self.with(|server| server.compare_and_swap(record));
-        if self.with(|server| server.weather) == Weather::AnswersLost {
-            std::future::pending::<()>().await;
+        match self.with(|server| server.weather) {
+            Weather::AnswersLost => std::future::pending().await,
+            Weather::Slow => sleep(seconds(4)).await,
+            Weather::Fine | Weather::BlackHole | Weather::Refused => {}
         }
         written
     }
@@ -173,11 +177,21 @@ async fn a_leader_that_gets_no_answer_is_not_current_before_another_can_take_ove
         assert!(!leader.claim.is_current());
         let held = last_renewal.elapsed();
         assert!(
-            held <= seconds(13),
-            "current for {held:?} after the last renewal; another may take it at 15 s"
+            held <= seconds(10),
+            "held on for {held:?} after the last renewal; the deadline is 10 s, and another may take it at 15 s"
         );
         assert_eq!(leader.keeping.await.unwrap().0, Lost::Late);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_answer_does_not_prolong_a_claim_which_counts_from_the_sending() {
+    let memory = Memory::default();
+    memory.weather(Weather::Slow);
+    let sent = Instant::now();
+    let leader = lead(elector(&memory, "a")).await;
+    assert_eq!(sent.elapsed(), seconds(4));
+    assert_eq!(leader.since, sent);
 }
 
 #[tokio::test(start_paused = true)]

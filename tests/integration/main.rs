@@ -8,7 +8,10 @@
     reason = "a test that cannot go on stops here"
 )]
 
+mod arguments;
 mod artifacts;
 mod controlplane;
+mod lease;
+mod process;
 mod schema;
 mod support;
