@@ -21,9 +21,9 @@ use crate::elasticsearch::{Client, Ids};
 use crate::lease::Claim;
 use crate::reconciler::Reconciler;
 use crate::reconciler::input::{
-    Call, Connection, Delivered, Depth, Input, Moment, ObjectKey, Output, Refusal, Ticket, View,
+    Call, Connection, Delivered, Depth, Finish, Input, Moment, ObjectKey, Output, Refusal, Ticket, View,
 };
-use crate::telemetry::{ElasticsearchApi, Metrics};
+use crate::telemetry::{CloseOutcome, ElasticsearchApi, Metrics};
 
 /// How long Elasticsearch may hold a call; the deadline is the operator's own.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -177,7 +177,14 @@ impl Driver {
                 tracing::info!(namespace = %key.namespace, name = %key.name, reason = event.reason, "{}", event.note);
                 self.cluster.writer.tell(key, uid, event);
             }
-            Output::Finished { outcome, took } => self.cluster.metrics.close(outcome, took),
+            Output::Finished { outcome, took } => {
+                let outcome = match outcome {
+                    Finish::Graceful => CloseOutcome::Graceful,
+                    Finish::Unsaved => CloseOutcome::Unsaved,
+                    Finish::Forced => CloseOutcome::Forced,
+                };
+                self.cluster.metrics.close(outcome, took);
+            }
         }
     }
 

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use kube::api::ListParams;
 use kube::core::DeserializeGuard;
-use kube::{Api, ResourceExt as _};
+use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 
 use super::Settings;
 use super::cluster::{Cluster, Message};
@@ -33,6 +33,7 @@ struct Handle {
     inbox: mpsc::UnboundedSender<Message>,
     known: watch::Sender<Known>,
     objects: usize,
+    task: Id,
 }
 
 /// Routes what the watches deliver.
@@ -44,7 +45,9 @@ pub(super) struct Dispatch {
     connections: BTreeMap<Name, Known>,
     connections_listed: bool,
     invalid: HashMap<ObjectKey, (String, i64)>,
-    tasks: JoinSet<Name>,
+    tasks: JoinSet<()>,
+    names: HashMap<Id, Name>,
+    again: JoinSet<(Name, Vec<AnomalyJob>)>,
 }
 
 impl Dispatch {
@@ -58,6 +61,8 @@ impl Dispatch {
             connections_listed: false,
             invalid: HashMap::new(),
             tasks: JoinSet::new(),
+            names: HashMap::new(),
+            again: JoinSet::new(),
         }
     }
 
@@ -77,7 +82,7 @@ impl Dispatch {
             Change::Present(object) => {
                 let name = (object.namespace().unwrap_or_default(), object.name_any());
                 self.connections.insert(name.clone(), Known::Object(Arc::from(object)));
-                self.cluster(&name);
+                self.begin(&name);
                 self.reconnect(&name);
             }
             Change::Undecodable(object) => {
@@ -109,7 +114,10 @@ impl Dispatch {
         if self.objects.get(&delivered.key) != Some(&name) {
             self.gone(&delivered.key);
             self.objects.insert(delivered.key.clone(), name.clone());
-            self.cluster(&name).objects += 1;
+            self.begin(&name);
+            if let Some(handle) = self.clusters.get_mut(&name) {
+                handle.objects += 1;
+            }
         }
         self.send(&name, Message::Deliver(Box::new(delivered)));
     }
@@ -140,7 +148,7 @@ impl Dispatch {
             return;
         }
         tracing::warn!(kind = %K::kind(&()), namespace = object.namespace, name = object.name, "cannot be decoded: {}", invalid::shown(&object.why));
-        tokio::spawn(invalid::report::<K>(self.writer.clone(), invalid::Seen::of(object)));
+        self.tasks.spawn(invalid::report::<K>(self.writer.clone(), invalid::Seen::of(object)));
     }
 
     fn send(&mut self, name: &Name, message: Message) {
@@ -172,15 +180,11 @@ impl Dispatch {
         }
     }
 
-    fn cluster(&mut self, name: &Name) -> &mut Handle {
-        if !self.clusters.contains_key(name) {
-            let handle = self.begin(name);
-            self.clusters.insert(name.clone(), handle);
+    /// Makes sure that the cluster has a task.
+    fn begin(&mut self, name: &Name) {
+        if self.clusters.contains_key(name) {
+            return;
         }
-        self.clusters.entry(name.clone()).or_insert_with(|| unreachable_handle())
-    }
-
-    fn begin(&mut self, name: &Name) -> Handle {
         let (inbox, messages) = mpsc::unbounded_channel();
         let (known, connection) = watch::channel(self.known(name));
         let (recheck, rechecks) = mpsc::channel(1);
@@ -204,17 +208,65 @@ impl Dispatch {
             cluster: inbox.clone(),
             current: None,
         };
-        let name = name.clone();
-        self.tasks.spawn(async move {
-            let connection = name.1.clone();
-            let link = tokio::spawn(link.run());
-            let ended = tokio::spawn(cluster.run(connection)).await;
-            link.abort();
-            if let Err(error) = ended {
-                tracing::error!(namespace = name.0, connection = name.1, %error, "the task of a cluster ended");
+        let connection = name.1.clone();
+        let task = self.tasks.spawn(async move {
+            tokio::select! {
+                () = cluster.run(connection) => {}
+                () = link.run() => {}
             }
-            name
         });
-        Handle { inbox, known, objects: 0 }
+        self.names.insert(task.id(), name.clone());
+        self.clusters.insert(name.clone(), Handle { inbox, known, objects: 0, task: task.id() });
+    }
+
+    /// Waits until a task has ended, and begins a cluster's anew where that was a defect.
+    pub(super) async fn tend(&mut self) {
+        tokio::select! {
+            Some(ended) = self.tasks.join_next_with_id() => {
+                let (id, defect) = match ended {
+                    Ok((id, ())) => (id, None),
+                    Err(error) => (error.id(), Some(error)),
+                };
+                if let Some(name) = self.names.remove(&id) {
+                    self.ended(name, id, defect.as_ref());
+                }
+            }
+            Some(Ok((name, objects))) = self.again.join_next() => {
+                self.begin(&name);
+                for object in objects {
+                    self.present(object);
+                }
+            }
+            else => std::future::pending().await,
+        }
+    }
+
+    fn ended(&mut self, name: Name, id: Id, defect: Option<&JoinError>) {
+        if self.clusters.get(&name).is_none_or(|handle| handle.task != id) {
+            return;
+        }
+        let defect = defect.map_or_else(|| "it returned".to_owned(), ToString::to_string);
+        tracing::error!(namespace = name.0, connection = name.1, defect, "the task of a cluster ended; it is begun anew");
+        self.clusters.remove(&name);
+        self.objects.retain(|_, of| *of != name);
+        let client = self.settings.client.clone();
+        self.again.spawn(async move {
+            tokio::time::sleep(BEGIN_ANEW_AFTER).await;
+            let objects = objects_of(client, &name).await;
+            (name, objects)
+        });
+    }
+}
+
+/// The objects of one cluster, read anew until the API server answers.
+async fn objects_of(client: Client, name: &Name) -> Vec<AnomalyJob> {
+    let api: Api<DeserializeGuard<AnomalyJob>> = Api::namespaced(client, &name.0);
+    let params = ListParams::default();
+    loop {
+        if let Ok(Ok(list)) = tokio::time::timeout(API_SERVER_LIMIT, api.list(&params)).await {
+            let objects = list.items.into_iter().filter_map(|object| object.0.ok());
+            return objects.filter(|object| connection_of(object) == *name).collect();
+        }
+        tokio::time::sleep(BEGIN_ANEW_AFTER).await;
     }
 }

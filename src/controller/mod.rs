@@ -1,12 +1,33 @@
-//! The shell around the brain: watches in, calls and status writes out. This file is only the seam that `main` is built
-//! against; it watches nothing and must be replaced by the real shell.
+//! The shell around the brain: watches in, calls and status writes out.
+//!
+//! - `watch`: objects in; `dispatch`: which object belongs to which cluster
+//! - `cluster`: one task a cluster, driving one [`Reconciler`](crate::reconciler::Reconciler)
+//! - `link`: from an ElasticsearchConnection and its Secret to a proven client; `connection_status`: what is said of it
+//! - `observe`: a read of the brain as requests; `translate`: between the words of both sides
+//! - `writer`: the only place that writes to the API server; `invalid`: what is said of what cannot be decoded
+//!
+//! It decides nothing about jobs, keeps nothing that must survive, and awaits nothing that may take long in the way of
+//! anything else. Everything it starts ends with it.
 
+mod cluster;
+mod connection_status;
+mod dispatch;
+mod invalid;
+mod link;
+mod observe;
+mod translate;
+mod watch;
+mod writer;
+
+use futures::StreamExt as _;
 use kube::Client;
 
 use crate::admin::Readiness;
+use crate::api::{AnomalyJob, ElasticsearchConnection};
+use crate::elasticsearch::Error as ElasticsearchError;
 use crate::lease::Claim;
 use crate::shutdown::Shutdown;
-use crate::telemetry::Metrics;
+use crate::telemetry::{ElasticsearchOutcome, Metrics};
 
 /// What one run of the controller is given. A new claim is a new run: nothing is carried over.
 pub struct Settings {
@@ -24,11 +45,60 @@ pub struct Settings {
 
 /// Why a run of the controller ended without being asked to.
 #[derive(Debug, thiserror::Error)]
-pub enum Error {}
+pub enum Error {
+    /// A watch came to an end, which it never does.
+    #[error("the watch of {0} ended")]
+    WatchEnded(&'static str),
+}
 
-/// Runs until `shutdown` asks it to stop.
+/// Runs until `shutdown` asks it to stop. Dropping it stops it as well: nothing of it lives on.
 pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), Error> {
-    settings.readiness.listed();
-    shutdown.requested().await;
-    Ok(())
+    let mut jobs = watch::changes::<AnomalyJob>(&settings.client, &settings.namespaces).boxed();
+    let mut connections = watch::changes::<ElasticsearchConnection>(&settings.client, &settings.namespaces).boxed();
+    let (client, claim, metrics) = (settings.client.clone(), settings.claim.clone(), settings.metrics.clone());
+    let (writer, telling) = writer::Writer::new(client, claim, metrics);
+    let mut dispatch = dispatch::Dispatch::new(settings, writer);
+    let watching = async {
+        loop {
+            tokio::select! {
+                change = jobs.next() => match change {
+                    Some(change) => dispatch.job(change),
+                    None => return Err(Error::WatchEnded("AnomalyJob")),
+                },
+                change = connections.next() => match change {
+                    Some(change) => dispatch.connection(change),
+                    None => return Err(Error::WatchEnded("ElasticsearchConnection")),
+                },
+                () = dispatch.tend() => {}
+            }
+        }
+    };
+    tokio::select! {
+        ended = watching => ended,
+        () = telling => Ok(()),
+        () = shutdown.requested() => Ok(()),
+    }
+}
+
+/// The class of an answer, for the metric.
+fn outcome(error: Option<&ElasticsearchError>) -> ElasticsearchOutcome {
+    use ElasticsearchError as E;
+    let Some(error) = error else { return ElasticsearchOutcome::Success };
+    match error {
+        E::Tls(_) => ElasticsearchOutcome::Untrusted,
+        E::CredentialsRejected | E::MissingPrivilege(_) | E::LicenseMissing => ElasticsearchOutcome::Denied,
+        E::NoSuchJob(_) | E::NoSuchDatafeed(_) | E::TaskGone => ElasticsearchOutcome::NotFound,
+        E::JobFailed(_) | E::DatafeedRunning | E::DatafeedNotStopped | E::InterruptedByKill => ElasticsearchOutcome::Conflict,
+        E::UpgradeMode | E::NoMaster | E::StateNotRecovered | E::Overloaded { .. } | E::GatewayFailed(_) | E::NotFormed => {
+            ElasticsearchOutcome::Overloaded
+        }
+        E::LineTooLong | E::RequestRefused { .. } | E::Unsendable => ElasticsearchOutcome::Invalid,
+        E::NotElasticsearch(_) | E::UnexpectedAnswer { .. } | E::Redirected(_) | E::VersionTooOld(_) | E::MlUnavailable => {
+            ElasticsearchOutcome::Unreadable
+        }
+        E::StillClosing | E::ForceCloseFailed | E::JobProcessDied | E::NodeLost | E::ServerError { .. } => {
+            ElasticsearchOutcome::ServerError
+        }
+        E::NameNotResolved | E::ConnectionRefused | E::TimedOut(_) | E::ConnectionLost => ElasticsearchOutcome::Unreachable,
+    }
 }

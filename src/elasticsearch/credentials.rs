@@ -31,6 +31,21 @@ pub enum Credentials {
     },
 }
 
+impl Credentials {
+    /// They would present the same.
+    pub fn same(&self, other: &Self) -> bool {
+        let same = |one: &SecretString, two: &SecretString| one.expose_secret() == two.expose_secret();
+        match (self, other) {
+            (Self::None, Self::None) => true,
+            (Self::ApiKey(one), Self::ApiKey(two)) => same(one, two),
+            (Self::Basic { user: one, password: first }, Self::Basic { user: two, password: second }) => {
+                same(one, two) && same(first, second)
+            }
+            _ => false,
+        }
+    }
+}
+
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {

@@ -24,6 +24,16 @@ pub struct Endpoint {
     pub ca_pem: Option<Vec<u8>>,
 }
 
+impl Endpoint {
+    /// A client of the one would be a client of the other.
+    pub fn same(&self, other: &Self) -> bool {
+        self.url == other.url
+            && self.allow_plaintext == other.allow_plaintext
+            && self.ca_pem == other.ca_pem
+            && self.credentials.same(&other.credentials)
+    }
+}
+
 impl std::fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         // The url is left out: it may not have been checked yet, and hold a password.

@@ -244,6 +244,17 @@ impl Call {
     }
 }
 
+/// How a close came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// Elasticsearch saved the model.
+    Graceful,
+    /// The job had no node any more, so nothing was saved.
+    Unsaved,
+    /// By force.
+    Forced,
+}
+
 /// A Kubernetes event to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
@@ -295,10 +306,19 @@ pub enum Output {
         ticket: Ticket,
         /// The object.
         key: ObjectKey,
+        /// Its uid, so that an object of the same name is not written.
+        uid: Arc<str>,
         /// The precondition.
         resource_version: Arc<str>,
         /// The whole status.
         status: Box<AnomalyJobStatus>,
+    },
+    /// A close of ours came to its end; for the metrics.
+    Finished {
+        /// How.
+        outcome: Finish,
+        /// Since it was asked for.
+        took: Duration,
     },
     /// Read this object again and deliver it.
     Refresh(ObjectKey),

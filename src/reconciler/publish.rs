@@ -83,6 +83,7 @@ impl Reconciler {
         self.outputs.push(Output::Write {
             ticket,
             key: key.clone(),
+            uid: Arc::clone(&object.uid),
             resource_version,
             status: Box::new(status),
         });

@@ -8,7 +8,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 
 use super::health::Health;
-use super::input::{Event, Moment, SeenJob};
+use super::input::{Event, Finish, Moment, SeenJob};
 use super::job::Job;
 use super::object::{Held, Object};
 use super::target::Decision;
@@ -128,9 +128,10 @@ fn step(object: &Object) -> Step {
 
 fn conditions(object: &Object, seen: Option<&SeenJob>, health: &Health, now: Moment) -> Vec<Says> {
     let seen_now = seen.filter(|_| object.sighted);
-    let mut all = vec![ready(object, health, now), closed(object, seen_now, health, now)];
+    let ready = ready(object, health, now);
     let settled = object.arrived && health.trouble().is_some();
-    let (reason, message) = (all[0].reason, all[0].message.clone());
+    let (reason, message) = (ready.reason, ready.message.clone());
+    let mut all = vec![ready, closed(object, seen_now, health, now)];
     match &object.decision {
         _ if settled => {}
         Some(Decision::Done | Decision::Rest(_)) => {}
@@ -280,34 +281,32 @@ pub(super) fn force_event(object: &Object, reason: Reason) -> Event {
     }
 }
 
-/// Records a close that came to its end, and the event that says so. Nothing where there was none of ours.
-pub(super) fn finish(object: &mut Object, now: Moment) -> Option<Event> {
+/// Records a close that came to its end, and says how. Nothing where there was none of ours.
+pub(super) fn finish(object: &mut Object, now: Moment) -> Option<(Finish, Duration, Event)> {
     let facts = &object.facts;
     let started = facts.requested_at.or(facts.forced_at)?;
     let took = Duration::try_from(now.wall.duration_since(started)).unwrap_or_default();
     let job = object.desired.job.clone();
-    let one = |yes: bool| if yes { vec![job.clone()] } else { Vec::new() };
-    let forced = facts.forced_at.is_some();
-    let unsaved = facts.unsaved && !forced;
-    let how = match (forced, unsaved) {
-        (true, _) => "by force",
-        (false, true) => "without its model being saved: it had lost its node",
-        (false, false) => "gracefully",
+    let (outcome, how) = match (facts.forced_at.is_some(), facts.unsaved) {
+        (true, _) => (Finish::Forced, "by force"),
+        (false, true) => (Finish::Unsaved, "without its model being saved: it had lost its node"),
+        (false, false) => (Finish::Graceful, "gracefully"),
     };
     let event = Event {
         reason: "JobClosed",
         note: format!("Closed job {job} after {}, {how}", humane(took)),
-        warning: forced || unsaved,
+        warning: outcome != Finish::Graceful,
     };
+    let listed = |of: Finish| if outcome == of { vec![job.clone()] } else { Vec::new() };
     object.last_close = Some(LastClose {
         started_at: Some(stamp(started)),
         finished_at: Some(stamp(now.wall)),
         duration: Some(Elapsed::from(took)),
-        graceful: u32::from(!forced && !unsaved),
-        unsaved: one(unsaved),
-        forced: one(forced),
+        graceful: u32::from(outcome == Finish::Graceful),
+        unsaved: listed(Finish::Unsaved),
+        forced: listed(Finish::Forced),
     });
-    Some(event)
+    Some((outcome, took, event))
 }
 
 /// Events for what changes with this write: a trouble, a stall, a close that takes its time, drift.

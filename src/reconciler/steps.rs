@@ -250,6 +250,10 @@ impl Reconciler {
     fn arrive(&mut self, key: &ObjectKey, now: Moment) {
         let Some(object) = self.objects.get_mut(key) else { return };
         let finished = report::finish(object, now);
+        let finished = finished.map(|(outcome, took, event)| {
+            self.outputs.push(Output::Finished { outcome, took });
+            event
+        });
         let back = object.drift.as_mut().filter(|drift| !drift.corrected);
         let corrected = back.map(|drift| drift.corrected = true).is_some();
         object.arrived = true;

@@ -135,8 +135,8 @@ closed_set! {
         Graceful = "graceful",
         /// By force: results since the newest snapshot may be lost.
         Forced = "forced",
-        /// The operator gave up, and a person must act.
-        Failed = "failed",
+        /// Without force, but the job had lost its node, so nothing was saved.
+        Unsaved = "unsaved",
     }
 }
 

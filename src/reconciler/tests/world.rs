@@ -42,6 +42,7 @@ pub struct World {
     pub writes: Vec<(ObjectKey, AnomalyJobStatus)>,
     pub events: Vec<Event>,
     pub let_go: usize,
+    pub finished: Vec<Finish>,
     /// A read, call or live read fails like this.
     pub trouble: Option<Trouble>,
     pub upgrade_mode: bool,
@@ -115,6 +116,7 @@ impl World {
             writes: Vec::new(),
             events: Vec::new(),
             let_go: 0,
+            finished: Vec::new(),
             trouble: None,
             upgrade_mode: false,
             before_7_14: false,
@@ -306,13 +308,14 @@ impl World {
                 };
                 self.answer(soon, Input::Verified(ticket, answer));
             }
-            Output::Write { ticket, key, resource_version, status } => self.write(ticket, key, &resource_version, *status),
+            Output::Write { ticket, key, resource_version, status, .. } => self.write(ticket, key, &resource_version, *status),
             Output::Refresh(key) => {
                 if let Some(stored) = self.stored.get(&key).cloned() {
                     self.answer(soon, Input::Delivered(Box::new(stored)));
                 }
             }
             Output::Event { event, .. } => self.events.push(event),
+            Output::Finished { outcome, .. } => self.finished.push(outcome),
         }
     }
 

@@ -1,0 +1,63 @@
+//! What is said of an object that cannot be decoded: a status with one reason, written without knowing the object.
+//!
+//! The parser's text may quote a value of the object, never of a Secret; it is cut and its control characters are escaped.
+
+use kube::Resource;
+use k8s_openapi::jiff::Timestamp;
+use serde_json::json;
+
+use super::watch::Undecodable;
+use super::writer::{Precondition, Writer};
+use crate::api::{ConditionStatus, ConditionType, Reason, new_condition};
+
+/// The longest text of a parser that is shown.
+const SHOWN: usize = 256;
+
+/// What the status is written about.
+pub(super) struct Seen {
+    namespace: String,
+    name: String,
+    uid: String,
+    resource_version: String,
+    generation: i64,
+    message: String,
+}
+
+impl Seen {
+    pub(super) fn of(object: &Undecodable) -> Self {
+        Self {
+            namespace: object.namespace.clone(),
+            name: object.name.clone(),
+            uid: object.uid.clone(),
+            resource_version: object.resource_version.clone(),
+            generation: object.generation,
+            message: format!("the object cannot be read, so nothing is called: {}", shown(&object.why)),
+        }
+    }
+}
+
+/// A parser's text as it may stand in a status or a log.
+pub(super) fn shown(why: &str) -> String {
+    why.chars().take(SHOWN).flat_map(char::escape_debug).collect()
+}
+
+/// Writes Ready=False and Stalled=True with the reason `InvalidObject`.
+pub(super) async fn report<K: Resource<DynamicType = ()>>(writer: Writer, seen: Seen) {
+    let now = Timestamp::now();
+    let condition = |of, status| new_condition(of, status, Reason::InvalidObject, &seen.message, seen.generation, now);
+    let status = json!({
+        "observedGeneration": seen.generation,
+        "conditions": [
+            condition(ConditionType::Ready, ConditionStatus::False),
+            condition(ConditionType::Stalled, ConditionStatus::True),
+        ],
+    });
+    let at = Precondition {
+        namespace: &seen.namespace,
+        name: &seen.name,
+        uid: &seen.uid,
+        resource_version: &seen.resource_version,
+    };
+    // A conflict means that it was changed, and then it is delivered again.
+    let _ = writer.write::<K>(&at, &status).await;
+}
