@@ -401,7 +401,7 @@ fn refusals_that_are_not_elasticsearchs_say_so() {
 fn nothing_that_the_server_wrote_is_shown() {
     let sentinel = "S3NTINEL";
     let reasons = [
-        format!("{sentinel}"),
+        sentinel.to_owned(),
         format!("No known job with id '{sentinel}'"),
         format!("No known job with id 'a,{sentinel}'"),
         format!("cannot close job [{sentinel}] because it failed, use force close"),

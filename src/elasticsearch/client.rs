@@ -229,7 +229,7 @@ impl Client {
         let answer = self
             .send(&call, self.limits.call.saturating_add(server_timeout))
             .await?;
-        let stopped: Stopped = self.shape(&answer)?;
+        let stopped: Stopped = shape(&answer)?;
         if stopped.stopped {
             Ok(())
         } else {
@@ -239,7 +239,7 @@ impl Client {
 
     async fn close_call(&self, call: &Call, time_limit: Duration) -> Result<(), Error> {
         let answer = self.send(call, time_limit).await?;
-        let closed: Closed = self.shape(&answer)?;
+        let closed: Closed = shape(&answer)?;
         if closed.closed {
             Ok(())
         } else {
@@ -256,7 +256,7 @@ impl Client {
         T: Entry + for<'de> Deserialize<'de>,
     {
         let answer = self.send(call, self.limits.call).await?;
-        let list: List<T> = self.shape(&answer)?;
+        let list: List<T> = shape(&answer)?;
         list.view(asked).map_err(|what| unusable(&answer, what))
     }
 
@@ -313,10 +313,10 @@ impl Client {
             Err(classify(&answer, call))
         }
     }
+}
 
-    fn shape<'a, T: Deserialize<'a>>(&self, answer: &'a Answer) -> Result<T, Error> {
-        parse(&answer.body).map_err(|what| unusable(answer, what))
-    }
+fn shape<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T, Error> {
+    parse(&answer.body).map_err(|what| unusable(answer, what))
 }
 
 fn unusable(answer: &Answer, what: Malformed) -> Error {

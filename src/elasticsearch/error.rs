@@ -286,7 +286,7 @@ impl Error {
 }
 
 fn seconds(limit: &Duration) -> String {
-    format!("{} s", limit.as_millis() as f64 / 1000.0)
+    format!("{} s", limit.as_secs_f64())
 }
 
 fn list<T: std::fmt::Display>(ids: &[T]) -> String {

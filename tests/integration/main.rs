@@ -11,6 +11,7 @@
 mod arguments;
 mod artifacts;
 mod controlplane;
+mod elasticsearch_client;
 mod lease;
 mod process;
 mod schema;

@@ -1,0 +1,162 @@
+//! Paths, queries and request lines: what may stand in them and what never.
+
+use super::*;
+
+fn base() -> Url {
+    Url::parse("https://es:9200").unwrap()
+}
+
+fn jobs(ids: &[&str]) -> Ids<JobId> {
+    Ids::new(ids.iter().map(|id| JobId::parse(id).unwrap())).unwrap()
+}
+
+fn target(call: &Call) -> String {
+    let url = call.url(&base()).unwrap();
+    let query = url
+        .query()
+        .map(|query| format!("?{query}"))
+        .unwrap_or_default();
+    format!("{} {}{query}", call.method, url.path())
+}
+
+#[test]
+fn each_call_has_the_path_and_query_of_the_reference() {
+    let ab = jobs(&["a", "b"]);
+    let feed = DatafeedId::parse("d").unwrap();
+    let seconds = Duration::from_secs(30);
+    assert_eq!(target(&Call::root()), "GET /");
+    assert_eq!(
+        target(&Call::ml_info()),
+        "GET /_ml/info?filter_path=upgrade_mode,defaults.datafeeds.scroll_size"
+    );
+    assert_eq!(
+        target(&Call::close(&ab, seconds)),
+        "POST /_ml/anomaly_detectors/a,b/_close?timeout=30s"
+    );
+    assert_eq!(
+        target(&Call::force_close(&JobId::parse("a").unwrap())),
+        "POST /_ml/anomaly_detectors/a/_close?force=true"
+    );
+    assert_eq!(
+        target(&Call::stop_datafeed(&feed, true, seconds)),
+        "POST /_ml/datafeeds/d/_stop?timeout=30s&force=true"
+    );
+    assert_eq!(
+        target(&Call::stop_datafeed(&feed, false, seconds)),
+        "POST /_ml/datafeeds/d/_stop?timeout=30s"
+    );
+    assert!(
+        target(&Call::all_jobs())
+            .starts_with("GET /_ml/anomaly_detectors?filter_path=count,jobs.job_id,")
+    );
+    assert!(target(&Call::jobs(&ab)).starts_with("GET /_ml/anomaly_detectors/a,b?filter_path="));
+    assert!(
+        target(&Call::job_stats(&ab))
+            .starts_with("GET /_ml/anomaly_detectors/a,b/_stats?filter_path=")
+    );
+    assert!(target(&Call::all_datafeeds()).starts_with("GET /_ml/datafeeds?filter_path="));
+    let feeds = Call::datafeed_stats(&Ids::one(feed));
+    assert!(target(&feeds).starts_with("GET /_ml/datafeeds/d/_stats?filter_path="));
+}
+
+#[test]
+fn a_path_in_the_base_url_stays_with_and_without_a_slash_at_its_end() {
+    for base in ["https://proxy/es", "https://proxy/es/"] {
+        let base = Url::parse(base).unwrap();
+        assert_eq!(Call::ml_info().url(&base).unwrap().path(), "/es/_ml/info");
+        assert!(matches!(
+            Call::root().url(&base).unwrap().path(),
+            "/es" | "/es/"
+        ));
+    }
+}
+
+#[test]
+fn no_text_that_is_an_id_changes_the_path_or_the_query() {
+    let alphabet = [
+        "a", "z", "0", "-", "_", ".", "..", "/", "?", "#", "%2e", "%2F", ",", "*", "&", " ", "\n",
+        "_all", "\\", ";", ":", "@", "é", "\u{0}", "A",
+    ];
+    let mut taken = 0;
+    for first in alphabet {
+        for second in alphabet {
+            for third in alphabet {
+                let text = format!("{first}{second}{third}");
+                let Ok(id) = JobId::parse(&text) else {
+                    continue;
+                };
+                taken += 1;
+                let call = Call::close(&Ids::one(id), Duration::from_secs(1));
+                let url = call.url(&base()).unwrap();
+                let segments: Vec<&str> = url.path_segments().unwrap().collect();
+                assert_eq!(
+                    segments,
+                    ["_ml", "anomaly_detectors", &text, "_close"],
+                    "{text:?}"
+                );
+                assert_eq!(
+                    (url.query(), url.fragment()),
+                    (Some("timeout=1s"), None),
+                    "{text:?}"
+                );
+            }
+        }
+    }
+    assert!(taken > 50, "the loop has met ids: {taken}");
+    for text in [
+        "", ".", "..", "_all", "*", ",", "a,b", "a/b", "a?b", "a#b", "a b", "%2e", "-a", "a-",
+    ] {
+        assert!(JobId::parse(text).is_err(), "{text:?}");
+    }
+}
+
+#[test]
+fn parts_fill_the_request_line_up_to_4095_bytes_and_no_further() {
+    let many = Ids::new((0..500).map(|n| JobId::parse(&format!("a-job-with-a-name-{n}")).unwrap()))
+        .unwrap();
+    let base = Url::parse("https://proxy/some/path").unwrap();
+    let parts = split(&many, &base, 4095, Call::job_stats);
+    let lengths: Vec<usize> = parts
+        .iter()
+        .map(|part| {
+            let call = Call::job_stats(part);
+            call.line_length(&call.url(&base).unwrap())
+        })
+        .collect();
+    assert_eq!(
+        parts
+            .iter()
+            .map(|part| part.as_slice().len())
+            .sum::<usize>(),
+        500
+    );
+    assert!(lengths.iter().all(|&length| length <= 4095), "{lengths:?}");
+    let (_, full) = lengths.split_last().unwrap();
+    assert!(full.iter().all(|&length| length > 4095 - 25), "{lengths:?}");
+}
+
+#[test]
+fn a_line_of_exactly_the_limit_passes() {
+    let ids = Ids::new((0..70).map(|n| JobId::parse(&format!("{n:064}")).unwrap())).unwrap();
+    let whole = Call::close(&ids, Duration::from_secs(30));
+    let length = whole.line_length(&whole.url(&base()).unwrap());
+    let close = |ids: &Ids<JobId>| Call::close(ids, Duration::from_secs(30));
+    assert_eq!(split(&ids, &base(), length, close).len(), 1);
+    assert_eq!(split(&ids, &base(), length - 1, close).len(), 2);
+}
+
+#[test]
+fn durations_are_whole_numbers_with_a_unit_and_never_zero() {
+    let cases = [
+        (0, "1ms"),
+        (1, "1ms"),
+        (999, "999ms"),
+        (1000, "1s"),
+        (1500, "1500ms"),
+        (90_000, "90s"),
+    ];
+    for (millis, text) in cases {
+        assert_eq!(duration(Duration::from_millis(millis)), text);
+    }
+    assert_eq!(duration(Duration::MAX), "86400s");
+}

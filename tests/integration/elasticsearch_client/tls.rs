@@ -1,0 +1,176 @@
+//! Certificates: always checked, and each problem told apart.
+
+use std::sync::Arc;
+
+use anomalyjob_operator::elasticsearch::{Client, Endpoint, Error, Limits, SetupError, TlsProblem};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+use super::server::{PRODUCT, Server, answer};
+
+const INFO: &str = r#"{"upgrade_mode":false,"defaults":{"datafeeds":{"scroll_size":1000}}}"#;
+
+/// An authority that signs certificates for tests.
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    fn pem(&self) -> Vec<u8> {
+        self.0.pem().into_bytes()
+    }
+
+    /// A server with a certificate for `name`, changed by `change`.
+    fn acceptor(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> TlsAcceptor {
+        anomalyjob_operator::elasticsearch::tls::install_provider();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        change(&mut params);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let config = ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        TlsAcceptor::from(Arc::new(config))
+    }
+
+    async fn server(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Server {
+        Server::start_tls(self.acceptor(name, change), |_| {
+            answer("200 OK", PRODUCT, INFO)
+        })
+        .await
+    }
+}
+
+fn client(server: &Server, ca_pem: Option<Vec<u8>>) -> Client {
+    let url = format!("https://{}", server.address);
+    Client::new(
+        &Endpoint {
+            url,
+            ca_pem,
+            ..Endpoint::default()
+        },
+        Limits::default(),
+    )
+    .unwrap()
+}
+
+async fn problem(server: &Server, ca_pem: Option<Vec<u8>>) -> TlsProblem {
+    match client(server, ca_pem).ml_info().await {
+        Err(error @ Error::Tls(problem)) => {
+            assert_eq!(error.category(), "TLSFailed");
+            assert!(
+                server.heads().is_empty(),
+                "no request is sent to whom is not trusted"
+            );
+            problem
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn the_right_ca_is_trusted_alone_and_in_a_bundle() {
+    let (authority, other) = (Authority::new(), Authority::new());
+    let server = authority.server("127.0.0.1", |_| {}).await;
+    client(&server, Some(authority.pem()))
+        .ml_info()
+        .await
+        .unwrap();
+    let bundle = [other.pem(), authority.pem()].concat();
+    client(&server, Some(bundle)).ml_info().await.unwrap();
+}
+
+#[tokio::test]
+async fn another_ca_and_the_roots_of_the_system_do_not_do() {
+    let authority = Authority::new();
+    let server = authority.server("127.0.0.1", |_| {}).await;
+    assert_eq!(
+        problem(&server, Some(Authority::new().pem())).await,
+        TlsProblem::Untrusted
+    );
+    // A machine without root certificates has no such client, and says so instead.
+    let system = Client::new(
+        &Endpoint {
+            url: format!("https://{}", server.address),
+            ..Endpoint::default()
+        },
+        Limits::default(),
+    );
+    if let Ok(client) = system {
+        assert_eq!(
+            client.ml_info().await,
+            Err(Error::Tls(TlsProblem::Untrusted))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_out_of_its_time_or_for_another_name_is_told_apart() {
+    let authority = Authority::new();
+    let expired = authority.server("127.0.0.1", |params| {
+        params.not_before = date_time_ymd(2001, 1, 1);
+        params.not_after = date_time_ymd(2002, 1, 1);
+    });
+    assert_eq!(
+        problem(&expired.await, Some(authority.pem())).await,
+        TlsProblem::Expired
+    );
+    let early = authority.server("127.0.0.1", |params| {
+        params.not_before = date_time_ymd(2990, 1, 1);
+        params.not_after = date_time_ymd(2999, 1, 1);
+    });
+    assert_eq!(
+        problem(&early.await, Some(authority.pem())).await,
+        TlsProblem::NotYetValid
+    );
+    let named = authority.server("elsewhere.example", |_| {}).await;
+    assert_eq!(
+        problem(&named, Some(authority.pem())).await,
+        TlsProblem::WrongName
+    );
+}
+
+#[tokio::test]
+async fn https_at_a_port_that_speaks_http_says_so() {
+    // It answers a TLS greeting as a server of plain HTTP does.
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let plain = tokio::spawn(async move {
+        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut greeting = [0; 16];
+        stream.read_exact(&mut greeting).await.unwrap();
+        stream
+            .write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+            .await
+            .unwrap();
+        // Until the client has read it and gone.
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    });
+    let endpoint = Endpoint {
+        url,
+        ca_pem: Some(Authority::new().pem()),
+        ..Endpoint::default()
+    };
+    let client = Client::new(&endpoint, Limits::default()).unwrap();
+    assert_eq!(client.ml_info().await, Err(Error::Tls(TlsProblem::NotTls)));
+    plain.await.unwrap();
+}
+
+#[tokio::test]
+async fn http_at_a_port_that_speaks_https_is_no_answer() {
+    let server = Authority::new().server("127.0.0.1", |_| {}).await;
+    let error = server.client().ml_info().await.unwrap_err();
+    assert!(
+        ["ClusterUnreachable", "UnexpectedAnswer"].contains(&error.category()),
+        "{error:?}"
+    );
+}
