@@ -21,7 +21,8 @@ use crate::elasticsearch::{Client, Ids};
 use crate::lease::Claim;
 use crate::reconciler::Reconciler;
 use crate::reconciler::input::{
-    Call, Connection, Delivered, Depth, Finish, Input, Moment, ObjectKey, Output, Refusal, Ticket, View,
+    Call, Connection, Delivered, Depth, Finish, Input, Moment, ObjectKey, Output, Refusal, Ticket,
+    View,
 };
 use crate::telemetry::{CloseOutcome, ElasticsearchApi, Metrics};
 
@@ -37,7 +38,7 @@ pub(super) enum Message {
     /// An object went, or belongs to another cluster now.
     Gone(ObjectKey),
     /// What the connection is worth, and the client to use.
-    Link(Option<Client>, Connection),
+    Link(Option<Box<Client>>, Connection),
 }
 
 /// One cluster.
@@ -77,7 +78,10 @@ impl Cluster {
 }
 
 fn moment(begun: Instant) -> Moment {
-    Moment { monotonic: begun.elapsed(), wall: Timestamp::now() }
+    Moment {
+        monotonic: begun.elapsed(),
+        wall: Timestamp::now(),
+    }
 }
 
 impl Driver {
@@ -118,7 +122,7 @@ impl Driver {
             Message::Deliver(delivered) => Input::Delivered(delivered),
             Message::Gone(key) => Input::Gone(key),
             Message::Link(client, connection) => {
-                self.client = client;
+                self.client = client.map(|client| *client);
                 Input::Connection(connection)
             }
         }
@@ -129,7 +133,10 @@ impl Driver {
             self.calls.remove(ticket);
         }
         if let Input::Read(_, Err(trouble)) = &input
-            && matches!(trouble.reason, Reason::CredentialsRejected | Reason::TLSFailed)
+            && matches!(
+                trouble.reason,
+                Reason::CredentialsRejected | Reason::TLSFailed
+            )
         {
             // Full means that one is asked for already.
             let _ = self.cluster.recheck.try_send(());
@@ -141,11 +148,20 @@ impl Driver {
 
     fn perform(&mut self, output: Output) {
         match output {
-            Output::Read { ticket, depth, jobs, datafeeds } => {
+            Output::Read {
+                ticket,
+                depth,
+                jobs,
+                datafeeds,
+            } => {
                 let metrics = self.cluster.metrics.clone();
                 let Some(client) = self.client.clone() else {
-                    let gone = Err(trouble(Reason::Pending, "the connection is being made anew"));
-                    self.running.spawn(async move { Some(Input::Read(ticket, gone)) });
+                    let gone = Err(trouble(
+                        Reason::Pending,
+                        "the connection is being made anew",
+                    ));
+                    self.running
+                        .spawn(async move { Some(Input::Read(ticket, gone)) });
                     return;
                 };
                 self.running.spawn(async move {
@@ -153,14 +169,29 @@ impl Driver {
                     Some(Input::Read(ticket, view))
                 });
             }
-            Output::Call { ticket, call } => self.call(ticket, call),
+            Output::Call {
+                ticket,
+                call,
+                objects,
+            } => self.call(ticket, call, &objects),
             Output::LetGo(ticket) => {
                 if let Some(call) = self.calls.remove(&ticket) {
                     call.abort();
                 }
             }
-            Output::Verify { ticket, key, uid, job } => self.verify(ticket, key, uid, job),
-            Output::Write { ticket, key, uid, resource_version, status } => {
+            Output::Verify {
+                ticket,
+                key,
+                uid,
+                job,
+            } => self.verify(ticket, key, uid, job),
+            Output::Write {
+                ticket,
+                key,
+                uid,
+                resource_version,
+                status,
+            } => {
                 let writer = self.cluster.writer.clone();
                 self.running.spawn(async move {
                     let at = Precondition {
@@ -169,12 +200,20 @@ impl Driver {
                         uid: &uid,
                         resource_version: &resource_version,
                     };
-                    Some(Input::Written(ticket, writer.write::<AnomalyJob>(&at, &*status).await))
+                    Some(Input::Written(
+                        ticket,
+                        writer.write::<AnomalyJob>(&at, &*status).await,
+                    ))
                 });
             }
             Output::Refresh(key) => self.refresh(key),
-            Output::Event { key, uid, event } => {
-                tracing::info!(namespace = %key.namespace, name = %key.name, reason = event.reason, "{}", event.note);
+            Output::Event {
+                key,
+                uid,
+                job,
+                event,
+            } => {
+                tracing::info!(objects = %key, job = %job, reason = event.reason, "{}", event.note);
                 self.cluster.writer.tell(key, uid, event);
             }
             Output::Finished { outcome, took } => {
@@ -188,10 +227,17 @@ impl Driver {
         }
     }
 
-    fn call(&mut self, ticket: Ticket, call: Call) {
+    fn call(&mut self, ticket: Ticket, call: Call, objects: &[ObjectKey]) {
         let (claim, metrics) = (self.cluster.claim.clone(), self.cluster.metrics.clone());
         let client = self.client.clone();
-        tracing::info!(job = ?call.jobs().iter().map(JobId::as_str).collect::<Vec<_>>(), "calling Elasticsearch: {}", name(&call));
+        let jobs: Vec<&str> = call.jobs().iter().map(JobId::as_str).collect();
+        let objects: Vec<String> = objects.iter().map(ToString::to_string).collect();
+        tracing::info!(
+            objects = objects.join(","),
+            job = jobs.join(","),
+            "calling Elasticsearch: {}",
+            name(&call)
+        );
         let handle = self.running.spawn(async move {
             let answer = match client.filter(|_| claim.is_current()) {
                 Some(client) => make(&client, &metrics, &call).await,
@@ -210,9 +256,13 @@ impl Driver {
             let answer = async {
                 let object = live(&kube, &namespace, &key).await?;
                 let client = client.ok_or(Refusal::LookAgain { answered: false })?;
-                let view = observe::read(&client, &metrics, Depth::Full, vec![job], Vec::new()).await;
+                let view =
+                    observe::read(&client, &metrics, Depth::Full, vec![job], Vec::new()).await;
                 let view: View = view.map_err(Refusal::Cluster)?;
-                Ok((object.filter(|object| object.uid == uid).map(Box::new), view))
+                Ok((
+                    object.filter(|object| object.uid == uid).map(Box::new),
+                    view,
+                ))
             };
             Some(Input::Verified(ticket, answer.await))
         });
@@ -232,7 +282,11 @@ impl Driver {
 }
 
 /// Reads an object from the API server itself, not from a cache; `None` when it is gone.
-async fn live(kube: &KubeClient, namespace: &str, key: &ObjectKey) -> Result<Option<Delivered>, Refusal> {
+async fn live(
+    kube: &KubeClient,
+    namespace: &str,
+    key: &ObjectKey,
+) -> Result<Option<Delivered>, Refusal> {
     let api: Api<AnomalyJob> = Api::namespaced(kube.clone(), namespace);
     match tokio::time::timeout(API_SERVER_LIMIT, api.get_opt(&key.name)).await {
         Ok(Ok(found)) => Ok(found.map(delivered)),
@@ -255,13 +309,24 @@ async fn make(client: &Client, metrics: &Metrics, call: &Call) -> Result<(), Ref
     let begun = Instant::now();
     let (api, answer) = match call {
         Call::Close(jobs) => {
-            let Some(ids) = Ids::new(jobs.iter().cloned()) else { return Ok(()) };
-            (ElasticsearchApi::Close, client.close(&ids, SERVER_TIMEOUT).await)
+            let Some(ids) = Ids::new(jobs.iter().cloned()) else {
+                return Ok(());
+            };
+            (
+                ElasticsearchApi::Close,
+                client.close(&ids, SERVER_TIMEOUT).await,
+            )
         }
-        Call::ForceClose(job) => (ElasticsearchApi::ForceClose, client.within(FORCE_LIMIT).force_close(job).await),
-        Call::StopDatafeed { datafeed, force, .. } => {
-            (ElasticsearchApi::StopDatafeed, client.stop_datafeed(datafeed, *force, SERVER_TIMEOUT).await)
-        }
+        Call::ForceClose(job) => (
+            ElasticsearchApi::ForceClose,
+            client.within(FORCE_LIMIT).force_close(job).await,
+        ),
+        Call::StopDatafeed {
+            datafeed, force, ..
+        } => (
+            ElasticsearchApi::StopDatafeed,
+            client.stop_datafeed(datafeed, *force, SERVER_TIMEOUT).await,
+        ),
     };
     metrics.elasticsearch_request(api, outcome(answer.as_ref().err()), begun.elapsed());
     answer.map_err(|error| {
@@ -269,4 +334,3 @@ async fn make(client: &Client, metrics: &Metrics, call: &Call) -> Result<(), Ref
         refusal(&error)
     })
 }
-

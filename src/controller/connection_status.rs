@@ -6,7 +6,8 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::writer::Precondition;
 use crate::api::{
-    ConditionStatus, ConditionType, ElasticsearchConnection, ElasticsearchConnectionStatus, Reason, new_condition,
+    ConditionStatus, ConditionType, ElasticsearchConnection, ElasticsearchConnectionStatus, Reason,
+    new_condition,
 };
 use crate::reconciler::input::Trouble;
 
@@ -59,9 +60,21 @@ pub(super) fn next(
         Err(trouble) => (ConditionStatus::False, trouble.reason, trouble.message.to_string()),
     };
     let ready = ConditionType::Ready;
-    let stored = before.conditions.iter().find(|condition| condition.type_ == ready.as_str());
-    let since = stored.filter(|stored| stored.status == status.as_str()).map(|stored| stored.last_transition_time.0);
-    let condition = new_condition(ready, status, reason, &message, generation, since.unwrap_or_else(Timestamp::now));
+    let stored = before
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == ready.as_str());
+    let since = stored
+        .filter(|stored| stored.status == status.as_str())
+        .map(|stored| stored.last_transition_time.0);
+    let condition = new_condition(
+        ready,
+        status,
+        reason,
+        &message,
+        generation,
+        since.unwrap_or_else(Timestamp::now),
+    );
     let mut after = ElasticsearchConnectionStatus {
         observed_generation: generation,
         conditions: vec![condition],

@@ -81,14 +81,19 @@ impl Dispatch {
         match change {
             Change::Present(object) => {
                 let name = (object.namespace().unwrap_or_default(), object.name_any());
-                self.connections.insert(name.clone(), Known::Object(Arc::from(object)));
+                self.connections
+                    .insert(name.clone(), Known::Object(Arc::from(object)));
                 self.begin(&name);
                 self.reconnect(&name);
             }
             Change::Undecodable(object) => {
                 let name = (object.namespace.clone(), object.name.clone());
-                let why = format!("the ElasticsearchConnection cannot be read: {}", invalid::shown(&object.why));
-                self.connections.insert(name.clone(), Known::Invalid(Arc::from(why)));
+                let why = format!(
+                    "the ElasticsearchConnection cannot be read: {}",
+                    invalid::shown(&object.why)
+                );
+                self.connections
+                    .insert(name.clone(), Known::Invalid(Arc::from(why)));
                 self.reconnect(&name);
                 self.report_invalid::<ElasticsearchConnection>(&object);
             }
@@ -124,7 +129,9 @@ impl Dispatch {
 
     fn gone(&mut self, key: &ObjectKey) {
         self.invalid.remove(key);
-        let Some(name) = self.objects.remove(key) else { return };
+        let Some(name) = self.objects.remove(key) else {
+            return;
+        };
         self.send(&name, Message::Gone(key.clone()));
         if let Some(handle) = self.clusters.get_mut(&name) {
             handle.objects = handle.objects.saturating_sub(1);
@@ -148,7 +155,10 @@ impl Dispatch {
             return;
         }
         tracing::warn!(kind = %K::kind(&()), namespace = object.namespace, name = object.name, "cannot be decoded: {}", invalid::shown(&object.why));
-        self.tasks.spawn(invalid::report::<K>(self.writer.clone(), invalid::Seen::of(object)));
+        self.tasks.spawn(invalid::report::<K>(
+            self.writer.clone(),
+            invalid::Seen::of(object),
+        ));
     }
 
     fn send(&mut self, name: &Name, message: Message) {
@@ -216,7 +226,15 @@ impl Dispatch {
             }
         });
         self.names.insert(task.id(), name.clone());
-        self.clusters.insert(name.clone(), Handle { inbox, known, objects: 0, task: task.id() });
+        self.clusters.insert(
+            name.clone(),
+            Handle {
+                inbox,
+                known,
+                objects: 0,
+                task: task.id(),
+            },
+        );
     }
 
     /// Waits until a task has ended, and begins a cluster's anew where that was a defect.
@@ -242,11 +260,20 @@ impl Dispatch {
     }
 
     fn ended(&mut self, name: Name, id: Id, defect: Option<&JoinError>) {
-        if self.clusters.get(&name).is_none_or(|handle| handle.task != id) {
+        if self
+            .clusters
+            .get(&name)
+            .is_none_or(|handle| handle.task != id)
+        {
             return;
         }
         let defect = defect.map_or_else(|| "it returned".to_owned(), ToString::to_string);
-        tracing::error!(namespace = name.0, connection = name.1, defect, "the task of a cluster ended; it is begun anew");
+        tracing::error!(
+            namespace = name.0,
+            connection = name.1,
+            defect,
+            "the task of a cluster ended; it is begun anew"
+        );
         self.clusters.remove(&name);
         self.objects.retain(|_, of| *of != name);
         let client = self.settings.client.clone();
@@ -265,7 +292,9 @@ async fn objects_of(client: Client, name: &Name) -> Vec<AnomalyJob> {
     loop {
         if let Ok(Ok(list)) = tokio::time::timeout(API_SERVER_LIMIT, api.list(&params)).await {
             let objects = list.items.into_iter().filter_map(|object| object.0.ok());
-            return objects.filter(|object| connection_of(object) == *name).collect();
+            return objects
+                .filter(|object| connection_of(object) == *name)
+                .collect();
         }
         tokio::time::sleep(BEGIN_ANEW_AFTER).await;
     }

@@ -2,8 +2,8 @@
 //!
 //! The parser's text may quote a value of the object, never of a Secret; it is cut and its control characters are escaped.
 
-use kube::Resource;
 use k8s_openapi::jiff::Timestamp;
+use kube::Resource;
 use serde_json::json;
 
 use super::watch::Undecodable;
@@ -31,20 +31,35 @@ impl Seen {
             uid: object.uid.clone(),
             resource_version: object.resource_version.clone(),
             generation: object.generation,
-            message: format!("the object cannot be read, so nothing is called: {}", shown(&object.why)),
+            message: format!(
+                "the object cannot be read, so nothing is called: {}",
+                shown(&object.why)
+            ),
         }
     }
 }
 
 /// A parser's text as it may stand in a status or a log.
 pub(super) fn shown(why: &str) -> String {
-    why.chars().take(SHOWN).flat_map(char::escape_debug).collect()
+    why.chars()
+        .take(SHOWN)
+        .flat_map(char::escape_debug)
+        .collect()
 }
 
 /// Writes Ready=False and Stalled=True with the reason `InvalidObject`.
 pub(super) async fn report<K: Resource<DynamicType = ()>>(writer: Writer, seen: Seen) {
     let now = Timestamp::now();
-    let condition = |of, status| new_condition(of, status, Reason::InvalidObject, &seen.message, seen.generation, now);
+    let condition = |of, status| {
+        new_condition(
+            of,
+            status,
+            Reason::InvalidObject,
+            &seen.message,
+            seen.generation,
+            now,
+        )
+    };
     let status = json!({
         "observedGeneration": seen.generation,
         "conditions": [

@@ -51,7 +51,11 @@ impl Known {
             (Self::Object(one), Self::Object(two)) => {
                 let of = |object: &ElasticsearchConnection| {
                     let meta = &object.metadata;
-                    let accepted = meta.annotations.as_ref().and_then(|all| all.get(ACCEPT_UUID)).cloned();
+                    let accepted = meta
+                        .annotations
+                        .as_ref()
+                        .and_then(|all| all.get(ACCEPT_UUID))
+                        .cloned();
                     (meta.uid.clone(), meta.generation, accepted)
                 };
                 of(one) == of(two)
@@ -80,7 +84,11 @@ impl Link {
         loop {
             let known = self.known.borrow_and_update().clone();
             let outcome = self.prove(&known).await;
-            failures = if outcome.is_ok() { 0 } else { failures.saturating_add(1) };
+            failures = if outcome.is_ok() {
+                0
+            } else {
+                failures.saturating_add(1)
+            };
             if matches!(known, Known::NotYet) {
                 failures = 0;
             } else {
@@ -102,7 +110,12 @@ impl Link {
     }
 
     /// Waits for the next probe; false when there is nobody to probe for.
-    async fn wait(&mut self, pause: Duration, proven: &Known, outcome: &Result<Probe, Trouble>) -> bool {
+    async fn wait(
+        &mut self,
+        pause: Duration,
+        proven: &Known,
+        outcome: &Result<Probe, Trouble>,
+    ) -> bool {
         let over = Instant::now() + pause;
         let floor = Instant::now() + AT_MOST_EVERY;
         loop {
@@ -139,30 +152,48 @@ impl Link {
             },
             Err(trouble) => Connection::Unusable(trouble.clone()),
         };
-        let client = outcome.as_ref().ok().and(self.current.as_ref()).map(|(_, client)| client.clone());
+        let client = outcome
+            .as_ref()
+            .ok()
+            .and(self.current.as_ref())
+            .map(|(_, client)| Box::new(client.clone()));
         // Nobody listens any more: the next wait ends this task.
         let _ = self.cluster.send(Message::Link(client, connection));
     }
 
     async fn prove(&mut self, known: &Known) -> Result<Probe, Trouble> {
         let object = match known {
-            Known::NotYet => return Err(trouble(Reason::Pending, "the connections were not listed yet")),
+            Known::NotYet => {
+                return Err(trouble(
+                    Reason::Pending,
+                    "the connections were not listed yet",
+                ));
+            }
             Known::Missing => {
-                let message = format!("there is no ElasticsearchConnection {} in namespace {}", self.name, self.namespace);
+                let message = format!(
+                    "there is no ElasticsearchConnection {} in namespace {}",
+                    self.name, self.namespace
+                );
                 return Err(trouble(Reason::ConnectionNotFound, message));
             }
             Known::Invalid(why) => return Err(trouble(Reason::InvalidObject, Arc::clone(why))),
             Known::Object(object) => Arc::clone(object),
         };
         let endpoint = self.endpoint(&object).await?;
-        if self.current.as_ref().is_none_or(|(current, _)| !current.same(&endpoint)) {
+        if self
+            .current
+            .as_ref()
+            .is_none_or(|(current, _)| !current.same(&endpoint))
+        {
             let client = Client::new(&endpoint, Limits::default()).map_err(|error| {
                 let reason = Reason::parse(error.category()).unwrap_or(Reason::URLInvalid);
                 trouble(reason, error.to_string())
             })?;
             self.current = Some((endpoint, client));
         }
-        let Some((_, client)) = &self.current else { return Err(trouble(Reason::Pending, "no client yet")) };
+        let Some((_, client)) = &self.current else {
+            return Err(trouble(Reason::Pending, "no client yet"));
+        };
         let probe = probe(client).await.map_err(|error| trouble_of(&error))?;
         same_cluster(&object, &probe)?;
         Ok(probe)
@@ -171,7 +202,8 @@ impl Link {
     async fn endpoint(&self, object: &ElasticsearchConnection) -> Result<Endpoint, Trouble> {
         let spec = &object.spec;
         let auth = spec.auth.as_ref();
-        let credentials = if let Some(key) = auth.and_then(|auth| auth.api_key_secret_ref.as_ref()) {
+        let credentials = if let Some(key) = auth.and_then(|auth| auth.api_key_secret_ref.as_ref())
+        {
             Credentials::ApiKey(self.secret_text(&key.name, &key.key).await?)
         } else if let Some(basic) = auth.and_then(|auth| auth.basic_secret_ref.as_ref()) {
             Credentials::Basic {
@@ -187,7 +219,12 @@ impl Link {
             Some(ca) => match (&ca.secret_ref, &ca.config_map_ref) {
                 (Some(at), _) => Some(self.secret(&at.name, &at.key).await?),
                 (None, Some(at)) => Some(self.config_map(&at.name, &at.key).await?),
-                (None, None) => return Err(trouble(Reason::CAInvalid, "tls.ca names neither a Secret nor a ConfigMap")),
+                (None, None) => {
+                    return Err(trouble(
+                        Reason::CAInvalid,
+                        "tls.ca names neither a Secret nor a ConfigMap",
+                    ));
+                }
             },
         };
         Ok(Endpoint {
@@ -202,27 +239,51 @@ impl Link {
         let bytes = self.secret(name, key).await?;
         String::from_utf8(bytes)
             .map(SecretString::from)
-            .map_err(|_| trouble(Reason::SecretInvalid, format!("key {key} of Secret {name} is no text")))
+            .map_err(|_| {
+                trouble(
+                    Reason::SecretInvalid,
+                    format!("key {key} of Secret {name} is no text"),
+                )
+            })
     }
 
     async fn secret(&self, name: &str, key: &str) -> Result<Vec<u8>, Trouble> {
         let api: Api<Secret> = Api::namespaced(self.kube.clone(), &self.namespace);
         let secret = get(&api, "Secret", name).await?;
-        let value = secret.data.and_then(|mut data| data.remove(key)).map(|bytes| bytes.0);
-        value.ok_or_else(|| trouble(Reason::SecretInvalid, format!("Secret {name} has no key {key}")))
+        let value = secret
+            .data
+            .and_then(|mut data| data.remove(key))
+            .map(|bytes| bytes.0);
+        value.ok_or_else(|| {
+            trouble(
+                Reason::SecretInvalid,
+                format!("Secret {name} has no key {key}"),
+            )
+        })
     }
 
     async fn config_map(&self, name: &str, key: &str) -> Result<Vec<u8>, Trouble> {
         let api: Api<ConfigMap> = Api::namespaced(self.kube.clone(), &self.namespace);
         let map = get(&api, "ConfigMap", name).await?;
-        let value = map.data.and_then(|mut data| data.remove(key)).map(String::into_bytes);
-        value.ok_or_else(|| trouble(Reason::CAInvalid, format!("ConfigMap {name} has no key {key}")))
+        let value = map
+            .data
+            .and_then(|mut data| data.remove(key))
+            .map(String::into_bytes);
+        value.ok_or_else(|| {
+            trouble(
+                Reason::CAInvalid,
+                format!("ConfigMap {name} has no key {key}"),
+            )
+        })
     }
 
     async fn report(&self, object: &ElasticsearchConnection, outcome: &Result<Probe, Trouble>) {
         if let Some((at, status)) = connection_status::next(object, outcome) {
             // A conflict or an outage: the next probe, or the delivery of what changed, comes here again.
-            let _ = self.writer.write::<ElasticsearchConnection>(&at.borrowed(), &status).await;
+            let _ = self
+                .writer
+                .write::<ElasticsearchConnection>(&at.borrowed(), &status)
+                .await;
         }
     }
 }
@@ -233,13 +294,18 @@ where
 {
     match tokio::time::timeout(API_SERVER_LIMIT, api.get(name)).await {
         Ok(Ok(found)) => Ok(found),
-        Ok(Err(kube::Error::Api(status))) if status.is_not_found() => {
-            Err(trouble(Reason::SecretNotFound, format!("there is no {kind} {name} in the namespace of the connection")))
-        }
-        Ok(Err(kube::Error::Api(status))) if status.is_forbidden() => {
-            Err(trouble(Reason::SecretNotFound, format!("the operator may not read {kind} {name}; its role must allow get on it")))
-        }
-        Ok(Err(_)) | Err(_) => Err(trouble(Reason::RetryingAfterError, format!("{kind} {name} could not be read; trying again"))),
+        Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Err(trouble(
+            Reason::SecretNotFound,
+            format!("there is no {kind} {name} in the namespace of the connection"),
+        )),
+        Ok(Err(kube::Error::Api(status))) if status.is_forbidden() => Err(trouble(
+            Reason::SecretNotFound,
+            format!("the operator may not read {kind} {name}; its role must allow get on it"),
+        )),
+        Ok(Err(_)) | Err(_) => Err(trouble(
+            Reason::RetryingAfterError,
+            format!("{kind} {name} could not be read; trying again"),
+        )),
     }
 }
 
@@ -256,22 +322,39 @@ async fn probe(client: &Client) -> Result<Probe, Error> {
         None => client.product() == Product::ElasticsearchBefore714,
     };
     Ok(Probe {
-        cluster_uuid: identity.as_ref().map(|identity| Arc::from(identity.cluster_uuid.as_str())),
-        cluster_name: identity.as_ref().map(|identity| Arc::from(identity.cluster_name.as_str())),
-        version: identity.as_ref().map(|identity| Arc::from(identity.version.to_string())),
+        cluster_uuid: identity
+            .as_ref()
+            .map(|identity| Arc::from(identity.cluster_uuid.as_str())),
+        cluster_name: identity
+            .as_ref()
+            .map(|identity| Arc::from(identity.cluster_name.as_str())),
+        version: identity
+            .as_ref()
+            .map(|identity| Arc::from(identity.version.to_string())),
         stops_datafeeds: !before_7_14,
     })
 }
 
 /// Nothing is called on a cluster whose uuid differs from the recorded one.
 fn same_cluster(object: &ElasticsearchConnection, probe: &Probe) -> Result<(), Trouble> {
-    let recorded = object.status.as_ref().and_then(|status| status.cluster_uuid.as_deref());
-    let accepted = object.metadata.annotations.as_ref().and_then(|all| all.get(ACCEPT_UUID));
+    let recorded = object
+        .status
+        .as_ref()
+        .and_then(|status| status.cluster_uuid.as_deref());
+    let accepted = object
+        .metadata
+        .annotations
+        .as_ref()
+        .and_then(|all| all.get(ACCEPT_UUID));
     match (recorded, probe.cluster_uuid.as_deref()) {
-        (Some(before), Some(now)) if before != now && accepted.map(String::as_str) != Some(now) => Err(trouble(
-            Reason::ClusterChanged,
-            format!("another cluster answers at the url: {now} instead of {before}; if that is meant, annotate the connection with {ACCEPT_UUID}={now}"),
-        )),
+        (Some(before), Some(now)) if before != now && accepted.map(String::as_str) != Some(now) => {
+            Err(trouble(
+                Reason::ClusterChanged,
+                format!(
+                    "another cluster answers at the url: {now} instead of {before}; if that is meant, annotate the connection with {ACCEPT_UUID}={now}"
+                ),
+            ))
+        }
         _ => Ok(()),
     }
 }

@@ -54,8 +54,13 @@ pub enum Error {
 /// Runs until `shutdown` asks it to stop. Dropping it stops it as well: nothing of it lives on.
 pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), Error> {
     let mut jobs = watch::changes::<AnomalyJob>(&settings.client, &settings.namespaces).boxed();
-    let mut connections = watch::changes::<ElasticsearchConnection>(&settings.client, &settings.namespaces).boxed();
-    let (client, claim, metrics) = (settings.client.clone(), settings.claim.clone(), settings.metrics.clone());
+    let mut connections =
+        watch::changes::<ElasticsearchConnection>(&settings.client, &settings.namespaces).boxed();
+    let (client, claim, metrics) = (
+        settings.client.clone(),
+        settings.claim.clone(),
+        settings.metrics.clone(),
+    );
     let (writer, telling) = writer::Writer::new(client, claim, metrics);
     let mut dispatch = dispatch::Dispatch::new(settings, writer);
     let watching = async {
@@ -83,22 +88,37 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), Error> {
 /// The class of an answer, for the metric.
 fn outcome(error: Option<&ElasticsearchError>) -> ElasticsearchOutcome {
     use ElasticsearchError as E;
-    let Some(error) = error else { return ElasticsearchOutcome::Success };
+    let Some(error) = error else {
+        return ElasticsearchOutcome::Success;
+    };
     match error {
         E::Tls(_) => ElasticsearchOutcome::Untrusted,
-        E::CredentialsRejected | E::MissingPrivilege(_) | E::LicenseMissing => ElasticsearchOutcome::Denied,
+        E::CredentialsRejected | E::MissingPrivilege(_) | E::LicenseMissing => {
+            ElasticsearchOutcome::Denied
+        }
         E::NoSuchJob(_) | E::NoSuchDatafeed(_) | E::TaskGone => ElasticsearchOutcome::NotFound,
-        E::JobFailed(_) | E::DatafeedRunning | E::DatafeedNotStopped | E::InterruptedByKill => ElasticsearchOutcome::Conflict,
-        E::UpgradeMode | E::NoMaster | E::StateNotRecovered | E::Overloaded { .. } | E::GatewayFailed(_) | E::NotFormed => {
-            ElasticsearchOutcome::Overloaded
+        E::JobFailed(_) | E::DatafeedRunning | E::DatafeedNotStopped | E::InterruptedByKill => {
+            ElasticsearchOutcome::Conflict
         }
+        E::UpgradeMode
+        | E::NoMaster
+        | E::StateNotRecovered
+        | E::Overloaded { .. }
+        | E::GatewayFailed(_)
+        | E::NotFormed => ElasticsearchOutcome::Overloaded,
         E::LineTooLong | E::RequestRefused { .. } | E::Unsendable => ElasticsearchOutcome::Invalid,
-        E::NotElasticsearch(_) | E::UnexpectedAnswer { .. } | E::Redirected(_) | E::VersionTooOld(_) | E::MlUnavailable => {
-            ElasticsearchOutcome::Unreadable
+        E::NotElasticsearch(_)
+        | E::UnexpectedAnswer { .. }
+        | E::Redirected(_)
+        | E::VersionTooOld(_)
+        | E::MlUnavailable => ElasticsearchOutcome::Unreadable,
+        E::StillClosing
+        | E::ForceCloseFailed
+        | E::JobProcessDied
+        | E::NodeLost
+        | E::ServerError { .. } => ElasticsearchOutcome::ServerError,
+        E::NameNotResolved | E::ConnectionRefused | E::TimedOut(_) | E::ConnectionLost => {
+            ElasticsearchOutcome::Unreachable
         }
-        E::StillClosing | E::ForceCloseFailed | E::JobProcessDied | E::NodeLost | E::ServerError { .. } => {
-            ElasticsearchOutcome::ServerError
-        }
-        E::NameNotResolved | E::ConnectionRefused | E::TimedOut(_) | E::ConnectionLost => ElasticsearchOutcome::Unreachable,
     }
 }

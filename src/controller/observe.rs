@@ -19,7 +19,9 @@ pub(super) async fn read(
     jobs: Vec<JobId>,
     datafeeds: Vec<(JobId, DatafeedId)>,
 ) -> Result<View, Trouble> {
-    let Some(ids) = Ids::new(jobs) else { return Ok(View::default()) };
+    let Some(ids) = Ids::new(jobs) else {
+        return Ok(View::default());
+    };
     match depth {
         Depth::States => states(client, metrics, &ids, datafeeds).await,
         Depth::Full => full(client, metrics, &ids).await,
@@ -60,23 +62,38 @@ async fn full(client: &Client, metrics: &Metrics, ids: &Ids<JobId>) -> Result<Vi
     for (id, job) in &mut view.jobs {
         job.config = configs.found.get(id).map(seen_config);
     }
-    let ours = feeds.found.iter().filter(|(_, feed)| ids.contains(&feed.job_id));
-    let ours = ours.map(|(id, feed)| (feed.job_id.clone(), id.clone())).collect();
+    let ours = feeds
+        .found
+        .iter()
+        .filter(|(_, feed)| ids.contains(&feed.job_id));
+    let ours = ours
+        .map(|(id, feed)| (feed.job_id.clone(), id.clone()))
+        .collect();
     add_datafeeds(client, metrics, &mut view, ours).await?;
     Ok(view)
 }
 
-async fn job_stats(client: &Client, metrics: &Metrics, ids: &Ids<JobId>) -> Result<Found<JobId, JobStats>, Trouble> {
+async fn job_stats(
+    client: &Client,
+    metrics: &Metrics,
+    ids: &Ids<JobId>,
+) -> Result<Found<JobId, JobStats>, Trouble> {
     timed(metrics, ElasticsearchApi::JobStats, client.job_stats(ids)).await
 }
 
 fn view_of(ids: &Ids<JobId>, stats: &Found<JobId, JobStats>) -> View {
     let readable = ids.iter().filter(|id| !stats.unreadable.contains(id));
     let jobs = readable.map(|id| {
-        let seen = SeenJob { state: stats.found.get(id).map(seen_state), ..SeenJob::default() };
+        let seen = SeenJob {
+            state: stats.found.get(id).map(seen_state),
+            ..SeenJob::default()
+        };
         (id.clone(), seen)
     });
-    View { jobs: jobs.collect(), upgrade_mode: None }
+    View {
+        jobs: jobs.collect(),
+        upgrade_mode: None,
+    }
 }
 
 async fn add_datafeeds(
@@ -85,12 +102,25 @@ async fn add_datafeeds(
     view: &mut View,
     datafeeds: Vec<(JobId, DatafeedId)>,
 ) -> Result<(), Trouble> {
-    let job_of: BTreeMap<DatafeedId, JobId> = datafeeds.into_iter().map(|(job, feed)| (feed, job)).collect();
-    let Some(ids) = Ids::new(job_of.keys().cloned()) else { return Ok(()) };
-    let stats = timed(metrics, ElasticsearchApi::DatafeedStats, client.datafeed_stats(&ids)).await?;
+    let job_of: BTreeMap<DatafeedId, JobId> = datafeeds
+        .into_iter()
+        .map(|(job, feed)| (feed, job))
+        .collect();
+    let Some(ids) = Ids::new(job_of.keys().cloned()) else {
+        return Ok(());
+    };
+    let stats = timed(
+        metrics,
+        ElasticsearchApi::DatafeedStats,
+        client.datafeed_stats(&ids),
+    )
+    .await?;
     for (id, stats) in stats.found {
         if let Some(job) = job_of.get(&id).and_then(|job| view.jobs.get_mut(job)) {
-            job.datafeed = Some(SeenDatafeed { id, state: stats.state });
+            job.datafeed = Some(SeenDatafeed {
+                id,
+                state: stats.state,
+            });
         }
     }
     Ok(())

@@ -45,12 +45,18 @@ pub(super) fn delivered(object: AnomalyJob) -> Delivered {
 
 /// The connection that an object names.
 pub(super) fn connection_of(object: &AnomalyJob) -> (String, String) {
-    (object.namespace().unwrap_or_default(), object.spec.connection_ref.name.clone())
+    (
+        object.namespace().unwrap_or_default(),
+        object.spec.connection_ref.name.clone(),
+    )
 }
 
 /// A trouble of this reason.
 pub(super) fn trouble(reason: Reason, message: impl Into<Arc<str>>) -> Trouble {
-    Trouble { reason, message: message.into() }
+    Trouble {
+        reason,
+        message: message.into(),
+    }
 }
 
 /// An error of the client in the words of conditions.
@@ -58,7 +64,9 @@ pub(super) fn trouble_of(error: &Error) -> Trouble {
     let reason = match error {
         // Shards and state come back by themselves after a restart.
         Error::StateNotRecovered => Reason::Overloaded,
-        Error::StillClosing | Error::InterruptedByKill | Error::TaskGone | Error::NodeLost => Reason::RetryingAfterError,
+        Error::StillClosing | Error::InterruptedByKill | Error::TaskGone | Error::NodeLost => {
+            Reason::RetryingAfterError
+        }
         other => Reason::parse(other.category()).unwrap_or(Reason::CloseRefused),
     };
     trouble(reason, error.to_string())
@@ -79,9 +87,10 @@ pub(super) fn refusal(error: &Error) -> Refusal {
         | Error::NoSuchDatafeed(_) => Refusal::LookAgain { answered: true },
         Error::TimedOut(_) => Refusal::LookAgain { answered: false },
         // Reads may be allowed where calls are not, so this is no trouble of the whole cluster.
-        Error::MissingPrivilege(_) | Error::LicenseMissing | Error::UnexpectedAnswer { .. } | Error::Overloaded { .. } => {
-            Refusal::Refused(trouble_of(error))
-        }
+        Error::MissingPrivilege(_)
+        | Error::LicenseMissing
+        | Error::UnexpectedAnswer { .. }
+        | Error::Overloaded { .. } => Refusal::Refused(trouble_of(error)),
         other => match other.scope() {
             Scope::Connection | Scope::Cluster => Refusal::Cluster(trouble_of(other)),
             Scope::Call => Refusal::Refused(trouble_of(other)),
@@ -102,7 +111,10 @@ pub(super) fn seen_state(stats: &elasticsearch::JobStats) -> SeenState {
 
 /// The config of one job.
 pub(super) fn seen_config(config: &elasticsearch::JobConfig) -> SeenConfig {
-    let blocked = config.blocked.as_ref().map(|reason| format!("{reason:?}").to_lowercase());
+    let blocked = config
+        .blocked
+        .as_ref()
+        .map(|reason| format!("{reason:?}").to_lowercase());
     let deleting = config.deleting.then(|| "delete".to_owned());
     SeenConfig {
         created_at: config.create_time.and_then(|at| at.try_into().ok()),

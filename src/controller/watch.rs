@@ -39,9 +39,17 @@ pub(super) struct Undecodable {
 }
 
 /// Watches a kind in these namespaces; none means all. Comes back by itself after errors, more slowly each time.
-pub(super) fn changes<K>(client: &Client, namespaces: &[String]) -> impl Stream<Item = Change<K>> + Send + use<K>
+pub(super) fn changes<K>(
+    client: &Client,
+    namespaces: &[String],
+) -> impl Stream<Item = Change<K>> + Send + use<K>
 where
-    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope> + Clone + Debug + DeserializeOwned + Send + 'static,
+    K: Resource<DynamicType = (), Scope = kube::core::NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + 'static,
 {
     let apis: Vec<Api<DeserializeGuard<K>>> = if namespaces.is_empty() {
         vec![Api::all(client.clone())]
@@ -106,7 +114,7 @@ fn present<K: Resource<DynamicType = ()>>(object: DeserializeGuard<K>) -> Change
             uid: metadata.uid.unwrap_or_default(),
             resource_version: metadata.resource_version.unwrap_or_default(),
             generation: metadata.generation.unwrap_or_default(),
-            why: error.to_string(),
+            why: error,
         })),
     }
 }

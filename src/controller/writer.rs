@@ -47,7 +47,11 @@ pub(super) struct Precondition<'a> {
 
 impl Writer {
     /// A writer, and the task that tells its events.
-    pub(super) fn new(client: Client, claim: Claim, metrics: Metrics) -> (Self, impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn new(
+        client: Client,
+        claim: Claim,
+        metrics: Metrics,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (events, told) = mpsc::channel(WAITING_EVENTS);
         let telling = tell(client.clone(), claim.clone(), metrics.clone(), told);
         let writer = Self {
@@ -61,19 +65,29 @@ impl Writer {
     }
 
     /// Replaces the status of an object and returns its new resource version.
-    pub(super) async fn write<K>(&self, at: &Precondition<'_>, status: &impl Serialize) -> Result<Arc<str>, WriteRefused>
+    pub(super) async fn write<K>(
+        &self,
+        at: &Precondition<'_>,
+        status: &impl Serialize,
+    ) -> Result<Arc<str>, WriteRefused>
     where
         K: Resource<DynamicType = ()>,
     {
-        let Ok(_permit) = self.permits.acquire().await else { return Err(WriteRefused::Failed) };
+        let Ok(_permit) = self.permits.acquire().await else {
+            return Err(WriteRefused::Failed);
+        };
         if !self.claim.is_current() {
             return Err(WriteRefused::Failed);
         }
         let answer = tokio::time::timeout(API_SERVER_LIMIT, self.put::<K>(at, status)).await;
         let (outcome, answer) = match answer {
             Ok(Ok(version)) => (StatusWrite::Written, Ok(Arc::from(version))),
-            Ok(Err(kube::Error::Api(status))) if status.is_conflict() => (StatusWrite::Conflict, Err(WriteRefused::Conflict)),
-            Ok(Err(kube::Error::Api(status))) if status.is_not_found() => (StatusWrite::Gone, Err(WriteRefused::Gone)),
+            Ok(Err(kube::Error::Api(status))) if status.is_conflict() => {
+                (StatusWrite::Conflict, Err(WriteRefused::Conflict))
+            }
+            Ok(Err(kube::Error::Api(status))) if status.is_not_found() => {
+                (StatusWrite::Gone, Err(WriteRefused::Gone))
+            }
             Ok(Err(error)) => {
                 tracing::warn!(namespace = at.namespace, name = at.name, %error, "the status was not taken");
                 (StatusWrite::Failed, Err(WriteRefused::Failed))
@@ -84,7 +98,11 @@ impl Writer {
         answer
     }
 
-    async fn put<K>(&self, at: &Precondition<'_>, status: &impl Serialize) -> Result<String, kube::Error>
+    async fn put<K>(
+        &self,
+        at: &Precondition<'_>,
+        status: &impl Serialize,
+    ) -> Result<String, kube::Error>
     where
         K: Resource<DynamicType = ()>,
     {
@@ -100,7 +118,10 @@ impl Writer {
             "status": status,
         });
         let bytes = serde_json::to_vec(&body).map_err(kube::Error::SerdeError)?;
-        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let params = PostParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PostParams::default()
+        };
         let request = Request::new(K::url_path(&(), Some(at.namespace)))
             .replace_subresource("status", at.name, &params, bytes)
             .map_err(kube::Error::BuildRequest)?;
@@ -118,25 +139,41 @@ impl Writer {
 }
 
 fn event_type(event: &Event) -> EventType {
-    if event.warning { EventType::Warning } else { EventType::Normal }
+    if event.warning {
+        EventType::Warning
+    } else {
+        EventType::Normal
+    }
 }
 
-async fn tell(client: Client, claim: Claim, metrics: Metrics, mut events: mpsc::Receiver<(ObjectKey, Arc<str>, Event)>) {
+async fn tell(
+    client: Client,
+    claim: Claim,
+    metrics: Metrics,
+    mut events: mpsc::Receiver<(ObjectKey, Arc<str>, Event)>,
+) {
     let recorder = Recorder::new(client, Reporter::from(FIELD_MANAGER));
     while let Some((key, uid, event)) = events.recv().await {
         let of = event_type(&event);
         let object = reference(&key, &uid);
         let kube_event = KubeEvent {
-            type_: if event.warning { KubeEventType::Warning } else { KubeEventType::Normal },
+            type_: if event.warning {
+                KubeEventType::Warning
+            } else {
+                KubeEventType::Normal
+            },
             reason: event.reason.to_owned(),
             note: Some(event.note),
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        let publish = tokio::time::timeout(API_SERVER_LIMIT, recorder.publish(&kube_event, &object));
-        let outcome = match claim.is_current() {
-            true if matches!(publish.await, Ok(Ok(()))) => EventOutcome::Published,
-            _ => EventOutcome::Dropped,
+        let publish =
+            tokio::time::timeout(API_SERVER_LIMIT, recorder.publish(&kube_event, &object));
+        let published = claim.is_current() && matches!(publish.await, Ok(Ok(())));
+        let outcome = if published {
+            EventOutcome::Published
+        } else {
+            EventOutcome::Dropped
         };
         metrics.event(of, outcome);
     }

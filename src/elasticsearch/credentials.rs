@@ -34,13 +34,21 @@ pub enum Credentials {
 impl Credentials {
     /// They would present the same.
     pub fn same(&self, other: &Self) -> bool {
-        let same = |one: &SecretString, two: &SecretString| one.expose_secret() == two.expose_secret();
+        let same =
+            |one: &SecretString, two: &SecretString| one.expose_secret() == two.expose_secret();
         match (self, other) {
             (Self::None, Self::None) => true,
             (Self::ApiKey(one), Self::ApiKey(two)) => same(one, two),
-            (Self::Basic { user: one, password: first }, Self::Basic { user: two, password: second }) => {
-                same(one, two) && same(first, second)
-            }
+            (
+                Self::Basic {
+                    user: one,
+                    password: first,
+                },
+                Self::Basic {
+                    user: two,
+                    password: second,
+                },
+            ) => same(one, two) && same(first, second),
             _ => false,
         }
     }

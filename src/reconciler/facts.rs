@@ -101,7 +101,9 @@ impl Facts {
                 let gap = self.count(Counted::StillOpen, cap, now);
                 self.evidence += gap;
             }
-            JobState::Opened | JobState::Opening | JobState::Closed | JobState::Failed => self.counted = None,
+            JobState::Opened | JobState::Opening | JobState::Closed | JobState::Failed => {
+                self.counted = None;
+            }
         }
         if state.state == JobState::Closing && !state.assigned {
             self.unsaved = true;
@@ -123,7 +125,8 @@ impl Facts {
     }
 
     fn is_another_session(&self, seen: &SeenJob, state: SeenState, now: Moment) -> bool {
-        let reopened = matches!(state.state, JobState::Opened | JobState::Opening) && self.accepted_at.is_some();
+        let reopened = matches!(state.state, JobState::Opened | JobState::Opening)
+            && self.accepted_at.is_some();
         let Some(since) = self.accepted_at.or(self.forced_at) else {
             return reopened;
         };
@@ -142,7 +145,8 @@ impl Facts {
 
     /// How long this attempt has been known to this process.
     pub fn age(&self, now: Moment) -> Duration {
-        self.started.map_or(Duration::ZERO, |at| now.monotonic.saturating_sub(at))
+        self.started
+            .map_or(Duration::ZERO, |at| now.monotonic.saturating_sub(at))
     }
 
     /// A call for this job is being sent.
@@ -180,13 +184,18 @@ impl Facts {
     /// Moves the checkpoint where another quarter of `timeout` is full, so that status is written then and not at each tick.
     fn keep(&mut self, timeout: Duration, now: Moment) {
         let quarter = timeout / 4;
-        if self.deadline.is_some() && (quarter.is_zero() || self.evidence < self.checkpoint + quarter) {
+        if self.deadline.is_some()
+            && (quarter.is_zero() || self.evidence < self.checkpoint + quarter)
+        {
             return;
         }
         while !quarter.is_zero() && self.checkpoint + quarter <= self.evidence {
             self.checkpoint += quarter;
         }
-        let left = SignedDuration::try_from(timeout.saturating_sub(self.evidence)).unwrap_or_default();
-        self.deadline = now.wall.checked_add(left).ok().map(|at| stamp(at).0);
+        let left =
+            SignedDuration::try_from(timeout.saturating_sub(self.evidence)).unwrap_or_default();
+        // An estimate to the second: it stands in a column.
+        let estimate = now.wall.checked_add(left).ok();
+        self.deadline = estimate.and_then(|at| Timestamp::from_second(at.as_second()).ok());
     }
 }

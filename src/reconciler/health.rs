@@ -55,7 +55,8 @@ impl Health {
 
     /// A read was answered. Returns whether that ends a trouble.
     pub fn answered(&mut self, upgrade_mode: Option<bool>, now: Moment) -> bool {
-        let news = self.trouble.is_some() || upgrade_mode.is_some_and(|mode| mode != self.upgrade_mode);
+        let news =
+            self.trouble.is_some() || upgrade_mode.is_some_and(|mode| mode != self.upgrade_mode);
         self.trouble = None;
         self.failures = 0;
         self.retry_at = now.monotonic;
@@ -122,13 +123,23 @@ impl Health {
     /// A running datafeed has to be stopped by an own step before a close.
     pub fn datafeeds_first(&self) -> bool {
         self.datafeeds_first
-            || matches!(&self.connection, Some(Connection::Usable { stops_datafeeds: false, .. }))
+            || matches!(
+                &self.connection,
+                Some(Connection::Usable {
+                    stops_datafeeds: false,
+                    ..
+                })
+            )
     }
 
     /// The cluster's uuid and version, as far as they are known.
     pub fn identity(&self) -> (Option<Arc<str>>, Option<Arc<str>>) {
         match &self.connection {
-            Some(Connection::Usable { cluster_uuid, version, .. }) => (cluster_uuid.clone(), version.clone()),
+            Some(Connection::Usable {
+                cluster_uuid,
+                version,
+                ..
+            }) => (cluster_uuid.clone(), version.clone()),
             Some(Connection::Unusable(_)) | None => (None, None),
         }
     }

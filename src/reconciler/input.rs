@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use crate::api::{AnomalyJobStatus, ClosePolicy, DatafeedId, DatafeedState, JobId, JobState, Reason};
+use crate::api::{
+    AnomalyJobStatus, ClosePolicy, DatafeedId, DatafeedState, JobId, JobState, Reason,
+};
 
 /// A moment, told from outside. The monotonic part decides; the wall clock is only written down for people and
 /// compared with what Elasticsearch itself says of a session's age.
@@ -181,7 +183,7 @@ pub enum Refusal {
 }
 
 /// A numbered request to the shell; the answer carries the number.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
 /// How a status write ended that was not acknowledged.
@@ -286,6 +288,8 @@ pub enum Output {
         ticket: Ticket,
         /// What.
         call: Call,
+        /// The objects that mean its jobs, for the log.
+        objects: Vec<ObjectKey>,
     },
     /// The answer of this call is not waited for any longer; dropping it changes nothing in Elasticsearch.
     LetGo(Ticket),
@@ -328,6 +332,8 @@ pub enum Output {
         key: ObjectKey,
         /// Its uid.
         uid: Arc<str>,
+        /// The job it speaks of, for the log.
+        job: JobId,
         /// The event.
         event: Event,
     },

@@ -33,16 +33,16 @@ pub struct Seen {
     pub current: bool,
 }
 
-impl Default for Ticket {
-    fn default() -> Self {
-        Self(0)
-    }
-}
-
 impl Job {
     /// Takes what a read found out. Returns whether anything differs from before, or `None` where the read is
     /// older than the last call and says nothing.
-    pub fn see(&mut self, asked: Ticket, depth: Depth, found: SeenJob, now: Moment) -> Option<bool> {
+    pub fn see(
+        &mut self,
+        asked: Ticket,
+        depth: Depth,
+        found: SeenJob,
+        now: Moment,
+    ) -> Option<bool> {
         if asked < self.touched {
             return None;
         }
@@ -56,7 +56,9 @@ impl Job {
             _ => found,
         };
         let whole = depth == Depth::Full || before.as_ref().is_some_and(|seen| seen.whole);
-        let news = before.as_ref().is_none_or(|seen| seen.job != job || seen.whole != whole);
+        let news = before
+            .as_ref()
+            .is_none_or(|seen| seen.job != job || seen.whole != whole);
         self.seen = Some(Seen {
             job,
             at: now.monotonic,
@@ -68,15 +70,19 @@ impl Job {
 
     /// The observation that may be acted on now, if there is one.
     pub fn fresh(&self, now: Moment) -> Option<&Seen> {
-        self.seen
-            .as_ref()
-            .filter(|seen| seen.whole && seen.current && now.monotonic.saturating_sub(seen.at) <= pace::FRESH_FOR)
+        self.seen.as_ref().filter(|seen| {
+            seen.whole && seen.current && now.monotonic.saturating_sub(seen.at) <= pace::FRESH_FOR
+        })
     }
 
     /// How much has to be read before something can be decided.
     pub fn depth_needed(&self, now: Moment) -> Depth {
-        let recent = |seen: &&Seen| seen.whole && now.monotonic.saturating_sub(seen.at) <= pace::FRESH_FOR;
-        self.seen.as_ref().filter(recent).map_or(Depth::Full, |_| Depth::States)
+        let recent =
+            |seen: &&Seen| seen.whole && now.monotonic.saturating_sub(seen.at) <= pace::FRESH_FOR;
+        self.seen
+            .as_ref()
+            .filter(recent)
+            .map_or(Depth::Full, |_| Depth::States)
     }
 
     /// A call ended: what was seen before, or by a read sent before ticket `next`, is not acted on any more.

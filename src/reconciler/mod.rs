@@ -132,7 +132,11 @@ impl Reconciler {
         let digest = publish::digest(&delivered.status);
         let sight_from = self.next_ticket();
         let key = delivered.key.clone();
-        if let Some(object) = self.objects.get_mut(&key).filter(|object| object.uid == delivered.uid) {
+        if let Some(object) = self
+            .objects
+            .get_mut(&key)
+            .filter(|object| object.uid == delivered.uid)
+        {
             let job = object.desired.job.clone();
             if object.deliver(delivered, digest, sight_from) == News::Echo {
                 return;
@@ -146,7 +150,8 @@ impl Reconciler {
             self.gone(&key);
             let job = delivered.desired.job.clone();
             self.jobs.entry(job).or_default().users.push(key.clone());
-            self.objects.insert(key.clone(), Object::new(delivered, digest, sight_from, now));
+            self.objects
+                .insert(key.clone(), Object::new(delivered, digest, sight_from, now));
         }
         self.due.insert(key);
     }
@@ -179,7 +184,9 @@ impl Reconciler {
 
     /// Steps again at `at`, or at the earlier time that is set already.
     fn wake_at(&mut self, at: Duration, key: &ObjectKey) {
-        let Some(object) = self.objects.get_mut(key) else { return };
+        let Some(object) = self.objects.get_mut(key) else {
+            return;
+        };
         if object.timer.is_some_and(|set| set <= at) {
             return;
         }
@@ -203,8 +210,12 @@ impl Reconciler {
 
     fn event(&mut self, key: &ObjectKey, event: Event) {
         if let Some(object) = self.objects.get(key) {
-            let uid = Arc::clone(&object.uid);
-            self.outputs.push(Output::Event { key: key.clone(), uid, event });
+            self.outputs.push(Output::Event {
+                key: key.clone(),
+                uid: Arc::clone(&object.uid),
+                job: object.desired.job.clone(),
+                event,
+            });
         }
     }
 }

@@ -123,9 +123,19 @@ pub enum News {
 impl Object {
     /// An object that is seen for the first time: what must survive a crash is taken from its status.
     pub fn new(delivered: Delivered, digest: u64, sight_from: Ticket, now: Moment) -> Self {
-        let Delivered { uid, generation, resource_version, desired, status, .. } = delivered;
+        let Delivered {
+            uid,
+            generation,
+            resource_version,
+            desired,
+            status,
+            ..
+        } = delivered;
         let facts = facts_of(&status, &desired, now);
-        let published = Published { digest, conditions: held(&status) };
+        let published = Published {
+            digest,
+            conditions: held(&status),
+        };
         let arrived = status.observed_generation == generation && done(&status, &desired);
         let mut object = Self {
             uid,
@@ -186,7 +196,11 @@ impl Object {
     }
 
     fn is_echo(&mut self, delivered: &Delivered, digest: u64) -> bool {
-        if let Some(at) = self.echoes.iter().position(|version| *version == delivered.resource_version) {
+        if let Some(at) = self
+            .echoes
+            .iter()
+            .position(|version| *version == delivered.resource_version)
+        {
             self.echoes.drain(..=at);
             return true;
         }
@@ -219,7 +233,8 @@ impl Object {
     pub fn see(&mut self, ticket: Ticket, seen: &SeenJob, news: bool, now: Moment) -> bool {
         let first_sight = !self.sighted && ticket >= self.sight_from;
         self.sighted |= first_sight;
-        self.facts.observe(seen, self.desired.close.timeout.as_duration(), now);
+        self.facts
+            .observe(seen, self.desired.close.timeout.as_duration(), now);
         let settled = matches!(self.decision, Some(Decision::Done | Decision::Rest(_)));
         news || first_sight || !settled
     }
@@ -243,8 +258,14 @@ impl Writing {
     }
 }
 
-fn target_of<'a>(status: &'a AnomalyJobStatus, desired: &Desired) -> Option<&'a crate::api::Target> {
-    status.targets.iter().find(|target| target.job_id == desired.job)
+fn target_of<'a>(
+    status: &'a AnomalyJobStatus,
+    desired: &Desired,
+) -> Option<&'a crate::api::Target> {
+    status
+        .targets
+        .iter()
+        .find(|target| target.job_id == desired.job)
 }
 
 fn done(status: &AnomalyJobStatus, desired: &Desired) -> bool {
@@ -255,7 +276,9 @@ fn facts_of(status: &AnomalyJobStatus, desired: &Desired, now: Moment) -> Facts 
     let Some(target) = target_of(status, desired) else {
         return Facts::default();
     };
-    let evidence = target.evidence.map_or(Duration::ZERO, crate::api::Elapsed::as_duration);
+    let evidence = target
+        .evidence
+        .map_or(Duration::ZERO, crate::api::Elapsed::as_duration);
     let forced_at = target.forced_at.as_ref().map(|at| at.0);
     Facts {
         requested_at: target.requested_at.as_ref().map(|at| at.0),
@@ -281,8 +304,13 @@ fn facts_of(status: &AnomalyJobStatus, desired: &Desired, now: Moment) -> Facts 
 }
 
 fn drift_of(status: &AnomalyJobStatus) -> Option<Drift> {
-    let condition = status.conditions.iter().find(|known| known.type_ == ConditionType::Drifted.as_str())?;
-    Some(Drift { corrected: condition.reason == Reason::Corrected.as_str() })
+    let condition = status
+        .conditions
+        .iter()
+        .find(|known| known.type_ == ConditionType::Drifted.as_str())?;
+    Some(Drift {
+        corrected: condition.reason == Reason::Corrected.as_str(),
+    })
 }
 
 fn held(status: &AnomalyJobStatus) -> Vec<Held> {

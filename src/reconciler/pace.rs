@@ -39,7 +39,12 @@ pub fn look_gap(in_transition_for: Duration, timeout: Duration) -> Duration {
 
 /// Delay before the next try after `failures` failures in a row: 1 s, doubling, at most a minute, spread by `seed`.
 pub fn retry_delay(failures: u32, seed: u64) -> Duration {
-    doubling(Duration::from_secs(1), failures, Duration::from_secs(60), seed)
+    doubling(
+        Duration::from_secs(1),
+        failures,
+        Duration::from_secs(60),
+        seed,
+    )
 }
 
 /// Gap between corrections of a job that somebody else keeps opening: none, then 1 m, doubling, at most 1 h.
@@ -55,7 +60,11 @@ fn doubling(first: Duration, count: u32, most: Duration, seed: u64) -> Duration 
     let base = first.saturating_mul(1 << exponent).min(most);
     // A fifth, by the seed and the count, keeps a thousand objects from coming back at the same moment.
     let spread = (seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ u64::from(count)) % 200;
-    base + base.mul_f64(if seed == 0 { 0.0 } else { f64::from(u32::try_from(spread).unwrap_or(0)) / 1000.0 })
+    base + base.mul_f64(if seed == 0 {
+        0.0
+    } else {
+        f64::from(u32::try_from(spread).unwrap_or(0)) / 1000.0
+    })
 }
 
 /// How long before an answered close without effect is repeated.
@@ -70,10 +79,22 @@ mod tests {
     #[test]
     fn looks_are_often_at_first_then_less_and_never_too_coarse_for_the_timeout() {
         let half_hour = Duration::from_secs(1800);
-        assert_eq!(look_gap(Duration::ZERO, half_hour), Duration::from_millis(500));
-        assert_eq!(look_gap(Duration::from_secs(8), half_hour), Duration::from_secs(2));
-        assert_eq!(look_gap(Duration::from_secs(900), half_hour), Duration::from_secs(10));
-        assert_eq!(look_gap(Duration::from_secs(900), Duration::from_secs(8)), Duration::from_secs(1));
+        assert_eq!(
+            look_gap(Duration::ZERO, half_hour),
+            Duration::from_millis(500)
+        );
+        assert_eq!(
+            look_gap(Duration::from_secs(8), half_hour),
+            Duration::from_secs(2)
+        );
+        assert_eq!(
+            look_gap(Duration::from_secs(900), half_hour),
+            Duration::from_secs(10)
+        );
+        assert_eq!(
+            look_gap(Duration::from_secs(900), Duration::from_secs(8)),
+            Duration::from_secs(1)
+        );
     }
 
     #[test]
@@ -81,7 +102,10 @@ mod tests {
         assert_eq!(retry_delay(1, 0), Duration::from_secs(1));
         assert_eq!(retry_delay(4, 0), Duration::from_secs(8));
         assert_eq!(retry_delay(u32::MAX, 0), Duration::from_secs(60));
-        assert!(retry_delay(3, 77) >= Duration::from_secs(4) && retry_delay(3, 77) < Duration::from_secs(5));
+        assert!(
+            retry_delay(3, 77) >= Duration::from_secs(4)
+                && retry_delay(3, 77) < Duration::from_secs(5)
+        );
     }
 
     #[test]

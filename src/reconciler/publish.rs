@@ -17,7 +17,9 @@ use crate::api::AnomalyJobStatus;
 pub(super) fn digest(status: &AnomalyJobStatus) -> u64 {
     let mut hasher = DefaultHasher::new();
     // A status is plain data and always serialises; were it not so, the write itself would say it.
-    serde_json::to_vec(status).unwrap_or_default().hash(&mut hasher);
+    serde_json::to_vec(status)
+        .unwrap_or_default()
+        .hash(&mut hasher);
     hasher.finish()
 }
 
@@ -49,21 +51,39 @@ fn is_outcome(object: &Object) -> bool {
 impl Reconciler {
     /// Writes the object's status if it differs and the time for it has come.
     pub(super) fn publish(&mut self, key: &ObjectKey, now: Moment) {
-        let Some(object) = self.objects.get(key).filter(|object| !object.desired.deleting) else { return };
+        let Some(object) = self
+            .objects
+            .get(key)
+            .filter(|object| !object.desired.deleting)
+        else {
+            return;
+        };
         if object.writing.is_some() {
             return;
         }
-        let (status, conditions) = report::status(object, self.jobs.get(&object.desired.job), &self.health, &self.connection, now);
+        let (status, conditions) = report::status(
+            object,
+            self.jobs.get(&object.desired.job),
+            &self.health,
+            &self.connection,
+            now,
+        );
         let digest = digest(&status);
         let unchanged = digest == object.published.digest;
         let urgent = is_outcome(object) || gates_a_call(object);
-        let Some(object) = self.objects.get_mut(key) else { return };
+        let Some(object) = self.objects.get_mut(key) else {
+            return;
+        };
         if unchanged {
             object.unwritten_since = None;
             return;
         }
         let since = *object.unwritten_since.get_or_insert(now.monotonic);
-        let quiet_until = if urgent { Duration::ZERO } else { since + pace::QUIET_FOR };
+        let quiet_until = if urgent {
+            Duration::ZERO
+        } else {
+            since + pace::QUIET_FOR
+        };
         let due = quiet_until.max(object.write_after);
         if now.monotonic < due {
             self.wake_at(due, key);
@@ -74,8 +94,16 @@ impl Reconciler {
         self.write(key, ticket, published, status);
     }
 
-    fn write(&mut self, key: &ObjectKey, ticket: Ticket, published: Published, status: AnomalyJobStatus) {
-        let Some(object) = self.objects.get_mut(key) else { return };
+    fn write(
+        &mut self,
+        key: &ObjectKey,
+        ticket: Ticket,
+        published: Published,
+        status: AnomalyJobStatus,
+    ) {
+        let Some(object) = self.objects.get_mut(key) else {
+            return;
+        };
         let events = report::events(object, &published.conditions, &status);
         object.writing = Some(Writing::new(ticket, published, object));
         let resource_version = Arc::clone(&object.resource_version);
@@ -93,17 +121,32 @@ impl Reconciler {
     }
 
     /// A status write was acknowledged, or not.
-    pub(super) fn acknowledged(&mut self, ticket: Ticket, answer: Result<Arc<str>, WriteRefused>, now: Moment) {
-        let Some(key) = self.writes.remove(&ticket) else { return };
+    pub(super) fn acknowledged(
+        &mut self,
+        ticket: Ticket,
+        answer: Result<Arc<str>, WriteRefused>,
+        now: Moment,
+    ) {
+        let Some(key) = self.writes.remove(&ticket) else {
+            return;
+        };
         let ours = |writing: &mut Writing| writing.ticket == ticket;
-        let Some(object) = self.objects.get_mut(&key) else { return };
-        let Some(writing) = object.writing.take_if(ours) else { return };
+        let Some(object) = self.objects.get_mut(&key) else {
+            return;
+        };
+        let Some(writing) = object.writing.take_if(ours) else {
+            return;
+        };
         match answer {
             Ok(version) => object.written(writing, version),
             Err(refused) => {
                 object.write_failures = object.write_failures.saturating_add(1);
                 let at_once = refused == WriteRefused::Conflict && object.write_failures == 1;
-                let delay = if at_once { Duration::ZERO } else { pace::retry_delay(object.write_failures, ticket.0) };
+                let delay = if at_once {
+                    Duration::ZERO
+                } else {
+                    pace::retry_delay(object.write_failures, ticket.0)
+                };
                 object.write_after = now.monotonic + delay;
                 if refused != WriteRefused::Failed {
                     // What is there now has to be known first; the delivery steps the object again.

@@ -88,15 +88,26 @@ impl Reconciler {
             let ticket = self.ticket();
             let datafeeds = self.running_datafeeds(depth, &jobs);
             self.reads.in_flight.insert(depth, (ticket, jobs.clone()));
-            self.outputs.push(Output::Read { ticket, depth, jobs, datafeeds });
+            self.outputs.push(Output::Read {
+                ticket,
+                depth,
+                jobs,
+                datafeeds,
+            });
         }
     }
 
-    fn running_datafeeds(&self, depth: Depth, jobs: &[JobId]) -> Vec<(JobId, crate::api::DatafeedId)> {
+    fn running_datafeeds(
+        &self,
+        depth: Depth,
+        jobs: &[JobId],
+    ) -> Vec<(JobId, crate::api::DatafeedId)> {
         if depth == Depth::Full {
             return Vec::new();
         }
-        let seen = jobs.iter().filter_map(|job| Some((job, self.jobs.get(job)?.seen.as_ref()?)));
+        let seen = jobs
+            .iter()
+            .filter_map(|job| Some((job, self.jobs.get(job)?.seen.as_ref()?)));
         seen.filter_map(|(job, seen)| {
             let datafeed = seen.job.datafeed.as_ref()?;
             (datafeed.state != DatafeedState::Stopped).then(|| (job.clone(), datafeed.id.clone()))
@@ -120,8 +131,12 @@ impl Reconciler {
 
     /// A read was answered.
     pub(super) fn read(&mut self, ticket: Ticket, answer: Result<View, Trouble>, now: Moment) {
-        let Some(depth) = self.depth_in_flight(ticket) else { return };
-        let Some((_, asked)) = self.reads.in_flight.remove(&depth) else { return };
+        let Some(depth) = self.depth_in_flight(ticket) else {
+            return;
+        };
+        let Some((_, asked)) = self.reads.in_flight.remove(&depth) else {
+            return;
+        };
         match answer {
             Ok(view) => {
                 if self.health.answered(view.upgrade_mode, now) {
@@ -151,20 +166,30 @@ impl Reconciler {
     }
 
     fn depth_in_flight(&self, ticket: Ticket) -> Option<Depth> {
-        let found = self.reads.in_flight.iter().find(|(_, (sent, _))| *sent == ticket);
+        let found = self
+            .reads
+            .in_flight
+            .iter()
+            .find(|(_, (sent, _))| *sent == ticket);
         found.map(|(depth, _)| *depth)
     }
 
     /// Takes what was found out, and wakes exactly the objects whose jobs changed or are on their way.
     pub(super) fn see(&mut self, ticket: Ticket, depth: Depth, view: View, now: Moment) {
         for (id, found) in view.jobs {
-            let Some(job) = self.jobs.get_mut(&id) else { continue };
+            let Some(job) = self.jobs.get_mut(&id) else {
+                continue;
+            };
             let Some(news) = job.see(ticket, depth, found, now) else {
                 // Sent before the last call ended: what it says is of the time before.
                 self.reads.look(&id, now.monotonic, depth);
                 continue;
             };
-            let seen = job.seen.as_ref().map(|seen| seen.job.clone()).unwrap_or_default();
+            let seen = job
+                .seen
+                .as_ref()
+                .map(|seen| seen.job.clone())
+                .unwrap_or_default();
             let users = job.users.clone();
             self.let_go(&id, &seen);
             self.note_closing(std::slice::from_ref(&id));
@@ -180,8 +205,12 @@ impl Reconciler {
 
     /// A close that Elasticsearch is seen working on needs no connection of ours.
     fn let_go(&mut self, id: &JobId, seen: &SeenJob) {
-        let closing = seen.state.is_some_and(|state| state.state == JobState::Closing);
-        let Some(job) = self.jobs.get_mut(id).filter(|_| closing) else { return };
+        let closing = seen
+            .state
+            .is_some_and(|state| state.state == JobState::Closing);
+        let Some(job) = self.jobs.get_mut(id).filter(|_| closing) else {
+            return;
+        };
         if let Some((ticket, Call::Close(_))) = job.in_flight {
             job.in_flight = None;
             self.calls.remove(&ticket);

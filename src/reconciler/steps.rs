@@ -5,7 +5,8 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use super::input::{
-    Call, Delivered, Depth, Event, Moment, ObjectKey, Output, Refusal, SeenJob, Ticket, View, Wanted,
+    Call, Delivered, Depth, Event, Moment, ObjectKey, Output, Refusal, SeenJob, Ticket, View,
+    Wanted,
 };
 use super::job::Job;
 use super::object::{Drift, Object};
@@ -20,7 +21,9 @@ impl Reconciler {
     /// Decides for one object, does what follows, and reports.
     pub(super) fn step(&mut self, key: &ObjectKey, now: Moment) {
         for _ in 0..DECISIONS_IN_A_ROW {
-            let Some(decision) = self.decide(key, now) else { return };
+            let Some(decision) = self.decide(key, now) else {
+                return;
+            };
             let again = self.act(key, &decision, now);
             if let Some(object) = self.objects.get_mut(key) {
                 object.decision = Some(decision);
@@ -53,7 +56,9 @@ impl Reconciler {
 
     /// Does what the decision says. Returns whether to decide again at once.
     fn act(&mut self, key: &ObjectKey, decision: &Decision, now: Moment) -> bool {
-        let Some(object) = self.objects.get_mut(key) else { return false };
+        let Some(object) = self.objects.get_mut(key) else {
+            return false;
+        };
         let job = object.desired.job.clone();
         match decision {
             Decision::Rest(_) => {
@@ -69,7 +74,10 @@ impl Reconciler {
             }
             Decision::Observe(depth) => self.reads.look(&job, now.monotonic, *depth),
             Decision::Wait(_, reason, gap) => {
-                let whole = matches!(reason, Reason::JobNotFound | Reason::JobBlocked | Reason::ConfigLost);
+                let whole = matches!(
+                    reason,
+                    Reason::JobNotFound | Reason::JobBlocked | Reason::ConfigLost
+                );
                 let depth = if whole { Depth::Full } else { Depth::States };
                 self.reads.look(&job, now.monotonic + *gap, depth);
             }
@@ -90,13 +98,22 @@ impl Reconciler {
 
     fn verify(&mut self, key: &ObjectKey) {
         let ticket = self.ticket();
-        let Some(object) = self.objects.get_mut(key).filter(|object| object.verifying.is_none()) else {
+        let Some(object) = self
+            .objects
+            .get_mut(key)
+            .filter(|object| object.verifying.is_none())
+        else {
             return;
         };
         object.verifying = Some(ticket);
         let (uid, job) = (object.uid.clone(), object.desired.job.clone());
         self.verifications.insert(ticket, key.clone());
-        self.outputs.push(Output::Verify { ticket, key: key.clone(), uid, job });
+        self.outputs.push(Output::Verify {
+            ticket,
+            key: key.clone(),
+            uid,
+            job,
+        });
     }
 
     /// The live reads before a force were answered; the decision is made anew with what they say.
@@ -106,8 +123,13 @@ impl Reconciler {
         answer: Result<(Option<Box<Delivered>>, View), Refusal>,
         now: Moment,
     ) {
-        let Some(key) = self.verifications.remove(&ticket) else { return };
-        let asked = self.objects.get_mut(&key).and_then(|object| object.verifying.take());
+        let Some(key) = self.verifications.remove(&ticket) else {
+            return;
+        };
+        let asked = self
+            .objects
+            .get_mut(&key)
+            .and_then(|object| object.verifying.take());
         if asked != Some(ticket) {
             return;
         }
@@ -138,8 +160,12 @@ impl Reconciler {
             return false;
         }
         let ticket = self.ticket();
-        let Some(object) = self.objects.get_mut(key) else { return false };
-        let Some(job) = self.jobs.get_mut(&object.desired.job) else { return false };
+        let Some(object) = self.objects.get_mut(key) else {
+            return false;
+        };
+        let Some(job) = self.jobs.get_mut(&object.desired.job) else {
+            return false;
+        };
         if object.facts.requested_at.is_none() {
             forget_resume(object, job);
         }
@@ -159,9 +185,14 @@ impl Reconciler {
             }
             Call::StopDatafeed { .. } => None,
         };
+        let objects = job.users.clone();
         self.note_closing(call.jobs());
         self.calls.insert(ticket, (key.clone(), call.clone()));
-        self.outputs.push(Output::Call { ticket, call: call.clone() });
+        self.outputs.push(Output::Call {
+            ticket,
+            call: call.clone(),
+            objects,
+        });
         if let Some(event) = event {
             self.event(key, event);
         }
@@ -169,7 +200,8 @@ impl Reconciler {
     }
 
     fn has_room(&self, call: &Call) -> bool {
-        let wave_is_full = matches!(call, Call::Close(_)) && self.room.closing.len() >= pace::MAX_CLOSING;
+        let wave_is_full =
+            matches!(call, Call::Close(_)) && self.room.closing.len() >= pace::MAX_CLOSING;
         self.calls.len() < pace::MAX_IN_FLIGHT && !wave_is_full
     }
 
@@ -194,13 +226,21 @@ impl Reconciler {
         }
         let wave_has_room = self.room.closing.len() < pace::MAX_CLOSING;
         let next = self.room.others.pop_front();
-        let next = next.or_else(|| if wave_has_room { self.room.closes.pop_front() } else { None });
+        let next = next.or_else(|| {
+            if wave_has_room {
+                self.room.closes.pop_front()
+            } else {
+                None
+            }
+        });
         self.due.extend(next);
     }
 
     /// A call was answered.
     pub(super) fn called(&mut self, ticket: Ticket, answer: Result<(), Refusal>, now: Moment) {
-        let Some((key, call)) = self.calls.remove(&ticket) else { return };
+        let Some((key, call)) = self.calls.remove(&ticket) else {
+            return;
+        };
         let next = self.next_ticket();
         for id in call.jobs() {
             if let Some(job) = self.jobs.get_mut(id) {
@@ -248,7 +288,9 @@ impl Reconciler {
 
     /// The job is where it should be.
     fn arrive(&mut self, key: &ObjectKey, now: Moment) {
-        let Some(object) = self.objects.get_mut(key) else { return };
+        let Some(object) = self.objects.get_mut(key) else {
+            return;
+        };
         let finished = report::finish(object, now);
         let finished = finished.map(|(outcome, took, event)| {
             self.outputs.push(Output::Finished { outcome, took });
@@ -260,7 +302,10 @@ impl Reconciler {
         object.facts.start_over();
         let events = finished.into_iter().chain(corrected.then(|| Event {
             reason: "DriftCorrected",
-            note: format!("Closed job {} again after somebody else had opened it", object.desired.job),
+            note: format!(
+                "Closed job {} again after somebody else had opened it",
+                object.desired.job
+            ),
             warning: false,
         }));
         for event in events.collect::<Vec<_>>() {
@@ -279,7 +324,11 @@ pub(super) struct Room {
 
 impl Room {
     fn wait(&mut self, key: &ObjectKey, call: &Call) {
-        let queue = if matches!(call, Call::Close(_)) { &mut self.closes } else { &mut self.others };
+        let queue = if matches!(call, Call::Close(_)) {
+            &mut self.closes
+        } else {
+            &mut self.others
+        };
         if !queue.contains(key) {
             queue.push_back(key.clone());
         }
@@ -293,14 +342,21 @@ impl Room {
 
 /// The datafeed that ran at an earlier close says nothing about this one.
 fn forget_resume(object: &mut Object, job: &Job) {
-    let seen = job.seen.as_ref().and_then(|seen| seen.job.datafeed.as_ref());
+    let seen = job
+        .seen
+        .as_ref()
+        .and_then(|seen| seen.job.datafeed.as_ref());
     let running = seen.filter(|datafeed| datafeed.state != DatafeedState::Stopped);
-    object.resume.retain(|id| running.is_some_and(|datafeed| datafeed.id == *id));
+    object
+        .resume
+        .retain(|id| running.is_some_and(|datafeed| datafeed.id == *id));
 }
 
 /// The job was where it should be, and now it is not: somebody else did that.
 fn notice_drift(object: &mut Object, seen: &SeenJob, now: Moment) {
-    let away = seen.state.is_some_and(|state| state.state != JobState::Closed);
+    let away = seen
+        .state
+        .is_some_and(|state| state.state != JobState::Closed);
     let enforced = object.desired.wanted == Wanted::Closed && !object.desired.suspended;
     if !(object.arrived && away && enforced && object.facts.requested_at.is_none()) {
         return;

@@ -11,7 +11,9 @@ use super::health::{Health, needs_a_human};
 use super::input::{Call, Depth, Desired, Moment, SeenDatafeed, SeenJob, Trouble, Wanted};
 use super::job::{Job, Seen};
 use super::pace;
-use crate::api::{CloseMode, DatafeedId, DatafeedState, JobState, OnFailed, OnTimeout, Reason, Step};
+use crate::api::{
+    CloseMode, DatafeedId, DatafeedState, JobState, OnFailed, OnTimeout, Reason, Step,
+};
 
 /// Everything that a decision about one target may depend on.
 #[derive(Debug, Clone, Copy)]
@@ -72,7 +74,10 @@ pub fn decide(situation: &Situation) -> Decision {
         return Decision::Rest(Reason::Observing);
     }
     if let Some(trouble) = situation.health.trouble() {
-        return situation.health.stalled(situation.now).map_or(Decision::Hold(trouble), Decision::Stall);
+        return situation
+            .health
+            .stalled(situation.now)
+            .map_or(Decision::Hold(trouble), Decision::Stall);
     }
     if situation.job.in_flight.is_some() {
         return in_flight(situation);
@@ -90,16 +95,27 @@ pub fn decide(situation: &Situation) -> Decision {
 fn upgrade_mode() -> Trouble {
     Trouble {
         reason: Reason::UpgradeMode,
-        message: Arc::from("Elasticsearch is in upgrade mode and refuses every call; waiting until it ends"),
+        message: Arc::from(
+            "Elasticsearch is in upgrade mode and refuses every call; waiting until it ends",
+        ),
     }
 }
 
 fn in_flight(situation: &Situation) -> Decision {
-    let gap = pace::look_gap(situation.facts.age(situation.now), situation.desired.close.timeout.as_duration());
+    let gap = pace::look_gap(
+        situation.facts.age(situation.now),
+        situation.desired.close.timeout.as_duration(),
+    );
     match situation.job.in_flight {
-        Some((_, Call::ForceClose(_))) => Decision::Wait(Step::ForceClosing, Reason::ForceClosing, gap),
-        Some((_, Call::StopDatafeed { .. })) => Decision::Wait(Step::StoppingDatafeed, Reason::StoppingDatafeed, gap),
-        Some((_, Call::Close(_))) | None => Decision::Wait(Step::ClosingGracefully, Reason::Closing, gap),
+        Some((_, Call::ForceClose(_))) => {
+            Decision::Wait(Step::ForceClosing, Reason::ForceClosing, gap)
+        }
+        Some((_, Call::StopDatafeed { .. })) => {
+            Decision::Wait(Step::StoppingDatafeed, Reason::StoppingDatafeed, gap)
+        }
+        Some((_, Call::Close(_))) | None => {
+            Decision::Wait(Step::ClosingGracefully, Reason::Closing, gap)
+        }
     }
 }
 
@@ -127,7 +143,10 @@ fn missing(situation: &Situation) -> Decision {
     }
     stall(
         Reason::JobNotFound,
-        format!("Elasticsearch knows no job {}; create it, or mend spec.jobId", situation.desired.job),
+        format!(
+            "Elasticsearch knows no job {}; create it, or mend spec.jobId",
+            situation.desired.job
+        ),
     )
 }
 
@@ -182,7 +201,11 @@ fn closing(situation: &Situation) -> Decision {
     if facts.evidence < timeout {
         let left = timeout.saturating_sub(facts.evidence);
         let gap = pace::look_gap(facts.age(situation.now), timeout);
-        return Decision::Wait(Step::ClosingGracefully, Reason::Closing, gap.min(left.max(Duration::from_millis(100))));
+        return Decision::Wait(
+            Step::ClosingGracefully,
+            Reason::Closing,
+            gap.min(left.max(Duration::from_millis(100))),
+        );
     }
     out_of_time(situation, Reason::CloseTimedOut)
 }
@@ -191,7 +214,11 @@ fn out_of_time(situation: &Situation, reason: Reason) -> Decision {
     let (job, close) = (&situation.desired.job, &situation.desired.close);
     match close.on_timeout {
         OnTimeout::Force => force(situation),
-        OnTimeout::Wait => Decision::Wait(Step::Waiting, Reason::Waiting, pace::look_gap(pace::NOT_OBSERVED_AFTER, close.timeout.as_duration())),
+        OnTimeout::Wait => Decision::Wait(
+            Step::Waiting,
+            Reason::Waiting,
+            pace::look_gap(pace::NOT_OBSERVED_AFTER, close.timeout.as_duration()),
+        ),
         OnTimeout::Stall => stall(
             reason,
             format!("job {job} did not close within close.timeout, and close.onTimeout is Stall"),
@@ -202,8 +229,14 @@ fn out_of_time(situation: &Situation, reason: Reason) -> Decision {
 fn open(situation: &Situation, seen: &SeenJob) -> Decision {
     let (facts, desired) = (situation.facts, situation.desired);
     if situation.now.monotonic < situation.correct_after {
-        let gap = situation.correct_after.saturating_sub(situation.now.monotonic);
-        return Decision::Wait(Step::Waiting, Reason::ReopenedElsewhere, gap.min(pace::SWEEP));
+        let gap = situation
+            .correct_after
+            .saturating_sub(situation.now.monotonic);
+        return Decision::Wait(
+            Step::Waiting,
+            Reason::ReopenedElsewhere,
+            gap.min(pace::SWEEP),
+        );
     }
     if let Some(datafeed) = running(seen) {
         if !situation.durable_resume.contains(&datafeed.id) {
@@ -230,7 +263,10 @@ fn open(situation: &Situation, seen: &SeenJob) -> Decision {
 fn retry(situation: &Situation, step: Step, reason: Reason) -> Option<Decision> {
     let facts = situation.facts;
     let ended = facts.call_ended?;
-    if let Some(trouble) = facts.last_error.as_ref().filter(|trouble| needs_a_human(trouble.reason))
+    if let Some(trouble) = facts
+        .last_error
+        .as_ref()
+        .filter(|trouble| needs_a_human(trouble.reason))
         && facts.failures >= pace::TRIES_BEFORE_NOT_ACCEPTED
         && situation.now.monotonic < ended + pace::NOT_OBSERVED_AFTER
     {
@@ -240,19 +276,33 @@ fn retry(situation: &Situation, step: Step, reason: Reason) -> Option<Decision> 
         0 => pace::repeat_close_after(facts.attempts),
         failures => pace::retry_delay(failures, seed(situation)),
     };
-    let left = (ended + delay).checked_sub(situation.now.monotonic).filter(|left| !left.is_zero())?;
-    let reason = if facts.failures == 0 { reason } else { Reason::RetryingAfterError };
+    let left = (ended + delay)
+        .checked_sub(situation.now.monotonic)
+        .filter(|left| !left.is_zero())?;
+    let reason = if facts.failures == 0 {
+        reason
+    } else {
+        Reason::RetryingAfterError
+    };
     Some(Decision::Wait(step, reason, left))
 }
 
 fn seed(situation: &Situation) -> u64 {
-    situation.desired.job.to_string().bytes().fold(1, |seed, byte| seed.wrapping_mul(31).wrapping_add(u64::from(byte)))
+    situation
+        .desired
+        .job
+        .to_string()
+        .bytes()
+        .fold(1, |seed, byte| {
+            seed.wrapping_mul(31).wrapping_add(u64::from(byte))
+        })
 }
 
 fn stop_datafeed(situation: &Situation, datafeed: &SeenDatafeed, force: bool) -> Decision {
     let (facts, close) = (situation.facts, &situation.desired.close);
     // A stop that keeps failing is forced by the same policy as the close.
-    let give_up = facts.failures >= pace::TRIES_BEFORE_NOT_ACCEPTED && close.on_timeout == OnTimeout::Force;
+    let give_up =
+        facts.failures >= pace::TRIES_BEFORE_NOT_ACCEPTED && close.on_timeout == OnTimeout::Force;
     retry(situation, Step::StoppingDatafeed, Reason::StoppingDatafeed).unwrap_or_else(|| {
         Decision::Call(Call::StopDatafeed {
             job: situation.desired.job.clone(),
@@ -269,10 +319,16 @@ fn force(situation: &Situation) -> Decision {
         let again = sent + pace::FORCE_AGAIN_AFTER;
         if now.monotonic < again {
             let gap = pace::look_gap(now.monotonic.saturating_sub(sent), pace::FORCE_AGAIN_AFTER);
-            return Decision::Wait(Step::ForceClosing, Reason::ForceClosing, gap.min(again - now.monotonic));
+            return Decision::Wait(
+                Step::ForceClosing,
+                Reason::ForceClosing,
+                gap.min(again.saturating_sub(now.monotonic)),
+            );
         }
     }
-    if let Some(wait) = retry(situation, Step::ForceClosing, Reason::ForceClosing).filter(|_| facts.failures > 0) {
+    if let Some(wait) =
+        retry(situation, Step::ForceClosing, Reason::ForceClosing).filter(|_| facts.failures > 0)
+    {
         return wait;
     }
     if !facts.verified(now) {
@@ -285,9 +341,14 @@ fn force(situation: &Situation) -> Decision {
 }
 
 fn running(seen: &SeenJob) -> Option<&SeenDatafeed> {
-    seen.datafeed.as_ref().filter(|datafeed| datafeed.state != DatafeedState::Stopped)
+    seen.datafeed
+        .as_ref()
+        .filter(|datafeed| datafeed.state != DatafeedState::Stopped)
 }
 
 fn stall(reason: Reason, message: String) -> Decision {
-    Decision::Stall(Trouble { reason, message: Arc::from(message) })
+    Decision::Stall(Trouble {
+        reason,
+        message: Arc::from(message),
+    })
 }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::world::{FakeJob, World, job, policy, secs, trouble};
-use crate::api::{CloseMode, DatafeedId, DatafeedState, JobState, OnFailed, OnTimeout, Reason, TimeSpan};
+use crate::api::{
+    CloseMode, DatafeedId, DatafeedState, JobState, OnFailed, OnTimeout, Reason, TimeSpan,
+};
 use crate::reconciler::input::{Call, Wanted};
 
 fn world_with(id: &str, fake: FakeJob) -> World {
@@ -29,10 +31,23 @@ fn an_open_job_is_read_closed_confirmed_and_reported_with_one_write() {
     let mut world = world_with("a", FakeJob::new(JobState::Opened));
     world.apply("a", Wanted::Closed, policy());
     world.pass(secs(1));
-    assert_eq!((world.closes(), world.forces(), world.reads.len(), world.writes.len()), (1, 0, 2, 1));
-    assert!(world.is("a", "Ready", "True", "InDesiredState") && world.is("a", "Closed", "True", "AllClosed"));
+    assert_eq!(
+        (
+            world.closes(),
+            world.forces(),
+            world.reads.len(),
+            world.writes.len()
+        ),
+        (1, 0, 2, 1)
+    );
+    assert!(
+        world.is("a", "Ready", "True", "InDesiredState")
+            && world.is("a", "Closed", "True", "AllClosed")
+    );
     assert_eq!(world.status("a").last_close.as_ref().unwrap().graceful, 1);
-    assert!(world.condition("a", "Reconciling").is_none() && world.condition("a", "Forced").is_none());
+    assert!(
+        world.condition("a", "Reconciling").is_none() && world.condition("a", "Forced").is_none()
+    );
 }
 
 #[test]
@@ -40,12 +55,22 @@ fn a_job_that_was_observed_open_is_closed_with_one_close_and_one_read() {
     let mut world = world_with("a", FakeJob::new(JobState::Opened));
     world.apply("a", Wanted::Observed, policy());
     world.pass(secs(5));
-    assert!(world.is("a", "Ready", "True", "Observing") && world.is("a", "Closed", "False", "StillOpen"));
+    assert!(
+        world.is("a", "Ready", "True", "Observing")
+            && world.is("a", "Closed", "False", "StillOpen")
+    );
     assert_eq!((world.calls.len(), world.writes.len()), (0, 1));
     let reads = world.reads.len();
     world.edit("a", |desired| desired.wanted = Wanted::Closed);
     world.pass(secs(1));
-    assert_eq!((world.closes(), world.reads.len() - reads, world.writes.len()), (1, 1, 2));
+    assert_eq!(
+        (
+            world.closes(),
+            world.reads.len() - reads,
+            world.writes.len()
+        ),
+        (1, 1, 2)
+    );
     assert_eq!(world.status("a").observed_generation, 2);
 }
 
@@ -92,7 +117,11 @@ fn before_7_14_the_datafeed_is_stopped_by_a_step_of_its_own() {
     world.connect();
     world.apply("a", Wanted::Closed, policy());
     world.pass(secs(5));
-    let kinds: Vec<bool> = world.calls.iter().map(|(_, call)| matches!(call, Call::StopDatafeed { .. })).collect();
+    let kinds: Vec<bool> = world
+        .calls
+        .iter()
+        .map(|(_, call)| matches!(call, Call::StopDatafeed { .. }))
+        .collect();
     assert_eq!(kinds, [true, false]);
     assert!(world.is("a", "Ready", "True", "InDesiredState"));
 }
@@ -124,12 +153,22 @@ fn closes_that_are_answered_and_never_taken_end_by_policy_as_not_accepted() {
         let mut fake = FakeJob::new(JobState::Opened);
         fake.lost_closes = u32::MAX;
         let mut world = world_with("a", fake);
-        world.apply("a", Wanted::Closed, crate::api::ClosePolicy { on_timeout, ..policy() });
+        world.apply(
+            "a",
+            Wanted::Closed,
+            crate::api::ClosePolicy {
+                on_timeout,
+                ..policy()
+            },
+        );
         world.pass(secs(590));
         assert_eq!(world.forces(), 0);
         world.pass(secs(3600));
         assert_eq!(world.forces(), forces);
-        assert_eq!(world.is("a", "Stalled", "True", "CloseNotAccepted"), forces == 0);
+        assert_eq!(
+            world.is("a", "Stalled", "True", "CloseNotAccepted"),
+            forces == 0
+        );
     }
 }
 
@@ -140,7 +179,10 @@ fn a_close_that_takes_minutes_is_watched_with_ever_fewer_looks_and_reported_whil
     let mut world = world_with("a", fake);
     world.apply("a", Wanted::Closed, policy());
     world.pass(secs(60));
-    assert!(world.is("a", "Reconciling", "True", "Closing") && world.is("a", "Closed", "False", "StillClosing"));
+    assert!(
+        world.is("a", "Reconciling", "True", "Closing")
+            && world.is("a", "Closed", "False", "StillClosing")
+    );
     assert_eq!(world.let_go, 1, "no connection is held open");
     let target = &world.status("a").targets[0];
     assert!(target.accepted_at.is_some() && target.deadline.is_some());
@@ -162,23 +204,44 @@ fn a_hanging_close_is_forced_once_when_the_timeout_of_evidence_is_used_up() {
     assert_eq!((world.forces(), world.state("a")), (1, JobState::Closed));
     world.pass(secs(3600));
     assert_eq!((world.closes(), world.forces()), (1, 1));
-    assert!(world.is("a", "Ready", "True", "InDesiredState") && world.is("a", "Forced", "True", "DeadlinePassed"));
-    assert_eq!(world.status("a").last_close.as_ref().unwrap().forced, [job("a")]);
+    assert!(
+        world.is("a", "Ready", "True", "InDesiredState")
+            && world.is("a", "Forced", "True", "DeadlinePassed")
+    );
+    assert_eq!(
+        world.status("a").last_close.as_ref().unwrap().forced,
+        [job("a")]
+    );
 }
 
 #[test]
 fn on_timeout_wait_keeps_waiting_and_stall_calls_a_human() {
-    for (on_timeout, condition, reason) in
-        [(OnTimeout::Wait, "Reconciling", "Waiting"), (OnTimeout::Stall, "Stalled", "CloseTimedOut")]
-    {
+    for (on_timeout, condition, reason) in [
+        (OnTimeout::Wait, "Reconciling", "Waiting"),
+        (OnTimeout::Stall, "Stalled", "CloseTimedOut"),
+    ] {
         let mut world = world_with("a", hanging());
-        world.apply("a", Wanted::Closed, crate::api::ClosePolicy { on_timeout, ..policy() });
+        world.apply(
+            "a",
+            Wanted::Closed,
+            crate::api::ClosePolicy {
+                on_timeout,
+                ..policy()
+            },
+        );
         world.pass(secs(7200));
         assert_eq!((world.forces(), world.state("a")), (0, JobState::Closing));
-        assert!(world.is("a", condition, "True", reason), "{:?}", world.status("a").conditions);
+        assert!(
+            world.is("a", condition, "True", reason),
+            "{:?}",
+            world.status("a").conditions
+        );
         world.jobs.get_mut(&job("a")).unwrap().state = JobState::Closed;
         world.pass(secs(60));
-        assert!(world.is("a", "Ready", "True", "InDesiredState") && world.condition("a", condition).is_none());
+        assert!(
+            world.is("a", "Ready", "True", "InDesiredState")
+                && world.condition("a", condition).is_none()
+        );
     }
 }
 
@@ -186,9 +249,19 @@ fn on_timeout_wait_keeps_waiting_and_stall_calls_a_human() {
 fn a_failed_job_is_forced_or_left_by_policy() {
     for (on_failed, forces) in [(OnFailed::Force, 1), (OnFailed::Stall, 0)] {
         let mut world = world_with("a", with_datafeed(JobState::Failed, DatafeedState::Started));
-        world.apply("a", Wanted::Closed, crate::api::ClosePolicy { on_failed, ..policy() });
+        world.apply(
+            "a",
+            Wanted::Closed,
+            crate::api::ClosePolicy {
+                on_failed,
+                ..policy()
+            },
+        );
         world.pass(secs(60));
-        assert_eq!((world.forces(), world.stops(), world.closes()), (forces, forces, 0));
+        assert_eq!(
+            (world.forces(), world.stops(), world.closes()),
+            (forces, forces, 0)
+        );
         assert_eq!(world.is("a", "Stalled", "True", "JobFailed"), forces == 0);
         assert_eq!(world.is("a", "Forced", "True", "JobFailed"), forces == 1);
     }
@@ -200,13 +273,23 @@ fn mode_immediate_forces_at_once_and_a_force_without_effect_is_repeated_after_a_
     fake.ignores_force = true;
     let mut world = world_with("a", fake);
     world.pass(secs(100));
-    world.apply("a", Wanted::Closed, crate::api::ClosePolicy { mode: CloseMode::Immediate, ..policy() });
+    world.apply(
+        "a",
+        Wanted::Closed,
+        crate::api::ClosePolicy {
+            mode: CloseMode::Immediate,
+            ..policy()
+        },
+    );
     world.pass(secs(55));
     assert_eq!((world.closes(), world.forces()), (0, 1));
     world.jobs.get_mut(&job("a")).unwrap().ignores_force = false;
     world.pass(secs(30));
     assert_eq!(world.forces(), 2);
-    assert!(world.is("a", "Forced", "True", "RequestedByUser") && world.is("a", "Ready", "True", "InDesiredState"));
+    assert!(
+        world.is("a", "Forced", "True", "RequestedByUser")
+            && world.is("a", "Ready", "True", "InDesiredState")
+    );
 }
 
 #[test]
@@ -214,12 +297,18 @@ fn a_missing_job_may_still_be_created_for_two_minutes_and_is_found_whenever_it_c
     let mut world = World::new();
     world.apply("a", Wanted::Closed, policy());
     world.pass(secs(100));
-    assert!(world.is("a", "Reconciling", "True", "JobNotFound") && world.condition("a", "Stalled").is_none());
+    assert!(
+        world.is("a", "Reconciling", "True", "JobNotFound")
+            && world.condition("a", "Stalled").is_none()
+    );
     world.pass(secs(60));
     assert!(world.is("a", "Stalled", "True", "JobNotFound"));
     world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
     world.pass(secs(60));
-    assert!(world.is("a", "Ready", "True", "InDesiredState") && world.condition("a", "Stalled").is_none());
+    assert!(
+        world.is("a", "Ready", "True", "InDesiredState")
+            && world.condition("a", "Stalled").is_none()
+    );
 }
 
 #[test]
@@ -228,7 +317,14 @@ fn a_task_without_a_config_is_forced_or_left_by_policy() {
         let mut fake = FakeJob::new(JobState::Opened);
         fake.config = false;
         let mut world = world_with("a", fake);
-        world.apply("a", Wanted::Closed, crate::api::ClosePolicy { on_failed, ..policy() });
+        world.apply(
+            "a",
+            Wanted::Closed,
+            crate::api::ClosePolicy {
+                on_failed,
+                ..policy()
+            },
+        );
         world.pass(secs(300));
         assert_eq!((world.forces(), world.closes()), (forces, 0));
         assert_eq!(world.is("a", "Stalled", "True", "ConfigLost"), forces == 0);
@@ -259,7 +355,10 @@ fn suspended_observed_and_deleted_objects_call_nothing() {
         desired.suspended = true;
     });
     world.pass(secs(60));
-    assert!(world.is("a", "Ready", "False", "Suspended") && world.is("a", "Closed", "False", "StillOpen"));
+    assert!(
+        world.is("a", "Ready", "False", "Suspended")
+            && world.is("a", "Closed", "False", "StillOpen")
+    );
     world.edit("a", |desired| {
         desired.suspended = false;
         desired.deleting = true;
@@ -275,11 +374,15 @@ fn upgrade_mode_and_a_missing_master_stop_calls_and_deadlines_and_stall_nothing(
     world.pass(secs(300));
     world.upgrade_mode = true;
     world.pass(secs(7200));
-    assert!(world.is("a", "Ready", "False", "UpgradeMode") && world.condition("a", "Stalled").is_none());
+    assert!(
+        world.is("a", "Ready", "False", "UpgradeMode") && world.condition("a", "Stalled").is_none()
+    );
     world.upgrade_mode = false;
     world.trouble = Some(trouble(Reason::NoMaster));
     world.pass(secs(7200));
-    assert!(world.is("a", "Ready", "False", "NoMaster") && world.condition("a", "Stalled").is_none());
+    assert!(
+        world.is("a", "Ready", "False", "NoMaster") && world.condition("a", "Stalled").is_none()
+    );
     world.trouble = None;
     world.pass(secs(240));
     assert_eq!(world.forces(), 0, "five minutes and four are no ten");
@@ -291,9 +394,24 @@ fn upgrade_mode_and_a_missing_master_stop_calls_and_deadlines_and_stall_nothing(
 fn a_timeout_of_seconds_is_kept_to_the_second() {
     let mut world = world_with("a", hanging());
     let timeout = TimeSpan::parse("5s").unwrap();
-    world.apply("a", Wanted::Closed, crate::api::ClosePolicy { timeout, ..policy() });
+    world.apply(
+        "a",
+        Wanted::Closed,
+        crate::api::ClosePolicy {
+            timeout,
+            ..policy()
+        },
+    );
     world.pass(secs(12));
-    let forced: Vec<_> = world.calls.iter().filter(|(_, call)| matches!(call, Call::ForceClose(_))).collect();
+    let forced: Vec<_> = world
+        .calls
+        .iter()
+        .filter(|(_, call)| matches!(call, Call::ForceClose(_)))
+        .collect();
     assert_eq!(forced.len(), 1);
-    assert!(forced[0].0 >= secs(5) && forced[0].0 < secs(8), "{:?}", forced[0].0);
+    assert!(
+        forced[0].0 >= secs(5) && forced[0].0 < secs(8),
+        "{:?}",
+        forced[0].0
+    );
 }

@@ -23,9 +23,21 @@ fn a_crash_at_any_second_of_a_hanging_close_ends_the_same_with_one_force_and_no_
         world.pass(secs(second));
         world.crash();
         world.pass(secs(1300));
-        assert_eq!((world.forces(), world.state("a")), (1, JobState::Closed), "crash at {second} s");
-        let forced = world.calls.iter().find(|(_, call)| matches!(call, Call::ForceClose(_))).unwrap();
-        assert!(forced.0 >= secs(600), "crash at {second} s: forced at {:?}", forced.0);
+        assert_eq!(
+            (world.forces(), world.state("a")),
+            (1, JobState::Closed),
+            "crash at {second} s"
+        );
+        let forced = world
+            .calls
+            .iter()
+            .find(|(_, call)| matches!(call, Call::ForceClose(_)))
+            .unwrap();
+        assert!(
+            forced.0 >= secs(600),
+            "crash at {second} s: forced at {:?}",
+            forced.0
+        );
         assert!(world.is("a", "Ready", "True", "InDesiredState"));
     }
 }
@@ -115,13 +127,21 @@ fn drift_is_named_corrected_at_once_and_then_with_a_growing_gap() {
     world.reopen("a");
     world.pass(secs(40));
     assert_eq!((world.closes(), world.state("a")), (2, JobState::Closed));
-    assert!(world.is("a", "Drifted", "False", "Corrected") && world.is("a", "Ready", "True", "InDesiredState"));
+    assert!(
+        world.is("a", "Drifted", "False", "Corrected")
+            && world.is("a", "Ready", "True", "InDesiredState")
+    );
     for _ in 0..20 {
         world.reopen("a");
         world.pass(secs(180));
     }
     assert!(world.closes() < 14, "{} closes in an hour", world.closes());
-    assert!(world.events.iter().any(|event| event.reason == "ReopenedElsewhere" && event.warning));
+    assert!(
+        world
+            .events
+            .iter()
+            .any(|event| event.reason == "ReopenedElsewhere" && event.warning)
+    );
 }
 
 #[test]
@@ -132,29 +152,46 @@ fn a_cluster_silent_for_five_minutes_is_not_observed_and_that_is_written_once() 
     world.pass(secs(10));
     world.trouble = Some(trouble(Reason::ConnectionRefused));
     world.pass(secs(240));
-    assert!(world.is("a", "Ready", "True", "InDesiredState"), "seen a moment ago");
+    assert!(
+        world.is("a", "Ready", "True", "InDesiredState"),
+        "seen a moment ago"
+    );
     let writes = world.writes.len();
     world.pass(secs(36_000));
-    assert!(world.is("a", "Ready", "False", "NotObserved") && world.is("a", "Closed", "Unknown", "NotObserved"));
+    assert!(
+        world.is("a", "Ready", "False", "NotObserved")
+            && world.is("a", "Closed", "Unknown", "NotObserved")
+    );
     assert_eq!(world.writes.len() - writes, 1);
     world.trouble = None;
     world.pass(secs(120));
-    assert!(world.is("a", "Ready", "True", "InDesiredState") && world.is("a", "Closed", "True", "AllClosed"));
+    assert!(
+        world.is("a", "Ready", "True", "InDesiredState")
+            && world.is("a", "Closed", "True", "AllClosed")
+    );
 }
 
 #[test]
 fn a_missing_connection_stalls_after_its_grace_and_heals_when_it_comes() {
     let mut world = World::new();
     world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
-    world.tell(Input::Connection(Connection::Unusable(trouble(Reason::ConnectionNotFound))));
+    world.tell(Input::Connection(Connection::Unusable(trouble(
+        Reason::ConnectionNotFound,
+    ))));
     world.apply("a", Wanted::Closed, policy());
     world.pass(secs(60));
-    assert!(world.is("a", "Ready", "False", "ConnectionNotFound") && world.condition("a", "Stalled").is_none());
+    assert!(
+        world.is("a", "Ready", "False", "ConnectionNotFound")
+            && world.condition("a", "Stalled").is_none()
+    );
     world.pass(secs(120));
     assert!(world.is("a", "Stalled", "True", "ConnectionNotFound"));
     world.connect();
     world.pass(secs(5));
-    assert!(world.is("a", "Ready", "True", "InDesiredState") && world.condition("a", "Stalled").is_none());
+    assert!(
+        world.is("a", "Ready", "True", "InDesiredState")
+            && world.condition("a", "Stalled").is_none()
+    );
 }
 
 #[test]
@@ -170,7 +207,10 @@ fn nothing_is_written_and_nearly_nothing_read_while_nothing_changes() {
     assert_eq!(writes, 50);
     world.pass(secs(3600));
     assert_eq!(world.writes.len(), writes);
-    assert!(world.reads.len() - reads <= 120, "one shared sweep each half minute");
+    assert!(
+        world.reads.len() - reads <= 120,
+        "one shared sweep each half minute"
+    );
 }
 
 #[test]
@@ -202,7 +242,11 @@ fn two_hundred_jobs_close_in_waves_with_at_most_eight_calls_in_flight() {
     let mut most = 0;
     for _ in 0..600 {
         world.pass(Duration::from_millis(200));
-        let closing = world.jobs.values().filter(|job| job.state == JobState::Closing).count();
+        let closing = world
+            .jobs
+            .values()
+            .filter(|job| job.state == JobState::Closing)
+            .count();
         most = most.max(closing);
     }
     assert!(world.jobs.values().all(|job| job.state == JobState::Closed));
@@ -218,7 +262,14 @@ fn hanging_jobs_that_fill_the_wave_do_not_keep_each_other_from_being_forced() {
         let mut fake = FakeJob::new(JobState::Opened);
         fake.close_takes = None;
         world.jobs.insert(job(&id), fake);
-        world.apply(&id, Wanted::Closed, crate::api::ClosePolicy { timeout: TimeSpan::parse("1m").unwrap(), ..policy() });
+        world.apply(
+            &id,
+            Wanted::Closed,
+            crate::api::ClosePolicy {
+                timeout: TimeSpan::parse("1m").unwrap(),
+                ..policy()
+            },
+        );
     }
     world.pass(secs(400));
     assert_eq!(world.forces(), 100);

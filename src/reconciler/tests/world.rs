@@ -9,8 +9,8 @@ use std::time::Duration;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use crate::api::{
-    AnomalyJobStatus, CloseMode, ClosePolicy, DatafeedId, DatafeedState, JobId, JobState, OnFailed, OnTimeout, Reason,
-    TimeSpan,
+    AnomalyJobStatus, CloseMode, ClosePolicy, DatafeedId, DatafeedState, JobId, JobState, OnFailed,
+    OnTimeout, Reason, TimeSpan,
 };
 use crate::reconciler::Reconciler;
 use crate::reconciler::input::*;
@@ -61,7 +61,10 @@ pub fn job(id: &str) -> JobId {
 }
 
 pub fn key(name: &str) -> ObjectKey {
-    ObjectKey { namespace: Arc::from("ns"), name: Arc::from(name) }
+    ObjectKey {
+        namespace: Arc::from("ns"),
+        name: Arc::from(name),
+    }
 }
 
 pub fn policy() -> ClosePolicy {
@@ -74,7 +77,10 @@ pub fn policy() -> ClosePolicy {
 }
 
 pub fn trouble(reason: Reason) -> Trouble {
-    Trouble { reason, message: Arc::from("as the test says") }
+    Trouble {
+        reason,
+        message: Arc::from("as the test says"),
+    }
 }
 
 pub fn secs(seconds: u64) -> Duration {
@@ -153,7 +159,13 @@ impl World {
 
     /// Creates an object that means the job of the same name.
     pub fn apply(&mut self, name: &str, wanted: Wanted, close: ClosePolicy) {
-        let desired = Desired { job: job(name), wanted, suspended: false, deleting: false, close };
+        let desired = Desired {
+            job: job(name),
+            wanted,
+            suspended: false,
+            deleting: false,
+            close,
+        };
         let key = key(name);
         self.version += 1;
         let delivered = Delivered {
@@ -199,7 +211,11 @@ impl World {
     }
 
     pub fn condition(&self, name: &str, of: &str) -> Option<(String, String)> {
-        let found = self.status(name).conditions.iter().find(|condition| condition.type_ == of)?;
+        let found = self
+            .status(name)
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == of)?;
         Some((found.status.clone(), found.reason.clone()))
     }
 
@@ -234,13 +250,22 @@ impl World {
             let answer = self.pending.iter().map(|(at, _)| *at).min();
             let close = self.jobs.values().filter_map(|job| job.closes_at).min();
             let wake = self.brain.next_wake();
-            let Some(next) = [answer, close, wake].into_iter().flatten().min().filter(|next| *next <= end) else {
+            let Some(next) = [answer, close, wake]
+                .into_iter()
+                .flatten()
+                .min()
+                .filter(|next| *next <= end)
+            else {
                 self.clock = end;
                 return;
             };
             let next = next.max(self.clock);
             self.still = if next > self.clock { 0 } else { self.still + 1 };
-            assert!(self.still < 100_000, "the world stands still: {:?}", self.brain);
+            assert!(
+                self.still < 100_000,
+                "the world stands still: {:?}",
+                self.brain
+            );
             self.clock = next;
             self.finish_closes();
             match self.pending.iter().position(|(at, _)| *at <= next) {
@@ -282,7 +307,12 @@ impl World {
     fn perform(&mut self, output: Output) {
         let soon = Duration::from_millis(5);
         match output {
-            Output::Read { ticket, depth, jobs, datafeeds } => {
+            Output::Read {
+                ticket,
+                depth,
+                jobs,
+                datafeeds,
+            } => {
                 self.reads.push(depth);
                 let answer = match &self.trouble {
                     Some(trouble) => Err(trouble.clone()),
@@ -290,7 +320,7 @@ impl World {
                 };
                 self.answer(soon, Input::Read(ticket, answer));
             }
-            Output::Call { ticket, call } => {
+            Output::Call { ticket, call, .. } => {
                 self.calls.push((self.clock, call.clone()));
                 let (after, answer) = self.call(&call);
                 self.answer(after, Input::Called(ticket, answer));
@@ -299,16 +329,34 @@ impl World {
                 self.let_go += 1;
                 self.abandoned.insert(ticket);
             }
-            Output::Verify { ticket, key, uid, job } => {
-                let object = self.stored.get(&key).filter(|stored| stored.uid == uid).cloned().map(Box::new);
+            Output::Verify {
+                ticket,
+                key,
+                uid,
+                job,
+            } => {
+                let object = self
+                    .stored
+                    .get(&key)
+                    .filter(|stored| stored.uid == uid)
+                    .cloned()
+                    .map(Box::new);
                 let answer = match &self.trouble {
                     Some(trouble) => Err(Refusal::Cluster(trouble.clone())),
-                    None if self.api_server_down => Err(Refusal::Refused(trouble(Reason::RetryingAfterError))),
+                    None if self.api_server_down => {
+                        Err(Refusal::Refused(trouble(Reason::RetryingAfterError)))
+                    }
                     None => Ok((object, self.view(Depth::Full, &[job], &[]))),
                 };
                 self.answer(soon, Input::Verified(ticket, answer));
             }
-            Output::Write { ticket, key, resource_version, status, .. } => self.write(ticket, key, &resource_version, *status),
+            Output::Write {
+                ticket,
+                key,
+                resource_version,
+                status,
+                ..
+            } => self.write(ticket, key, &resource_version, *status),
             Output::Refresh(key) => {
                 if let Some(stored) = self.stored.get(&key).cloned() {
                     self.answer(soon, Input::Delivered(Box::new(stored)));
@@ -351,7 +399,9 @@ impl World {
         let full = depth == Depth::Full;
         let one = |id: &JobId| {
             let known = |job: &&FakeJob| job.config || job.state != JobState::Closed;
-            let Some(job) = self.jobs.get(id).filter(known) else { return SeenJob::default() };
+            let Some(job) = self.jobs.get(id).filter(known) else {
+                return SeenJob::default();
+            };
             let asked = full || datafeeds.iter().any(|(of, _)| of == id);
             let live = job.assigned && matches!(job.state, JobState::Opened | JobState::Closing);
             SeenJob {
@@ -365,7 +415,11 @@ impl World {
                     created_at: None,
                     blocked: job.blocked.then(|| Arc::from("reset")),
                 }),
-                datafeed: job.datafeed.clone().filter(|_| asked).map(|(id, state)| SeenDatafeed { id, state }),
+                datafeed: job
+                    .datafeed
+                    .clone()
+                    .filter(|_| asked)
+                    .map(|(id, state)| SeenDatafeed { id, state }),
             }
         };
         View {
@@ -385,13 +439,17 @@ impl World {
         }
         match call {
             Call::StopDatafeed { job, .. } => {
-                if let Some((_, state)) = self.jobs.get_mut(job).and_then(|job| job.datafeed.as_mut()) {
+                if let Some((_, state)) =
+                    self.jobs.get_mut(job).and_then(|job| job.datafeed.as_mut())
+                {
                     *state = DatafeedState::Stopped;
                 }
                 (soon, Ok(()))
             }
             Call::ForceClose(id) => {
-                let Some(job) = self.jobs.get_mut(id) else { return (soon, Err(Refusal::LookAgain { answered: true })) };
+                let Some(job) = self.jobs.get_mut(id) else {
+                    return (soon, Err(Refusal::LookAgain { answered: true }));
+                };
                 if !job.ignores_force {
                     job.closed();
                 }
@@ -405,8 +463,13 @@ impl World {
         let soon = Duration::from_millis(5);
         let clock = self.clock;
         let before_7_14 = self.before_7_14;
-        let Some(job) = self.jobs.get_mut(id) else { return (soon, Err(Refusal::LookAgain { answered: true })) };
-        let datafeed_runs = job.datafeed.as_ref().is_some_and(|(_, state)| *state != DatafeedState::Stopped);
+        let Some(job) = self.jobs.get_mut(id) else {
+            return (soon, Err(Refusal::LookAgain { answered: true }));
+        };
+        let datafeed_runs = job
+            .datafeed
+            .as_ref()
+            .is_some_and(|(_, state)| *state != DatafeedState::Stopped);
         if before_7_14 && datafeed_runs {
             return (soon, Err(Refusal::DatafeedRuns));
         }
@@ -441,5 +504,8 @@ impl World {
 
 fn moment(clock: Duration) -> Moment {
     let start = Timestamp::from_second(1_795_000_000).unwrap();
-    Moment { monotonic: clock, wall: start + SignedDuration::try_from(clock).unwrap() }
+    Moment {
+        monotonic: clock,
+        wall: start + SignedDuration::try_from(clock).unwrap(),
+    }
 }
