@@ -268,7 +268,7 @@ mod tests {
         assert_eq!(
             value(
                 &text,
-                "anomalyjob_close_duration_seconds_count{outcome=\"failed\"}"
+                "anomalyjob_close_duration_seconds_count{outcome=\"unsaved\"}"
             ),
             Some(0.0)
         );
