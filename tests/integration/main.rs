@@ -13,6 +13,7 @@ mod artifacts;
 mod controlplane;
 mod elasticsearch_client;
 mod lease;
+mod operator;
 mod process;
 mod schema;
 mod support;
