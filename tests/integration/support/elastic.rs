@@ -237,9 +237,10 @@ impl Log {
         self.states("job", job).last().copied()
     }
 
-    /// The position in the log of the first request of this API.
-    pub(crate) fn first(&self, api: &str) -> Option<usize> {
-        self.requests.iter().position(|line| line["api"] == api)
+    /// When the graceful closes that name the job came, in ms.
+    pub(crate) fn times_of_closes(&self, job: &str) -> Vec<u64> {
+        let calls = self.close_calls(job).filter(|line| !is_force(line));
+        calls.filter_map(|line| line["at_ms"].as_u64()).collect()
     }
 }
 
