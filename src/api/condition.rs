@@ -88,7 +88,6 @@ words! {
         ConfigLost = "Elasticsearch runs a task for a job whose configuration is gone. With `onFailed: Force` it is closed by force; otherwise do it by hand.",
         CloseTimedOut = "`close.timeout` is used up, and `onTimeout: Stall` says to stop. Set `onTimeout` to Force or Wait, or raise `timeout`.",
         CloseNotAccepted = "The close was asked for several times and Elasticsearch did not begin with it within `close.timeout`. Look at its master's log.",
-        CloseRefused = "Elasticsearch refused to close the job for the reason in the message. Mend that.",
         InvalidObject = "The object cannot be read; the message names the field. Correct or re-create the object, and update the CRDs.",
         ConnectionNotFound = "No ElasticsearchConnection of the name in `spec.connectionRef` is in this namespace. Create it, or mend the name.",
         SecretNotFound = "The Secret or ConfigMap that the connection names does not exist in its namespace. Create it, or mend the name.",

@@ -10,9 +10,11 @@
 
 mod arguments;
 mod artifacts;
+mod boundaries;
 mod controlplane;
 mod elasticsearch_client;
 mod lease;
+mod pages;
 mod process;
 mod schema;
 mod support;
