@@ -57,6 +57,8 @@ pub struct Cluster {
     pub(super) now: u64,
     pub(super) epoch: u64,
     pub(super) jobs: BTreeMap<String, Job>,
+    /// How many jobs name a group: job ids and groups are one namespace.
+    pub(super) group_uses: HashMap<String, usize>,
     pub(super) tasks: BTreeMap<String, JobTask>,
     pub(super) feeds: BTreeMap<String, Datafeed>,
     pub(super) feed_of_job: HashMap<String, String>,
@@ -127,6 +129,7 @@ impl Cluster {
             now: 0,
             epoch,
             jobs: BTreeMap::new(),
+            group_uses: HashMap::new(),
             tasks: BTreeMap::new(),
             feeds: BTreeMap::new(),
             feed_of_job: HashMap::new(),
