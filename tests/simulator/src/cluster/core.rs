@@ -79,6 +79,8 @@ pub struct Cluster {
     pub(super) knobs: HashMap<String, Knobs>,
     pub(super) last_alloc: u64,
     pub(super) had_tasks: bool,
+    /// Some task may be without a node; spares a walk over all tasks on each change.
+    pub(super) maybe_unassigned: bool,
     pub(super) has_config_index: bool,
     pub(super) uuid: String,
     pub(super) name: String,
@@ -150,6 +152,7 @@ impl Cluster {
             knobs: HashMap::new(),
             last_alloc: 0,
             had_tasks: false,
+            maybe_unassigned: false,
             has_config_index: false,
             uuid: make_uuid(epoch, 7),
             name: "simulated".into(),

@@ -63,7 +63,7 @@ fn state(cluster: &Cluster, job: &str) -> String {
 fn error(reply: Reply) -> ApiError {
     match reply {
         Reply::Now(Err(error)) => error,
-        other => panic!("no error but {other:?}"),
+        other @ (Reply::Now(Ok(_)) | Reply::Later(_)) => panic!("no error but {other:?}"),
     }
 }
 
@@ -478,7 +478,7 @@ fn ten_thousand_jobs_are_cut_silently() {
     assert!(matches!(open(&mut cluster, "j10000"), Reply::Now(Ok(_))));
     assert_eq!(
         cluster
-            .job_stats("_all", true, &|name| name == "job_id")
+            .jobs("_all", true, false, &|name| name == "job_id")
             .unwrap()["count"],
         10_000
     );
