@@ -9,7 +9,11 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod access;
+mod calls;
+mod cluster;
 mod hostile;
 mod product;
+mod refusals;
 mod server;
 mod tls;
