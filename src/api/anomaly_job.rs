@@ -4,6 +4,11 @@
 //! the error texts of the API server are made from them, so each value of an enum is explained at the
 //! field that holds it. `jobId` and `connectionRef` may be edited: a new target is a new beginning.
 
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "every printed column says its type"
+)]
+
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

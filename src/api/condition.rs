@@ -83,6 +83,7 @@ words! {
         StillOpen = "The job was seen open, and no close is in progress.",
         StillClosing = "The job was seen closing.",
         SomeFailed = "The job was seen failed: it is neither open nor closed.",
+        Conflict = "An older AnomalyJob names the same job of the same cluster, and only that one acts. Delete one of the two.",
         JobBlocked = "Elasticsearch is resetting, reverting or deleting the job. It is closed when that ended; if it never does, repeat that operation.",
         JobNotFound = "Elasticsearch has no job of this id. Create it, or mend `spec.jobId` or `spec.connectionRef`.",
         JobFailed = "The job has failed. With `onFailed: Stall`: look into its messages in Elasticsearch, then set `onFailed: Force`, or close it by hand.",

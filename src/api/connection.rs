@@ -4,6 +4,11 @@
 //! credentials elsewhere. Secrets are named, never copied. There is no way to switch the check of
 //! certificates off.
 
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "every printed column says its type"
+)]
+
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

@@ -19,7 +19,10 @@ use super::{AnomalyJob, ElasticsearchConnection};
 const NAME_PATTERN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 const DATA_KEY_PATTERN: &str = r"^[-._a-zA-Z0-9]+$";
 const REASON_PATTERN: &str = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$";
-const URL_PATTERN: &str = r"^https?://([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?$";
+/// A host name, an IPv4 address, or an IPv6 address in brackets.
+const HOST_PATTERN: &str = r"([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])";
+/// Nothing, `/`, or a prefix without empty or dotted segments.
+const PATH_PATTERN: &str = "(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?";
 /// The greatest integer that every JSON reader keeps exact, for generations.
 const MAX_EXACT: i64 = 9_007_199_254_740_991;
 
@@ -70,8 +73,9 @@ fn reflow(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.lines().map(str::trim) {
         let gap = match () {
-            () if out.is_empty() || out.ends_with('\n') && !line.is_empty() => "",
-            () if line.is_empty() || line.starts_with("- ") => "\n",
+            () if out.is_empty() || out.ends_with('\n') => "",
+            () if line.is_empty() => "\n\n",
+            () if line.starts_with("- ") => "\n",
             () => " ",
         };
         out.push_str(gap);
@@ -130,9 +134,28 @@ pub(super) fn ca_rules() -> Vec<Value> {
     )]
 }
 
+/// Rules of which each says one thing, so that one mistake is answered with one sentence.
 pub(super) fn url(_: &mut SchemaGenerator) -> Schema {
+    let host = format!("^[a-z]+://{HOST_PATTERN}");
+    let port =
+        "0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])";
+    let valid_host = format!(
+        "!self.contains('://') || {}",
+        matches(&format!("{host}([:/?#@]|$)"))
+    );
+    let valid_port = format!(
+        "self.contains('@') || !{} || {}",
+        matches(&format!("{host}:")),
+        matches(&format!("{host}:{port}([/?#]|$)")),
+    );
+    let plain_path = format!(
+        "!{} || {}",
+        matches("^[a-z]+://[^/?#]+/"),
+        matches(&format!("^[a-z]+://[^/?#]+{PATH_PATTERN}([?#]|$)")),
+    );
     json_schema!({
-        "type": "string", "minLength": 1, "maxLength": 512, "pattern": URL_PATTERN,
+        "type": "string", "minLength": 1, "maxLength": 512,
+        "pattern": format!("^https?://{HOST_PATTERN}(:[0-9]{{1,5}})?{PATH_PATTERN}$"),
         "x-kubernetes-validations": [
             rule("self.startsWith('https://') || self.startsWith('http://')",
                  "must begin with https://, for example https://es.example:9200 (http:// only with allowPlaintext: true)"),
@@ -140,12 +163,9 @@ pub(super) fn url(_: &mut SchemaGenerator) -> Schema {
                  "must have no user name or password: put them into a Secret and name it in auth"),
             rule("!self.contains('?') && !self.contains('#')",
                  "must have no query (?) and no fragment (#)"),
-            rule(r"self.matches('^[a-z]+://[^/:@?#]+|^[a-z]+://\\[')",
-                 "must name a host, for example https://es.example:9200"),
-            rule(r"!self.matches('^https?://[^/]*:[0-9]+(/|$)') || self.matches('^https?://[^/]*:0*([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])(/|$)')",
-                 "must have a port from 1 to 65535, for example https://es.example:9200"),
-            rule(r"!self.matches('^https?://[^/]+/') || self.matches('^https?://[^/]+(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)*/?([?#].*)?$')",
-                 "must have no path, or a plain prefix, for example https://proxy.example/es"),
+            rule(&valid_host, "must name a host, for example https://es.example:9200"),
+            rule(&valid_port, "must have a port from 1 to 65535, for example https://es.example:9200"),
+            rule(&plain_path, "must have no path, or a plain prefix, for example https://proxy.example/es"),
         ],
     })
 }

@@ -110,7 +110,7 @@ impl JsonSchema for TimeSpan {
         "TimeSpan".into()
     }
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "maxLength": 10, "pattern": TIME_SPAN_PATTERN })
+        json_schema!({ "type": "string", "maxLength": 32, "pattern": TIME_SPAN_PATTERN })
     }
 }
 
@@ -168,7 +168,8 @@ pub fn humane(length: Duration) -> String {
         let count = rest / scale;
         rest %= scale;
         if count > 0 {
-            text.push_str(&format!("{count}{unit}"));
+            text += &count.to_string();
+            text.push(unit);
         }
     }
     if text.is_empty() {

@@ -1,4 +1,15 @@
 //! Everything that is tested from outside, as one binary: linked once, and one control plane for all.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on stops here"
+)]
+
 mod artifacts;
 mod elasticsearch_client;
+mod controlplane;
+mod schema;
+mod support;

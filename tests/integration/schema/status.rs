@@ -1,0 +1,182 @@
+//! What may be in status: the operator's own mistakes are refused as well, and neither side of an
+//! object can be changed through the other.
+
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::core::GroupVersionKind;
+use kube::{Api, Error};
+use serde_json::{Value, json};
+
+use super::{connection, create, job};
+use crate::support::controlplane::shared;
+
+fn condition(of: &str) -> Value {
+    json!({
+        "type": of, "status": "True", "reason": "AllClosed", "message": "",
+        "lastTransitionTime": "2026-11-23T21:58:04Z",
+    })
+}
+
+fn target(id: &str) -> Value {
+    json!({"jobId": id, "step": "Pending"})
+}
+
+/// A good condition or target in which one field is something else.
+fn but(good: Value, field: &str, value: Value) -> Value {
+    let mut other = good;
+    other[field] = value;
+    other
+}
+
+/// Status of an AnomalyJob, and the part of the answer that must refuse it.
+type Wrong = (Value, &'static str);
+
+fn wrong_conditions() -> Vec<Wrong> {
+    let one = |field, value| json!({"conditions": [but(condition("Ready"), field, value)]});
+    let many: Vec<_> = (0..17).map(|n| condition(&format!("Type{n}"))).collect();
+    let twice = [condition("Ready"), condition("Ready")];
+    let statuses = r#"supported values: "True", "False", "Unknown""#;
+    let bare = json!({"conditions": [{"type": "Ready"}]});
+    vec![
+        (
+            json!({ "conditions": twice }),
+            r#"Duplicate value: {"type":"Ready"}"#,
+        ),
+        (json!({ "conditions": many }), "must have at most 16 items"),
+        (bare, "conditions[0].reason: Required value"),
+        (one("status", json!("Maybe")), statuses),
+        (one("reason", json!("")), "should be at least 1 chars long"),
+        (one("reason", json!("not one word")), "should match"),
+        (
+            one("message", json!("x".repeat(4097))),
+            "may not be more than 4096 bytes",
+        ),
+        (
+            one("lastTransitionTime", json!("yesterday")),
+            "must be of type date-time",
+        ),
+        (
+            one("observedGeneration", json!(-1)),
+            "should be greater than or equal to 0",
+        ),
+    ]
+}
+
+fn wrong_targets() -> Vec<Wrong> {
+    let one = |field, value| json!({"targets": [but(target("a"), field, value)]});
+    let many: Vec<_> = (0..101).map(|n| target(&format!("job{n}"))).collect();
+    let twice = [target("a"), target("a")];
+    let steps = r#"supported values: "Pending", "StoppingDatafeed""#;
+    let states = r#"supported values: "opening", "opened", "closing", "closed", "failed""#;
+    vec![
+        (
+            json!({ "targets": twice }),
+            r#"Duplicate value: {"jobId":"a"}"#,
+        ),
+        (json!({ "targets": many }), "must have at most 100 items"),
+        (one("step", json!("closing")), steps),
+        (one("state", json!("Closed")), states),
+        (
+            one("attempts", json!(-1)),
+            "should be greater than or equal to 0",
+        ),
+        (one("evidence", json!("long")), "should match"),
+        (one("forcedAt", json!("soon")), "must be of type date-time"),
+    ]
+}
+
+fn wrong_facts() -> Vec<Wrong> {
+    vec![
+        (
+            json!({"observedGeneration": -2}),
+            "should be greater than or equal to -1",
+        ),
+        (
+            json!({"resumeDatafeeds": ["a", "a"]}),
+            r#"Duplicate value: "a""#,
+        ),
+        (json!({"resumeDatafeeds": ["A"]}), "should match"),
+        (
+            json!({"lastClose": {"forced": ["x", "x"]}}),
+            r#"Duplicate value: "x""#,
+        ),
+        (
+            json!({"jobs": {"matched": 1}}),
+            "jobs.opened: Required value",
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn a_wrong_status_is_refused() {
+    let plane = shared();
+    let namespace = plane.namespace();
+    let client = plane.client().await;
+    create(&client, &namespace, &job(), false).await.unwrap();
+    let kind = GroupVersionKind::gvk("anomalyjob.dev", "v1alpha1", "AnomalyJob");
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(client, &namespace, &ApiResource::from_gvk(&kind));
+    let params = PatchParams {
+        dry_run: true,
+        ..PatchParams::default()
+    };
+    for (status, says) in [wrong_conditions(), wrong_targets(), wrong_facts()].concat() {
+        let patch = Patch::Merge(json!({ "status": status }));
+        match api.patch_status("good", &params, &patch).await {
+            Err(Error::Api(answer)) => {
+                assert!(
+                    answer.message.contains(says),
+                    "should say {says:?}: {}",
+                    answer.message
+                );
+            }
+            other => panic!("should say {says:?}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn status_is_written_only_through_the_subresource_and_spec_never_through_it() {
+    let plane = shared();
+    let namespace = plane.namespace();
+    let client = plane.client().await;
+    for (manifest, kind) in [
+        (job(), "AnomalyJob"),
+        (connection(), "ElasticsearchConnection"),
+    ] {
+        create(&client, &namespace, &manifest, false).await.unwrap();
+        let kind = GroupVersionKind::gvk("anomalyjob.dev", "v1alpha1", kind);
+        let resource = ApiResource::from_gvk(&kind);
+        let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), &namespace, &resource);
+        let both = Patch::Merge(json!({
+            "spec": {"jobId": "other", "url": "https://other"}, "status": {"observedGeneration": 1},
+        }));
+        let through_status = api
+            .patch_status("good", &PatchParams::default(), &both)
+            .await
+            .unwrap();
+        assert_eq!(
+            through_status.data["spec"]["jobId"],
+            manifest["spec"]["jobId"]
+        );
+        assert_eq!(through_status.data["spec"]["url"], manifest["spec"]["url"]);
+        assert_eq!(through_status.data["status"]["observedGeneration"], 1);
+        let forged = Patch::Merge(json!({"status": {"observedGeneration": 99}}));
+        let through_main = api
+            .patch("good", &PatchParams::default(), &forged)
+            .await
+            .unwrap();
+        assert_eq!(through_main.data["status"]["observedGeneration"], 1);
+    }
+}
+
+#[tokio::test]
+async fn a_status_that_is_set_at_creation_is_dropped_for_the_default() {
+    let plane = shared();
+    let namespace = plane.namespace();
+    let mut forged = job();
+    forged["status"] = json!({"observedGeneration": 1, "conditions": [condition("Ready")]});
+    let stored = create(&plane.client().await, &namespace, &forged, false)
+        .await
+        .unwrap();
+    assert_eq!(stored["status"], json!({"observedGeneration": -1}));
+}

@@ -1,0 +1,3 @@
+//! What several tests need. No test stands here.
+
+pub(crate) mod controlplane;
