@@ -9,7 +9,7 @@
 )]
 
 mod artifacts;
-mod elasticsearch_client;
 mod controlplane;
+mod elasticsearch_client;
 mod schema;
 mod support;
