@@ -1,1 +1,4 @@
 //! Elasticsearch simulator.
+
+#[cfg(test)]
+mod proof;

@@ -33,7 +33,11 @@ pub(crate) struct Answer {
 
 impl Request {
     pub(crate) fn new(method: &str, target: &str) -> Self {
-        Self { method: method.into(), target: target.into(), ..Self::default() }
+        Self {
+            method: method.into(),
+            target: target.into(),
+            ..Self::default()
+        }
     }
 
     pub(crate) fn json(mut self, body: &Value) -> Self {
@@ -53,7 +57,11 @@ impl Request {
     }
 
     fn bytes(&self) -> Vec<u8> {
-        let mut out = format!("{} {} HTTP/1.1\r\nHost: simulator\r\n", self.method, self.target).into_bytes();
+        let mut out = format!(
+            "{} {} HTTP/1.1\r\nHost: simulator\r\n",
+            self.method, self.target
+        )
+        .into_bytes();
         for (name, value) in &self.headers {
             out.extend(format!("{name}: {value}\r\n").into_bytes());
         }
@@ -69,7 +77,11 @@ impl Request {
 impl Answer {
     /// All values of a header, in the order received.
     pub(crate) fn header_values(&self, name: &str) -> Vec<&str> {
-        self.headers.iter().filter(|(n, _)| n == name).map(|(_, v)| v.as_str()).collect()
+        self.headers
+            .iter()
+            .filter(|(n, _)| n == name)
+            .map(|(_, v)| v.as_str())
+            .collect()
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
@@ -100,7 +112,10 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(address: SocketAddr) -> Self {
-        Self { address, stream: None }
+        Self {
+            address,
+            stream: None,
+        }
     }
 
     /// Sends a request and waits for its answer.
@@ -118,7 +133,11 @@ impl Connection {
             Err(error) => {
                 self.stream = None;
                 let silent = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
-                assert!(silent, "{} {}: not silence but {error}", request.method, request.target);
+                assert!(
+                    silent,
+                    "{} {}: not silence but {error}",
+                    request.method, request.target
+                );
                 None
             }
         }
@@ -143,7 +162,9 @@ impl Connection {
         reader.get_ref().set_read_timeout(Some(patience))?;
         reader.get_mut().write_all(&request.bytes())?;
         let answer = read_answer(reader, request.method == "HEAD")?;
-        let closes = answer.header("connection").is_some_and(|v| v.eq_ignore_ascii_case("close"));
+        let closes = answer
+            .header("connection")
+            .is_some_and(|v| v.eq_ignore_ascii_case("close"));
         if closes {
             self.stream = None;
         }
@@ -153,7 +174,11 @@ impl Connection {
 
 fn read_answer(reader: &mut BufReader<TcpStream>, head: bool) -> std::io::Result<Answer> {
     let first = read_line(reader)?;
-    let status = first.split(' ').nth(1).and_then(|s| s.parse().ok()).ok_or_else(|| broken(&first))?;
+    let status = first
+        .split(' ')
+        .nth(1)
+        .and_then(|s| s.parse().ok())
+        .ok_or_else(|| broken(&first))?;
     let mut headers = Vec::new();
     loop {
         let line = read_line(reader)?;
@@ -163,7 +188,11 @@ fn read_answer(reader: &mut BufReader<TcpStream>, head: bool) -> std::io::Result
         let (name, value) = line.split_once(':').ok_or_else(|| broken(&line))?;
         headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
     }
-    let mut answer = Answer { status, headers, body: Vec::new() };
+    let mut answer = Answer {
+        status,
+        headers,
+        body: Vec::new(),
+    };
     if !head {
         answer.body = read_body(reader, &answer)?;
     }
@@ -172,7 +201,10 @@ fn read_answer(reader: &mut BufReader<TcpStream>, head: bool) -> std::io::Result
 
 fn read_body(reader: &mut BufReader<TcpStream>, answer: &Answer) -> std::io::Result<Vec<u8>> {
     let mut body = Vec::new();
-    if answer.header("transfer-encoding").is_some_and(|v| v.eq_ignore_ascii_case("chunked")) {
+    if answer
+        .header("transfer-encoding")
+        .is_some_and(|v| v.eq_ignore_ascii_case("chunked"))
+    {
         loop {
             let line = read_line(reader)?;
             let size = usize::from_str_radix(&line, 16).map_err(|_| broken(&line))?;
@@ -185,7 +217,10 @@ fn read_body(reader: &mut BufReader<TcpStream>, answer: &Answer) -> std::io::Res
             }
         }
     }
-    let length = answer.header("content-length").and_then(|v| v.parse().ok()).unwrap_or(0);
+    let length = answer
+        .header("content-length")
+        .and_then(|v| v.parse().ok())
+        .unwrap_or(0);
     body.resize(length, 0);
     reader.read_exact(&mut body)?;
     Ok(body)

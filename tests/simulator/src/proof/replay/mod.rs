@@ -1,0 +1,7 @@
+//! Answers recorded from a real Elasticsearch 7.10, replayed against profile 7.10.
+//!
+//! The files are in `tests/contract/recorded`, whose README says how they are to be read. It must not use any other source
+//! of truth and must not know how the simulator works.
+
+mod compare;
+mod names;
