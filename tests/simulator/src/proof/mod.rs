@@ -5,6 +5,8 @@
 //! gets. All speak HTTP over TCP to a simulator in this process. Nothing here may call into the simulator beyond starting
 //! it, and nothing may be shared with the operator's client.
 
+mod cases;
 mod contract;
 mod replay;
+mod rig;
 mod wire;

@@ -33,10 +33,7 @@ pub(crate) fn replay(text: &str) {
     let security = conversation["requires"]
         .as_array()
         .is_some_and(|list| list.contains(&Value::from("security")));
-    let rig = Rig::start(&Setup {
-        profile: "7.10",
-        security,
-    });
+    let rig = Rig::start(&Setup { profile: "7.10", security, close_ms: None });
     let rules: Vec<&str> = conversation["volatile"]
         .as_array()
         .into_iter()

@@ -4,4 +4,11 @@
 //! of truth and must not know how the simulator works.
 
 mod compare;
+mod conversation;
+mod elsewhere;
+mod expressions;
 mod names;
+mod races;
+mod recorded;
+
+pub(crate) use self::names::base64;

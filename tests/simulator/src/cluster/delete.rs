@@ -1,0 +1,119 @@
+//! DELETE of a job, `_reset` and the blocks they leave (reference section 6).
+
+use serde_json::{Value, json};
+
+use super::{config::valid_id, core::Cluster, error::ApiError, open::invalid_id};
+
+/// A delete as the API takes it.
+#[derive(Debug, Clone)]
+pub struct DeleteRequest {
+    /// One literal id.
+    pub job: String,
+    /// Kill the process and remove the task first.
+    pub force: bool,
+    /// Answer when done, not with a task.
+    pub wait: bool,
+}
+
+impl Cluster {
+    /// `DELETE /_ml/anomaly_detectors/{job_id}`.
+    ///
+    /// # Errors
+    /// 400 for no id, 404, 409 while it is open or has a datafeed (7.x).
+    pub fn delete_job(&mut self, request: &DeleteRequest) -> Result<Value, ApiError> {
+        let id = request.job.as_str();
+        if !self.master {
+            return Err(ApiError::no_master());
+        }
+        if !valid_id(id) {
+            return Err(ApiError::bad_argument(invalid_id("job_id", id)));
+        }
+        if !self.jobs.contains_key(id) {
+            return Err(ApiError::no_job(id));
+        }
+        let old = self.profile.is_7();
+        if !request.force && self.tasks.contains_key(id) {
+            return Err(ApiError::status(409, format!("Cannot delete job [{id}] because the job is {}", self.state_word(id))));
+        }
+        if let Some(feed) = self.feed_of_job.get(id).cloned() {
+            if old {
+                return Err(ApiError::status(409, format!("Cannot delete job [{id}] because datafeed [{feed}] refers to it")));
+            }
+            if self.delete_datafeed(&feed, request.force).is_err() {
+                return Err(ApiError::status(409, format!("failed to delete job [{id}] as its datafeed [{feed}] could not be deleted")));
+            }
+        }
+        if let Some(alloc) = self.tasks.get(id).map(|task| task.place.alloc) {
+            self.remove_job_task(id, alloc, "force close");
+        }
+        self.jobs.remove(id);
+        self.knobs.remove(id);
+        for members in self.calendars.values_mut() {
+            members.retain(|member| member != id);
+        }
+        self.note("job", id, "closed", "deleted", "delete");
+        self.settle();
+        Ok(if request.wait { json!({"acknowledged": true}) } else { json!({"task": self.task_name()}) })
+    }
+
+    fn task_name(&self) -> String {
+        format!("{}:{}", self.nodes.first().map_or("node", |node| node.id.as_str()), 1000 + self.version)
+    }
+
+    /// `POST .../_reset` (7.14).
+    ///
+    /// # Errors
+    /// 404, 409 while open or blocked by something else.
+    pub fn reset_job(&mut self, id: &str, wait: bool) -> Result<Value, ApiError> {
+        let open = self.tasks.contains_key(id);
+        let task = self.task_name();
+        let job = self.jobs.get_mut(id).ok_or_else(|| ApiError::no_job(id))?;
+        if open {
+            return Err(ApiError::status(409, "Can only reset a job when it is closed."));
+        }
+        if let Some(reason) = job.blocked.as_deref().filter(|reason| *reason != "reset") {
+            return Err(ApiError::status(409, format!("cannot reset job while it is blocked with [{reason}]")));
+        }
+        job.blocked = None;
+        job.snapshot = None;
+        job.finished_time = None;
+        job.counts = super::model::Counts::default();
+        Ok(if wait { json!({"acknowledged": true}) } else { json!({"task": task}) })
+    }
+
+    /// `POST .../model_snapshots/{snapshot}/_revert`.
+    ///
+    /// # Errors
+    /// 404 for the job or snapshot, 409 while open or blocked by something else.
+    pub fn revert_job(&mut self, id: &str, snapshot: &str) -> Result<Value, ApiError> {
+        let open = self.tasks.contains_key(id);
+        let time = self.wall();
+        let job = self.jobs.get_mut(id).ok_or_else(|| ApiError::no_job(id))?;
+        if snapshot != "empty" && job.snapshot.as_deref() != Some(snapshot) {
+            return Err(ApiError::not_found(format!("No model snapshot with id [{snapshot}] exists for job [{id}]")));
+        }
+        if open {
+            return Err(ApiError::status(409, "Can only revert to a model snapshot when the job is closed."));
+        }
+        if let Some(reason) = job.blocked.as_deref().filter(|reason| *reason != "revert") {
+            return Err(ApiError::status(409, format!("cannot revert job [{id}] to snapshot [{snapshot}] while it is blocked with [{reason}]")));
+        }
+        job.blocked = None;
+        job.snapshot = (snapshot != "empty").then(|| snapshot.to_owned());
+        Ok(json!({"model": {"job_id": id, "min_version": "6.4.0", "timestamp": time, "description": "simulated", "snapshot_id": snapshot, "snapshot_doc_count": 1, "retain": false}}))
+    }
+
+    /// `GET .../model_snapshots`.
+    ///
+    /// # Errors
+    /// 404 for an unknown job.
+    pub fn snapshots(&self, id: &str) -> Result<Value, ApiError> {
+        let job = self.jobs.get(id).ok_or_else(|| ApiError::no_job(id))?;
+        let list: Vec<Value> = job
+            .snapshot
+            .iter()
+            .map(|snapshot| json!({"job_id": id, "min_version": "6.4.0", "timestamp": job.finished_time, "description": "simulated", "snapshot_id": snapshot, "snapshot_doc_count": 1, "retain": false}))
+            .collect();
+        Ok(json!({"count": list.len(), "model_snapshots": list}))
+    }
+}

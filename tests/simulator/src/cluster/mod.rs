@@ -1,0 +1,35 @@
+//! The cluster: a synchronous state machine with time passed in (reference section 10). Requests come in as method
+//! calls, answers that take time come out through `take_finished`. It must know nothing of HTTP, sockets or threads.
+
+mod close;
+mod config;
+mod core;
+mod data;
+mod datafeed;
+mod datafeed_config;
+mod delete;
+pub mod error;
+pub mod expression;
+mod faults;
+pub mod model;
+mod nodes;
+mod open;
+mod settings;
+mod stats;
+mod tasks;
+#[cfg(test)]
+mod tests;
+pub mod time_value;
+mod views;
+
+pub use self::{
+    close::CloseRequest,
+    core::{Cluster, Outcome, Reply},
+    datafeed::{StartRequest, StopRequest},
+    delete::DeleteRequest,
+    error::ApiError,
+    expression::Expression,
+    open::OpenRequest,
+    stats::Wanted,
+    time_value::TimeValue,
+};

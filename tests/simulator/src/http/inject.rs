@@ -1,0 +1,227 @@
+//! Faults put between the client and the cluster: foreign answers, cuts, silence, delays. A rule matches some requests and is
+//! used up after `count` of them.
+
+use serde_json::{Map, Value, json};
+
+use super::{answer::Answer, request::Request};
+use crate::{cluster::ApiError, profile::Profile};
+
+/// What happens to a request that a rule matches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Only the delay.
+    Pass,
+    /// Closed before anything is done.
+    CutBefore,
+    /// Done, then closed without an answer.
+    CutAfter,
+    /// Never answered.
+    Silence,
+    /// This answer instead.
+    Instead(Box<Canned>),
+}
+
+/// An answer that no cluster has made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Canned {
+    status: u16,
+    kind: String,
+    reason: Option<String>,
+    retry_after: Option<String>,
+    body: Shape,
+    gzip: bool,
+    location: Option<String>,
+    headers: Vec<(String, String)>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Shape {
+    Error,
+    Html,
+    Endless,
+    Truncated,
+    NotJson,
+    OtherProduct,
+    Json(Value),
+}
+
+/// A rule.
+#[derive(Debug, Clone)]
+pub(crate) struct Rule {
+    pub(crate) id: u64,
+    api: Option<String>,
+    path_contains: Option<String>,
+    method: Option<String>,
+    /// Matches that are left; `None` is without end.
+    pub(crate) left: Option<u64>,
+    /// Matching requests that pass untouched first.
+    skip: u64,
+    pub(crate) delay_ms: u64,
+    pub(crate) fault: Fault,
+    source: Value,
+}
+
+const KEYS: [&str; 17] = [
+    "api", "path_contains", "method", "count", "skip", "status", "type", "reason", "retry_after", "delay_ms", "cut", "body", "gzip", "location", "json", "headers", "silence",
+];
+
+impl Rule {
+    /// Reads a rule.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(crate) fn parse(id: u64, body: &Map<String, Value>) -> Result<Self, String> {
+        if let Some(odd) = body.keys().find(|key| !KEYS.contains(&key.as_str())) {
+            return Err(format!("unknown key '{odd}': one of {}", KEYS.join(", ")));
+        }
+        let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
+        let number = |name: &str| body.get(name).and_then(Value::as_u64);
+        let fault = match (text("cut").as_deref(), text("body").as_deref()) {
+            (Some("before"), _) => Fault::CutBefore,
+            (Some("after"), _) => Fault::CutAfter,
+            (Some(other), _) => return Err(format!("cut is 'before' or 'after', not '{other}'")),
+            (None, Some("silence")) => Fault::Silence,
+            (None, shape) => {
+                let shape = match shape {
+                    None if body.contains_key("json") => Some(Shape::Json(body.get("json").cloned().unwrap_or_default())),
+                    None => None,
+                    Some("html") => Some(Shape::Html),
+                    Some("endless") => Some(Shape::Endless),
+                    Some("truncated") => Some(Shape::Truncated),
+                    Some("not_json") => Some(Shape::NotJson),
+                    Some("other_product") => Some(Shape::OtherProduct),
+                    Some("error") => Some(Shape::Error),
+                    Some(other) => return Err(format!("body is html, endless, truncated, not_json, other_product, error or silence, not '{other}'")),
+                };
+                let status = number("status").map(|status| u16::try_from(status).unwrap_or(500));
+                if shape.is_none() && status.is_none() && !body.contains_key("location") {
+                    Fault::Pass
+                } else {
+                    let status = status.unwrap_or(if body.contains_key("location") { 302 } else if shape == Some(Shape::Error) { 500 } else { 200 });
+                    let headers = body.get("headers").and_then(Value::as_object).into_iter().flatten().map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
+                    Fault::Instead(Box::new(Canned {
+                        status, kind: text("type").unwrap_or_else(|| kind_of(status).into()), reason: text("reason"),
+                        retry_after: body.get("retry_after").map(|after| after.as_str().map_or_else(|| after.to_string(), str::to_owned)),
+                        body: shape.unwrap_or(Shape::Error), gzip: body.get("gzip").and_then(Value::as_bool).unwrap_or(false), location: text("location"), headers,
+                    }))
+                }
+            }
+        };
+        let left = match body.get("count") {
+            None => Some(1),
+            Some(Value::Null) => None,
+            Some(count) => Some(count.as_u64().ok_or("count is a number, or null for always")?),
+        };
+        Ok(Self {
+            id, api: text("api"), path_contains: text("path_contains"), method: text("method"), left, skip: number("skip").unwrap_or(0),
+            delay_ms: number("delay_ms").unwrap_or(0), fault, source: Value::Object(body.clone()),
+        })
+    }
+
+    /// Whether the rule is for this request; counts it if so.
+    pub(crate) fn takes(&mut self, request: &Request, api: &str) -> bool {
+        let fits = self.left != Some(0)
+            && self.api.as_ref().is_none_or(|wanted| wanted == api)
+            && self.path_contains.as_ref().is_none_or(|part| request.uri.contains(part))
+            && self.method.as_ref().is_none_or(|method| *method == request.method);
+        if !fits {
+            return false;
+        }
+        if self.skip > 0 {
+            self.skip -= 1;
+            return false;
+        }
+        self.left = self.left.map(|left| left - 1);
+        true
+    }
+
+    /// As it was given, with what is left.
+    pub(crate) fn shown(&self) -> Value {
+        json!({"id": self.id, "left": self.left, "rule": self.source})
+    }
+}
+
+fn kind_of(status: u16) -> &'static str {
+    match status {
+        401 | 403 => "security_exception",
+        404 => "resource_not_found_exception",
+        429 => "es_rejected_execution_exception",
+        503 => "master_not_discovered_exception",
+        400..=499 => "status_exception",
+        _ => "exception",
+    }
+}
+
+/// How a canned answer is put on the wire.
+#[derive(Debug)]
+pub(crate) enum Wire {
+    /// As any answer.
+    Whole(Answer),
+    /// The head promises more than comes.
+    Truncated(Answer),
+    /// Chunks without end.
+    Endless(Answer),
+}
+
+impl Canned {
+    /// Makes the answer.
+    pub(crate) fn wire(&self, profile: Profile) -> Wire {
+        let mut error = ApiError::new(self.status, &self.kind, "");
+        error.reason.clone_from(&self.reason);
+        let text = |kind: &str, body: &str| Answer { status: self.status, headers: Vec::new(), content_type: kind.into(), body: body.as_bytes().to_vec() };
+        let mut answer = match &self.body {
+            Shape::Error => Answer::error(&error, &super::answer::Style::default(), profile),
+            Shape::Html => text("text/html", "<!DOCTYPE html><html><head><title>Log in</title></head><body><form>Sign in to continue</form></body></html>"),
+            Shape::NotJson => text("application/json", "{\"closed\": tru"),
+            Shape::Truncated => text("application/json", "{\"closed\":true}"),
+            Shape::Endless => text("application/json", "{\"jobs\":["),
+            Shape::OtherProduct => text("application/json", "{\"name\":\"n\",\"cluster_name\":\"c\",\"cluster_uuid\":\"u\",\"version\":{\"distribution\":\"opensearch\",\"number\":\"2.11.0\",\"build_type\":\"tar\"},\"tagline\":\"The OpenSearch Project: https://opensearch.org/\"}"),
+            Shape::Json(value) => Answer::json(self.status, value, profile),
+        };
+        if matches!(self.body, Shape::OtherProduct | Shape::Html) {
+            answer.headers.push(("x-simulator-foreign".into(), "true".into()));
+        }
+        if let Some(after) = &self.retry_after {
+            answer.headers.push(("Retry-After".into(), after.clone()));
+        }
+        if let Some(location) = &self.location {
+            answer.headers.push(("Location".into(), location.clone()));
+        }
+        answer.headers.extend(self.headers.iter().cloned());
+        if self.gzip {
+            answer.body = gzip(&answer.body);
+            answer.headers.push(("Content-Encoding".into(), "gzip".into()));
+        }
+        match self.body {
+            Shape::Truncated => Wire::Truncated(answer),
+            Shape::Endless => Wire::Endless(answer),
+            _ => Wire::Whole(answer),
+        }
+    }
+}
+
+/// A gzip file of stored blocks: valid, not small.
+fn gzip(data: &[u8]) -> Vec<u8> {
+    let mut out = vec![0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255];
+    let mut chunks = data.chunks(0xFFFF).peekable();
+    if chunks.peek().is_none() {
+        out.extend([1, 0, 0, 0xFF, 0xFF]);
+    }
+    while let Some(chunk) = chunks.next() {
+        let length = u16::try_from(chunk.len()).unwrap_or(u16::MAX);
+        out.push(u8::from(chunks.peek().is_none()));
+        out.extend(length.to_le_bytes());
+        out.extend((!length).to_le_bytes());
+        out.extend(chunk);
+    }
+    let mut crc = u32::MAX;
+    for byte in data {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
+        }
+    }
+    out.extend((!crc).to_le_bytes());
+    out.extend(u32::try_from(data.len()).unwrap_or(u32::MAX).to_le_bytes());
+    out
+}
