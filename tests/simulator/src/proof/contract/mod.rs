@@ -18,7 +18,10 @@ use serde_json::{Value, json};
 use super::wire::{Answer, Request};
 
 /// Fields that a real Elasticsearch answers though the description (its serverless flavour) does not list them.
-const BEYOND: [(&str, &str); 0] = [];
+const BEYOND: [(&str, &str); 2] = [
+    ("ml._types.JobStats.node", "reference 5.2: while a live process answers; never on serverless"),
+    ("ml._types.DatafeedStats.node", "reference 7: as for jobs"),
+];
 
 /// What the contract has to say about an answer.
 #[derive(Debug, PartialEq, Eq)]
