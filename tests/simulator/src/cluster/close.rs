@@ -196,7 +196,6 @@ impl Cluster {
             let Some(task) = self.tasks.get_mut(id) else { continue };
             let again = task.removing;
             task.removing = true;
-            task.live = false;
             if again {
                 let old = self.profile.is_7();
                 if let Some(call) = self.close_call(ticket) {

@@ -135,13 +135,27 @@ pub(super) fn indices(body: &Map<String, Value>) -> Vec<Value> {
     }
 }
 
+/// Without a delay Elasticsearch draws one between 60 and 120 s, with Java's generator seeded by the job id's hash: the same
+/// job has the same delay for ever.
+fn drawn_delay(job: &str) -> u64 {
+    let hash = job.encode_utf16().fold(0_i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)));
+    let mask = (1_i64 << 48) - 1;
+    let mut seed = (i64::from(hash) ^ 0x5_DEEC_E66D) & mask;
+    let mut next = || {
+        seed = seed.wrapping_mul(0x5_DEEC_E66D).wrapping_add(0xB) & mask;
+        // The upper 32 of 48 bits, as a signed number.
+        i64::from(u32::try_from(seed >> 16).unwrap_or_default().cast_signed())
+    };
+    let drawn = (next() << 32).wrapping_add(next());
+    60_000 + (drawn.cast_unsigned() >> 1) % 60_000
+}
+
 fn normal(id: &str, body: &Map<String, Value>) -> Map<String, Value> {
     let mut config = Map::new();
     let or = |name: &str, default: Value| body.get(name).cloned().unwrap_or(default);
     config.insert("datafeed_id".into(), id.into());
     config.insert("job_id".into(), or("job_id", Value::Null));
-    // Without one, Elasticsearch draws a delay between 60 and 120 s; this one depends on the id alone.
-    let drawn = 60_000 + id.bytes().map(u64::from).sum::<u64>() * 97 % 60_000;
+    let drawn = drawn_delay(body.get("job_id").and_then(Value::as_str).unwrap_or_default());
     config.insert("query_delay".into(), or("query_delay", format!("{drawn}ms").into()));
     if let Some(frequency) = body.get("frequency") {
         config.insert("frequency".into(), frequency.clone());
@@ -159,4 +173,12 @@ fn normal(id: &str, body: &Map<String, Value>) -> Map<String, Value> {
     let options = json!({"expand_wildcards": ["open"], "ignore_unavailable": false, "allow_no_indices": true, "ignore_throttled": true});
     config.insert("indices_options".into(), or("indices_options", options));
     config
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_drawn_delay_is_the_recorded_one() {
+        assert_eq!((super::drawn_delay("jd"), super::drawn_delay("j1")), (118_421, 68_582));
+    }
 }

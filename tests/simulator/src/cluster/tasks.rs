@@ -44,9 +44,14 @@ impl Cluster {
             return;
         }
         let was = self.state_word(id);
-        self.tasks.remove(id);
+        let live = self.tasks.remove(id).is_some_and(|task| task.live);
         self.note("job", id, was, "closed", why);
         let forced = why == "force close";
+        let wall = self.wall();
+        // The node whose process was killed still notes the end in the configuration (seen on 7.10).
+        if let Some(job) = self.jobs.get_mut(id).filter(|_| forced && live) {
+            job.finished_time = Some(wall);
+        }
         for ticket in self.watchers.remove(id).unwrap_or_default() {
             match self.calls.get(&ticket) {
                 Some(Call::Close(_)) => self.close_sees_removal(ticket, id, alloc, forced),

@@ -114,8 +114,8 @@ impl Cluster {
         })
     }
 
-    /// `GET /_cluster/state/{metrics}`.
-    pub fn cluster_state(&self, metrics: &str) -> Value {
+    /// `GET /_cluster/state/{metrics}`; with indices named, tasks are left out.
+    pub fn cluster_state(&self, metrics: &str, with_customs: bool) -> Value {
         let has = |name: &str| metrics.split(',').any(|metric| metric == name || metric == "_all");
         let mut state = Map::new();
         state.insert("cluster_name".into(), self.name.clone().into());
@@ -126,7 +126,7 @@ impl Cluster {
         }
         if has("metadata") {
             let mut metadata = json!({"cluster_uuid": self.uuid, "cluster_uuid_committed": true, "cluster_coordination": {"term": 1}, "templates": {}, "indices": {}});
-            if let (Some(tasks), Some(map)) = (self.persistent_tasks(), metadata.as_object_mut()) {
+            if let (Some(tasks), Some(map)) = (self.persistent_tasks().filter(|_| with_customs), metadata.as_object_mut()) {
                 map.insert("persistent_tasks".into(), tasks);
             }
             state.insert("metadata".into(), metadata);

@@ -157,13 +157,12 @@ fn found(core: &mut Core, request: &Request, endpoint: Endpoint, params: &mut Pa
     }
     let call = read(core, &mut Reader { request, params, profile: core.profile, endpoint });
     finish.warnings = std::mem::take(&mut params.warnings);
-    if matches!(endpoint, Endpoint::Root | Endpoint::License) && call.is_ok() && !params.has("pretty") {
-        finish.style.pretty = true;
-    }
     let call = match call.and_then(|call| permitted(core, call)) {
         Ok(call) => call,
         Err(error) => return finish.step(Err(error)),
     };
+    // These two pages are indented unless the client has said otherwise; their errors are not.
+    finish.style.pretty |= matches!(endpoint, Endpoint::Root | Endpoint::License) && !params.has("pretty");
     core.current_filter = Arc::new(std::mem::take(&mut finish.style.filter));
     let ran = (call.work)(core);
     finish.style.filter = Arc::try_unwrap(std::mem::take(&mut core.current_filter)).unwrap_or_default();

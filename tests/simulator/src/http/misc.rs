@@ -78,12 +78,13 @@ fn health(reader: &mut Reader) -> Result<Call, ApiError> {
 
 fn state(reader: &mut Reader) -> Result<Call, ApiError> {
     let metric = reader.params.text("metric").unwrap_or_else(|| "_all".into());
-    for name in ["indices", "local", "master_timeout", "flat_settings", "wait_for_metadata_version", "wait_for_timeout", "ignore_unavailable", "allow_no_indices", "expand_wildcards"] {
+    let with_customs = reader.params.text("indices").is_none();
+    for name in ["local", "master_timeout", "flat_settings", "wait_for_metadata_version", "wait_for_timeout", "ignore_unavailable", "allow_no_indices", "expand_wildcards"] {
         reader.params.text(name);
     }
     reader.done()?;
     Ok(Call::new("cluster:monitor/state", move |core| {
-        if core.cluster.has_master() { Ran::Json(200, core.cluster.cluster_state(&metric)) } else { Ran::Reply(core.cluster.state_without_master()) }
+        if core.cluster.has_master() { Ran::Json(200, core.cluster.cluster_state(&metric, with_customs)) } else { Ran::Reply(core.cluster.state_without_master()) }
     }))
 }
 
@@ -151,7 +152,9 @@ fn table(rows: &[(String, &'static str)], columns: &[&str], header: bool) -> Str
     let widths: Vec<usize> = (0..columns.len()).map(|at| lines.iter().filter_map(|line| line.get(at)).map(String::len).max().unwrap_or(0)).collect();
     let mut text = String::new();
     for line in lines {
-        let padded: Vec<String> = line.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        // All columns but the id are aligned to the right.
+        let padded: Vec<String> =
+            line.iter().zip(&widths).zip(columns).map(|((cell, width), name)| if *name == "id" { format!("{cell:width$}") } else { format!("{cell:>width$}") }).collect();
         text.push_str(&padded.join(" "));
         text.push('\n');
     }

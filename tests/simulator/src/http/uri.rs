@@ -41,10 +41,15 @@ pub(crate) fn decode(text: &str, plus: bool) -> Result<String, String> {
 }
 
 fn flush(escaped: &mut Vec<u8>, out: &mut String) {
-    if !escaped.is_empty() {
+    // Java takes an encoded surrogate for one bad character, Rust for three.
+    while let Some(at) = escaped.windows(3).position(|three| matches!(three, [0xED, 0xA0..=0xBF, 0x80..=0xBF])) {
+        let rest = escaped.split_off(at);
         out.push_str(&String::from_utf8_lossy(escaped));
-        escaped.clear();
+        out.push(char::REPLACEMENT_CHARACTER);
+        *escaped = rest.into_iter().skip(3).collect();
     }
+    out.push_str(&String::from_utf8_lossy(escaped));
+    escaped.clear();
 }
 
 /// Segments of a path as the path trie sees them: empty ones at the end are dropped, inner ones stay.
@@ -91,6 +96,7 @@ mod tests {
         assert_eq!(decode("%C3%A9", false).as_deref(), Ok("é"));
         assert_eq!(decode(&latin1("é".as_bytes()), false).as_deref(), Ok("Ã©"));
         assert_eq!(decode("%FF", false).as_deref(), Ok("\u{fffd}"));
+        assert_eq!(decode("a%ED%A0%80b", false).as_deref(), Ok("a\u{fffd}b"));
         assert_eq!(decode("%zz", false), Err("invalid escape sequence `%zz' at index 0 of: %zz".into()));
         assert_eq!(decode("j1%", false), Err("unterminated escape sequence at end of string: j1%".into()));
         assert_eq!(decode("%4", false), Err("partial escape sequence at end of string: %4".into()));
