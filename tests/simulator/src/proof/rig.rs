@@ -49,8 +49,15 @@ impl Rig {
             .enable_all()
             .build()
             .expect("a runtime");
-        let options = Options { profile, users, close_ms: setup.close_ms, ..Options::default() };
-        let simulator = runtime.block_on(Simulator::start(options)).expect("a simulator");
+        let options = Options {
+            profile,
+            users,
+            close_ms: setup.close_ms,
+            ..Options::default()
+        };
+        let simulator = runtime
+            .block_on(Simulator::start(options))
+            .expect("a simulator");
         Self {
             address: SocketAddr::from(([127, 0, 0, 1], simulator.port())),
             newest: setup.profile == "9",
@@ -115,7 +122,11 @@ impl Rig {
 
     /// The process of an open job dies.
     pub(crate) fn fail_job(&self, id: &str, reason: &str) {
-        self.knob("POST", &format!("jobs/{id}/fail"), &json!({"reason": reason}));
+        self.knob(
+            "POST",
+            &format!("jobs/{id}/fail"),
+            &json!({"reason": reason}),
+        );
     }
 
     /// Durations and faults of one job, by the names of the simulator's README.
@@ -143,7 +154,11 @@ impl Rig {
     }
 
     pub(crate) fn mark_deleting(&self, id: &str) {
-        self.knob("PUT", &format!("jobs/{id}/deleting"), &json!({"deleting": true}));
+        self.knob(
+            "PUT",
+            &format!("jobs/{id}/deleting"),
+            &json!({"deleting": true}),
+        );
     }
 
     pub(crate) fn block_job(&self, id: &str, why: &str) {
@@ -170,7 +185,10 @@ impl Rig {
 
     /// How often the job has come into this state, by the log of changes.
     pub(crate) fn changes(&self, id: &str, to: &str) -> usize {
-        self.all_changes().iter().filter(|change| change["job"] == id && change["to"] == to).count()
+        self.all_changes()
+            .iter()
+            .filter(|change| change["job"] == id && change["to"] == to)
+            .count()
     }
 
     pub(crate) fn all_changes(&self) -> Vec<Value> {
@@ -180,23 +198,38 @@ impl Rig {
     /// How many requests have come in whose target ends with this, answered or not.
     pub(crate) fn received(&self, end: &str) -> usize {
         let target = |line: &Value| {
-            let (path, query) = (line["path"].as_str().unwrap_or_default(), line["query"].as_str().unwrap_or_default());
-            if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
+            let (path, query) = (
+                line["path"].as_str().unwrap_or_default(),
+                line["query"].as_str().unwrap_or_default(),
+            );
+            if query.is_empty() {
+                path.to_owned()
+            } else {
+                format!("{path}?{query}")
+            }
         };
-        self.log("requests").iter().filter(|line| target(line).ends_with(end)).count()
+        self.log("requests")
+            .iter()
+            .filter(|line| target(line).ends_with(end))
+            .count()
     }
 
     /// Waits until that many requests have come in whose target ends with this.
     pub(crate) fn until_received(&self, end: &str, count: usize) {
         let started = Instant::now();
         while self.received(end) < count {
-            assert!(started.elapsed() < Duration::from_secs(10), "not received {count} times: {end}");
+            assert!(
+                started.elapsed() < Duration::from_secs(10),
+                "not received {count} times: {end}"
+            );
             std::thread::sleep(Duration::from_millis(2));
         }
     }
 
     fn log(&self, part: &str) -> Vec<Value> {
-        let log = Connection::new(self.address).send(&Request::new("GET", "/_simulator/log")).json();
+        let log = Connection::new(self.address)
+            .send(&Request::new("GET", "/_simulator/log"))
+            .json();
         log[part].as_array().cloned().unwrap_or_default()
     }
 

@@ -37,7 +37,11 @@ impl World {
     }
 
     fn start(profile: &'static str, security: bool) -> Self {
-        let rig = Rig::start(&Setup { profile, security, close_ms: Some(0) });
+        let rig = Rig::start(&Setup {
+            profile,
+            security,
+            close_ms: Some(0),
+        });
         rig.hold();
         let connection = RefCell::new(Connection::new(rig.address()));
         Self { rig, connection }

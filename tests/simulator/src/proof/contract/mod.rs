@@ -19,7 +19,10 @@ use super::wire::{Answer, Request};
 
 /// Fields that a real Elasticsearch answers though the description (its serverless flavour) does not list them.
 const BEYOND: [(&str, &str); 2] = [
-    ("ml._types.JobStats.node", "reference 5.2: while a live process answers; never on serverless"),
+    (
+        "ml._types.JobStats.node",
+        "reference 5.2: while a live process answers; never on serverless",
+    ),
     ("ml._types.DatafeedStats.node", "reference 7: as for jobs"),
 ];
 

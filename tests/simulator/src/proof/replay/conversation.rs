@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::compare::{Volatile, differences};
 use super::elsewhere::{Treatment, job, treatment};
@@ -30,10 +30,16 @@ pub(crate) struct Tally {
 /// Replays a conversation from its file's text and prints one line of counts.
 pub(crate) fn replay(text: &str) {
     let conversation: Value = serde_json::from_str(text).expect("a recorded conversation");
-    let security = conversation["requires"]
-        .as_array()
-        .is_some_and(|list| list.contains(&Value::from("security")));
-    let rig = Rig::start(&Setup { profile: "7.10", security, close_ms: None });
+    let requires = |what: &str| {
+        let list = conversation["requires"].as_array();
+        list.is_some_and(|list| list.contains(&Value::from(what)))
+    };
+    let security = requires("security");
+    let rig = Rig::start(&Setup {
+        profile: "7.10",
+        security,
+        close_ms: None,
+    });
     let rules: Vec<&str> = conversation["volatile"]
         .as_array()
         .into_iter()
@@ -49,6 +55,9 @@ pub(crate) fn replay(text: &str) {
         security,
         tally: Tally::default(),
     };
+    if !requires("fresh") && !requires("fresh-process") {
+        player.use_server();
+    }
     for (number, step) in conversation["steps"]
         .as_array()
         .into_iter()
@@ -78,6 +87,27 @@ struct Player {
 }
 
 impl Player {
+    /// The recorded server had had jobs before most conversations; a cluster that never had one has no list of tasks yet.
+    fn use_server(&mut self) {
+        let job = "/_ml/anomaly_detectors/earlier";
+        let body = json!({"analysis_config": {"bucket_span": "5m", "detectors": [{"function": "count"}]}, "data_description": {}});
+        let close = format!("{job}/_close");
+        for (method, path, body) in [
+            ("PUT", job, Some(body)),
+            ("POST", &format!("{job}/_open"), None),
+            ("POST", &close, None),
+            ("DELETE", job, None),
+        ] {
+            let mut step = json!({"method": method, "path": path});
+            if let Some(body) = body {
+                step["body"] = body;
+            }
+            let request = self.request(&step);
+            let answer = self.connection.send(&request);
+            assert_eq!(answer.status, 200, "{}", answer.text());
+        }
+    }
+
     fn step(&mut self, number: usize, step: &Value) {
         if let Some(pause) = step["pause_ms"].as_u64() {
             self.rig.advance(Duration::from_millis(pause));

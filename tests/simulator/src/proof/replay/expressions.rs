@@ -17,7 +17,11 @@ const JOBS: &str = "/_ml/anomaly_detectors";
 /// A simulator with the fixture's jobs, and the recorded cases.
 fn fixture() -> (Rig, Connection, Value) {
     let file: Value = serde_json::from_str(FILE).expect("the recorded expressions");
-    let rig = Rig::start(&Setup { profile: "7.10", security: false, close_ms: Some(0) });
+    let rig = Rig::start(&Setup {
+        profile: "7.10",
+        security: false,
+        close_ms: Some(0),
+    });
     let mut connection = Connection::new(rig.address());
     for job in list(&file["fixture"]["jobs"]) {
         let mut body = file["fixture"]["body"].clone();
