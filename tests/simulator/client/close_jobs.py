@@ -114,7 +114,7 @@ def oldest(url):
     refused = elasticsearch7.TransportError
     print(f"profile 7.10 with elasticsearch7 {elasticsearch7.__versionstr__}")
     check("info", client.info()["version"]["number"].startswith("7.10."), True)
-    client.indices.create(index="data", body={"mappings": {"properties": {"ts": {"type": "date"}}}})
+    client.indices.create(index="data", mappings={"properties": {"ts": {"type": "date"}}})
     check("put", client.ml.put_job(job_id="one", body=JOB)["job_id"], "one")
     check("open", client.ml.open_job(job_id="one")["opened"], True)
     check("opened", state(client, "one"), "opened")

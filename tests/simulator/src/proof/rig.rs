@@ -106,9 +106,9 @@ impl Rig {
         stream.write_all(line.as_bytes()).expect("sent");
     }
 
-    /// Holds the clock.
-    pub(crate) fn hold(&self) {
-        self.knob("PUT", "clock", &json!({"hold": true}));
+    /// Holds the clock or lets it run.
+    pub(crate) fn hold(&self, held: bool) {
+        self.knob("PUT", "clock", &json!({"hold": held}));
     }
 
     /// Moves the clock.
@@ -216,14 +216,17 @@ impl Rig {
 
     /// Waits until that many requests have come in whose target ends with this.
     pub(crate) fn until_received(&self, end: &str, count: usize) {
-        let started = Instant::now();
-        while self.received(end) < count {
-            assert!(
-                started.elapsed() < Duration::from_secs(10),
-                "not received {count} times: {end}"
-            );
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        until(end, || self.received(end) >= count);
+    }
+
+    /// How many requests have come in, answered or not.
+    pub(crate) fn requests(&self) -> usize {
+        self.log("requests").len()
+    }
+
+    /// Waits until that many requests have come in.
+    pub(crate) fn until_requests(&self, count: usize) {
+        until("all requests are received", || self.requests() >= count);
     }
 
     fn log(&self, part: &str) -> Vec<Value> {
@@ -257,5 +260,17 @@ impl Drop for Rig {
                 of(&self.undescribed)
             );
         }
+    }
+}
+
+/// Waits for a condition, at most ten seconds of real time.
+pub(crate) fn until(what: &str, condition: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !condition() {
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "never came true: {what}"
+        );
+        std::thread::sleep(Duration::from_millis(2));
     }
 }

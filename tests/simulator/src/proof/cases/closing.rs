@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::world::{JOBS, World, closed, refused, unknown_job};
+use super::world::{JOBS, World, closed, refused, unknown_job, until};
 
 const FAILED_ALONE: &str = "cannot close job [bad] because it failed, use force close";
 const FAILED_AMONG: &str = "one or more jobs have state failed, use force close";
@@ -99,7 +99,7 @@ fn case_17_a_closing_job_is_waited_for_and_not_closed_anew() {
     world.rig.job("a", &json!({"close_ms": 10_000}));
     let first = world.closing("a", "");
     let second = world.background(super::request("POST", "a,b,c"));
-    world.until("b and c are closed", || {
+    until("b and c are closed", || {
         world.states(&["b", "c"]) == ["closed", "closed"]
     });
     assert_eq!(world.state("a"), "closing");
@@ -192,9 +192,9 @@ fn a_close_goes_on_when_its_caller_has_gone() {
     world.opened(&["a"]);
     world.rig.job("a", &json!({"close_ms": 30_000}));
     world.rig.abandon(&super::request("POST", "a"));
-    world.until("a is closing", || world.state("a") == "closing");
+    until("a is closing", || world.state("a") == "closing");
     world.rig.advance_ms(30_000);
-    world.until("a is closed", || world.state("a") == "closed");
+    until("a is closed", || world.state("a") == "closed");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::world::{FEEDS, World, closed, ok, refused};
+use super::world::{FEEDS, World, closed, ok, refused, until};
 
 #[test]
 fn case_19_a_close_stops_the_running_datafeed_first() {
@@ -123,9 +123,9 @@ fn case_46_a_start_must_be_before_its_end() {
         let answer = world.post(&format!("{FEEDS}/feed/_start?start={start}&end={end}"));
         let reason = answer.at("/error/reason");
         assert_eq!(answer.status, 400);
-        let word = format!("start [{start}] must be earlier than end [{end}]");
+        let phrase = format!("start [{start}] must be earlier than end [{end}]");
         assert!(
-            reason.as_str().is_some_and(|r| r.contains(&word)),
+            reason.as_str().is_some_and(|r| r.contains(&phrase)),
             "{reason}"
         );
     }
@@ -194,7 +194,7 @@ fn a_datafeed_with_an_end_closes_its_job_when_it_gets_there() {
     world.datafeed("feed", "a");
     world.start_feed("feed", "?start=0&end=2000-01-01T00:00:00Z");
     world.rig.advance_ms(60_000);
-    world.until("the job is closed", || world.state("a") == "closed");
+    until("the job is closed", || world.state("a") == "closed");
     assert_eq!(world.feed_state("feed"), "stopped");
 }
 

@@ -10,6 +10,7 @@
 mod closing;
 mod configuring;
 mod datafeeds;
+mod faults;
 mod resolving;
 mod security;
 mod seen;

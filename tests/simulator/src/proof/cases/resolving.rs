@@ -87,19 +87,19 @@ fn case_09_allow_no_match_may_stand_in_the_body() {
 fn case_10_the_old_name_allow_no_jobs_works_with_a_warning_before_8() {
     let world = World::seven();
     let target = format!("{JOBS}/missing-*/_close");
-    let word = "Deprecated field [allow_no_jobs] used, expected [allow_no_match] instead";
+    let phrase = "Deprecated field [allow_no_jobs] used, expected [allow_no_match] instead";
     for (allow, fits) in [(true, true), (false, false)] {
         let in_query = world.post(&format!("{target}?allow_no_jobs={allow}"));
         let in_body = world.post_json(&target, &json!({"allow_no_jobs": allow}));
         for answer in [in_query, in_body] {
             if fits {
-                closed(&answer)
+                closed(&answer);
             } else {
-                unknown_job(&answer, "missing-*")
+                unknown_job(&answer, "missing-*");
             }
             let warning = answer.header("warning").unwrap_or_default().to_owned();
             assert!(
-                warning.starts_with("299 Elasticsearch-7.10") && warning.contains(word),
+                warning.starts_with("299 Elasticsearch-7.10") && warning.contains(phrase),
                 "{warning}"
             );
         }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::json;
 
-use super::world::{FEEDS, JOBS, World, closed, ok, refused, unknown_job};
+use super::world::{FEEDS, JOBS, World, closed, ok, refused, unknown_job, until};
 use crate::proof::wire::Request;
 
 #[test]
@@ -102,7 +102,7 @@ fn finding_08_a_failed_job_cannot_be_closed_until_its_datafeed_has_noticed() {
         reason,
     );
     world.rig.advance_ms(60_000);
-    world.until("the datafeed has stopped by itself", || {
+    until("the datafeed has stopped by itself", || {
         world.feed_state("feed") == "stopped"
     });
     closed(&world.close("a", "?force=true"));

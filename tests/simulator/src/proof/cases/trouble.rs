@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::world::{FEEDS, JOBS, World, closed, ok, refused, unknown_job};
+use super::world::{FEEDS, JOBS, World, closed, ok, refused, unknown_job, until};
 use crate::proof::wire::Request;
 
 const UPGRADING: &str = "persistent task cannot be assigned while upgrade mode is enabled.";
@@ -70,7 +70,7 @@ fn case_26_a_failed_job_with_a_datafeed_stuck_in_stopping_goes_by_force() {
     world.running("a", "feed");
     world.rig.job("a", &json!({"feed_stop_ms": "hang"}));
     let stop = world.background(Request::new("POST", &format!("{FEEDS}/feed/_stop")));
-    world.until("the datafeed is stopping", || {
+    until("the datafeed is stopping", || {
         world.feed_state("feed") == "stopping"
     });
     world.rig.fail_job("a", "native process has died");
@@ -300,9 +300,9 @@ fn case_53_with_primaries_away_nothing_opens() {
         "Could not open job because no ML nodes with sufficient capacity were found",
     );
     let cause = answer.at("/error/caused_by/reason");
-    let word = "not all primary shards are active for the following indices";
+    let phrase = "not all primary shards are active for the following indices";
     assert!(
-        cause.as_str().is_some_and(|text| text.contains(word)),
+        cause.as_str().is_some_and(|text| text.contains(phrase)),
         "{cause}"
     );
     assert_eq!(world.state("a"), "closed");
@@ -314,7 +314,7 @@ fn case_56_an_open_that_someone_forces_closed_waits_to_its_timeout() {
     world.jobs(&["a"]);
     world.rig.job("a", &json!({"open_ms": 600_000}));
     let open = world.background(Request::new("POST", &format!("{JOBS}/a/_open?timeout=30s")));
-    world.until("the job is opening", || world.state("a") == "opening");
+    until("the job is opening", || world.state("a") == "opening");
     closed(&world.close("a", "?force=true"));
     assert_eq!(world.state("a"), "closed");
     world.rig.advance_ms(29_000);
@@ -334,7 +334,7 @@ fn a_plain_close_of_an_opening_job_refuses_the_open_that_waits() {
     world.jobs(&["a"]);
     world.rig.job("a", &json!({"open_ms": 600_000}));
     let open = world.background(Request::new("POST", &format!("{JOBS}/a/_open")));
-    world.until("the job is opening", || world.state("a") == "opening");
+    until("the job is opening", || world.state("a") == "opening");
     closed(&world.close("a", ""));
     let reason = "The job has been closed while waiting to be opened";
     refused(

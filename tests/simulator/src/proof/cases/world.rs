@@ -4,10 +4,10 @@
 
 use std::cell::RefCell;
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+pub(super) use crate::proof::rig::until;
 use crate::proof::rig::{Rig, Setup};
 use crate::proof::wire::{Answer, Connection, Request};
 
@@ -42,7 +42,7 @@ impl World {
             security,
             close_ms: Some(0),
         });
-        rig.hold();
+        rig.hold(true);
         let connection = RefCell::new(Connection::new(rig.address()));
         Self { rig, connection }
     }
@@ -89,7 +89,9 @@ impl World {
     /// Creates jobs and opens them.
     pub(super) fn opened(&self, ids: &[&str]) {
         self.jobs(ids);
-        ids.iter().for_each(|id| self.open(id));
+        for id in ids {
+            self.open(id);
+        }
     }
 
     pub(super) fn open(&self, id: &str) {
@@ -175,20 +177,8 @@ impl World {
     /// A plain close that goes on in the background, once the job says `closing`.
     pub(super) fn closing(&self, id: &str, rest: &str) -> JoinHandle<Answer> {
         let call = self.background(Request::new("POST", &format!("{JOBS}/{id}/_close{rest}")));
-        self.until(&format!("{id} is closing"), || self.state(id) == "closing");
+        until(&format!("{id} is closing"), || self.state(id) == "closing");
         call
-    }
-
-    /// Waits for a condition, at most ten seconds of real time.
-    pub(super) fn until(&self, what: &str, condition: impl Fn() -> bool) {
-        let started = Instant::now();
-        while !condition() {
-            assert!(
-                started.elapsed() < Duration::from_secs(10),
-                "never came true: {what}"
-            );
-            std::thread::sleep(Duration::from_millis(2));
-        }
     }
 }
 

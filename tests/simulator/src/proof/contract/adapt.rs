@@ -46,7 +46,7 @@ fn references(schema: &Value) -> BTreeSet<String> {
             own.map(str::to_owned).into_iter().chain(deeper).collect()
         }
         Value::Array(list) => list.iter().flat_map(references).collect(),
-        _ => BTreeSet::new(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => BTreeSet::new(),
     }
 }
 

@@ -51,7 +51,8 @@ fn walk(
                 .filter_map(|(n, leaf)| Some((*n, leaf.get("items")?)))
                 .collect();
             for (i, one) in list.iter().enumerate() {
-                place.push_str(&format!("/{i}"));
+                *place += "/";
+                *place += &i.to_string();
                 walk(root, &items, one, place, found);
                 place.truncate(length);
             }
@@ -77,7 +78,8 @@ fn walk(
                     });
                     continue;
                 }
-                place.push_str(&format!("/{key}"));
+                *place += "/";
+                *place += key;
                 walk(
                     root,
                     if named.is_empty() { &any } else { &named },
@@ -88,7 +90,7 @@ fn walk(
                 place.truncate(length);
             }
         }
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

@@ -123,7 +123,7 @@ fn recorded_header(value: &Value) -> Vec<String> {
             .filter_map(Value::as_str)
             .map(str::to_owned)
             .collect(),
-        _ => Vec::new(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Vec::new(),
     }
 }
 
@@ -214,7 +214,7 @@ fn scalar(value: &Value) -> bool {
 }
 
 fn shown(path: &[String]) -> String {
-    path.iter().map(|s| format!("/{s}")).collect()
+    path.iter().fold(String::new(), |text, s| text + "/" + s)
 }
 
 static RULES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {

@@ -80,7 +80,7 @@ fn every_expression_selects_what_it_selected() {
 #[test]
 fn every_expression_closes_the_jobs_it_closed() {
     let (_rig, mut connection, file) = fixture();
-    let (mut closes, mut faults) = (0, Vec::new());
+    let (mut calls, mut faults) = (0, Vec::new());
     let opened: BTreeSet<&str> = list(&file["fixture"]["opened_for_touch"])
         .filter_map(Value::as_str)
         .collect();
@@ -98,7 +98,7 @@ fn every_expression_closes_the_jobs_it_closed() {
                 .filter(|id| !left.contains(*id))
                 .collect();
             let want: BTreeSet<&str> = list(&touch["closed"]).filter_map(Value::as_str).collect();
-            closes += 1;
+            calls += 1;
             let mut short = touch.clone();
             for key in ["allow_no_match", "force", "closed"] {
                 short.as_object_mut().expect("a touch").remove(key);
@@ -110,13 +110,15 @@ fn every_expression_closes_the_jobs_it_closed() {
                     case["id"], request.target
                 ));
             }
-            closed.iter().for_each(|id| open(&mut connection, id));
+            for id in &closed {
+                open(&mut connection, id);
+            }
         }
     }
-    println!("proof: touches closes={closes} faults={}", faults.len());
+    println!("proof: touches closes={calls} faults={}", faults.len());
     assert!(
         faults.is_empty(),
-        "{} of {closes}; the first:\n{}",
+        "{} of {calls}; the first:\n{}",
         faults.len(),
         faults[..faults.len().min(25)].join("\n")
     );
@@ -147,13 +149,11 @@ fn outcome(what: &str, answer: &Answer) -> Value {
     let body = answer.json();
     if answer.status != 200 {
         let error = &body["error"];
-        return match error {
-            Value::String(text) => json!({"status": answer.status, "error": text_normalised(text)}),
-            _ => {
-                let reason = error["reason"].as_str().map(text_normalised);
-                json!({"status": answer.status, "type": error["type"], "reason": reason})
-            }
-        };
+        if let Value::String(text) = error {
+            return json!({"status": answer.status, "error": text_normalised(text)});
+        }
+        let reason = error["reason"].as_str().map(text_normalised);
+        return json!({"status": answer.status, "type": error["type"], "reason": reason});
     }
     if what == "close" {
         return if body == json!({"closed": true}) {

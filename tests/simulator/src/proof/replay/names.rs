@@ -38,7 +38,7 @@ impl Names {
                 .iter()
                 .map(|(k, v)| (k.clone(), self.fill_json(v)))
                 .collect(),
-            other => other.clone(),
+            Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
         }
     }
 
