@@ -219,14 +219,16 @@ impl Rig {
         until(end, || self.received(end) >= count);
     }
 
-    /// How many requests have come in, answered or not.
-    pub(crate) fn requests(&self) -> usize {
-        self.log("requests").len()
+    /// Empties the logs.
+    pub(crate) fn clear_log(&self) {
+        self.knob("DELETE", "log", &json!({}));
     }
 
-    /// Waits until that many requests have come in.
+    /// Waits until that many requests have come in since the log was emptied.
     pub(crate) fn until_requests(&self, count: usize) {
-        until("all requests are received", || self.requests() >= count);
+        until("all requests are received", || {
+            self.log("requests").len() >= count
+        });
     }
 
     fn log(&self, part: &str) -> Vec<Value> {
