@@ -48,7 +48,7 @@ impl Cluster {
             .get("datafeed_config")
             .and_then(Value::as_object)
             .cloned();
-        self.jobs.insert(id.to_owned(), job);
+        self.insert_job(job);
         self.has_config_index = true;
         if let Some(mut feed) = datafeed {
             let feed_id = feed
@@ -58,7 +58,7 @@ impl Cluster {
                 .to_owned();
             feed.insert("job_id".into(), id.into());
             if let Err(error) = self.put_datafeed(&feed_id, &feed) {
-                self.jobs.remove(id);
+                self.take_job(id);
                 return Err(error);
             }
         }
@@ -67,6 +67,32 @@ impl Cluster {
             .get(id)
             .map(|job| self.job_json(job, false))
             .unwrap_or_default())
+    }
+
+    /// Stores a configuration, in place of an older one.
+    pub(super) fn insert_job(&mut self, job: Job) {
+        self.take_job(&job.id);
+        for group in &job.groups {
+            *self.group_uses.entry(group.clone()).or_insert(0) += 1;
+        }
+        self.jobs.insert(job.id.clone(), job);
+    }
+
+    /// Removes a configuration.
+    pub(super) fn take_job(&mut self, id: &str) -> Option<Job> {
+        let job = self.jobs.remove(id)?;
+        for group in &job.groups {
+            let left = self
+                .group_uses
+                .get(group)
+                .map_or(0, |uses| uses.saturating_sub(1));
+            if left == 0 {
+                self.group_uses.remove(group);
+            } else {
+                self.group_uses.insert(group.clone(), left);
+            }
+        }
+        Some(job)
     }
 
     /// Checks that need no cluster, so that the HTTP room can refuse before it asks for privileges.
@@ -161,12 +187,7 @@ impl Cluster {
                 return Err(clash(group));
             }
         }
-        if !self.jobs.contains_key(id)
-            && self
-                .jobs
-                .values()
-                .any(|job| job.groups.iter().any(|group| group == id))
-        {
+        if !self.jobs.contains_key(id) && self.group_uses.contains_key(id) {
             return Err(clash(id));
         }
         Ok(())
@@ -349,7 +370,7 @@ impl Cluster {
             changed.fields.insert(name.clone(), value.clone());
         }
         let shown = self.job_json(&changed, false);
-        self.jobs.insert(id.to_owned(), changed);
+        self.insert_job(changed);
         Ok(shown)
     }
 

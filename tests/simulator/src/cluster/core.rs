@@ -57,6 +57,8 @@ pub struct Cluster {
     pub(super) now: u64,
     pub(super) epoch: u64,
     pub(super) jobs: BTreeMap<String, Job>,
+    /// How many jobs name a group: job ids and groups are one namespace.
+    pub(super) group_uses: HashMap<String, usize>,
     pub(super) tasks: BTreeMap<String, JobTask>,
     pub(super) feeds: BTreeMap<String, Datafeed>,
     pub(super) feed_of_job: HashMap<String, String>,
@@ -77,6 +79,8 @@ pub struct Cluster {
     pub(super) knobs: HashMap<String, Knobs>,
     pub(super) last_alloc: u64,
     pub(super) had_tasks: bool,
+    /// Some task may be without a node; spares a walk over all tasks on each change.
+    pub(super) maybe_unassigned: bool,
     pub(super) has_config_index: bool,
     pub(super) uuid: String,
     pub(super) name: String,
@@ -127,6 +131,7 @@ impl Cluster {
             now: 0,
             epoch,
             jobs: BTreeMap::new(),
+            group_uses: HashMap::new(),
             tasks: BTreeMap::new(),
             feeds: BTreeMap::new(),
             feed_of_job: HashMap::new(),
@@ -147,6 +152,7 @@ impl Cluster {
             knobs: HashMap::new(),
             last_alloc: 0,
             had_tasks: false,
+            maybe_unassigned: false,
             has_config_index: false,
             uuid: make_uuid(epoch, 7),
             name: "simulated".into(),

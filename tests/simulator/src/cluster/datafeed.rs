@@ -117,6 +117,7 @@ impl Cluster {
         });
         let node = task.and_then(|task| task.place.node.clone());
         let alloc = self.next_alloc();
+        self.maybe_unassigned |= node.is_none();
         let place = Place {
             alloc,
             node,

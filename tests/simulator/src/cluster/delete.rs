@@ -60,7 +60,7 @@ impl Cluster {
         if let Some(alloc) = self.tasks.get(id).map(|task| task.place.alloc) {
             self.remove_job_task(id, alloc, "force close");
         }
-        self.jobs.remove(id);
+        self.take_job(id);
         self.knobs.remove(id);
         for members in self.calendars.values_mut() {
             members.retain(|member| member != id);

@@ -28,7 +28,7 @@ impl Cluster {
 
     /// Removes a job's configuration and leaves its task (reference 17.15). False if there was none.
     pub fn lose_config(&mut self, job: &str) -> bool {
-        self.jobs.remove(job).is_some()
+        self.take_job(job).is_some()
     }
 
     /// Marks a job deleting in its configuration.

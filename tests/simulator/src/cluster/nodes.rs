@@ -154,6 +154,7 @@ impl Cluster {
     /// Takes a job's task from its node; `error` is what callers waiting on the node get.
     fn unassign_job(&mut self, id: &str, explanation: &str, error: &ApiError) {
         let alloc = self.next_alloc();
+        self.maybe_unassigned = true;
         let Some(task) = self.tasks.get_mut(id) else {
             return;
         };
@@ -178,6 +179,7 @@ impl Cluster {
 
     fn unassign_feed(&mut self, feed: &str, explanation: &str) {
         let alloc = self.next_alloc();
+        self.maybe_unassigned = true;
         if let Some(task) = self.feed_tasks.get_mut(feed) {
             task.place.alloc = alloc;
             task.place.node = None;

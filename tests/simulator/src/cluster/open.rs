@@ -71,7 +71,10 @@ impl Cluster {
                 self.after(Delay::Ms(request.timeout.millis()), Event::Deadline(ticket));
                 self.wait_for(ticket)
             }
-            Ok((_, Found::Lazy)) => Reply::Now(Ok(json!({"opened": true, "node": ""}))),
+            Ok((_, Found::Lazy)) => {
+                self.maybe_unassigned = true;
+                Reply::Now(Ok(json!({"opened": true, "node": ""})))
+            }
             Ok((_, Found::None(explanation))) => Reply::Now(Err(no_capacity(&explanation))),
             Err(error) => Reply::Now(Err(error)),
         }

@@ -92,7 +92,8 @@ impl Cluster {
 
     /// Unassigned tasks try again, since room or the rules have changed.
     pub(super) fn look_for_nodes(&mut self) {
-        if self.unassigned() {
+        self.maybe_unassigned = self.maybe_unassigned && self.unassigned();
+        if self.maybe_unassigned {
             self.after(Delay::Ms(0), Event::Reassign);
         }
     }
