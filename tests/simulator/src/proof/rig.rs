@@ -153,14 +153,6 @@ impl Rig {
         self.knob("PUT", "missing_primaries", &json!({"indices": indices}));
     }
 
-    pub(crate) fn mark_deleting(&self, id: &str) {
-        self.knob(
-            "PUT",
-            &format!("jobs/{id}/deleting"),
-            &json!({"deleting": true}),
-        );
-    }
-
     pub(crate) fn block_job(&self, id: &str, why: &str) {
         self.knob("PUT", &format!("jobs/{id}/block"), &json!({"reason": why}));
     }

@@ -1,14 +1,13 @@
 //! One recorded conversation, step by step, against a simulator of its own.
 //!
 //! A difference ends the conversation and names the step, what was expected and what came. It must not soften an
-//! expectation: what may differ is in `compare`, what the simulator does not build is in `elsewhere`.
+//! expectation: what may differ is in `compare`. No step is left out.
 
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::compare::{Volatile, differences};
-use super::elsewhere::{Treatment, job, treatment};
 use super::names::{Names, base64};
 use super::races;
 use crate::proof::rig::{ADMIN, Rig, Setup};
@@ -19,13 +18,6 @@ const LIMIT: Duration = Duration::from_secs(10);
 /// How long a request that is never answered is watched. The recording waited 2 to 3 s; the wait can only hide a fault
 /// of the simulator, never make one up.
 const SILENCE: Duration = Duration::from_millis(300);
-
-/// What became of a conversation's steps.
-#[derive(Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) replayed: usize,
-    pub(crate) by_knob: usize,
-}
 
 /// Replays a conversation from its file's text and prints one line of counts.
 pub(crate) fn replay(text: &str) {
@@ -53,7 +45,7 @@ pub(crate) fn replay(text: &str) {
         names: Names::default(),
         volatile: Volatile::new(&rules),
         security,
-        tally: Tally::default(),
+        replayed: 0,
     };
     if !requires("fresh") && !requires("fresh-process") {
         player.use_server();
@@ -69,11 +61,8 @@ pub(crate) fn replay(text: &str) {
     let races = conversation["races"]
         .as_array()
         .map_or(0, |list| races::run_all(list, &player.rig));
-    let Tally { replayed, by_knob } = player.tally;
-    println!(
-        "proof: conversation {} steps_replayed={replayed} by_knob={by_knob} races={races}",
-        player.name
-    );
+    let (name, steps) = (&player.name, player.replayed);
+    println!("proof: conversation {name} steps_replayed={steps} races={races}");
 }
 
 struct Player {
@@ -83,7 +72,7 @@ struct Player {
     names: Names,
     volatile: Volatile,
     security: bool,
-    tally: Tally,
+    replayed: usize,
 }
 
 impl Player {
@@ -112,16 +101,7 @@ impl Player {
         if let Some(pause) = step["pause_ms"].as_u64() {
             self.rig.advance(Duration::from_millis(pause));
         }
-        match treatment(step) {
-            Treatment::Replay => self.tally.replayed += 1,
-            Treatment::Knob(turn) => {
-                self.tally.by_knob += 1;
-                return turn(
-                    &self.rig,
-                    job(step["path"].as_str().unwrap_or_default()).expect("a job"),
-                );
-            }
-        }
+        self.replayed += 1;
         let request = self.request(step);
         if step["expect"]["no_answer"] == true {
             let answer = Connection::new(self.rig.address()).send_in_vain(&request, SILENCE);
