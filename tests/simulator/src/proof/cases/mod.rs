@@ -11,6 +11,7 @@ mod closing;
 mod configuring;
 mod datafeeds;
 mod faults;
+mod opening;
 mod resolving;
 mod security;
 mod seen;

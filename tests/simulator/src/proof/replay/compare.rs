@@ -4,11 +4,10 @@
 //! them. It must not grow an exception for a fault of the simulator.
 
 use std::collections::HashSet;
-use std::sync::LazyLock;
 
-use regex::Regex;
 use serde_json::Value;
 
+use super::text::text_normalised;
 use crate::proof::wire::Answer;
 
 /// The headers that were recorded when present; their absence counts as well.
@@ -135,7 +134,7 @@ fn header_text(name: &str, value: &str) -> String {
     }
 }
 
-fn sorted(mut list: Vec<String>) -> Vec<String> {
+pub(super) fn sorted(mut list: Vec<String>) -> Vec<String> {
     list.sort();
     list
 }
@@ -215,35 +214,6 @@ fn scalar(value: &Value) -> bool {
 
 fn shown(path: &[String]) -> String {
     path.iter().fold(String::new(), |text, s| text + "/" + s)
-}
-
-static RULES: LazyLock<Vec<(Regex, &'static str)>> = LazyLock::new(|| {
-    [
-        (r"^299 Elasticsearch-\S+", "299 Elasticsearch-VERSION"),
-        (r"allocation id \d+", "allocation id N"),
-        (r"on node \[(\{[^}]*\})+\]", "on node [NODE]"),
-        (
-            r"Available memory for ML \[\d+\]",
-            "Available memory for ML [N]",
-        ),
-    ]
-    .map(|(pattern, put)| (Regex::new(pattern).expect("a pattern of this file"), put))
-    .to_vec()
-});
-static ALLOWED: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"allowed: \[([A-Z, ]*)\]").expect("a pattern of this file"));
-
-/// A text with everything replaced that differs from start to start of a server.
-pub(crate) fn text_normalised(text: &str) -> String {
-    let mut text = text.to_owned();
-    for (rule, put) in RULES.iter() {
-        text = rule.replace_all(&text, *put).into_owned();
-    }
-    let methods = |found: &regex::Captures<'_>| {
-        let list = sorted(found[1].split(',').map(|m| m.trim().to_owned()).collect());
-        format!("allowed: [{}]", list.join(", "))
-    };
-    ALLOWED.replace_all(&text, methods).into_owned()
 }
 
 #[cfg(test)]
@@ -338,20 +308,5 @@ mod tests {
         got.status = 202;
         got.body = br#"{"closed":false,"more":1}"#.to_vec();
         assert_eq!(differences(&want, &got, &volatile).len(), 4);
-    }
-
-    #[test]
-    fn texts_lose_what_differs_between_starts_and_nothing_more() {
-        let normal = text_normalised;
-        assert_eq!(
-            normal("a, allowed: [PUT, GET]"),
-            normal("a, allowed: [GET, PUT]")
-        );
-        assert_eq!(
-            normal("task job-x and allocation id 17 doesn't"),
-            normal("task job-x and allocation id 2 doesn't")
-        );
-        assert_ne!(normal("closed [2] jobs"), normal("closed [3] jobs"));
-        assert_ne!(normal("allowed: [PUT]"), normal("allowed: [GET]"));
     }
 }

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::compare::text_normalised;
+use super::text::text_normalised;
 use crate::proof::rig::{Rig, Setup};
 use crate::proof::wire::{Answer, Connection, Request};
 

@@ -10,5 +10,6 @@ mod expressions;
 mod names;
 mod races;
 mod recorded;
+mod text;
 
 pub(crate) use self::names::base64;

@@ -8,7 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use serde_json::Value;
 
-use super::compare::text_normalised;
+use super::text::text_normalised;
 use crate::proof::rig::Rig;
 use crate::proof::wire::{Answer, Connection, Request};
 
