@@ -72,6 +72,8 @@ pub struct Cluster {
     pub(super) licence_valid: bool,
     pub(super) licence_type: String,
     pub(super) assign_enabled: bool,
+    /// Indices whose primary shards are away: no job opens.
+    pub(super) missing_primaries: Vec<String>,
     pub(super) transient: BTreeMap<String, String>,
     pub(super) persistent: BTreeMap<String, String>,
     pub(super) capacity: Capacity,
@@ -145,6 +147,7 @@ impl Cluster {
             licence_valid: true,
             licence_type: "trial".into(),
             assign_enabled: true,
+            missing_primaries: Vec::new(),
             transient: BTreeMap::new(),
             persistent: BTreeMap::new(),
             capacity,

@@ -31,6 +31,32 @@ impl Cluster {
         self.take_job(job).is_some()
     }
 
+    /// Removes a datafeed's configuration and leaves its task. False if there was none.
+    pub fn lose_feed_config(&mut self, feed: &str) -> bool {
+        let Some(config) = self.feeds.remove(feed) else {
+            return false;
+        };
+        self.feed_of_job.remove(&config.job);
+        true
+    }
+
+    /// Removes a job's task and leaves its datafeed running, as after the failures of es 64067. False if there was none.
+    pub fn lose_task(&mut self, job: &str) -> bool {
+        let Some(alloc) = self.tasks.get(job).map(|task| task.place.alloc) else {
+            return false;
+        };
+        self.remove_job_task(job, alloc, "lost");
+        self.settle();
+        true
+    }
+
+    /// Says which indices' primary shards are away; with none, waiting tasks try again.
+    pub fn set_missing_primaries(&mut self, indices: Vec<String>) {
+        self.missing_primaries = indices;
+        self.look_for_nodes();
+        self.settle();
+    }
+
     /// Marks a job deleting in its configuration.
     pub fn mark_deleting(&mut self, job: &str, deleting: bool) -> bool {
         self.jobs

@@ -24,6 +24,13 @@ const LOST: &str = "awaiting reassignment after node loss";
 
 impl Cluster {
     pub(super) fn find_node(&self, id: &str, memory: u64) -> Found {
+        if !self.missing_primaries.is_empty() {
+            let job = if self.profile.is_7() { "job " } else { "" };
+            return Found::None(format!(
+                "Not opening {job}[{id}], because not all primary shards are active for the following indices [{}]",
+                self.missing_primaries.join(",")
+            ));
+        }
         let mut reasons = Vec::new();
         for node in &self.nodes {
             match self.refusal(&node.id, memory) {

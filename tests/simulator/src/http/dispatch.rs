@@ -201,7 +201,7 @@ fn found(
     core.caller = match core.directory.authenticate(
         request.header("authorization"),
         &request.uri,
-        super::core::wall_now(),
+        core.cluster.wall(),
         core.profile,
     ) {
         Ok(caller) => caller,

@@ -35,6 +35,10 @@ const LIST: &[(&str, &str)] = &[
         "the configuration goes, the task stays",
     ),
     (
+        "POST jobs/{id}/lose_task",
+        "the task goes, the datafeed stays",
+    ),
+    (
         "PUT jobs/{id}/deleting",
         "{deleting}: the mark in the configuration",
     ),
@@ -46,6 +50,14 @@ const LIST: &[(&str, &str)] = &[
     (
         "POST datafeeds/{id}/end",
         "the datafeed reaches its end and closes its job",
+    ),
+    (
+        "POST datafeeds/{id}/lose_config",
+        "the configuration goes, the task stays",
+    ),
+    (
+        "PUT missing_primaries",
+        "{indices}: their primary shards are away, no job opens; [] = all are back",
     ),
     ("PUT nodes", "{count}"),
     ("POST node_loss", "{node}: name, or the last one"),
@@ -167,6 +179,7 @@ fn job(
             )
         }
         ("POST", ["jobs", id, "lose_config"]) => done(core.cluster.lose_config(id), "such job"),
+        ("POST", ["jobs", id, "lose_task"]) => done(core.cluster.lose_task(id), "task of this job"),
         ("PUT", ["jobs", id, "deleting"]) => {
             only(body, &["deleting"])?;
             done(
@@ -191,6 +204,9 @@ fn job(
                     .set_counts(id, records, body.get("latest_ms").and_then(Value::as_u64)),
                 "such job",
             )
+        }
+        ("POST", ["datafeeds", id, "lose_config"]) => {
+            done(core.cluster.lose_feed_config(id), "such datafeed")
         }
         ("POST", ["datafeeds", id, "end"]) => {
             done(core.cluster.end_lookback(id), "running datafeed of this id")
@@ -256,6 +272,17 @@ fn cluster(
                 memory,
                 lazy_nodes: flag("lazy_nodes").unwrap_or(old.lazy_nodes),
             });
+            Ok(json!({"acknowledged": true}))
+        }
+        ("PUT", ["missing_primaries"]) => {
+            only(body, &["indices"])?;
+            let indices = body
+                .get("indices")
+                .and_then(Value::as_array)
+                .ok_or("'indices' is a list of names")?;
+            let names = indices.iter().filter_map(Value::as_str);
+            core.cluster
+                .set_missing_primaries(names.map(str::to_owned).collect());
             Ok(json!({"acknowledged": true}))
         }
         ("PUT", ["uuid"]) => {

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{
     auth::{ApiKey, Caller, User, check_privilege},
     call::{Call, Ran, Reader},
-    core::{Core, wall_now},
+    core::Core,
     json::{Kind, Spec},
     routes::Endpoint,
 };
@@ -248,7 +248,7 @@ fn create_key(reader: &mut Reader) -> Result<Call, ApiError> {
         move |core| {
             let caller = core.caller.clone();
             core.keys_made += 1;
-            let now = wall_now();
+            let now = core.cluster.wall();
             let id = format!("simKey{:014}", core.keys_made);
             let key = format!("simSecret{:013x}", now ^ core.keys_made);
             let expires = expiration.map(|time| now + time.millis());
