@@ -10,10 +10,12 @@
 
 mod arguments;
 mod artifacts;
+mod boundaries;
 mod controlplane;
 mod elasticsearch_client;
 mod lease;
 mod operator;
+mod pages;
 mod process;
 mod schema;
 mod support;
