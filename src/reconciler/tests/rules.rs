@@ -65,7 +65,11 @@ fn a_cluster_that_answers_reads_and_refuses_calls_is_called_less_and_less_often(
     world.refuses_calls = Some(trouble(Reason::NoMaster));
     world.pass(secs(3600));
     // 1, 2, 4 ... s, then each minute, and the three of them each time at the most.
-    assert!(world.closes() <= 3 * 70, "{} calls in an hour", world.closes());
+    assert!(
+        world.closes() <= 3 * 70,
+        "{} calls in an hour",
+        world.closes()
+    );
     assert!(world.is("a", "Ready", "False", "NoMaster"));
     world.refuses_calls = None;
     world.pass(secs(90));
