@@ -20,7 +20,11 @@ const SLOW: Duration = Duration::from_secs(90);
 /// An Elasticsearch with security, that takes one key which holds the sentinel.
 fn guarded(profile: Profile, privileges: &[&str]) -> Elastic {
     let api_keys = vec![ApiKey::new("key", SENTINEL, privileges)];
-    Elastic::with(Options { profile, api_keys, ..Options::default() })
+    Elastic::with(Options {
+        profile,
+        api_keys,
+        ..Options::default()
+    })
 }
 
 /// Something that is no Elasticsearch.
@@ -36,14 +40,19 @@ fn api_key(name: &str) -> Value {
 
 /// The job `NAME` over the connection `NAME`.
 fn job_over(room: &Room, name: &str) {
-    room.job(name, &json!({"state": "Closed", "connectionRef": {"name": name}}));
+    room.job(
+        name,
+        &json!({"state": "Closed", "connectionRef": {"name": name}}),
+    );
 }
 
 /// The connection and its job say the same reason.
 fn both_say(room: &Room, name: &str, reason: &str) {
     let ready = format!("Ready=False/{reason}");
     let connection = room.until_within::<ElasticsearchConnection>(SLOW, name, &[&ready]);
-    let message = connection["status"]["conditions"][0]["message"].as_str().unwrap_or_default();
+    let message = connection["status"]["conditions"][0]["message"]
+        .as_str()
+        .unwrap_or_default();
     assert!(message.len() > 10, "{name}: {message}");
     let job = room.until_within::<AnomalyJob>(SLOW, name, &[&ready]);
     assert!(job["status"]["conditions"].to_string().contains(reason));
@@ -52,9 +61,22 @@ fn both_say(room: &Room, name: &str, reason: &str) {
 /// No value of a Secret, plain or encoded, in what anybody can read.
 fn assert_silent(room: &Room, log: &str, metrics: &str) {
     let encoded = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
-    let forms = [SENTINEL.to_owned(), encoded(SENTINEL), encoded(&format!("key:{SENTINEL}")), encoded(&format!("user:{SENTINEL}"))];
-    let objects = room.kubectl(&["get", "aj,esconn,events.events.k8s.io,events,leases,configmaps", "-o", "yaml"]);
-    assert!(log.contains("\"TRACE\"") && objects.contains("SecretInvalid"), "nothing was looked at");
+    let forms = [
+        SENTINEL.to_owned(),
+        encoded(SENTINEL),
+        encoded(&format!("key:{SENTINEL}")),
+        encoded(&format!("user:{SENTINEL}")),
+    ];
+    let objects = room.kubectl(&[
+        "get",
+        "aj,esconn,events.events.k8s.io,events,leases,configmaps",
+        "-o",
+        "yaml",
+    ]);
+    assert!(
+        log.contains("\"TRACE\"") && objects.contains("SecretInvalid"),
+        "nothing was looked at"
+    );
     for form in &forms {
         for (what, text) in [("log", log), ("metrics", metrics), ("objects", &objects)] {
             let found = text.lines().find(|line| line.contains(form.as_str()));
@@ -69,8 +91,16 @@ fn each_wrong_connection_says_why() {
     room.secret("good", &json!({"api-key": format!("key:{SENTINEL}")}));
     room.secret("keyless", &json!({"another": SENTINEL}));
     room.secret("user", &json!({"username": "user", "password": SENTINEL}));
-    room.secret("no-pem", &json!({"ca.crt": format!("no PEM, but {SENTINEL}")}));
-    let bodies = [("html", "html"), ("product", "other_product"), ("endless", "endless"), ("silent", "silence")];
+    room.secret(
+        "no-pem",
+        &json!({"ca.crt": format!("no PEM, but {SENTINEL}")}),
+    );
+    let bodies = [
+        ("html", "html"),
+        ("product", "other_product"),
+        ("endless", "endless"),
+        ("silent", "silence"),
+    ];
     let hostiles = bodies.map(|(name, body)| (name, hostile(body)));
     for (name, elastic) in &hostiles {
         room.connect_to(name, &elastic.url(), &api_key("good"));
@@ -79,18 +109,38 @@ fn each_wrong_connection_says_why() {
     room.connect_to("default", &url, &api_key("good"));
     room.connect_to("secretless", &url, &api_key("absent"));
     room.connect_to("keyless", &url, &api_key("keyless"));
-    room.connect_to("rejected", &url, &json!({"auth": {"basicSecretRef": {"name": "user"}}}));
+    room.connect_to(
+        "rejected",
+        &url,
+        &json!({"auth": {"basicSecretRef": {"name": "user"}}}),
+    );
     let ca = json!({"tls": {"ca": {"secretRef": {"name": "no-pem"}}}});
     room.connect_to("no-pem", &url.replace("http:", "https:"), &ca);
     let operator = room.operator_with(&["--log-level", "trace"]);
-    for name in ["default", "html", "product", "endless", "silent", "secretless", "keyless", "rejected", "no-pem", "absent"] {
+    for name in [
+        "default",
+        "html",
+        "product",
+        "endless",
+        "silent",
+        "secretless",
+        "keyless",
+        "rejected",
+        "no-pem",
+        "absent",
+    ] {
         job_over(&room, name);
     }
     // The good one first: it must not wait for any of the others.
     room.until("default", &["Ready=True/InDesiredState", "Closed=True"]);
     for (name, reason) in [
-        ("html", "NotElasticsearch"), ("product", "NotElasticsearch"), ("endless", "UnexpectedAnswer"),
-        ("secretless", "SecretNotFound"), ("keyless", "SecretInvalid"), ("rejected", "CredentialsRejected"), ("no-pem", "CAInvalid"),
+        ("html", "NotElasticsearch"),
+        ("product", "NotElasticsearch"),
+        ("endless", "UnexpectedAnswer"),
+        ("secretless", "SecretNotFound"),
+        ("keyless", "SecretInvalid"),
+        ("rejected", "CredentialsRejected"),
+        ("no-pem", "CAInvalid"),
     ] {
         both_say(&room, name, reason);
     }
@@ -112,7 +162,10 @@ fn each_wrong_connection_says_why() {
     room.connect_to("absent", &url, &api_key("good"));
     room.until("absent", &["Ready=True/InDesiredState", "Closed=True"]);
     room.secret("absent", &json!({"api-key": format!("key:{SENTINEL}")}));
-    room.patch::<Secret>("keyless", &json!({"stringData": {"api-key": format!("key:{SENTINEL}")}}));
+    room.patch::<Secret>(
+        "keyless",
+        &json!({"stringData": {"api-key": format!("key:{SENTINEL}")}}),
+    );
     for job in ["secretless", "keyless"] {
         room.until_within::<AnomalyJob>(SLOW, job, &["Ready=True/InDesiredState", "Closed=True"]);
     }
@@ -127,8 +180,15 @@ fn wrong_credentials_heal_with_the_secret() {
     let _operator = room.operator();
     job_over(&room, "default");
     both_say(&room, "default", "CredentialsRejected");
-    room.patch::<Secret>("key", &json!({"stringData": {"api-key": format!("key:{SENTINEL}")}}));
-    room.until_within::<AnomalyJob>(SLOW, "default", &["Ready=True/InDesiredState", "Closed=True"]);
+    room.patch::<Secret>(
+        "key",
+        &json!({"stringData": {"api-key": format!("key:{SENTINEL}")}}),
+    );
+    room.until_within::<AnomalyJob>(
+        SLOW,
+        "default",
+        &["Ready=True/InDesiredState", "Closed=True"],
+    );
     room.until_connection("default", &["Ready=True/Connected"]);
     assert_eq!(room.elastic.log().closes("default"), 1);
 }
@@ -150,14 +210,30 @@ fn manage_ml_alone(profile: Profile, calls: &[&str]) {
     job_over(&room, "default");
     let job = room.until("default", &["Ready=True/InDesiredState", "Closed=True"]);
     let connection = room.until_connection("default", &["Ready=True/Connected"]);
-    for (what, status) in [("job", &job["status"]["connection"]), ("connection", &connection["status"])] {
-        assert_eq!((&status["version"], &status["clusterUUID"]), (&Value::Null, &Value::Null), "{what}");
+    for (what, status) in [
+        ("job", &job["status"]["connection"]),
+        ("connection", &connection["status"]),
+    ] {
+        assert_eq!(
+            (&status["version"], &status["clusterUUID"]),
+            (&Value::Null, &Value::Null),
+            "{what}"
+        );
     }
     let message = connection["status"]["conditions"][0]["message"].to_string();
-    assert!(message.contains("monitor") && message.contains("unknown"), "{message}");
+    assert!(
+        message.contains("monitor") && message.contains("unknown"),
+        "{message}"
+    );
     let log = room.elastic.log();
-    let made = log.requests.iter().filter(|line| line["user"] != "test").filter_map(|line| line["api"].as_str());
-    let made: Vec<&str> = made.filter(|api| ["Close", "StopFeed"].contains(api)).collect();
+    let made = log
+        .requests
+        .iter()
+        .filter(|line| line["user"] != "test")
+        .filter_map(|line| line["api"].as_str());
+    let made: Vec<&str> = made
+        .filter(|api| ["Close", "StopFeed"].contains(api))
+        .collect();
     assert_eq!(made, calls);
 }
 
@@ -165,6 +241,8 @@ fn manage_ml_alone(profile: Profile, calls: &[&str]) {
 fn manage_ml_alone_is_enough_and_version_and_uuid_are_then_unknown() {
     side_by_side(&[
         ("9", &|| manage_ml_alone(Profile::V9, &["Close"])),
-        ("7.10", &|| manage_ml_alone(Profile::V7_10, &["StopFeed", "Close"])),
+        ("7.10", &|| {
+            manage_ml_alone(Profile::V7_10, &["StopFeed", "Close"])
+        }),
     ]);
 }

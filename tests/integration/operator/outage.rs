@@ -20,7 +20,8 @@ fn an_api_server_that_is_killed_during_a_close_changes_nothing_about_its_end() {
     room.connect(&json!({}));
     let mut operator = room.operator();
     room.close("rate", &json!({}));
-    room.elastic.until("closing", |log| log.state("rate") == Some("closing"));
+    room.elastic
+        .until("closing", |log| log.state("rate") == Some("closing"));
     plane.kill("kube-apiserver");
     let object = room.until("rate", &["Ready=True/InDesiredState", "Closed=True"]);
     assert_eq!(object["status"]["lastClose"]["graceful"], 1);
@@ -44,8 +45,14 @@ fn an_api_server_away_for_40_s() {
     let away = Instant::now();
     // The timeout is used up while it may still act, and it may not force without having read the object.
     until_true("leadership is lost", LIMIT, || !operator.leads());
-    assert!(operator.get("/livez").is_ok_and(|(status, _)| status == 200));
-    room.elastic.until("closed by itself", |log| log.state("rate") == Some("closed"));
+    assert!(
+        operator
+            .get("/livez")
+            .is_ok_and(|(status, _)| status == 200)
+    );
+    room.elastic.until("closed by itself", |log| {
+        log.state("rate") == Some("closed")
+    });
     std::thread::sleep(Duration::from_secs(40).saturating_sub(away.elapsed()));
     plane.hold(false);
     until_true("leadership is regained", LIMIT, || operator.leads());
@@ -59,7 +66,10 @@ fn an_api_server_away_for_40_s() {
 #[test]
 fn neither_40_s_without_api_server_nor_a_force_of_unknown_fate_brings_a_force_that_must_not_be() {
     side_by_side(&[
-        ("the API server is away for 40 s", &an_api_server_away_for_40_s),
+        (
+            "the API server is away for 40 s",
+            &an_api_server_away_for_40_s,
+        ),
         (
             "a force is noted and does not arrive",
             &crash::a_force_that_was_noted_and_never_arrived_is_sent_again_after_a_minute,
@@ -81,9 +91,15 @@ fn elasticsearch_away(leave: impl Fn(&Room), reasons: &[&str]) {
     if !reasons.is_empty() {
         until("the object says why nothing is known", LIMIT, || {
             let object = room.get::<AnomalyJob>("rate")?;
-            let said = |reason: &&str| crate::support::room::has(&object, &format!("Ready=False/{reason}"));
+            let said = |reason: &&str| {
+                crate::support::room::has(&object, &format!("Ready=False/{reason}"))
+            };
             assert!(!has_any(&object, "Stalled"), "it heals by itself");
-            if reasons.iter().any(said) { Ok(()) } else { Err(object["status"].to_string()) }
+            if reasons.iter().any(said) {
+                Ok(())
+            } else {
+                Err(object["status"].to_string())
+            }
         });
     }
     std::thread::sleep(Duration::from_secs(10).saturating_sub(away.elapsed()));
@@ -97,7 +113,11 @@ fn elasticsearch_away(leave: impl Fn(&Room), reasons: &[&str]) {
 #[test]
 fn an_elasticsearch_that_is_away_for_longer_than_the_timeout_is_not_forced() {
     side_by_side(&[
-        ("refusing", &|| elasticsearch_away(|room| room.elastic.cut_off(), &["ConnectionRefused"])),
-        ("silent", &|| elasticsearch_away(|room| room.elastic.swallow(), &[])),
+        ("refusing", &|| {
+            elasticsearch_away(|room| room.elastic.cut_off(), &["ConnectionRefused"])
+        }),
+        ("silent", &|| {
+            elasticsearch_away(|room| room.elastic.swallow(), &[])
+        }),
     ]);
 }

@@ -11,7 +11,13 @@ use crate::support::{LIMIT, controlplane, side_by_side, until_true};
 const SLACK: Duration = Duration::from_secs(2);
 
 /// A leader with a close under way, and a standby.
-fn room(close_ms: u64) -> (Room<'static>, crate::support::operator::Operator, crate::support::operator::Operator) {
+fn room(
+    close_ms: u64,
+) -> (
+    Room<'static>,
+    crate::support::operator::Operator,
+    crate::support::operator::Operator,
+) {
     let room = Room::new(controlplane::shared());
     room.elastic.opened("rate");
     room.elastic.opened("next");
@@ -22,7 +28,8 @@ fn room(close_ms: u64) -> (Room<'static>, crate::support::operator::Operator, cr
     let standby = room.operator();
     until_true("the second stands by", LIMIT, || standby.is_ready());
     room.close("rate", &json!({}));
-    room.elastic.until("closing", |log| log.state("rate") == Some("closing"));
+    room.elastic
+        .until("closing", |log| log.state("rate") == Some("closing"));
     assert!(!standby.leads());
     (room, leader, standby)
 }
@@ -39,7 +46,10 @@ fn killed() {
     let killed = Instant::now();
     until_true("the second leads", LIMIT, || standby.leads());
     let took = killed.elapsed();
-    assert!(took <= Duration::from_secs(20) + SLACK, "taken over after {took:?}");
+    assert!(
+        took <= Duration::from_secs(20) + SLACK,
+        "taken over after {took:?}"
+    );
     room.close("next", &json!({}));
     room.until("next", &["Ready=True/InDesiredState", "Closed=True"]);
     ends_once(&room);
@@ -54,7 +64,10 @@ fn stopped() {
     assert!(took < Duration::from_secs(10), "stopped after {took:?}");
     until_true("the second leads", LIMIT, || standby.leads());
     let took = stopped.elapsed();
-    assert!(took <= Duration::from_secs(3) + SLACK, "taken over after {took:?}");
+    assert!(
+        took <= Duration::from_secs(3) + SLACK,
+        "taken over after {took:?}"
+    );
     ends_once(&room);
 }
 

@@ -26,7 +26,10 @@ fn granted() -> BTreeSet<Right> {
     let documents: Vec<Value> = serde_saphyr::from_multiple(rights()).expect("YAML");
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let mut all = BTreeSet::new();
-    for rule in documents.iter().flat_map(|document| list(&document["rules"])) {
+    for rule in documents
+        .iter()
+        .flat_map(|document| list(&document["rules"]))
+    {
         for group in list(&rule["apiGroups"]) {
             for resource in list(&rule["resources"]) {
                 for verb in list(&rule["verbs"]) {
@@ -43,8 +46,12 @@ fn granted() -> BTreeSet<Right> {
 fn recorded(room: &Room) -> Vec<Value> {
     let log = std::fs::read_to_string(room.plane.folder().join("audit.log")).expect("an audit log");
     let account = format!("system:serviceaccount:{}:{NAME}", room.namespace);
-    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    lines.filter(|line| line["user"]["username"] == *account).collect()
+    let lines = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines
+        .filter(|line| line["user"]["username"] == *account)
+        .collect()
 }
 
 fn used(record: &[Value]) -> BTreeSet<Right> {
@@ -55,7 +62,11 @@ fn used(record: &[Value]) -> BTreeSet<Right> {
             Some(sub) => format!("{}/{sub}", word("resource")),
             None => word("resource"),
         };
-        (word("apiGroup"), resource, line["verb"].as_str().unwrap_or_default().to_owned())
+        (
+            word("apiGroup"),
+            resource,
+            line["verb"].as_str().unwrap_or_default().to_owned(),
+        )
     };
     record.iter().map(right).collect()
 }
@@ -65,7 +76,8 @@ fn tls_before(port: u16) -> (u16, String) {
     anomalyjob_operator::elasticsearch::tls::install_provider();
     let mut params = CertificateParams::new(Vec::new()).expect("params");
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("key")).expect("CA");
+    let issuer =
+        CertifiedIssuer::self_signed(params, KeyPair::generate().expect("key")).expect("CA");
     let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("params");
     let key = KeyPair::generate().expect("key");
     let certificate = params.signed_by(&key, &issuer).expect("certificate");
@@ -75,7 +87,9 @@ fn tls_before(port: u16) -> (u16, String) {
         .with_single_cert(vec![certificate.der().clone()], key)
         .expect("config");
     let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = RUNTIME.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).expect("listener");
+    let listener = RUNTIME
+        .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
+        .expect("listener");
     let own = listener.local_addr().expect("address").port();
     RUNTIME.spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
@@ -96,12 +110,19 @@ fn the_operator_uses_every_right_that_the_chart_gives_and_asks_for_no_other() {
     plane.apply_crds();
     let room = Room::with(&plane, Elastic::new(Profile::V9));
     for job in ["plain", "forced", "fed", "again"] {
-        if job == "fed" { room.elastic.fed(job) } else { room.elastic.opened(job) }
+        if job == "fed" {
+            room.elastic.fed(job)
+        } else {
+            room.elastic.opened(job)
+        }
     }
     room.elastic.tune("forced", &json!({"close_ms": "hang"}));
     let (port, ca) = tls_before(room.elastic.port());
     room.create::<ConfigMap>("ca", json!({"data": {"ca.crt": ca}}));
-    room.secret("key", &json!({"api-key": "id:not-looked-at-without-security"}));
+    room.secret(
+        "key",
+        &json!({"api-key": "id:not-looked-at-without-security"}),
+    );
     let tls = json!({"tls": {"ca": {"configMapRef": {"name": "ca"}}}, "auth": {"apiKeySecretRef": {"name": "key"}}, "allowPlaintext": false});
     room.connect_to("default", &format!("https://127.0.0.1:{port}"), &tls);
     let mut operator = room.operator();
@@ -131,11 +152,19 @@ fn the_operator_uses_every_right_that_the_chart_gives_and_asks_for_no_other() {
     until("every right is used", Duration::from_secs(20), || {
         let used = used(&recorded(&room));
         let idle: Vec<&Right> = granted.difference(&used).collect();
-        if idle.is_empty() { Ok(()) } else { Err(format!("granted and not used: {idle:?}")) }
+        if idle.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("granted and not used: {idle:?}"))
+        }
     });
 
     let record = recorded(&room);
-    let refused = |line: &&Value| [401, 403].map(Value::from).contains(&line["responseStatus"]["code"]);
+    let refused = |line: &&Value| {
+        [401, 403]
+            .map(Value::from)
+            .contains(&line["responseStatus"]["code"])
+    };
     let refused: Vec<&Value> = record.iter().filter(refused).collect();
     assert!(refused.is_empty(), "refused: {refused:#?}");
     let used = used(&record);

@@ -175,7 +175,8 @@ impl Elastic {
             .and_then(|(_, answer)| serde_json::from_str::<Value>(&answer).ok())
             .into_iter()
             .flat_map(|log| {
-                ["requests", "changes"].map(|part| log[part].as_array().cloned().unwrap_or_default())
+                ["requests", "changes"]
+                    .map(|part| log[part].as_array().cloned().unwrap_or_default())
             })
             .flatten()
             .map(|line| format!("{line}\n"))
@@ -192,7 +193,10 @@ pub(crate) struct Log {
 impl Log {
     /// Requests of one API, by the simulator's names: `Close`, `JobStats`, `StopFeed`, ...
     pub(crate) fn of(&self, api: &str) -> usize {
-        self.requests.iter().filter(|line| line["api"] == api).count()
+        self.requests
+            .iter()
+            .filter(|line| line["api"] == api)
+            .count()
     }
 
     /// Requests to the cluster that are not the test's own.

@@ -43,7 +43,9 @@ impl Operator {
         };
         operator.address = until("a line that says where it listens", LIMIT, || {
             let log = operator.log();
-            let lines = log.lines().filter_map(|line| serde_json::from_str(line).ok());
+            let lines = log
+                .lines()
+                .filter_map(|line| serde_json::from_str(line).ok());
             let mut listen =
                 lines.filter_map(|line: serde_json::Value| line["listen"].as_str()?.parse().ok());
             listen.next().ok_or(log)
@@ -62,7 +64,9 @@ impl Operator {
     }
 
     pub(crate) fn metrics(&self) -> String {
-        self.get("/metrics").map(|(_, text)| text).unwrap_or_default()
+        self.get("/metrics")
+            .map(|(_, text)| text)
+            .unwrap_or_default()
     }
 
     /// The value of a series, such as `anomalyjob_status_writes_total{outcome="written"}`.

@@ -204,6 +204,19 @@ impl<'p> Room<'p> {
         })
     }
 
+    /// Waits until an event of this reason is told of an object.
+    pub(crate) fn event(&self, name: &str, reason: &str) -> Value {
+        until(&format!("event {reason} of {name}"), LIMIT, || {
+            let events = self.kubectl(&["get", "events.events.k8s.io", "-o", "json"]);
+            let events: Value = serde_json::from_str(&events).expect("JSON");
+            let all = events["items"].as_array().cloned().unwrap_or_default();
+            let of =
+                |event: &Value| event["reason"] == reason && event["regarding"]["name"] == name;
+            let found = all.iter().find(|event| of(event)).cloned();
+            found.ok_or_else(|| events.to_string())
+        })
+    }
+
     /// Waits until a field of an AnomalyJob's first target is there.
     pub(crate) fn until_target(&self, name: &str, field: &str) -> Value {
         until(&format!("{name} has {field}"), LIMIT, || {
@@ -219,7 +232,11 @@ impl<'p> Room<'p> {
 impl Drop for Room<'_> {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            println!("--- the simulator of {}\n{}", self.namespace, self.elastic.story());
+            println!(
+                "--- the simulator of {}\n{}",
+                self.namespace,
+                self.elastic.story()
+            );
         }
     }
 }
