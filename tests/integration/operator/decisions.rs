@@ -115,8 +115,7 @@ fn a_failed_job_is_forced_or_left_and_immediate_forces_at_once() {
     assert_eq!((log.closes("left"), log.forces("left")), (0, 0));
 }
 
-#[test]
-fn a_job_that_is_missing_or_blocked_is_closed_as_soon_as_it_can_be() {
+fn a_missing_job_and_a_blocked_one() {
     let (room, _operator) = room();
     room.elastic.opened("blocked");
     room.elastic
@@ -163,6 +162,20 @@ fn a_running_datafeed(profile: Profile, order: &[&str]) {
     assert_eq!((log.state("rate"), log.forces("rate")), (Some("closed"), 0));
 }
 
+/// The datafeed of a job that is closed already is not stopped by a close any more.
+fn a_stray_datafeed(profile: Profile) {
+    let room = Room::with(controlplane::shared(), Elastic::new(profile));
+    room.elastic.fed("rate");
+    room.elastic.turn("POST", "jobs/rate/lose_task", &json!({}));
+    room.connect(&json!({}));
+    let _operator = room.operator();
+    room.close("rate", &json!({}));
+    room.until("rate", &["Ready=True/InDesiredState", "Closed=True"]);
+    let log = room.elastic.log();
+    assert_eq!((log.of("StopFeed"), log.of("Close")), (1, 0));
+    assert_eq!(log.states("datafeed", "feed-rate").last(), Some(&"stopped"));
+}
+
 #[test]
 fn a_running_datafeed_is_noted_and_stopped_by_the_close_or_before_it_as_the_version_needs() {
     side_by_side(&[
@@ -170,6 +183,8 @@ fn a_running_datafeed_is_noted_and_stopped_by_the_close_or_before_it_as_the_vers
         ("7.10", &|| {
             a_running_datafeed(Profile::V7_10, &["StopFeed", "Close"])
         }),
+        ("9, stray", &|| a_stray_datafeed(Profile::V9)),
+        ("7.10, stray", &|| a_stray_datafeed(Profile::V7_10)),
     ]);
 }
 
@@ -185,8 +200,7 @@ fn before_a_mood() -> (Room<'static>, Operator) {
     (room, operator)
 }
 
-#[test]
-fn in_upgrade_mode_nothing_is_called_and_afterwards_all_goes_on() {
+fn upgrade_mode() {
     let (room, _operator) = before_a_mood();
     room.elastic
         .turn("PUT", "upgrade_mode", &json!({"enabled": true}));
@@ -209,8 +223,7 @@ fn in_upgrade_mode_nothing_is_called_and_afterwards_all_goes_on() {
     );
 }
 
-#[test]
-fn without_a_master_calls_become_rarer_and_afterwards_all_goes_on() {
+fn no_master() {
     let (room, _operator) = before_a_mood();
     room.elastic
         .turn("PUT", "master", &json!({"present": false}));
@@ -242,8 +255,7 @@ fn without_a_master_calls_become_rarer_and_afterwards_all_goes_on() {
     );
 }
 
-#[test]
-fn a_close_that_got_lost_is_asked_for_again_and_never_forced() {
+fn a_lost_close() {
     let (room, _operator) = room();
     room.elastic.opened("rate");
     room.elastic.tune("rate", &json!({"lost_closes": 1}));
@@ -255,4 +267,17 @@ fn a_close_that_got_lost_is_asked_for_again_and_never_forced() {
     );
     let log = room.elastic.log();
     assert_eq!((log.closes("rate"), log.forces("rate")), (2, 0));
+}
+
+#[test]
+fn what_cannot_be_closed_now_is_waited_for_and_a_close_that_got_lost_is_asked_for_again() {
+    side_by_side(&[
+        ("missing and blocked", &a_missing_job_and_a_blocked_one),
+        ("a lost close", &a_lost_close),
+    ]);
+}
+
+#[test]
+fn in_upgrade_mode_and_without_a_master_little_or_nothing_is_called_and_afterwards_all_goes_on() {
+    side_by_side(&[("upgrade mode", &upgrade_mode), ("no master", &no_master)]);
 }
