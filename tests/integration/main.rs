@@ -12,6 +12,7 @@ mod arguments;
 mod artifacts;
 mod controlplane;
 mod elasticsearch_client;
+mod examples;
 mod lease;
 mod process;
 mod schema;
