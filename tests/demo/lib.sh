@@ -114,14 +114,27 @@ chart_rights() {
   helm template "$release" "$root/charts/anomalyjob-operator" -n "$namespace" -s templates/serviceaccount.yaml -s templates/rbac.yaml
 }
 
-# The operator with the chart's own rights: a kubeconfig with nothing but a token of its ServiceAccount.
-start_operator() {
+# CRDs, namespace and rights.
+install_operator() {
+  kubectl apply -f "$root/crds/"
+  kubectl create namespace "$namespace"
+  chart_rights | kubectl apply -f -
+  kubectl wait --for=condition=Established crd --all --timeout=30s
+}
+
+# A kubeconfig with nothing but a token of the operator's ServiceAccount.
+operator_kubeconfig() {
   local own=$run_dir/operator.kubeconfig
   cp "$KUBECONFIG" "$own"
   chmod 600 "$own"
   kubectl --kubeconfig "$own" config set-credentials admin \
     --token "$(kubectl create token "$release" -n "$namespace" --duration=24h)" >/dev/null
-  KUBECONFIG=$own "${launch[@]}" "$target/release/anomalyjob-operator" run --listen=127.0.0.1:0 --log-format=json \
+}
+
+# The operator with the chart's own rights.
+start_operator() {
+  operator_kubeconfig
+  KUBECONFIG=$run_dir/operator.kubeconfig "${launch[@]}" "$target/release/anomalyjob-operator" run --listen=127.0.0.1:0 --log-format=json \
     --lease-namespace="$namespace" --identity="$release-demo" >"$run_dir/operator.log" 2>&1 </dev/null &
   note operator $!
   listen=$(line_of operator "$run_dir/operator.log" 's/.*"listen":"([^"]+)".*/\1/p')

@@ -55,7 +55,10 @@ fn an_example_with_a_misspelt_field_would_be_noticed() {
         file.to_str().unwrap(),
     ]);
     let error = String::from_utf8_lossy(&said.stderr).into_owned();
-    assert!(!said.status.success() && error.contains("onTimeOut"), "{error}");
+    assert!(
+        !said.status.success() && error.contains("onTimeOut"),
+        "{error}"
+    );
 }
 
 #[test]
