@@ -64,40 +64,37 @@ async fn main() -> anyhow::Result<()> {
 
     let operator = Operator::start(&parts.operator, &parts.kubeconfig)?;
     world.connection_ready().await?;
-    let empty = operator.settled_memory().await?;
-    line("memory, no object", &format!("{} (aim 12 MiB)", mib(empty)));
+    memory(&operator, "no object (aim 12 MiB)").await?;
 
     world.observe(0..EDITS + BURST).await?;
     sequential(&mut world, &operator, &simulator).await?;
     burst(&mut world, &operator, &simulator).await?;
     world.observe(EDITS + BURST..MANY).await?;
-    let grown = operator.settled_memory().await?;
-    line(
-        "memory, 1000 objects, after all this",
-        &format!(
-            "{} (most ever: {})",
-            mib(grown),
-            mib(operator.peak_memory()?)
-        ),
-    );
+    memory(&operator, "1000 objects, after all this").await?;
     operator.stop().await?;
 
     let operator = Operator::start(&parts.operator, &parts.kubeconfig)?;
     let ready = operator.ready().await?;
-    let fresh = operator.settled_memory().await?;
-    line(
-        "memory, 1000 objects, new process",
-        &format!(
-            "{} (most ever: {})",
-            mib(fresh),
-            mib(operator.peak_memory()?)
-        ),
-    );
     line(
         "ready after a start with 1000 objects",
         &format!("{} ms", ready.as_millis()),
     );
+    memory(&operator, "1000 objects, new process").await?;
     operator.stop().await
+}
+
+async fn memory(operator: &Operator, when: &str) -> anyhow::Result<()> {
+    let all = operator.settled_memory().await?;
+    let own = operator.own_memory()?;
+    let peak = operator.peak_memory()?;
+    let found = format!(
+        "{}, of which {} is no program text; at most it was {}",
+        mib(all),
+        mib(own),
+        mib(peak)
+    );
+    line(&format!("memory, {when}"), &found);
+    Ok(())
 }
 
 /// What happened between two looks, per close.
