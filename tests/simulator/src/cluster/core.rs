@@ -9,10 +9,7 @@ use super::{
     close::CloseCall,
     datafeed::{StartCall, StopCall},
     error::ApiError,
-    model::{
-        Calendars, Capacity, Change, Datafeed, Delay, Event, FeedTask, Job, JobTask, Knobs, Node,
-        OnKill, Ticket,
-    },
+    model::{Calendars, Capacity, Change, Datafeed, Delay, Event, FeedTask, Job, JobTask, Knobs, Node, OnKill, Ticket},
     open::OpenCall,
 };
 use crate::profile::Profile;
@@ -94,63 +91,18 @@ impl Cluster {
         let ms = Delay::Ms(0);
         let on_kill = OnKill::Interrupted;
         let defaults = Knobs {
-            open: ms,
-            close: Delay::Ms(profile.default_close_ms()),
-            remove: ms,
-            force: ms,
-            lost_closes: 0,
-            persist_fails: false,
-            finalise_fails: false,
-            on_kill,
-            feed_start: ms,
-            feed_stop: ms,
-            feed_stop_fails: false,
-            lookback: Delay::Ms(100),
+            open: ms, close: Delay::Ms(profile.default_close_ms()), remove: ms, force: ms, lost_closes: 0, persist_fails: false,
+            finalise_fails: false, on_kill, feed_start: ms, feed_stop: ms, feed_stop_fails: false, lookback: Delay::Ms(100),
             feed_notice: Delay::Ms(2_000),
         };
-        let capacity = Capacity {
-            max_open_jobs: profile.default_max_open_jobs(),
-            memory: 7_582_954_291,
-            lazy_nodes: false,
-        };
+        let capacity = Capacity { max_open_jobs: profile.default_max_open_jobs(), memory: 7_582_954_291, lazy_nodes: false };
         let mut cluster = Self {
-            profile,
-            now: 0,
-            epoch,
-            jobs: BTreeMap::new(),
-            tasks: BTreeMap::new(),
-            feeds: BTreeMap::new(),
-            feed_of_job: HashMap::new(),
-            feed_tasks: BTreeMap::new(),
-            calendars: BTreeMap::new(),
-            indices: BTreeMap::new(),
-            nodes: Vec::new(),
-            nodes_made: 0,
-            master: true,
-            upgrade_mode: false,
-            licence_valid: true,
-            licence_type: "trial".into(),
-            assign_enabled: true,
-            transient: BTreeMap::new(),
-            persistent: BTreeMap::new(),
-            capacity,
-            defaults,
-            knobs: HashMap::new(),
-            last_alloc: 0,
-            had_tasks: false,
-            has_config_index: false,
-            uuid: make_uuid(epoch, 7),
-            name: "simulated".into(),
-            version: 1,
-            events: BTreeMap::new(),
-            event_seq: 0,
-            calls: HashMap::new(),
-            watchers: HashMap::new(),
-            next_ticket: 1,
-            finished: Vec::new(),
-            changes: Vec::new(),
-            change_seq: 0,
-            snapshots_made: 0,
+            profile, now: 0, epoch, jobs: BTreeMap::new(), tasks: BTreeMap::new(), feeds: BTreeMap::new(), feed_of_job: HashMap::new(),
+            feed_tasks: BTreeMap::new(), calendars: BTreeMap::new(), indices: BTreeMap::new(), nodes: Vec::new(), nodes_made: 0, master: true,
+            upgrade_mode: false, licence_valid: true, licence_type: "trial".into(), assign_enabled: true, transient: BTreeMap::new(),
+            persistent: BTreeMap::new(), capacity, defaults, knobs: HashMap::new(), last_alloc: 0, had_tasks: false, has_config_index: false,
+            uuid: make_uuid(epoch, 7), name: "simulated".into(), version: 1, events: BTreeMap::new(), event_seq: 0, calls: HashMap::new(),
+            watchers: HashMap::new(), next_ticket: 1, finished: Vec::new(), changes: Vec::new(), change_seq: 0, snapshots_made: 0,
         };
         cluster.add_node();
         cluster
@@ -174,11 +126,7 @@ impl Cluster {
     /// Lets time pass up to `now` (clock ms; never backwards) and does all that is due.
     pub fn advance(&mut self, now: u64) {
         let goal = now.max(self.now);
-        while let Some((&key, _)) = self
-            .events
-            .first_key_value()
-            .filter(|((due, _), _)| *due <= goal)
-        {
+        while let Some((&key, _)) = self.events.first_key_value().filter(|((due, _), _)| *due <= goal) {
             self.now = key.0.max(self.now);
             if let Some(event) = self.events.remove(&key) {
                 self.happen(event);
@@ -233,8 +181,7 @@ impl Cluster {
     pub(super) fn after(&mut self, delay: Delay, event: Event) {
         if let Delay::Ms(ms) = delay {
             self.event_seq += 1;
-            self.events
-                .insert((self.now.saturating_add(ms), self.event_seq), event);
+            self.events.insert((self.now.saturating_add(ms), self.event_seq), event);
         }
     }
 
@@ -300,10 +247,7 @@ impl Cluster {
     pub(super) fn add_node(&mut self) {
         self.nodes_made += 1;
         let id = make_uuid(self.epoch, 100 + self.nodes_made);
-        self.nodes.push(Node {
-            id,
-            name: format!("node-{}", self.nodes_made),
-        });
+        self.nodes.push(Node { id, name: format!("node-{}", self.nodes_made) });
     }
 
     pub(super) fn new_snapshot_id(&mut self) -> String {
@@ -312,25 +256,10 @@ impl Cluster {
     }
 
     /// Notes a change of state.
-    pub(super) fn note(
-        &mut self,
-        subject: &'static str,
-        id: &str,
-        from: &str,
-        to: &str,
-        why: &str,
-    ) {
+    pub(super) fn note(&mut self, subject: &'static str, id: &str, from: &str, to: &str, why: &str) {
         self.change_seq += 1;
         self.version += 1;
-        self.changes.push(Change {
-            seq: self.change_seq,
-            at: self.now,
-            subject,
-            id: id.into(),
-            from: from.into(),
-            to: to.into(),
-            why: why.into(),
-        });
+        self.changes.push(Change { seq: self.change_seq, at: self.now, subject, id: id.into(), from: from.into(), to: to.into(), why: why.into() });
     }
 
     /// The log of changes as JSON.
@@ -360,9 +289,7 @@ pub(super) fn make_uuid(seed: u64, salt: u64) -> String {
     let mut state = seed ^ salt.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let mut id = String::with_capacity(22);
     for _ in 0..22 {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let at = usize::try_from(state >> 58).unwrap_or(0);
         id.push(char::from(SIGNS.get(at).copied().unwrap_or(b'A')));
     }

@@ -55,13 +55,7 @@ struct Tokens<'a> {
 impl<'a> Tokens<'a> {
     fn new(text: &'a [u8]) -> Self {
         let text = text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text);
-        Self {
-            text,
-            at: 0,
-            line: 1,
-            start_of_line: 0,
-            last: (1, 1),
-        }
+        Self { text, at: 0, line: 1, start_of_line: 0, last: (1, 1) }
     }
 
     fn peek(&self) -> Option<u8> {
@@ -86,20 +80,9 @@ impl<'a> Tokens<'a> {
         while let Some(byte) = self.peek() {
             match (byte, self.text.get(self.at + 1)) {
                 (b' ' | b'\t' | b'\r' | b'\n', _) => drop(self.step()),
-                (b'/', Some(b'/')) => {
-                    while !matches!(self.peek(), None | Some(b'\n')) {
-                        self.step();
-                    }
-                }
+                (b'/', Some(b'/')) => while !matches!(self.peek(), None | Some(b'\n')) { self.step(); },
                 (b'/', Some(b'*')) => {
-                    while self.peek().is_some()
-                        && !self
-                            .text
-                            .get(self.at..)
-                            .is_some_and(|rest| rest.starts_with(b"*/"))
-                    {
-                        self.step();
-                    }
+                    while self.peek().is_some() && !self.text.get(self.at..).is_some_and(|rest| rest.starts_with(b"*/")) { self.step(); }
                     self.step();
                     self.step();
                 }
@@ -109,35 +92,17 @@ impl<'a> Tokens<'a> {
     }
 
     fn fail(&self, text: &str) -> Syntax {
-        Syntax {
-            end: false,
-            text: format!(
-                "{text}\n at {SOURCE}{}, column: {}]",
-                self.line,
-                self.at - self.start_of_line + 1
-            ),
-        }
+        Syntax { end: false, text: format!("{text}\n at {SOURCE}{}, column: {}]", self.line, self.at - self.start_of_line + 1) }
     }
 
     fn odd(&mut self, want: &str) -> Syntax {
-        let Some(byte) = self.step() else {
-            return self.end("input", (1, 0));
-        };
-        self.fail(&format!(
-            "Unexpected character ('{}' (code {byte})): {want}",
-            char::from(byte)
-        ))
+        let Some(byte) = self.step() else { return self.end("input", (1, 0)) };
+        self.fail(&format!("Unexpected character ('{}' (code {byte})): {want}", char::from(byte)))
     }
 
     fn end(&self, what: &str, start: At) -> Syntax {
-        let text = format!(
-            "Unexpected end-of-input: expected close marker for {what} (start marker at {SOURCE}{}, column: {}])",
-            start.0, start.1
-        );
-        Syntax {
-            end: true,
-            text: self.fail(&text).text,
-        }
+        let text = format!("Unexpected end-of-input: expected close marker for {what} (start marker at {SOURCE}{}, column: {}])", start.0, start.1);
+        Syntax { end: true, text: self.fail(&text).text }
     }
 
     /// Name of the next token, as `XContentParser.Token` has it.
@@ -192,9 +157,7 @@ impl<'a> Tokens<'a> {
             }
             None => return Err(self.end("Object", start)),
             Some(b',') if !first => drop(self.step()),
-            Some(_) if !first => {
-                return Err(self.odd("was expecting comma to separate Object entries"));
-            }
+            Some(_) if !first => return Err(self.odd("was expecting comma to separate Object entries")),
             Some(_) => {}
         }
         self.blanks();
@@ -212,9 +175,7 @@ impl<'a> Tokens<'a> {
         self.blanks();
         match self.peek() {
             Some(b':') => drop(self.step()),
-            Some(_) => {
-                return Err(self.odd("was expecting a colon to separate field name and value"));
-            }
+            Some(_) => return Err(self.odd("was expecting a colon to separate field name and value")),
             None => return Err(self.end("Object", start)),
         }
         self.blanks();
@@ -233,9 +194,7 @@ impl<'a> Tokens<'a> {
                     return Ok(Value::Array(list));
                 }
                 Some(b',') if !list.is_empty() => drop(self.step()),
-                Some(_) if !list.is_empty() => {
-                    return Err(self.odd("was expecting comma to separate Array entries"));
-                }
+                Some(_) if !list.is_empty() => return Err(self.odd("was expecting comma to separate Array entries")),
                 Some(_) => {}
                 None => return Err(self.end("Array", start)),
             }
@@ -263,27 +222,19 @@ impl<'a> Tokens<'a> {
 
     fn number(&mut self) -> Result<Value, Syntax> {
         let from = self.at;
-        while self.peek().is_some_and(|byte| {
-            byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E')
-        }) {
+        while self.peek().is_some_and(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E')) {
             self.step();
         }
         let raw = self.text.get(from..self.at).unwrap_or_default();
-        serde_json::from_slice::<Number>(raw)
-            .map(Value::Number)
-            .map_err(|_| self.fail("Invalid numeric value"))
+        serde_json::from_slice::<Number>(raw).map(Value::Number).map_err(|_| self.fail("Invalid numeric value"))
     }
 
     fn word(&mut self) -> Result<Value, Syntax> {
         let from = self.at;
-        while self
-            .peek()
-            .is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80)
-        {
+        while self.peek().is_some_and(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80) {
             self.step();
         }
-        let word =
-            String::from_utf8_lossy(self.text.get(from..self.at).unwrap_or_default()).into_owned();
+        let word = String::from_utf8_lossy(self.text.get(from..self.at).unwrap_or_default()).into_owned();
         match word.as_str() {
             "true" => Ok(Value::Bool(true)),
             "false" => Ok(Value::Bool(false)),
@@ -298,19 +249,11 @@ impl<'a> Tokens<'a> {
 }
 
 fn refused(at: At, parser: &str, text: &str) -> ApiError {
-    ApiError::new(
-        400,
-        "x_content_parse_exception",
-        format!("[{}:{}] [{parser}] {text}", at.0, at.1),
-    )
+    ApiError::new(400, "x_content_parse_exception", format!("[{}:{}] [{parser}] {text}", at.0, at.1))
 }
 
 fn broken(at: At, parser: &str, syntax: Syntax) -> ApiError {
-    let kind = if syntax.end {
-        "json_e_o_f_exception"
-    } else {
-        "json_parse_exception"
-    };
+    let kind = if syntax.end { "json_e_o_f_exception" } else { "json_parse_exception" };
     refused(at, parser, "failed to parse object").caused_by(ApiError::new(400, kind, syntax.text))
 }
 
@@ -324,13 +267,7 @@ pub(crate) fn parse_object(text: &[u8], spec: Spec) -> Result<Body, ApiError> {
     let start = tokens.here();
     match tokens.next_kind() {
         "START_OBJECT" => {}
-        "null" => {
-            return Err(refused(
-                (tokens.line, 0),
-                spec.parser,
-                "Expected START_OBJECT but was: null",
-            ));
-        }
+        "null" => return Err(refused((tokens.line, 0), spec.parser, "Expected START_OBJECT but was: null")),
         kind => {
             if tokens.peek() == Some(b'}') {
                 tokens.step();
@@ -339,11 +276,7 @@ pub(crate) fn parse_object(text: &[u8], spec: Spec) -> Result<Body, ApiError> {
             }
             return Err(match tokens.value() {
                 Err(syntax) => broken((1, 1), spec.parser, syntax),
-                Ok(_) => refused(
-                    start,
-                    spec.parser,
-                    &format!("Expected START_OBJECT but was: {kind}"),
-                ),
+                Ok(_) => refused(start, spec.parser, &format!("Expected START_OBJECT but was: {kind}")),
             });
         }
     }
@@ -353,92 +286,43 @@ pub(crate) fn parse_object(text: &[u8], spec: Spec) -> Result<Body, ApiError> {
     let mut seen: Vec<String> = Vec::new();
     loop {
         let last = tokens.last;
-        let Some((name, at)) = tokens
-            .name(start, seen.is_empty())
-            .map_err(|syntax| broken(last, spec.parser, syntax))?
-        else {
-            return Ok(body);
-        };
+        let Some((name, at)) = tokens.name(start, seen.is_empty()).map_err(|syntax| broken(last, spec.parser, syntax))? else { return Ok(body) };
         if seen.contains(&name) {
-            return Err(broken(
-                last,
-                spec.parser,
-                tokens.fail(&format!("Duplicate field '{name}'")),
-            ));
+            return Err(broken(last, spec.parser, tokens.fail(&format!("Duplicate field '{name}'"))));
         }
         tokens.last = at;
-        tokens
-            .colon(start)
-            .map_err(|syntax| broken(at, spec.parser, syntax))?;
+        tokens.colon(start).map_err(|syntax| broken(at, spec.parser, syntax))?;
         seen.push(name.clone());
         field(&mut tokens, spec, &mut body, &name, at)?;
     }
 }
 
-fn field(
-    tokens: &mut Tokens,
-    spec: Spec,
-    body: &mut Body,
-    name: &str,
-    at: At,
-) -> Result<(), ApiError> {
-    let new = spec
-        .old
-        .iter()
-        .find(|(old, _)| *old == name)
-        .map(|(_, new)| *new);
+fn field(tokens: &mut Tokens, spec: Spec, body: &mut Body, name: &str, at: At) -> Result<(), ApiError> {
+    let new = spec.old.iter().find(|(old, _)| *old == name).map(|(_, new)| *new);
     let target = new.unwrap_or(name);
     let Some((_, kind)) = spec.fields.iter().find(|(known, _)| *known == target) else {
-        let known: Vec<&str> = spec
-            .fields
-            .iter()
-            .map(|(known, _)| *known)
-            .chain(spec.old.iter().map(|(old, _)| *old))
-            .collect();
+        let known: Vec<&str> = spec.fields.iter().map(|(known, _)| *known).chain(spec.old.iter().map(|(old, _)| *old)).collect();
         // A broken value behind the name is met before the name is judged.
         if let Err(syntax) = tokens.value() {
             return Err(broken(at, spec.parser, syntax));
         }
-        return Err(refused(
-            at,
-            spec.parser,
-            &format!(
-                "unknown field [{name}]{}",
-                suggestions(name, known.into_iter(), " did you mean ")
-            ),
-        ));
+        return Err(refused(at, spec.parser, &format!("unknown field [{name}]{}", suggestions(name, known.into_iter(), " did you mean "))));
     };
     let place = tokens.here();
     if let Some(new) = new {
-        body.warnings.push(format!(
-            "[{}][{}:{}] Deprecated field [{name}] used, expected [{new}] instead",
-            spec.parser, place.0, place.1
-        ));
+        body.warnings.push(format!("[{}][{}:{}] Deprecated field [{name}] used, expected [{new}] instead", spec.parser, place.0, place.1));
     }
     let token = tokens.next_kind();
-    let value = tokens
-        .value()
-        .map_err(|syntax| broken(at, spec.parser, syntax))?;
+    let value = tokens.value().map_err(|syntax| broken(at, spec.parser, syntax))?;
     let fits = match kind {
         Kind::Any => true,
         Kind::Text | Kind::Time => token == "VALUE_STRING",
         Kind::Bool => token == "VALUE_STRING" || token == "VALUE_BOOLEAN",
     };
     if !fits {
-        return Err(refused(
-            place,
-            spec.parser,
-            &format!("{name} doesn't support values of type: {token}"),
-        ));
+        return Err(refused(place, spec.parser, &format!("{name} doesn't support values of type: {token}")));
     }
-    let failed = |error: ApiError| {
-        refused(
-            place,
-            spec.parser,
-            &format!("failed to parse field [{name}]"),
-        )
-        .caused_by(error)
-    };
+    let failed = |error: ApiError| refused(place, spec.parser, &format!("failed to parse field [{name}]")).caused_by(error);
     let value = match (kind, &value) {
         (Kind::Bool, Value::String(text)) => Value::Bool(bool_text(text).map_err(failed)?),
         (Kind::Time, Value::String(text)) => {
@@ -459,9 +343,7 @@ pub(crate) fn bool_text(text: &str) -> Result<bool, ApiError> {
     match text {
         "true" => Ok(true),
         "false" => Ok(false),
-        other => Err(ApiError::bad_argument(format!(
-            "Failed to parse value [{other}] as only [true] or [false] are allowed."
-        ))),
+        other => Err(ApiError::bad_argument(format!("Failed to parse value [{other}] as only [true] or [false] are allowed."))),
     }
 }
 
@@ -473,20 +355,8 @@ pub(crate) fn loose_object(text: &[u8], parser: &str) -> Result<Map<String, Valu
     let mut tokens = Tokens::new(text);
     match tokens.value() {
         Ok(Value::Object(map)) => Ok(map),
-        Ok(_) => Err(ApiError::new(
-            400,
-            "parse_exception",
-            format!("failed to parse {parser}, expected an object"),
-        )),
-        Err(syntax) => Err(ApiError::new(
-            400,
-            if syntax.end {
-                "json_e_o_f_exception"
-            } else {
-                "json_parse_exception"
-            },
-            syntax.text,
-        )),
+        Ok(_) => Err(ApiError::new(400, "parse_exception", format!("failed to parse {parser}, expected an object"))),
+        Err(syntax) => Err(ApiError::new(400, if syntax.end { "json_e_o_f_exception" } else { "json_parse_exception" }, syntax.text)),
     }
 }
 
@@ -496,61 +366,29 @@ mod tests {
 
     const CLOSE: Spec = Spec {
         parser: "close",
-        fields: &[
-            ("force", Kind::Bool),
-            ("timeout", Kind::Time),
-            ("allow_no_match", Kind::Bool),
-            ("job_id", Kind::Text),
-        ],
+        fields: &[("force", Kind::Bool), ("timeout", Kind::Time), ("allow_no_match", Kind::Bool), ("job_id", Kind::Text)],
         old: &[("allow_no_jobs", "allow_no_match")],
     };
 
     fn refusal(text: &str) -> String {
-        parse_object(text.as_bytes(), CLOSE)
-            .err()
-            .and_then(|error| error.reason)
-            .unwrap_or_default()
+        parse_object(text.as_bytes(), CLOSE).err().and_then(|error| error.reason).unwrap_or_default()
     }
 
     #[test]
     fn offences_carry_the_recorded_place() {
         for (text, want) in [
             (r#"{"bogus":1}"#, "[1:2] [close] unknown field [bogus]"),
-            (
-                r#"{"Force":true}"#,
-                "[1:2] [close] unknown field [Force] did you mean [force]?",
-            ),
-            (
-                r#"{"force":true,"bogus":1}"#,
-                "[1:15] [close] unknown field [bogus]",
-            ),
-            (
-                r#"{"force":1}"#,
-                "[1:10] [close] force doesn't support values of type: VALUE_NUMBER",
-            ),
-            (
-                r#"{"timeout":-1}"#,
-                "[1:12] [close] timeout doesn't support values of type: VALUE_NUMBER",
-            ),
-            (
-                r#"{"force":"yes"}"#,
-                "[1:10] [close] failed to parse field [force]",
-            ),
-            (
-                "[]",
-                "[1:1] [close] Expected START_OBJECT but was: START_ARRAY",
-            ),
+            (r#"{"Force":true}"#, "[1:2] [close] unknown field [Force] did you mean [force]?"),
+            (r#"{"force":true,"bogus":1}"#, "[1:15] [close] unknown field [bogus]"),
+            (r#"{"force":1}"#, "[1:10] [close] force doesn't support values of type: VALUE_NUMBER"),
+            (r#"{"timeout":-1}"#, "[1:12] [close] timeout doesn't support values of type: VALUE_NUMBER"),
+            (r#"{"force":"yes"}"#, "[1:10] [close] failed to parse field [force]"),
+            ("[]", "[1:1] [close] Expected START_OBJECT but was: START_ARRAY"),
             (" ", "[1:0] [close] Expected START_OBJECT but was: null"),
             ("{", "[1:1] [close] failed to parse object"),
             (r#"{"force":}"#, "[1:2] [close] failed to parse object"),
-            (
-                r#"{"force":true,}"#,
-                "[1:10] [close] failed to parse object",
-            ),
-            (
-                r#"{"force":true,"force":true}"#,
-                "[1:10] [close] failed to parse object",
-            ),
+            (r#"{"force":true,}"#, "[1:10] [close] failed to parse object"),
+            (r#"{"force":true,"force":true}"#, "[1:10] [close] failed to parse object"),
         ] {
             assert_eq!(refusal(text), want, "{text}");
         }
