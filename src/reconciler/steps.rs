@@ -25,7 +25,10 @@ impl Reconciler {
                 return;
             };
             let again = self.act(key, &decision, now);
+            let answering = self.health.trouble().is_none();
             if let Some(object) = self.objects.get_mut(key) {
+                // What was seen since, and is not where it should be, undoes the arrival; silence does not.
+                object.arrived &= !(answering && decision.is_away());
                 object.decision = Some(decision);
             }
             if !again {

@@ -61,6 +61,21 @@ pub enum Decision {
     Call(Call),
 }
 
+impl Decision {
+    /// The job was seen, and is not where it should be.
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Rest(_) | Self::Hold(_) | Self::Observe(_) | Self::Done => false,
+            Self::Wait(..)
+            | Self::Stall(_)
+            | Self::NoteDatafeed(_)
+            | Self::NoteForce
+            | Self::Verify
+            | Self::Call(_) => true,
+        }
+    }
+}
+
 /// Decides.
 pub fn decide(situation: &Situation) -> Decision {
     let desired = situation.desired;

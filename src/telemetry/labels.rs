@@ -113,22 +113,6 @@ closed_set! {
 }
 
 closed_set! {
-    /// What an object of ours is doing (label `state`): its leading condition, exactly one per object.
-    ObjectState {
-        /// Ready is True.
-        Ready = "ready",
-        /// Reconciling is True.
-        Reconciling = "reconciling",
-        /// Stalled is True: a person must act.
-        Stalled = "stalled",
-        /// Told to call nothing.
-        Suspended = "suspended",
-        /// Not yet looked at, or its cluster does not answer.
-        Unknown = "unknown",
-    }
-}
-
-closed_set! {
     /// How the close of a job ended (label `outcome`).
     CloseOutcome {
         /// Elasticsearch saved the model.
@@ -165,11 +149,6 @@ pub(super) struct Write {
 pub(super) struct Event {
     pub(super) r#type: EventType,
     pub(super) outcome: EventOutcome,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(super) struct Objects {
-    pub(super) state: ObjectState,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

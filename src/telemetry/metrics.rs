@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 
 use super::labels::{
     self, CloseOutcome, ElasticsearchApi, ElasticsearchOutcome, EventOutcome, EventType,
-    ObjectState, StatusWrite,
+    StatusWrite,
 };
 use super::process::Process;
 
@@ -38,7 +38,6 @@ struct Inner {
     request_seconds: Counter<f64, std::sync::atomic::AtomicU64>,
     status_writes: Family<labels::Write, Counter>,
     events: Family<labels::Event, Counter>,
-    objects: Family<labels::Objects, Gauge>,
     closes: Family<labels::Close, Histogram, fn() -> Histogram>,
 }
 
@@ -56,7 +55,6 @@ impl Metrics {
             request_seconds: Counter::default(),
             status_writes: Family::default(),
             events: Family::default(),
-            objects: Family::default(),
             closes: Family::new_with_constructor(close_histogram),
         };
         inner.register(lease_name);
@@ -97,15 +95,6 @@ impl Metrics {
             .events
             .get_or_create(&labels::Event { r#type, outcome })
             .inc();
-    }
-
-    /// How many objects are in `state` now.
-    pub fn objects(&self, state: ObjectState, count: usize) {
-        let count = i64::try_from(count).unwrap_or(i64::MAX);
-        self.0
-            .objects
-            .get_or_create(&labels::Objects { state })
-            .set(count);
     }
 
     /// The close of one job has ended, `took` after it was first asked for.
@@ -167,11 +156,6 @@ impl Inner {
             self.events.clone(),
         );
         registry.register(
-            "anomalyjob_objects",
-            "AnomalyJobs by what they are doing",
-            self.objects.clone(),
-        );
-        registry.register(
             "anomalyjob_close_duration_seconds",
             "From the first request for a close to its end, by outcome",
             self.closes.clone(),
@@ -192,9 +176,6 @@ impl Inner {
                         .get_or_create(&labels::Event { r#type, outcome }),
                 );
             }
-        }
-        for &state in ObjectState::ALL {
-            drop(self.objects.get_or_create(&labels::Objects { state }));
         }
         for &outcome in CloseOutcome::ALL {
             drop(self.closes.get_or_create(&labels::Close { outcome }));
@@ -229,7 +210,6 @@ mod tests {
         );
         metrics.status_write(StatusWrite::Conflict);
         metrics.event(EventType::Warning, EventOutcome::Published);
-        metrics.objects(ObjectState::Stalled, 7);
         metrics.close(CloseOutcome::Forced, Duration::from_secs(1800));
         let text = metrics.render().unwrap();
         for (series, expected) in [
@@ -244,7 +224,6 @@ mod tests {
                 "anomalyjob_events_total{type=\"Warning\",outcome=\"published\"}",
                 1.0,
             ),
-            ("anomalyjob_objects{state=\"stalled\"}", 7.0),
             (
                 "anomalyjob_close_duration_seconds_bucket{le=\"1800.0\",outcome=\"forced\"}",
                 1.0,

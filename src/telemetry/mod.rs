@@ -7,8 +7,7 @@ mod metrics;
 mod process;
 
 pub use labels::{
-    CloseOutcome, ElasticsearchApi, ElasticsearchOutcome, EventOutcome, EventType, ObjectState,
-    StatusWrite,
+    CloseOutcome, ElasticsearchApi, ElasticsearchOutcome, EventOutcome, EventType, StatusWrite,
 };
 pub use logs::{Error, Filter, Format, install};
 pub use metrics::{CONTENT_TYPE, Metrics};

@@ -10,10 +10,12 @@
 
 mod arguments;
 mod artifacts;
+mod boundaries;
 mod controlplane;
 mod elasticsearch_client;
 mod examples;
 mod lease;
+mod pages;
 mod process;
 mod schema;
 mod support;

@@ -287,3 +287,19 @@ fn an_edit_during_a_write_is_not_lost() {
     assert!(world.is("a", "Ready", "False", "Suspended"));
     assert_eq!(world.status("a").observed_generation, 2);
 }
+
+#[test]
+fn a_job_that_is_deleted_after_it_was_closed_is_missed() {
+    let mut world = World::new();
+    world.jobs.insert(job("a"), FakeJob::new(JobState::Closed));
+    world.apply("a", Wanted::Closed, policy());
+    world.pass(secs(10));
+    world.jobs.clear();
+    world.pass(secs(60));
+    assert!(world.is("a", "Ready", "False", "JobNotFound"));
+    world.pass(secs(180));
+    assert!(
+        world.is("a", "Stalled", "True", "JobNotFound")
+            && world.is("a", "Ready", "False", "JobNotFound")
+    );
+}

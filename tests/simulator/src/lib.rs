@@ -6,6 +6,8 @@
 pub mod cluster;
 mod http;
 pub mod profile;
+#[cfg(test)]
+mod proof;
 mod server;
 
 pub use http::auth::{ApiKey, User};

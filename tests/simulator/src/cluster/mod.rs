@@ -2,7 +2,9 @@
 //! calls, answers that take time come out through `take_finished`. It must know nothing of HTTP, sockets or threads.
 
 mod close;
+mod close_node;
 mod config;
+mod config_shape;
 mod core;
 mod data;
 mod datafeed;

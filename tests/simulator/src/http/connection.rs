@@ -17,6 +17,7 @@ use super::{
     knobs,
     request::Request,
     routes::Match,
+    wire::{head, write},
 };
 use crate::{cluster::ApiError, profile::Profile};
 
@@ -40,7 +41,12 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(core: Core) -> Self {
-        Self { core: Mutex::new(core), changed: Notify::new(), network: watch::Sender::new(Network::Up), back_at: Mutex::new(None) }
+        Self {
+            core: Mutex::new(core),
+            changed: Notify::new(),
+            network: watch::Sender::new(Network::Up),
+            back_at: Mutex::new(None),
+        }
     }
 
     /// The state; a panic elsewhere does not take the server down.
@@ -50,7 +56,8 @@ impl Shared {
 
     /// Changes the network, for good or for a while.
     pub(crate) fn set_network(&self, mode: Network, time: Option<Duration>) {
-        *self.back_at.lock().unwrap_or_else(PoisonError::into_inner) = time.map(|time| Instant::now() + time);
+        *self.back_at.lock().unwrap_or_else(PoisonError::into_inner) =
+            time.map(|time| Instant::now() + time);
         self.network.send_replace(mode);
         self.changed.notify_one();
     }
@@ -96,7 +103,11 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, shar
 
 /// Waits until the network refuses.
 async fn refused(network: &mut watch::Receiver<Network>) {
-    if network.wait_for(|mode| *mode == Network::Refuse).await.is_err() {
+    if network
+        .wait_for(|mode| *mode == Network::Refuse)
+        .await
+        .is_err()
+    {
         std::future::pending::<()>().await;
     }
 }
@@ -114,11 +125,23 @@ async fn more<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) -> boo
 }
 
 fn too_long(text: String, profile: Profile) -> Read {
-    let kind = if profile.is_7() { "too_long_frame_exception" } else { "too_long_http_line_exception" };
-    Read::Bad(Box::new(Answer::error(&ApiError::new(400, kind, text), &Style::default(), profile)))
+    let kind = if profile.is_7() {
+        "too_long_frame_exception"
+    } else {
+        "too_long_http_line_exception"
+    };
+    Read::Bad(Box::new(Answer::error(
+        &ApiError::new(400, kind, text),
+        &Style::default(),
+        profile,
+    )))
 }
 
-async fn read_request<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, buffer: &mut Vec<u8>, shared: &Shared) -> Read {
+async fn read_request<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    buffer: &mut Vec<u8>,
+    shared: &Shared,
+) -> Read {
     let (mut line_end, mut at) = (None, 0);
     let head_end = loop {
         // Empty lines before a request are allowed.
@@ -126,28 +149,45 @@ async fn read_request<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, buffer:
             buffer.remove(0);
             at = 0;
         }
-        while let Some(found) = buffer.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n')) {
+        while let Some(found) = buffer
+            .get(at..)
+            .and_then(|rest| rest.iter().position(|byte| *byte == b'\n'))
+        {
             let start = at;
             at += found + 1;
             let blank = matches!(buffer.get(start..at), Some(b"\r\n" | b"\n"));
             match line_end {
                 None => {
                     if at - 1 > MAX_LINE {
-                        return too_long("An HTTP line is larger than 4096 bytes.".into(), shared.lock().profile);
+                        return too_long(
+                            "An HTTP line is larger than 4096 bytes.".into(),
+                            shared.lock().profile,
+                        );
                     }
                     line_end = Some(at);
                 }
-                Some(line) if at - line > MAX_HEADER => return too_long("HTTP header is larger than 8192 bytes.".into(), shared.lock().profile),
+                Some(line) if at - line > MAX_HEADER => {
+                    return too_long(
+                        "HTTP header is larger than 8192 bytes.".into(),
+                        shared.lock().profile,
+                    );
+                }
                 Some(_) if blank => break,
                 Some(_) => {}
             }
         }
-        if line_end.is_some() && matches!(buffer.get(..at), Some(head) if head.ends_with(b"\r\n\r\n") || head.ends_with(b"\n\n")) {
+        if line_end.is_some()
+            && matches!(buffer.get(..at), Some(head) if head.ends_with(b"\r\n\r\n") || head.ends_with(b"\n\n"))
+        {
             break at;
         }
         let limit = line_end.map_or(MAX_LINE, |line| line + MAX_HEADER);
         if buffer.len() > limit + 2 {
-            let text = if line_end.is_none() { "An HTTP line is larger than 4096 bytes." } else { "HTTP header is larger than 8192 bytes." };
+            let text = if line_end.is_none() {
+                "An HTTP line is larger than 4096 bytes."
+            } else {
+                "HTTP header is larger than 8192 bytes."
+            };
             return too_long(text.into(), shared.lock().profile);
         }
         if !more(stream, buffer).await {
@@ -155,7 +195,11 @@ async fn read_request<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, buffer:
         }
     };
     let head: Vec<u8> = buffer.drain(..head_end).collect();
-    let Some(mut request) = Request::parse(head.get(..head.len().saturating_sub(2)).unwrap_or_default()) else { return Read::Gone };
+    let Some(mut request) =
+        Request::parse(head.get(..head.len().saturating_sub(2)).unwrap_or_default())
+    else {
+        return Read::Gone;
+    };
     match read_body(stream, buffer, &request).await {
         Some(body) => request.body = body,
         None => return Read::Gone,
@@ -163,14 +207,30 @@ async fn read_request<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, buffer:
     Read::Request(request)
 }
 
-async fn read_body<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, buffer: &mut Vec<u8>, request: &Request) -> Option<Vec<u8>> {
-    if request.header("expect").is_some_and(|value| value.eq_ignore_ascii_case("100-continue")) {
-        stream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.ok()?;
+async fn read_body<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    buffer: &mut Vec<u8>,
+    request: &Request,
+) -> Option<Vec<u8>> {
+    if request
+        .header("expect")
+        .is_some_and(|value| value.eq_ignore_ascii_case("100-continue"))
+    {
+        stream
+            .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
+            .await
+            .ok()?;
     }
-    if request.header("transfer-encoding").is_some_and(|value| value.to_ascii_lowercase().contains("chunked")) {
+    if request
+        .header("transfer-encoding")
+        .is_some_and(|value| value.to_ascii_lowercase().contains("chunked"))
+    {
         return chunked(stream, buffer).await;
     }
-    let length: usize = request.header("content-length").map_or(Some(0), |value| value.parse().ok()).filter(|length| *length <= MAX_BODY)?;
+    let length: usize = request
+        .header("content-length")
+        .map_or(Some(0), |value| value.parse().ok())
+        .filter(|length| *length <= MAX_BODY)?;
     while buffer.len() < length {
         if !more(stream, buffer).await {
             return None;
@@ -194,7 +254,8 @@ async fn chunked<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) -> 
         if text.is_empty() {
             continue;
         }
-        let size = usize::from_str_radix(text.split(';').next().unwrap_or_default().trim(), 16).ok()?;
+        let size =
+            usize::from_str_radix(text.split(';').next().unwrap_or_default().trim(), 16).ok()?;
         if size == 0 {
             return Some(body);
         }
@@ -211,11 +272,28 @@ async fn chunked<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) -> 
 }
 
 /// Answers one request. False: the connection is to be closed.
-async fn respond<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, request: &Request, shared: &Arc<Shared>) -> bool {
+async fn respond<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    request: &Request,
+    shared: &Arc<Shared>,
+) -> bool {
     if knobs::is_knob(request.path()) {
         let answer = knobs::answer(shared, request);
         let profile = shared.lock().profile;
-        return write(stream, &answer, request.method == "HEAD", request.last, profile).await.is_ok();
+        let written = write(
+            stream,
+            &answer,
+            request.method == "HEAD",
+            request.last,
+            profile,
+        )
+        .await
+        .is_ok();
+        let pending = shared.lock().pending_network.take();
+        if let Some((mode, time)) = pending {
+            shared.set_network(mode, time);
+        }
+        return written;
     }
     if *shared.network.borrow() == Network::Blackhole {
         return std::future::pending().await;
@@ -258,9 +336,19 @@ async fn respond<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, request: &Re
     if *shared.network.borrow() == Network::Blackhole {
         return std::future::pending().await;
     }
-    let Some(answer) = answer else { return std::future::pending().await };
+    let Some(answer) = answer else {
+        return std::future::pending().await;
+    };
     log_status(shared, seq, answer.status);
-    write(stream, &answer, request.method == "HEAD", request.last, profile).await.is_ok()
+    write(
+        stream,
+        &answer,
+        request.method == "HEAD",
+        request.last,
+        profile,
+    )
+    .await
+    .is_ok()
 }
 
 /// Logs a request and finds the fault that is meant for it.
@@ -272,30 +360,67 @@ fn arrive(shared: &Shared, request: &Request) -> (u64, Fault, u64, Profile) {
     };
     core.log_seq += 1;
     let (seq, at) = (core.log_seq, core.clock.now());
-    let line = Logged { seq, at, method: request.method.clone(), path: request.path().to_owned(), query: request.query().to_owned(), api: api.clone(), status: None, user: None };
+    let line = Logged {
+        seq,
+        at,
+        method: request.method.clone(),
+        path: request.path().to_owned(),
+        query: request.query().to_owned(),
+        api: api.clone(),
+        status: None,
+        user: None,
+    };
     core.log.push(line);
     *core.counts.entry(api.clone()).or_insert(0) += 1;
-    let hit = core.rules.iter_mut().find_map(|rule| rule.takes(request, &api).then(|| (rule.fault.clone(), rule.delay_ms)));
+    let hit = core.rules.iter_mut().find_map(|rule| {
+        rule.takes(request, &api)
+            .then(|| (rule.fault.clone(), rule.delay_ms))
+    });
     core.rules.retain(|rule| rule.left != Some(0));
     let (fault, delay) = hit.unwrap_or((Fault::Pass, 0));
     (seq, fault, delay, core.profile)
 }
 
 fn log_status(shared: &Shared, seq: u64, status: u16) {
-    if let Some(line) = shared.lock().log.iter_mut().rev().find(|line| line.seq == seq) {
+    if let Some(line) = shared
+        .lock()
+        .log
+        .iter_mut()
+        .rev()
+        .find(|line| line.seq == seq)
+    {
         line.status = Some(status);
     }
 }
 
-async fn put_on_wire<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, wire: Wire, request: &Request, profile: Profile, seq: u64, shared: &Shared) -> bool {
+async fn put_on_wire<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    wire: Wire,
+    request: &Request,
+    profile: Profile,
+    seq: u64,
+    shared: &Shared,
+) -> bool {
     match wire {
         Wire::Whole(answer) => {
             log_status(shared, seq, answer.status);
-            write(stream, &answer, request.method == "HEAD", request.last, profile).await.is_ok()
+            write(
+                stream,
+                &answer,
+                request.method == "HEAD",
+                request.last,
+                profile,
+            )
+            .await
+            .is_ok()
         }
         Wire::Truncated(answer) => {
             let head = head(&answer, Some(answer.body.len() + 1000), true, profile);
-            drop(stream.write_all(&[head.as_bytes(), &answer.body].concat()).await);
+            drop(
+                stream
+                    .write_all(&[head.as_bytes(), &answer.body].concat())
+                    .await,
+            );
             false
         }
         Wire::Endless(answer) => {
@@ -308,57 +433,4 @@ async fn put_on_wire<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, wire: Wi
             false
         }
     }
-}
-
-fn reason(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        201 => "Created",
-        202 => "Accepted",
-        302 => "Found",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        406 => "Not Acceptable",
-        408 => "Request Timeout",
-        409 => "Conflict",
-        429 => "Too Many Requests",
-        500 => "Internal Server Error",
-        502 => "Bad Gateway",
-        503 => "Service Unavailable",
-        504 => "Gateway Timeout",
-        _ => "Unknown",
-    }
-}
-
-fn head(answer: &Answer, length: Option<usize>, last: bool, profile: Profile) -> String {
-    let mut head = format!("HTTP/1.1 {} {}\r\n", answer.status, reason(answer.status));
-    let foreign = answer.headers.iter().any(|(name, _)| name == "x-simulator-foreign");
-    if profile.product_header() && !foreign {
-        head.push_str("X-elastic-product: Elasticsearch\r\n");
-    }
-    for (name, value) in answer.headers.iter().filter(|(name, _)| name != "x-simulator-foreign") {
-        head.push_str(&format!("{name}: {value}\r\n"));
-    }
-    head.push_str(&format!("content-type: {}\r\n", answer.content_type));
-    match length {
-        Some(length) => head.push_str(&format!("content-length: {length}\r\n")),
-        None => head.push_str("transfer-encoding: chunked\r\n"),
-    }
-    if last {
-        head.push_str("connection: close\r\n");
-    }
-    head.push_str("\r\n");
-    head
-}
-
-async fn write<S: AsyncWrite + Unpin>(stream: &mut S, answer: &Answer, is_head: bool, last: bool, profile: Profile) -> std::io::Result<()> {
-    let mut bytes = head(answer, Some(answer.body.len()), last, profile).into_bytes();
-    if !is_head {
-        bytes.extend_from_slice(&answer.body);
-    }
-    stream.write_all(&bytes).await?;
-    stream.flush().await
 }

@@ -62,7 +62,23 @@ pub(crate) struct Rule {
 }
 
 const KEYS: [&str; 17] = [
-    "api", "path_contains", "method", "count", "skip", "status", "type", "reason", "retry_after", "delay_ms", "cut", "body", "gzip", "location", "json", "headers", "silence",
+    "api",
+    "path_contains",
+    "method",
+    "count",
+    "skip",
+    "status",
+    "type",
+    "reason",
+    "retry_after",
+    "delay_ms",
+    "cut",
+    "body",
+    "gzip",
+    "location",
+    "json",
+    "headers",
+    "silence",
 ];
 
 impl Rule {
@@ -83,7 +99,9 @@ impl Rule {
             (None, Some("silence")) => Fault::Silence,
             (None, shape) => {
                 let shape = match shape {
-                    None if body.contains_key("json") => Some(Shape::Json(body.get("json").cloned().unwrap_or_default())),
+                    None if body.contains_key("json") => {
+                        Some(Shape::Json(body.get("json").cloned().unwrap_or_default()))
+                    }
                     None => None,
                     Some("html") => Some(Shape::Html),
                     Some("endless") => Some(Shape::Endless),
@@ -91,18 +109,45 @@ impl Rule {
                     Some("not_json") => Some(Shape::NotJson),
                     Some("other_product") => Some(Shape::OtherProduct),
                     Some("error") => Some(Shape::Error),
-                    Some(other) => return Err(format!("body is html, endless, truncated, not_json, other_product, error or silence, not '{other}'")),
+                    Some(other) => {
+                        return Err(format!(
+                            "body is html, endless, truncated, not_json, other_product, error or silence, not '{other}'"
+                        ));
+                    }
                 };
                 let status = number("status").map(|status| u16::try_from(status).unwrap_or(500));
                 if shape.is_none() && status.is_none() && !body.contains_key("location") {
                     Fault::Pass
                 } else {
-                    let status = status.unwrap_or(if body.contains_key("location") { 302 } else if shape == Some(Shape::Error) { 500 } else { 200 });
-                    let headers = body.get("headers").and_then(Value::as_object).into_iter().flatten().map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
+                    let status = status.unwrap_or(if body.contains_key("location") {
+                        302
+                    } else if shape == Some(Shape::Error) {
+                        500
+                    } else {
+                        200
+                    });
+                    let headers = body
+                        .get("headers")
+                        .and_then(Value::as_object)
+                        .into_iter()
+                        .flatten()
+                        .map(|(name, value)| {
+                            (name.clone(), value.as_str().unwrap_or_default().to_owned())
+                        })
+                        .collect();
                     Fault::Instead(Box::new(Canned {
-                        status, kind: text("type").unwrap_or_else(|| kind_of(status).into()), reason: text("reason"),
-                        retry_after: body.get("retry_after").map(|after| after.as_str().map_or_else(|| after.to_string(), str::to_owned)),
-                        body: shape.unwrap_or(Shape::Error), gzip: body.get("gzip").and_then(Value::as_bool).unwrap_or(false), location: text("location"), headers,
+                        status,
+                        kind: text("type").unwrap_or_else(|| kind_of(status).into()),
+                        reason: text("reason"),
+                        retry_after: body.get("retry_after").map(|after| {
+                            after
+                                .as_str()
+                                .map_or_else(|| after.to_string(), str::to_owned)
+                        }),
+                        body: shape.unwrap_or(Shape::Error),
+                        gzip: body.get("gzip").and_then(Value::as_bool).unwrap_or(false),
+                        location: text("location"),
+                        headers,
                     }))
                 }
             }
@@ -110,11 +155,22 @@ impl Rule {
         let left = match body.get("count") {
             None => Some(1),
             Some(Value::Null) => None,
-            Some(count) => Some(count.as_u64().ok_or("count is a number, or null for always")?),
+            Some(count) => Some(
+                count
+                    .as_u64()
+                    .ok_or("count is a number, or null for always")?,
+            ),
         };
         Ok(Self {
-            id, api: text("api"), path_contains: text("path_contains"), method: text("method"), left, skip: number("skip").unwrap_or(0),
-            delay_ms: number("delay_ms").unwrap_or(0), fault, source: Value::Object(body.clone()),
+            id,
+            api: text("api"),
+            path_contains: text("path_contains"),
+            method: text("method"),
+            left,
+            skip: number("skip").unwrap_or(0),
+            delay_ms: number("delay_ms").unwrap_or(0),
+            fault,
+            source: Value::Object(body.clone()),
         })
     }
 
@@ -122,8 +178,14 @@ impl Rule {
     pub(crate) fn takes(&mut self, request: &Request, api: &str) -> bool {
         let fits = self.left != Some(0)
             && self.api.as_ref().is_none_or(|wanted| wanted == api)
-            && self.path_contains.as_ref().is_none_or(|part| request.uri.contains(part))
-            && self.method.as_ref().is_none_or(|method| *method == request.method);
+            && self
+                .path_contains
+                .as_ref()
+                .is_none_or(|part| request.uri.contains(part))
+            && self
+                .method
+                .as_ref()
+                .is_none_or(|method| *method == request.method);
         if !fits {
             return false;
         }
@@ -168,18 +230,31 @@ impl Canned {
     pub(crate) fn wire(&self, profile: Profile) -> Wire {
         let mut error = ApiError::new(self.status, &self.kind, "");
         error.reason.clone_from(&self.reason);
-        let text = |kind: &str, body: &str| Answer { status: self.status, headers: Vec::new(), content_type: kind.into(), body: body.as_bytes().to_vec() };
+        let text = |kind: &str, body: &str| Answer {
+            status: self.status,
+            headers: Vec::new(),
+            content_type: kind.into(),
+            body: body.as_bytes().to_vec(),
+        };
         let mut answer = match &self.body {
             Shape::Error => Answer::error(&error, &super::answer::Style::default(), profile),
-            Shape::Html => text("text/html", "<!DOCTYPE html><html><head><title>Log in</title></head><body><form>Sign in to continue</form></body></html>"),
+            Shape::Html => text(
+                "text/html",
+                "<!DOCTYPE html><html><head><title>Log in</title></head><body><form>Sign in to continue</form></body></html>",
+            ),
             Shape::NotJson => text("application/json", "{\"closed\": tru"),
             Shape::Truncated => text("application/json", "{\"closed\":true}"),
             Shape::Endless => text("application/json", "{\"jobs\":["),
-            Shape::OtherProduct => text("application/json", "{\"name\":\"n\",\"cluster_name\":\"c\",\"cluster_uuid\":\"u\",\"version\":{\"distribution\":\"opensearch\",\"number\":\"2.11.0\",\"build_type\":\"tar\"},\"tagline\":\"The OpenSearch Project: https://opensearch.org/\"}"),
+            Shape::OtherProduct => text(
+                "application/json",
+                "{\"name\":\"n\",\"cluster_name\":\"c\",\"cluster_uuid\":\"u\",\"version\":{\"distribution\":\"opensearch\",\"number\":\"2.11.0\",\"build_type\":\"tar\"},\"tagline\":\"The OpenSearch Project: https://opensearch.org/\"}",
+            ),
             Shape::Json(value) => Answer::json(self.status, value, profile),
         };
         if matches!(self.body, Shape::OtherProduct | Shape::Html) {
-            answer.headers.push(("x-simulator-foreign".into(), "true".into()));
+            answer
+                .headers
+                .push(("x-simulator-foreign".into(), "true".into()));
         }
         if let Some(after) = &self.retry_after {
             answer.headers.push(("Retry-After".into(), after.clone()));
@@ -190,12 +265,16 @@ impl Canned {
         answer.headers.extend(self.headers.iter().cloned());
         if self.gzip {
             answer.body = gzip(&answer.body);
-            answer.headers.push(("Content-Encoding".into(), "gzip".into()));
+            answer
+                .headers
+                .push(("Content-Encoding".into(), "gzip".into()));
         }
         match self.body {
             Shape::Truncated => Wire::Truncated(answer),
             Shape::Endless => Wire::Endless(answer),
-            _ => Wire::Whole(answer),
+            Shape::Error | Shape::Html | Shape::NotJson | Shape::OtherProduct | Shape::Json(_) => {
+                Wire::Whole(answer)
+            }
         }
     }
 }
@@ -218,7 +297,11 @@ fn gzip(data: &[u8]) -> Vec<u8> {
     for byte in data {
         crc ^= u32::from(*byte);
         for _ in 0..8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
+            crc = if crc & 1 == 1 {
+                (crc >> 1) ^ 0xEDB8_8320
+            } else {
+                crc >> 1
+            };
         }
     }
     out.extend((!crc).to_le_bytes());

@@ -8,16 +8,34 @@ pub(crate) mod connection;
 pub(crate) mod core;
 mod dates;
 mod dispatch;
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "dispatch sends no other endpoints here"
+)]
 mod feeds;
 mod filter;
 mod inject;
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "dispatch sends no other endpoints here"
+)]
 mod jobs;
 mod json;
+mod json_tokens;
 mod knobs;
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "dispatch sends no other endpoints here"
+)]
 mod misc;
 mod params;
 mod request;
 mod routes;
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "dispatch sends no other endpoints here"
+)]
 mod security;
 mod suggest;
 mod uri;
+mod wire;
