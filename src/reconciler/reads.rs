@@ -156,12 +156,24 @@ impl Reconciler {
     }
 
     /// The cluster as a whole did not answer: nobody's evidence grows, and whoever waits is told why.
-    pub(super) fn in_trouble(&mut self, trouble: Trouble, now: Moment) {
-        for object in self.objects.values_mut() {
-            object.facts.outage();
-        }
+    fn in_trouble(&mut self, trouble: Trouble, now: Moment) {
+        self.stand_still();
         if self.health.failed(trouble, now) {
             self.wake_all();
+        }
+    }
+
+    /// A call was refused for the state of the whole cluster: the same, also where reads are answered.
+    pub(super) fn refused_by_cluster(&mut self, trouble: Trouble, now: Moment) {
+        self.stand_still();
+        if self.health.refused(trouble, now) {
+            self.wake_all();
+        }
+    }
+
+    fn stand_still(&mut self) {
+        for object in self.objects.values_mut() {
+            object.facts.outage();
         }
     }
 

@@ -253,6 +253,12 @@ impl Reconciler {
         }
         self.note_closing(call.jobs());
         let refusal = answer.err();
+        if matches!(
+            refusal,
+            None | Some(Refusal::LookAgain { answered: true } | Refusal::Refused(_))
+        ) {
+            self.health.called();
+        }
         let facts = self.objects.get_mut(&key).map(|object| &mut object.facts);
         match (refusal, facts) {
             (None, Some(facts)) => {
@@ -284,7 +290,7 @@ impl Reconciler {
                 self.health.upgrading();
                 self.wake_all();
             }
-            Refusal::Cluster(trouble) => self.in_trouble(trouble, now),
+            Refusal::Cluster(trouble) => self.refused_by_cluster(trouble, now),
             Refusal::LookAgain { .. } | Refusal::Refused(_) => {}
         }
     }

@@ -15,6 +15,7 @@ mod controlplane;
 mod elasticsearch_client;
 mod examples;
 mod lease;
+mod operator;
 mod pages;
 mod process;
 mod schema;

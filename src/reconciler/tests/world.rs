@@ -45,6 +45,8 @@ pub struct World {
     pub finished: Vec<Finish>,
     /// A read, call or live read fails like this.
     pub trouble: Option<Trouble>,
+    /// A call fails like this, and reads are answered: no master.
+    pub refuses_calls: Option<Trouble>,
     pub upgrade_mode: bool,
     pub before_7_14: bool,
     pub api_server_down: bool,
@@ -124,6 +126,7 @@ impl World {
             let_go: 0,
             finished: Vec::new(),
             trouble: None,
+            refuses_calls: None,
             upgrade_mode: false,
             before_7_14: false,
             api_server_down: false,
@@ -431,7 +434,7 @@ impl World {
     /// What Elasticsearch does with a call, and when it answers.
     fn call(&mut self, call: &Call) -> (Duration, Result<(), Refusal>) {
         let soon = Duration::from_millis(5);
-        if let Some(trouble) = &self.trouble {
+        if let Some(trouble) = self.trouble.as_ref().or(self.refuses_calls.as_ref()) {
             return (soon, Err(Refusal::Cluster(trouble.clone())));
         }
         if self.upgrade_mode {
