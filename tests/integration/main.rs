@@ -13,6 +13,7 @@ mod artifacts;
 mod boundaries;
 mod controlplane;
 mod elasticsearch_client;
+mod examples;
 mod lease;
 mod operator;
 mod pages;
