@@ -85,9 +85,8 @@ fn assert_silent(room: &Room, log: &str, metrics: &str) {
     }
 }
 
-fn each_wrong_connection_says_why() {
-    let room = Room::with(controlplane::shared(), guarded(Profile::V9, &["all"]));
-    room.elastic.opened("default");
+/// One good connection, the others each wrong in its own way, and what stands behind those that are no Elasticsearch.
+fn connect_all(room: &Room) -> [(&'static str, Elastic); 4] {
     room.secret("good", &json!({"api-key": format!("key:{SENTINEL}")}));
     room.secret("keyless", &json!({"another": SENTINEL}));
     room.secret("user", &json!({"username": "user", "password": SENTINEL}));
@@ -116,6 +115,38 @@ fn each_wrong_connection_says_why() {
     );
     let ca = json!({"tls": {"ca": {"secretRef": {"name": "no-pem"}}}});
     room.connect_to("no-pem", &url.replace("http:", "https:"), &ca);
+    hostiles
+}
+
+/// In ten seconds each is asked a few times.
+fn assert_no_storm(hostiles: &[(&str, Elastic)]) {
+    let asked = || hostiles.iter().map(|(_, elastic)| elastic.log().len());
+    let before: Vec<usize> = asked().collect();
+    std::thread::sleep(Duration::from_secs(10));
+    for (((name, _), before), after) in hostiles.iter().zip(before).zip(asked()) {
+        let asked = after - before;
+        assert!(asked <= 6, "{name} was asked {asked} times in 10 s");
+    }
+}
+
+fn heal(room: &Room) {
+    for job in ["absent", "secretless", "keyless"] {
+        room.elastic.opened(job);
+    }
+    let key = json!({"api-key": format!("key:{SENTINEL}")});
+    room.connect_to("absent", &room.elastic.url(), &api_key("good"));
+    room.until("absent", &["Ready=True/InDesiredState", "Closed=True"]);
+    room.secret("absent", &key);
+    room.patch::<Secret>("keyless", &json!({ "stringData": key }));
+    for job in ["secretless", "keyless"] {
+        room.until_within::<AnomalyJob>(SLOW, job, &["Ready=True/InDesiredState", "Closed=True"]);
+    }
+}
+
+fn each_wrong_connection_says_why() {
+    let room = Room::with(controlplane::shared(), guarded(Profile::V9, &["all"]));
+    room.elastic.opened("default");
+    let hostiles = connect_all(&room);
     let operator = room.operator_with(&["--log-level", "trace"]);
     for name in [
         "default",
@@ -145,30 +176,11 @@ fn each_wrong_connection_says_why() {
         both_say(&room, name, reason);
     }
     room.until("absent", &["Ready=False/ConnectionNotFound"]);
-    // No storm: in ten seconds each is asked a few times.
-    let before = hostiles.each_ref().map(|(_, elastic)| elastic.log().len());
-    std::thread::sleep(Duration::from_secs(10));
-    for ((name, elastic), before) in hostiles.iter().zip(before) {
-        let asked = elastic.log().len() - before;
-        assert!(asked <= 6, "{name} was asked {asked} times in 10 s");
-    }
+    assert_no_storm(&hostiles);
     both_say(&room, "silent", "TimedOut");
     assert_silent(&room, &operator.log(), &operator.metrics());
 
-    // What is mended heals by itself.
-    for job in ["absent", "secretless", "keyless"] {
-        room.elastic.opened(job);
-    }
-    room.connect_to("absent", &url, &api_key("good"));
-    room.until("absent", &["Ready=True/InDesiredState", "Closed=True"]);
-    room.secret("absent", &json!({"api-key": format!("key:{SENTINEL}")}));
-    room.patch::<Secret>(
-        "keyless",
-        &json!({"stringData": {"api-key": format!("key:{SENTINEL}")}}),
-    );
-    for job in ["secretless", "keyless"] {
-        room.until_within::<AnomalyJob>(SLOW, job, &["Ready=True/InDesiredState", "Closed=True"]);
-    }
+    heal(&room);
     assert_silent(&room, &operator.log(), &operator.metrics());
 }
 
@@ -242,7 +254,7 @@ fn manage_ml_alone_is_enough_and_version_and_uuid_are_then_unknown() {
     side_by_side(&[
         ("9", &|| manage_ml_alone(Profile::V9, &["Close"])),
         ("7.10", &|| {
-            manage_ml_alone(Profile::V7_10, &["StopFeed", "Close"])
+            manage_ml_alone(Profile::V7_10, &["StopFeed", "Close"]);
         }),
     ]);
 }

@@ -17,9 +17,10 @@ fn a_patch_closes_the_job_with_one_close_one_read_and_one_status_write() {
     assert!(!has_any(&object, "Reconciling") && !has_any(&object, "Stalled"));
     room.until_connection("default", &["Ready=True/Connected"]);
     until_true("both statuses are counted", LIMIT, || {
-        operator.status_writes() == 2
+        operator.status_writes() >= 2
     });
     let before = room.elastic.log();
+    let writes = operator.status_writes();
     assert_eq!(before.of("Close"), 0, "observing calls nothing");
 
     let patch = r#"{"spec":{"state":"Closed"}}"#;
@@ -50,6 +51,17 @@ fn a_patch_closes_the_job_with_one_close_one_read_and_one_status_write() {
     );
     assert!(!has_any(&object, "Forced"));
 
+    assert_shown(&room);
+    assert_eq!(operator.status_writes() - writes, 1, "one for the close");
+    let after = room.get::<AnomalyJob>("rate").expect("it is there");
+    assert_eq!(
+        after["metadata"]["resourceVersion"], object["metadata"]["resourceVersion"],
+        "nothing was written after the outcome"
+    );
+}
+
+/// What a person sees of it.
+fn assert_shown(room: &Room) {
     let table = room.kubectl(&["get", "aj"]);
     let rows: Vec<Vec<&str>> = table
         .lines()
@@ -72,11 +84,4 @@ fn a_patch_closes_the_job_with_one_close_one_read_and_one_status_write() {
         }
     });
     assert!(described.contains("Closed job rate after") && described.contains("gracefully"));
-
-    assert_eq!(operator.status_writes(), 3, "one for the close");
-    let after = room.get::<AnomalyJob>("rate").expect("it is there");
-    assert_eq!(
-        after["metadata"]["resourceVersion"], object["metadata"]["resourceVersion"],
-        "nothing was written after the outcome"
-    );
 }

@@ -37,7 +37,7 @@ fn when_the_timeout_is_used_up_the_job_is_forced_waited_for_or_left_as_the_polic
         ],
     );
     assert_eq!(forced["status"]["lastClose"]["forced"], json!(["force"]));
-    assert_eq!(room.event("force", "ForceClose")["type"], "Warning");
+    assert_eq!(room.event("force", "ForceClosing")["type"], "Warning");
     room.until(
         "wait",
         &[
@@ -66,7 +66,10 @@ fn when_the_timeout_is_used_up_the_job_is_forced_waited_for_or_left_as_the_polic
             (1, 0, Some("closing"))
         );
     }
-    // The policy may be changed at any time, and what was seen until then counts.
+    the_policy_may_be_changed_and_what_was_seen_until_then_counts(&room);
+}
+
+fn the_policy_may_be_changed_and_what_was_seen_until_then_counts(room: &Room) {
     room.patch::<AnomalyJob>("stall", &json!({"spec": {"close": {"onTimeout": "Force"}}}));
     room.until(
         "stall",
@@ -181,7 +184,7 @@ fn a_running_datafeed_is_noted_and_stopped_by_the_close_or_before_it_as_the_vers
     side_by_side(&[
         ("9", &|| a_running_datafeed(Profile::V9, &["Close"])),
         ("7.10", &|| {
-            a_running_datafeed(Profile::V7_10, &["StopFeed", "Close"])
+            a_running_datafeed(Profile::V7_10, &["StopFeed", "Close"]);
         }),
         ("9, stray", &|| a_stray_datafeed(Profile::V9)),
         ("7.10, stray", &|| a_stray_datafeed(Profile::V7_10)),

@@ -114,10 +114,10 @@ fn elasticsearch_away(leave: impl Fn(&Room), reasons: &[&str]) {
 fn an_elasticsearch_that_is_away_for_longer_than_the_timeout_is_not_forced() {
     side_by_side(&[
         ("refusing", &|| {
-            elasticsearch_away(|room| room.elastic.cut_off(), &["ConnectionRefused"])
+            elasticsearch_away(|room| room.elastic.cut_off(), &["ConnectionRefused"]);
         }),
         ("silent", &|| {
-            elasticsearch_away(|room| room.elastic.swallow(), &[])
+            elasticsearch_away(|room| room.elastic.swallow(), &[]);
         }),
     ]);
 }

@@ -111,9 +111,9 @@ fn the_operator_uses_every_right_that_the_chart_gives_and_asks_for_no_other() {
     let room = Room::with(&plane, Elastic::new(Profile::V9));
     for job in ["plain", "forced", "fed", "again"] {
         if job == "fed" {
-            room.elastic.fed(job)
+            room.elastic.fed(job);
         } else {
-            room.elastic.opened(job)
+            room.elastic.opened(job);
         }
     }
     room.elastic.tune("forced", &json!({"close_ms": "hang"}));
@@ -134,7 +134,7 @@ fn the_operator_uses_every_right_that_the_chart_gives_and_asks_for_no_other() {
         room.until(job, &["Ready=True/InDesiredState", "Closed=True"]);
     }
     room.until("nowhere", &["Ready=False/JobNotFound"]);
-    // The same event of the same object again is a patch of the first: the job is opened behind the operator's back, twice.
+    // An event that comes again is a patch of the first one.
     for _ in 0..2 {
         room.patch::<AnomalyJob>("plain", &json!({"spec": {"state": null}}));
         room.until("plain", &["Ready=True/Observing"]);
@@ -148,9 +148,15 @@ fn the_operator_uses_every_right_that_the_chart_gives_and_asks_for_no_other() {
     let next = room.operator();
     room.close("again", &json!({}));
     room.until("again", &["Ready=True/InDesiredState", "Closed=True"]);
+    assert_rights(&room);
+    drop(next);
+}
+
+/// All rights are used, none is missing, and nothing was refused.
+fn assert_rights(room: &Room) {
     let granted = granted();
     until("every right is used", Duration::from_secs(20), || {
-        let used = used(&recorded(&room));
+        let used = used(&recorded(room));
         let idle: Vec<&Right> = granted.difference(&used).collect();
         if idle.is_empty() {
             Ok(())
@@ -159,7 +165,7 @@ fn the_operator_uses_every_right_that_the_chart_gives_and_asks_for_no_other() {
         }
     });
 
-    let record = recorded(&room);
+    let record = recorded(room);
     let refused = |line: &&Value| {
         [401, 403]
             .map(Value::from)
@@ -170,5 +176,4 @@ fn the_operator_uses_every_right_that_the_chart_gives_and_asks_for_no_other() {
     let used = used(&record);
     let missing: Vec<&Right> = used.difference(&granted).collect();
     assert!(missing.is_empty(), "used and not granted: {missing:?}");
-    drop(next);
 }

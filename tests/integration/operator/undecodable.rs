@@ -31,7 +31,7 @@ fn crds(plane: &ControlPlane, relaxed: bool) -> Vec<PathBuf> {
         file
     };
     all.into_iter()
-        .map(|(name, yaml)| write((name.to_string(), yaml)))
+        .map(|(name, yaml)| write((name.clone(), yaml)))
         .collect()
 }
 
@@ -55,6 +55,29 @@ fn try_bad(room: &Room, name: &str, spec: &Value, dry_run: bool) -> Result<(), S
     created.map(drop).map_err(|error| error.to_string())
 }
 
+/// Stores two objects that the schema refuses.
+fn store_bad_ones(room: &Room) {
+    replace_crds(room.plane, true);
+    // One with an id that is none, and one whose status the API server takes from nobody.
+    let (bad, worse) = (
+        json!({"jobId": "No Id", "state": "Closed"}),
+        json!({"jobId": "worse", "close": {"timeout": 30}}),
+    );
+    until("the bad object is stored", LIMIT, || {
+        try_bad(room, "bad", &bad, false)
+    });
+    until("the worse one is stored", LIMIT, || {
+        try_bad(room, "worse", &worse, false)
+    });
+    replace_crds(room.plane, false);
+    until("the schema is back", LIMIT, || {
+        match try_bad(room, "other", &bad, true) {
+            Err(error) if error.contains("jobId") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    });
+}
+
 #[test]
 fn an_undecodable_object_says_so_and_the_good_ones_beside_it_are_served() {
     let plane = ControlPlane::start(&[]);
@@ -63,25 +86,7 @@ fn an_undecodable_object_says_so_and_the_good_ones_beside_it_are_served() {
     room.elastic.opened("good");
     room.elastic.opened("later");
     room.connect(&json!({}));
-    replace_crds(&plane, true);
-    // One with an id that is none, and one whose status the API server takes from nobody.
-    let (bad, worse) = (
-        json!({"jobId": "No Id", "state": "Closed"}),
-        json!({"jobId": "worse", "close": {"timeout": 30}}),
-    );
-    until("the bad object is stored", LIMIT, || {
-        try_bad(&room, "bad", &bad, false)
-    });
-    until("the worse one is stored", LIMIT, || {
-        try_bad(&room, "worse", &worse, false)
-    });
-    replace_crds(&plane, false);
-    until("the schema is back", LIMIT, || {
-        match try_bad(&room, "other", &bad, true) {
-            Err(error) if error.contains("jobId") => Ok(()),
-            other => Err(format!("{other:?}")),
-        }
-    });
+    store_bad_ones(&room);
 
     let mut operator = room.operator();
     room.close("good", &json!({}));

@@ -1,6 +1,7 @@
 //! A simulated Elasticsearch of one test, in this process: what is set up in it, what is turned, and its log, which is
 //! the truth about what the operator did. It asserts nothing about the operator.
 
+use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -170,17 +171,17 @@ impl Elastic {
     /// The log as lines, for a test that failed. Empty where the simulator cannot be asked.
     pub(crate) fn story(&self) -> String {
         let address = SocketAddr::from(([127, 0, 0, 1], self.port()));
-        http::exchange(address, "GET", "/_simulator/log", "", "")
-            .ok()
-            .and_then(|(_, answer)| serde_json::from_str::<Value>(&answer).ok())
-            .into_iter()
-            .flat_map(|log| {
-                ["requests", "changes"]
-                    .map(|part| log[part].as_array().cloned().unwrap_or_default())
-            })
-            .flatten()
-            .map(|line| format!("{line}\n"))
-            .collect()
+        let Ok((_, answer)) = http::exchange(address, "GET", "/_simulator/log", "", "") else {
+            return String::new();
+        };
+        let log: Value = serde_json::from_str(&answer).unwrap_or_default();
+        let mut story = String::new();
+        for part in ["requests", "changes"] {
+            for line in log[part].as_array().into_iter().flatten() {
+                let _ = writeln!(story, "{line}");
+            }
+        }
+        story
     }
 }
 
