@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use anomalyjob_operator::api::AnomalyJob;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::crash;
 use crate::support::controlplane::ControlPlane;
+use crate::support::elastic::Log;
 use crate::support::room::{Room, has_any};
-use crate::support::{LIMIT, controlplane, side_by_side, until, until_true};
+use crate::support::{LIMIT, controlplane, side_by_side, until_true};
 
 #[test]
 fn an_api_server_that_is_killed_during_a_close_changes_nothing_about_its_end() {
@@ -63,61 +64,72 @@ fn an_api_server_away_for_40_s() {
     assert!(operator.is_running(), "the same process");
 }
 
+/// What `close.timeout` has to be filled with, in ms: reads that were answered and said closing.
+const TIMEOUT: u64 = 5000;
+
+/// Elasticsearch is away for longer than `close.timeout`, in one of two ways, while a close hangs.
+fn elasticsearch_away(leave: impl Fn(&Room), reason: &str) {
+    let room = Room::new(controlplane::shared());
+    room.elastic.opened("rate");
+    room.elastic.tune("rate", &json!({"close_ms": "hang"}));
+    room.connect(&json!({}));
+    let _operator = room.operator();
+    room.close("rate", &json!({"timeout": format!("{}s", TIMEOUT / 1000)}));
+    room.until_target("rate", "acceptedAt");
+    leave(&room);
+    let away = Instant::now();
+    let object = room.until("rate", &[&format!("Ready=False/{reason}")]);
+    assert!(!has_any(&object, "Stalled"), "it heals by itself");
+    std::thread::sleep(Duration::from_millis(TIMEOUT + 1000).saturating_sub(away.elapsed()));
+    room.elastic.come_back();
+    let forced = ["Ready=True/InDesiredState", "Forced=True/DeadlinePassed"];
+    room.until_within::<AnomalyJob>(Duration::from_secs(80), "rate", &forced);
+    let log = room.elastic.log();
+    assert_eq!((log.closes("rate"), log.forced("rate")), (1, 1));
+    assert_evidence(&log);
+}
+
+/// Before the outage and after it there were answered reads for the whole of `close.timeout`; the outage itself is none.
+fn assert_evidence(log: &Log) {
+    let at = |line: &Value| line["at_ms"].as_u64().unwrap_or_default();
+    let of = |api: &str| {
+        let lines = log.requests.iter().filter(move |line| line["api"] == api);
+        lines.map(at).collect::<Vec<u64>>()
+    };
+    let (reads, closes) = (of("JobStats"), of("Close"));
+    let (before, after) = reads
+        .windows(2)
+        .map(|pair| (pair[0], pair[1]))
+        .max_by_key(|(one, two)| two - one)
+        .expect("reads");
+    assert!(after - before > TIMEOUT, "no outage was seen: {reads:?}");
+    let (closing, force) = (closes[0], closes[1]);
+    let evidence = (before - closing) + force.saturating_sub(after);
+    assert!(
+        evidence + 100 >= TIMEOUT,
+        "forced after {evidence} ms of evidence"
+    );
+}
+
 #[test]
-fn neither_40_s_without_api_server_nor_a_force_of_unknown_fate_brings_a_force_that_must_not_be() {
+fn an_elasticsearch_that_refuses_for_longer_than_the_timeout_brings_no_force_nearer() {
+    elasticsearch_away(|room| room.elastic.cut_off(), "ConnectionRefused");
+}
+
+/// Those that take a minute each, next to each other.
+#[test]
+fn neither_silence_of_either_side_nor_a_force_of_unknown_fate_brings_a_force_that_must_not_be() {
     side_by_side(&[
         (
             "the API server is away for 40 s",
             &an_api_server_away_for_40_s,
         ),
+        ("Elasticsearch takes calls and never answers", &|| {
+            elasticsearch_away(|room| room.elastic.swallow(), "TimedOut");
+        }),
         (
             "a force is noted and does not arrive",
             &crash::a_force_that_was_noted_and_never_arrived_is_sent_again_after_a_minute,
         ),
-    ]);
-}
-
-/// Elasticsearch is away for longer than `close.timeout`, in one of two ways.
-fn elasticsearch_away(leave: impl Fn(&Room), reasons: &[&str]) {
-    let room = Room::new(controlplane::shared());
-    room.elastic.opened("rate");
-    room.elastic.tune("rate", &json!({"close_ms": 14_000}));
-    room.connect(&json!({}));
-    let _operator = room.operator();
-    room.close("rate", &json!({"timeout": "8s"}));
-    room.until_target("rate", "acceptedAt");
-    leave(&room);
-    let away = Instant::now();
-    if !reasons.is_empty() {
-        until("the object says why nothing is known", LIMIT, || {
-            let object = room.get::<AnomalyJob>("rate")?;
-            let said = |reason: &&str| {
-                crate::support::room::has(&object, &format!("Ready=False/{reason}"))
-            };
-            assert!(!has_any(&object, "Stalled"), "it heals by itself");
-            if reasons.iter().any(said) {
-                Ok(())
-            } else {
-                Err(object["status"].to_string())
-            }
-        });
-    }
-    std::thread::sleep(Duration::from_secs(10).saturating_sub(away.elapsed()));
-    room.elastic.come_back();
-    let object = room.until("rate", &["Ready=True/InDesiredState", "Closed=True"]);
-    assert!(!has_any(&object, "Forced"));
-    let log = room.elastic.log();
-    assert_eq!((log.closes("rate"), log.forces("rate")), (1, 0));
-}
-
-#[test]
-fn an_elasticsearch_that_is_away_for_longer_than_the_timeout_is_not_forced() {
-    side_by_side(&[
-        ("refusing", &|| {
-            elasticsearch_away(|room| room.elastic.cut_off(), &["ConnectionRefused"]);
-        }),
-        ("silent", &|| {
-            elasticsearch_away(|room| room.elastic.swallow(), &[]);
-        }),
     ]);
 }
