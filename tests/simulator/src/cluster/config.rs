@@ -338,21 +338,7 @@ impl Cluster {
         }
         let mut changed = job.clone();
         if let Some(limits) = body.get("analysis_limits") {
-            if self.tasks.contains_key(id) {
-                return Err(ApiError::status(
-                    400,
-                    "Cannot update analysis_limits while the job is open",
-                ));
-            }
-            let given = limits.get("model_memory_limit");
-            changed.memory = given
-                .map_or(Some(changed.memory), bytes_of)
-                .unwrap_or(changed.memory);
-            self.check_memory(changed.memory, given)?;
-            changed.fields.insert(
-                "analysis_limits".into(),
-                normal_limits(Some(limits), changed.memory),
-            );
+            self.update_limits(&mut changed, limits)?;
         }
         if let Some(groups) = groups {
             changed.groups = groups;
@@ -372,6 +358,25 @@ impl Cluster {
         let shown = self.job_json(&changed, false);
         self.insert_job(changed);
         Ok(shown)
+    }
+
+    fn update_limits(&self, changed: &mut Job, limits: &Value) -> Result<(), ApiError> {
+        if self.tasks.contains_key(&changed.id) {
+            return Err(ApiError::status(
+                400,
+                "Cannot update analysis_limits while the job is open",
+            ));
+        }
+        let given = limits.get("model_memory_limit");
+        changed.memory = given
+            .map_or(Some(changed.memory), bytes_of)
+            .unwrap_or(changed.memory);
+        self.check_memory(changed.memory, given)?;
+        changed.fields.insert(
+            "analysis_limits".into(),
+            normal_limits(Some(limits), changed.memory),
+        );
+        Ok(())
     }
 
     /// A job's configuration as every call shows it; `bare` leaves out what PUT would refuse.

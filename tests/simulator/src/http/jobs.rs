@@ -1,9 +1,10 @@
 //! The calls on anomaly detection jobs: how their parameters and bodies are read.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     call::{Call, Ran, Reader},
+    job_data,
     json::{Kind, Spec},
     routes::Endpoint,
 };
@@ -95,7 +96,7 @@ pub(crate) fn read(reader: &mut Reader) -> Result<Call, ApiError> {
         Endpoint::PutJob => put(reader),
         Endpoint::UpdateJob => update(reader),
         Endpoint::DeleteJob => delete(reader),
-        _ => rest(reader),
+        _ => job_data::read(reader),
     }
 }
 
@@ -255,97 +256,4 @@ fn delete(reader: &mut Reader) -> Result<Call, ApiError> {
         "cluster:admin/xpack/ml/job/delete",
         move |core| core.delete_job(&request),
     ))
-}
-
-fn rest(reader: &mut Reader) -> Result<Call, ApiError> {
-    let id = reader.part("job_id");
-    let snapshot = reader.part("snapshot_id");
-    match reader.endpoint {
-        Endpoint::Flush => {
-            for name in ["start", "end", "advance_time", "skip_time", "calc_interim"] {
-                reader.params.text(name);
-            }
-            reader.done()?;
-            Ok(Call::new("cluster:admin/xpack/ml/job/flush", move |core| {
-                let seven = core.profile.is_7();
-                let end = core.cluster.wall();
-                core.cluster
-                    .flush(&id)
-                    .map(|flushed| {
-                        if seven {
-                            flushed
-                        } else {
-                            json!({"flushed": true, "last_finalized_bucket_end": end})
-                        }
-                    })
-                    .into()
-            }))
-        }
-        Endpoint::PostData => {
-            reader.params.text("reset_start");
-            reader.params.text("reset_end");
-            reader.done()?;
-            let body = reader.request.body.clone();
-            Ok(Call::new(
-                "cluster:admin/xpack/ml/job/data/post",
-                move |core| match core.cluster.post_data(&id, &body) {
-                    Ok(counts) => Ran::Json(202, counts),
-                    error => error.into(),
-                },
-            ))
-        }
-        Endpoint::Reset => {
-            let wait = reader.params.flag("wait_for_completion", true)?;
-            reader.params.flag("delete_user_annotations", false)?;
-            reader.done()?;
-            Ok(Call::new("cluster:admin/xpack/ml/job/reset", move |core| {
-                core.cluster.reset_job(&id, wait).into()
-            }))
-        }
-        Endpoint::Revert => {
-            reader.params.flag("delete_intervening_results", false)?;
-            reader.done()?;
-            Ok(Call::new(
-                "cluster:admin/xpack/ml/job/model_snapshots/revert",
-                move |core| core.cluster.revert_job(&id, &snapshot).into(),
-            ))
-        }
-        Endpoint::Snapshots => {
-            for name in ["from", "size", "desc", "sort", "start", "end"] {
-                reader.params.text(name);
-            }
-            reader.done()?;
-            Ok(Call::new(
-                "cluster:monitor/xpack/ml/job/model_snapshots/get",
-                move |core| core.cluster.snapshots(&id).into(),
-            ))
-        }
-        Endpoint::Results => {
-            reader.done()?;
-            Ok(Call::new(
-                "cluster:monitor/xpack/ml/job/results/buckets/get",
-                move |core| {
-                    core.cluster
-                        .snapshots(&id)
-                        .map(|_| json!({"count": 0, "buckets": []}))
-                        .into()
-                },
-            ))
-        }
-        Endpoint::UpdateSnapshot | Endpoint::DeleteSnapshot => {
-            reader.done()?;
-            let action = if reader.endpoint == Endpoint::UpdateSnapshot {
-                "cluster:admin/xpack/ml/job/model_snapshots/update"
-            } else {
-                "cluster:admin/xpack/ml/job/model_snapshots/delete"
-            };
-            Ok(Call::new(action, move |_| {
-                Err(ApiError::not_found(format!(
-                    "No model snapshot with id [{snapshot}] exists for job [{id}]"
-                )))
-                .into()
-            }))
-        }
-        _ => Err(ApiError::bad_argument("no such call")),
-    }
 }

@@ -54,6 +54,29 @@ fn broken(at: At, parser: &str, syntax: Syntax) -> ApiError {
     refused(at, parser, "failed to parse object").caused_by(ApiError::new(400, kind, syntax.text))
 }
 
+/// What stands where an object should.
+fn no_object(tokens: &mut Tokens, parser: &str) -> ApiError {
+    let start = tokens.here();
+    let kind = tokens.next_kind();
+    if kind == "null" {
+        let text = "Expected START_OBJECT but was: null";
+        return refused((tokens.line, 0), parser, text);
+    }
+    if tokens.peek() == Some(b'}') {
+        tokens.step();
+        let syntax = tokens.fail(&format!("Unexpected close marker '}}': expected ']' (for root starting at {SOURCE}1, column: 0])"));
+        return broken((1, 1), parser, syntax);
+    }
+    match tokens.value() {
+        Err(syntax) => broken((1, 1), parser, syntax),
+        Ok(_) => refused(
+            start,
+            parser,
+            &format!("Expected START_OBJECT but was: {kind}"),
+        ),
+    }
+}
+
 /// Parses an object strictly by its `spec`.
 ///
 /// # Errors
@@ -62,30 +85,8 @@ pub(crate) fn parse_object(text: &[u8], spec: Spec) -> Result<Body, ApiError> {
     let mut tokens = Tokens::new(text);
     tokens.blanks();
     let start = tokens.here();
-    match tokens.next_kind() {
-        "START_OBJECT" => {}
-        "null" => {
-            return Err(refused(
-                (tokens.line, 0),
-                spec.parser,
-                "Expected START_OBJECT but was: null",
-            ));
-        }
-        kind => {
-            if tokens.peek() == Some(b'}') {
-                tokens.step();
-                let syntax = tokens.fail(&format!("Unexpected close marker '}}': expected ']' (for root starting at {SOURCE}1, column: 0])"));
-                return Err(broken((1, 1), spec.parser, syntax));
-            }
-            return Err(match tokens.value() {
-                Err(syntax) => broken((1, 1), spec.parser, syntax),
-                Ok(_) => refused(
-                    start,
-                    spec.parser,
-                    &format!("Expected START_OBJECT but was: {kind}"),
-                ),
-            });
-        }
+    if tokens.next_kind() != "START_OBJECT" {
+        return Err(no_object(&mut tokens, spec.parser));
     }
     tokens.step();
     tokens.last = start;
@@ -115,6 +116,55 @@ pub(crate) fn parse_object(text: &[u8], spec: Spec) -> Result<Body, ApiError> {
     }
 }
 
+fn unknown(at: At, spec: Spec, name: &str) -> ApiError {
+    let known = spec.fields.iter().map(|(known, _)| *known);
+    let known = known.chain(spec.old.iter().map(|(old, _)| *old));
+    let hint = suggestions(name, known, " did you mean ");
+    refused(at, spec.parser, &format!("unknown field [{name}]{hint}"))
+}
+
+/// Why a value does not fit its field.
+enum Misfit {
+    Type(&'static str),
+    Value(ApiError),
+}
+
+impl Misfit {
+    fn told(self, place: At, parser: &str, name: &str) -> ApiError {
+        match self {
+            Self::Type(token) => {
+                let text = format!("{name} doesn't support values of type: {token}");
+                refused(place, parser, &text)
+            }
+            Self::Value(cause) => {
+                let text = format!("failed to parse field [{name}]");
+                refused(place, parser, &text).caused_by(cause)
+            }
+        }
+    }
+}
+
+fn typed(value: Value, token: &'static str, kind: Kind, name: &str) -> Result<Value, Misfit> {
+    let fits = match kind {
+        Kind::Any => true,
+        Kind::Text | Kind::Time => token == "VALUE_STRING",
+        Kind::Bool => token == "VALUE_STRING" || token == "VALUE_BOOLEAN",
+    };
+    if !fits {
+        return Err(Misfit::Type(token));
+    }
+    match (kind, &value) {
+        (Kind::Bool, Value::String(text)) => {
+            bool_text(text).map(Value::Bool).map_err(Misfit::Value)
+        }
+        (Kind::Time, Value::String(text)) => match TimeValue::parse(text, name) {
+            Ok(_) => Ok(value),
+            Err(error) => Err(Misfit::Value(error)),
+        },
+        _ => Ok(value),
+    }
+}
+
 fn field(
     tokens: &mut Tokens,
     spec: Spec,
@@ -129,24 +179,11 @@ fn field(
         .map(|(_, new)| *new);
     let target = new.unwrap_or(name);
     let Some((_, kind)) = spec.fields.iter().find(|(known, _)| *known == target) else {
-        let known: Vec<&str> = spec
-            .fields
-            .iter()
-            .map(|(known, _)| *known)
-            .chain(spec.old.iter().map(|(old, _)| *old))
-            .collect();
         // A broken value behind the name is met before the name is judged.
-        if let Err(syntax) = tokens.value() {
-            return Err(broken(at, spec.parser, syntax));
-        }
-        return Err(refused(
-            at,
-            spec.parser,
-            &format!(
-                "unknown field [{name}]{}",
-                suggestions(name, known.into_iter(), " did you mean ")
-            ),
-        ));
+        return Err(match tokens.value() {
+            Err(syntax) => broken(at, spec.parser, syntax),
+            Ok(_) => unknown(at, spec, name),
+        });
     };
     let place = tokens.here();
     if let Some(new) = new {
@@ -159,34 +196,8 @@ fn field(
     let value = tokens
         .value()
         .map_err(|syntax| broken(at, spec.parser, syntax))?;
-    let fits = match kind {
-        Kind::Any => true,
-        Kind::Text | Kind::Time => token == "VALUE_STRING",
-        Kind::Bool => token == "VALUE_STRING" || token == "VALUE_BOOLEAN",
-    };
-    if !fits {
-        return Err(refused(
-            place,
-            spec.parser,
-            &format!("{name} doesn't support values of type: {token}"),
-        ));
-    }
-    let failed = |error: ApiError| {
-        refused(
-            place,
-            spec.parser,
-            &format!("failed to parse field [{name}]"),
-        )
-        .caused_by(error)
-    };
-    let value = match (kind, &value) {
-        (Kind::Bool, Value::String(text)) => Value::Bool(bool_text(text).map_err(failed)?),
-        (Kind::Time, Value::String(text)) => {
-            TimeValue::parse(text, name).map_err(failed)?;
-            value
-        }
-        _ => value,
-    };
+    let value =
+        typed(value, token, *kind, name).map_err(|fault| fault.told(place, spec.parser, name))?;
     body.fields.insert(target.to_owned(), value);
     Ok(())
 }
