@@ -11,7 +11,7 @@ use super::{
     feeds,
     filter::Filter,
     jobs,
-    json::bool_text,
+    json_kinds::bool_text,
     misc,
     params::Params,
     request::Request,

@@ -6,7 +6,7 @@ use super::{
     auth::ApiKey,
     call::{Call, Ran, Reader},
     core::Core,
-    json::{Kind, Spec},
+    json_kinds::{Kind, Spec},
     routes::Endpoint,
     security::texts,
 };
@@ -46,6 +46,7 @@ fn create(reader: &mut Reader) -> Result<Call, ApiError> {
             parser: "api_key_request",
             fields: &fields,
             old: &[],
+            check: None,
         })?
         .fields;
     reader.params.text("refresh");

@@ -30,12 +30,14 @@ mod inject;
     reason = "dispatch sends no other endpoints here"
 )]
 mod job_data;
+mod job_shapes;
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "dispatch sends no other endpoints here"
 )]
 mod jobs;
 mod json;
+mod json_kinds;
 mod json_tokens;
 #[expect(
     clippy::wildcard_enum_match_arm,
