@@ -134,7 +134,8 @@ pub(super) fn update_fields(is_7: bool) -> Vec<(&'static str, Kind)> {
 fn check_analysis(given: &Map<String, Value>) -> Result<(), Unmade> {
     match given.get("detectors").and_then(Value::as_array) {
         None => Err(Unmade::Missing("detectors")),
-        Some(list) if list.is_empty() => Err(Unmade::Refused(ApiError::bad_argument(
+        Some(list) if list.is_empty() => Err(Unmade::Refused(ApiError::status(
+            400,
             "No detectors configured",
         ))),
         Some(_) => Ok(()),
@@ -149,5 +150,70 @@ fn check_limits(given: &Map<String, Value>) -> Result<(), Unmade> {
             "model_memory_limit must be at least 1 MiB. Value = 0",
         ))),
         Some(_) | None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::json::parse_object, put_fields};
+    use crate::{cluster::ApiError, http::json_kinds::Spec};
+
+    fn refusal(body: &str) -> ApiError {
+        let spec = Spec {
+            parser: "job_details",
+            fields: &put_fields(true),
+            old: &[],
+            check: None,
+        };
+        parse_object(body.as_bytes(), spec).unwrap_err()
+    }
+
+    fn reasons(error: &ApiError) -> Vec<&str> {
+        let causes = std::iter::successors(Some(error), |error| error.cause.as_deref());
+        causes.filter_map(|error| error.reason.as_deref()).collect()
+    }
+
+    #[test]
+    fn an_unknown_field_inside_is_told_from_the_outside_in() {
+        let error = refusal(r#"{"analysis_config":{"detectors":[{"function":"count","odd":2}]}}"#);
+        assert_eq!(
+            reasons(&error),
+            [
+                "[1:60] [job_details] failed to parse field [analysis_config]",
+                "[1:60] [analysis_config] failed to parse field [detectors]",
+                "[1:54] [detector] unknown field [odd]",
+            ]
+        );
+        assert_eq!(
+            error.root().reason.as_deref(),
+            Some("[1:54] [detector] unknown field [odd]")
+        );
+    }
+
+    #[test]
+    fn a_job_without_detectors_fails_when_its_list_ends() {
+        let error = refusal(r#"{"analysis_config":{"detectors":[],"bucket_span":"5m"}}"#);
+        assert_eq!(
+            reasons(&error),
+            [
+                "[1:34] [job_details] failed to parse field [analysis_config]",
+                "[1:34] [analysis_config] failed to parse field [detectors]",
+                "Failed to build [analysis_config] after last required field arrived",
+                "No detectors configured",
+            ]
+        );
+    }
+
+    #[test]
+    fn values_of_a_wrong_type_or_size_are_refused_at_their_place() {
+        assert_eq!(
+            reasons(&refusal(r#"{"groups":5}"#)),
+            ["[1:11] [job_details] groups doesn't support values of type: VALUE_NUMBER"]
+        );
+        let small = refusal(r#"{"analysis_limits":{"model_memory_limit":"1kb"}}"#);
+        assert_eq!(
+            reasons(&small).last(),
+            Some(&"model_memory_limit must be at least 1 MiB. Value = 0")
+        );
     }
 }

@@ -23,6 +23,17 @@ struct Refusal {
     at: At,
 }
 
+impl Refusal {
+    /// The same, seen from the object around it.
+    fn within(self, parser: &str, name: &str) -> Self {
+        let text = format!("failed to parse field [{name}]");
+        Self {
+            error: refused(self.at, parser, &text).caused_by(self.error),
+            at: self.at,
+        }
+    }
+}
+
 fn refused(at: At, parser: &str, text: &str) -> ApiError {
     ApiError::new(
         400,
@@ -158,15 +169,7 @@ fn field(
             spec.parser, place.0, place.1
         ));
     }
-    let wrap = |inner: Refusal| Refusal {
-        error: refused(
-            inner.at,
-            spec.parser,
-            &format!("failed to parse field [{name}]"),
-        )
-        .caused_by(inner.error),
-        at: inner.at,
-    };
+    let wrap = |inner: Refusal| inner.within(spec.parser, name);
     let token = tokens.next_kind();
     let value = match (kind, token) {
         (Kind::Shaped(inner), "START_OBJECT") => {
@@ -189,6 +192,11 @@ fn field(
         }
     };
     body.fields.insert(target.to_owned(), value);
+    if matches!(kind, Kind::List(_)) {
+        // The one field that must be there has come: the whole is made now, not at its end.
+        let end = tokens.here();
+        finish(spec, body, (end.0, end.1 - 1)).map_err(wrap)?;
+    }
     Ok(())
 }
 

@@ -209,7 +209,7 @@ fn tasks(reader: &mut Reader) -> Result<Call, ApiError> {
 fn cat(reader: &mut Reader) -> Result<Call, ApiError> {
     let expression = reader.part("job_id");
     let allow = reader.allow_no_match("allow_no_jobs")?;
-    let json_wanted = reader.params.peek("format") == Some("json");
+    let json_wanted = matches!(reader.params.peek("format"), Some("json" | "yaml"));
     let columns = reader.params.text("h");
     let header = reader.params.flag("v", false)?;
     let sort = reader.params.text("s");
@@ -228,7 +228,12 @@ fn cat(reader: &mut Reader) -> Result<Call, ApiError> {
                 rows.reverse();
             }
             let columns = columns.unwrap_or_else(|| "id,state,data.processed_records,model.bytes,model.memory_status,forecasts.total,buckets.count".into());
-            let columns: Vec<&str> = columns.split(',').map(str::trim).collect();
+            // What is no column is left out without a word.
+            let columns: Vec<&str> = columns
+                .split(',')
+                .map(str::trim)
+                .filter(|name| is_column(name))
+                .collect();
             if json_wanted {
                 let list: Vec<Value> = rows
                     .iter()
@@ -247,12 +252,23 @@ fn cat(reader: &mut Reader) -> Result<Call, ApiError> {
     ))
 }
 
+/// Whether a name is one of the columns, or an alias that is known here.
+fn is_column(name: &str) -> bool {
+    let groups = ["data.", "model.", "forecasts.", "buckets.", "node."];
+    matches!(
+        name,
+        "id" | "state" | "s" | "opened_time" | "ot" | "assignment_explanation" | "ae"
+    ) || groups.iter().any(|group| name.starts_with(group))
+}
+
 fn cell(row: &(String, &'static str), name: &str) -> String {
     match name {
         "id" => row.0.clone(),
         "state" | "s" => row.1.to_owned(),
         "model.bytes" => "0b".into(),
         "model.memory_status" => "ok".into(),
+        "assignment_explanation" | "ae" => String::new(),
+        "opened_time" | "ot" if row.1 == "closed" => String::new(),
         _ => "0".into(),
     }
 }
