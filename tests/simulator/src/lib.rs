@@ -9,6 +9,8 @@ pub mod profile;
 #[cfg(test)]
 mod proof;
 mod server;
+#[cfg(test)]
+mod server_tests;
 
 pub use http::auth::{ApiKey, User};
 pub use profile::Profile;

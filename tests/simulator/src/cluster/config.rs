@@ -1,14 +1,13 @@
-//! Job configurations: what PUT and `_update` accept, how they are normalised and shown (reference 5.1 and 6).
+//! Job configurations: how a new one is stored, normalised and shown (reference 5.1 and 6).
 //! Only the fields an operator meets are checked; the rest is stored and shown as given.
 
 use serde_json::{Map, Value, json};
 
 use super::{
-    config_shape::{MB, bytes_of, normal_data, normal_detector, normal_limits},
+    config_shape::{MB, bytes_of, normal_data, normal_detector, normal_limits, normal_plot},
     core::Cluster,
     error::ApiError,
     model::Job,
-    open::invalid_id,
 };
 
 /// The id rule of jobs, datafeeds, groups and calendars (reference 6).
@@ -22,7 +21,7 @@ pub(super) fn valid_id(id: &str) -> bool {
     edge(id.chars().next()) && edge(id.chars().last()) && id.chars().all(inner)
 }
 
-fn strings(value: Option<&Value>) -> Vec<String> {
+pub(super) fn strings(value: Option<&Value>) -> Vec<String> {
     value
         .and_then(Value::as_array)
         .map(|list| {
@@ -95,50 +94,6 @@ impl Cluster {
         Some(job)
     }
 
-    /// Checks that need no cluster, so that the HTTP room can refuse before it asks for privileges.
-    ///
-    /// # Errors
-    /// 400 for ids that are none and for missing parts.
-    pub fn check_job_body(id: &str, body: &Map<String, Value>) -> Result<(), ApiError> {
-        if let Some(given) = body
-            .get("job_id")
-            .and_then(Value::as_str)
-            .filter(|given| *given != id)
-        {
-            return Err(ApiError::bad_argument(format!(
-                "Inconsistent job_id; '{given}' specified in the body differs from '{id}' specified as a URL argument"
-            )));
-        }
-        if !valid_id(id) {
-            return Err(ApiError::bad_argument(invalid_id("job_id", id)));
-        }
-        if id.len() > 64 {
-            return Err(ApiError::bad_argument(
-                "The job id cannot contain more than 64 characters.",
-            ));
-        }
-        check_groups(&strings(body.get("groups")))?;
-        let analysis = body
-            .get("analysis_config")
-            .and_then(Value::as_object)
-            .ok_or_else(|| ApiError::bad_argument("An analysis_config must be set"))?;
-        if analysis
-            .get("detectors")
-            .and_then(Value::as_array)
-            .is_none_or(Vec::is_empty)
-        {
-            return Err(ApiError::bad_argument("No detectors configured"));
-        }
-        if body
-            .get("data_description")
-            .and_then(Value::as_object)
-            .is_none()
-        {
-            return Err(ApiError::bad_argument("A data_description must be set"));
-        }
-        Ok(())
-    }
-
     fn checked_job(&self, id: &str, body: &Map<String, Value>) -> Result<Job, ApiError> {
         let groups = strings(body.get("groups"));
         if self.jobs.contains_key(id) {
@@ -176,7 +131,7 @@ impl Cluster {
     }
 
     /// Job ids and groups are one namespace.
-    fn check_names(&self, id: &str, groups: &[String]) -> Result<(), ApiError> {
+    pub(super) fn check_names(&self, id: &str, groups: &[String]) -> Result<(), ApiError> {
         let clash = |name: &str| {
             ApiError::exists(format!(
                 "job and group names must be unique but job [{name}] and group [{name}] have the same name"
@@ -193,7 +148,7 @@ impl Cluster {
         Ok(())
     }
 
-    fn check_memory(&self, memory: u64, given: Option<&Value>) -> Result<(), ApiError> {
+    pub(super) fn check_memory(&self, memory: u64, given: Option<&Value>) -> Result<(), ApiError> {
         if memory < MB {
             return Err(ApiError::bad_argument(format!(
                 "model_memory_limit must be at least 1 MiB. Value = {}",
@@ -269,6 +224,7 @@ impl Cluster {
         if let Some(data) = body.get("data_description").and_then(Value::as_object) {
             fields.insert("data_description".into(), normal_data(data));
         }
+        normal_plot(&mut fields);
         fields
     }
 
@@ -312,66 +268,6 @@ impl Cluster {
                 .or_insert_with(|| "30d".into());
         }
         analysis.into()
-    }
-
-    /// `POST .../_update`.
-    ///
-    /// # Errors
-    /// 400, 404 and the clash of names (reference 6).
-    pub fn update_job(&mut self, id: &str, body: &Map<String, Value>) -> Result<Value, ApiError> {
-        if !self.master {
-            return Err(ApiError::no_master());
-        }
-        if !valid_id(id) {
-            return Err(ApiError::bad_argument(invalid_id("job_id", id)));
-        }
-        if !self.has_config_index {
-            return Err(missing_index(".ml-config"));
-        }
-        let job = self.jobs.get(id).ok_or_else(|| ApiError::no_job(id))?;
-        let groups = body
-            .contains_key("groups")
-            .then(|| strings(body.get("groups")));
-        if let Some(groups) = &groups {
-            check_groups(groups)?;
-            self.check_names(id, groups)?;
-        }
-        let mut changed = job.clone();
-        if let Some(limits) = body.get("analysis_limits") {
-            if self.tasks.contains_key(id) {
-                return Err(ApiError::status(
-                    400,
-                    "Cannot update analysis_limits while the job is open",
-                ));
-            }
-            let given = limits.get("model_memory_limit");
-            changed.memory = given
-                .map_or(Some(changed.memory), bytes_of)
-                .unwrap_or(changed.memory);
-            self.check_memory(changed.memory, given)?;
-            changed.fields.insert(
-                "analysis_limits".into(),
-                normal_limits(Some(limits), changed.memory),
-            );
-        }
-        if let Some(groups) = groups {
-            changed.groups = groups;
-        }
-        changed.lazy = body
-            .get("allow_lazy_open")
-            .and_then(Value::as_bool)
-            .unwrap_or(changed.lazy);
-        for (name, value) in body.iter().filter(|(name, _)| {
-            !matches!(
-                name.as_str(),
-                "job_id" | "groups" | "analysis_limits" | "allow_lazy_open" | "detectors"
-            )
-        }) {
-            changed.fields.insert(name.clone(), value.clone());
-        }
-        let shown = self.job_json(&changed, false);
-        self.insert_job(changed);
-        Ok(shown)
     }
 
     /// A job's configuration as every call shows it; `bare` leaves out what PUT would refuse.
@@ -436,13 +332,4 @@ pub(super) fn missing_index(index: &str) -> ApiError {
     .with("resource.id", index)
     .with("index_uuid", "_na_")
     .with("index", index)
-}
-
-fn check_groups(groups: &[String]) -> Result<(), ApiError> {
-    match groups.iter().find(|group| !valid_id(group)) {
-        None => Ok(()),
-        Some(bad) => Err(ApiError::bad_argument(format!(
-            "Invalid group id '{bad}'; must be non-empty string and may contain lowercase alphanumeric (a-z and 0-9), hyphens or underscores; must start and end with alphanumeric"
-        ))),
-    }
 }

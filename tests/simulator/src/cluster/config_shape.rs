@@ -32,12 +32,27 @@ pub(super) fn bytes_of(value: &Value) -> Option<u64> {
         .checked_mul(*unit)
 }
 
+/// A `model_memory_limit` in whole megabytes; `None` for what is no size.
+pub fn megabytes(value: &Value) -> Option<u64> {
+    bytes_of(value).map(|bytes| bytes / MB)
+}
+
 pub(super) fn normal_limits(given: Option<&Value>, memory: u64) -> Value {
     let examples = given
         .and_then(|limits| limits.get("categorization_examples_limit"))
         .cloned()
         .unwrap_or_else(|| 4.into());
     json!({"model_memory_limit": format!("{}mb", memory / MB), "categorization_examples_limit": examples})
+}
+
+/// Annotations of the model plot follow the plot itself where nothing is said of them.
+pub(super) fn normal_plot(fields: &mut Map<String, Value>) {
+    let plot = fields.get_mut("model_plot_config");
+    let Some(plot) = plot.and_then(Value::as_object_mut) else {
+        return;
+    };
+    let enabled = plot.get("enabled").cloned().unwrap_or(true.into());
+    plot.entry("annotations_enabled").or_insert(enabled);
 }
 
 pub(super) fn normal_data(given: &Map<String, Value>) -> Value {

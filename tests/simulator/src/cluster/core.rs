@@ -98,31 +98,35 @@ pub struct Cluster {
     snapshots_made: u64,
 }
 
+/// The knobs of every job that has none of its own.
+fn usual_knobs(profile: Profile) -> Knobs {
+    let ms = Delay::Ms(0);
+    // 7.10 was seen to answer 404 to a close that a force close overtook; later versions say why.
+    let on_kill = if profile.is_7() {
+        OnKill::TaskGone
+    } else {
+        OnKill::Interrupted
+    };
+    Knobs {
+        open: ms,
+        close: Delay::Ms(profile.default_close_ms()),
+        remove: ms,
+        force: ms,
+        lost_closes: 0,
+        persist_fails: false,
+        finalise_fails: false,
+        on_kill,
+        feed_start: ms,
+        feed_stop: ms,
+        feed_stop_fails: false,
+        lookback: Delay::Ms(100),
+        feed_notice: Delay::Ms(2_000),
+    }
+}
+
 impl Cluster {
     /// An empty cluster of one node. `epoch` is the wall time, in ms since 1970, of clock 0.
     pub fn new(profile: Profile, epoch: u64) -> Self {
-        let ms = Delay::Ms(0);
-        // 7.10 was seen to answer 404 to a close that a force close overtook; later versions say why.
-        let on_kill = if profile.is_7() {
-            OnKill::TaskGone
-        } else {
-            OnKill::Interrupted
-        };
-        let defaults = Knobs {
-            open: ms,
-            close: Delay::Ms(profile.default_close_ms()),
-            remove: ms,
-            force: ms,
-            lost_closes: 0,
-            persist_fails: false,
-            finalise_fails: false,
-            on_kill,
-            feed_start: ms,
-            feed_stop: ms,
-            feed_stop_fails: false,
-            lookback: Delay::Ms(100),
-            feed_notice: Delay::Ms(2_000),
-        };
         let capacity = Capacity {
             max_open_jobs: profile.default_max_open_jobs(),
             memory: 7_582_954_291,
@@ -151,7 +155,7 @@ impl Cluster {
             transient: BTreeMap::new(),
             persistent: BTreeMap::new(),
             capacity,
-            defaults,
+            defaults: usual_knobs(profile),
             knobs: HashMap::new(),
             last_alloc: 0,
             had_tasks: false,

@@ -12,6 +12,27 @@ use super::{
 /// From this record time on (year 9999 and later) the recorder's analysis process dies with "simulated failure".
 const DEADLY_TIME: u64 = 253_402_300_799_000;
 
+/// Epoch ms of the records in the body, one JSON object per line.
+fn record_times(description: Option<&Value>, body: &[u8]) -> Vec<u64> {
+    let text = |name: &str, default| {
+        description
+            .and_then(|data| data.get(name))
+            .and_then(Value::as_str)
+            .unwrap_or(default)
+    };
+    let field = text("time_field", "time");
+    let scale = if text("time_format", "epoch") == "epoch" {
+        1000
+    } else {
+        1
+    };
+    let stream = serde_json::Deserializer::from_slice(body).into_iter::<Value>();
+    stream
+        .map_while(Result::ok)
+        .filter_map(|record| Some(record.get(field)?.as_u64()? * scale))
+        .collect()
+}
+
 impl Cluster {
     /// `POST .../_data` with one JSON object per line; answers 202.
     ///
@@ -31,20 +52,7 @@ impl Cluster {
                 ),
             ));
         }
-        let data = job.fields.get("data_description");
-        let text = |name: &str, default: &str| {
-            data.and_then(|data| data.get(name))
-                .and_then(Value::as_str)
-                .unwrap_or(default)
-                .to_owned()
-        };
-        let (field, format) = (text("time_field", "time"), text("time_format", "epoch"));
-        let scale = if format == "epoch" { 1000 } else { 1 };
-        let stream = serde_json::Deserializer::from_slice(body).into_iter::<Value>();
-        let times: Vec<u64> = stream
-            .map_while(Result::ok)
-            .filter_map(|record| Some(record.get(&field)?.as_u64()? * scale))
-            .collect();
+        let times = record_times(job.fields.get("data_description"), body);
         let now = self.wall();
         let Some(job) = self.jobs.get_mut(id) else {
             return Err(ApiError::no_job(id));

@@ -93,22 +93,8 @@ impl Cluster {
             .get(feed)
             .ok_or_else(|| ApiError::no_datafeed(feed))?;
         let job = config.job.clone();
+        self.check_startable(feed, &job)?;
         let task = self.tasks.get(&job);
-        if !task.is_some_and(|task| matches!(task.state, None | Some(JobState::Opened))) {
-            return Err(ApiError::status(
-                409,
-                format!(
-                    "cannot start datafeed [{feed}] because job [{job}] is {}",
-                    self.state_word(&job)
-                ),
-            ));
-        }
-        if self.feed_tasks.contains_key(feed) {
-            return Err(ApiError::status(
-                409,
-                format!("cannot start datafeed [{feed}] because it has already been started"),
-            ));
-        }
         let indices = config.config.get("indices").cloned().unwrap_or_default();
         self.check_indices(feed, &indices)?;
         let params = json!({
@@ -137,6 +123,27 @@ impl Cluster {
         );
         self.note("datafeed", feed, "stopped", "starting", "start");
         Ok((alloc, job))
+    }
+
+    /// Only a stopped datafeed of an opening or opened job starts.
+    fn check_startable(&self, feed: &str, job: &str) -> Result<(), ApiError> {
+        let task = self.tasks.get(job);
+        if !task.is_some_and(|task| matches!(task.state, None | Some(JobState::Opened))) {
+            return Err(ApiError::status(
+                409,
+                format!(
+                    "cannot start datafeed [{feed}] because job [{job}] is {}",
+                    self.state_word(job)
+                ),
+            ));
+        }
+        if self.feed_tasks.contains_key(feed) {
+            return Err(ApiError::status(
+                409,
+                format!("cannot start datafeed [{feed}] because it has already been started"),
+            ));
+        }
+        Ok(())
     }
 
     fn check_indices(&self, feed: &str, indices: &Value) -> Result<(), ApiError> {

@@ -28,13 +28,7 @@ impl Cluster {
         if !valid_id(id) || id.len() > 64 {
             return Err(ApiError::status(400, invalid_id("datafeed_id", id)));
         }
-        if indices(body).is_empty() {
-            return Err(ApiError::status(
-                400,
-                "Invalid indices value '[]' in datafeed configuration",
-            ));
-        }
-        Ok(())
+        check_indices(body)
     }
 
     /// `PUT /_ml/datafeeds/{id}`.
@@ -120,6 +114,7 @@ impl Cluster {
         for (name, value) in body {
             merged.insert(name.clone(), value.clone());
         }
+        check_indices(&merged)?;
         let config = normal(id, &merged);
         if let Some(feed) = self.feeds.get_mut(id) {
             feed.config.clone_from(&config);
@@ -183,6 +178,22 @@ impl Cluster {
             .collect();
         Ok(json!({"count": list.len(), "datafeeds": list}))
     }
+}
+
+/// A datafeed has indices, and none without a name.
+fn check_indices(body: &Map<String, Value>) -> Result<(), ApiError> {
+    let names: Vec<Value> = indices(body);
+    if !names.is_empty() && names.iter().all(|name| name.as_str() != Some("")) {
+        return Ok(());
+    }
+    let shown: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
+    Err(ApiError::status(
+        400,
+        format!(
+            "Invalid indices value '[{}]' in datafeed configuration",
+            shown.join(", ")
+        ),
+    ))
 }
 
 /// The indices a body names, under either of their names.

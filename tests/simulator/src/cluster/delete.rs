@@ -31,7 +31,6 @@ impl Cluster {
         if !self.jobs.contains_key(id) {
             return Err(ApiError::no_job(id));
         }
-        let old = self.profile.is_7();
         if !request.force && self.tasks.contains_key(id) {
             return Err(ApiError::status(
                 409,
@@ -41,22 +40,7 @@ impl Cluster {
                 ),
             ));
         }
-        if let Some(feed) = self.feed_of_job.get(id).cloned() {
-            if old {
-                return Err(ApiError::status(
-                    409,
-                    format!("Cannot delete job [{id}] because datafeed [{feed}] refers to it"),
-                ));
-            }
-            if self.delete_datafeed(&feed, request.force).is_err() {
-                return Err(ApiError::status(
-                    409,
-                    format!(
-                        "failed to delete job [{id}] as its datafeed [{feed}] could not be deleted"
-                    ),
-                ));
-            }
-        }
+        self.drop_datafeed_of(id, request.force)?;
         if let Some(alloc) = self.tasks.get(id).map(|task| task.place.alloc) {
             self.remove_job_task(id, alloc, "force close");
         }
@@ -72,6 +56,21 @@ impl Cluster {
         } else {
             json!({"task": self.task_name()})
         })
+    }
+
+    /// A job's datafeed goes with it since 8; before, it stands in the way.
+    fn drop_datafeed_of(&mut self, id: &str, force: bool) -> Result<(), ApiError> {
+        let Some(feed) = self.feed_of_job.get(id).cloned() else {
+            return Ok(());
+        };
+        let refusal = if self.profile.is_7() {
+            format!("Cannot delete job [{id}] because datafeed [{feed}] refers to it")
+        } else if self.delete_datafeed(&feed, force).is_err() {
+            format!("failed to delete job [{id}] as its datafeed [{feed}] could not be deleted")
+        } else {
+            return Ok(());
+        };
+        Err(ApiError::status(409, refusal))
     }
 
     fn task_name(&self) -> String {

@@ -4,7 +4,9 @@
 mod close;
 mod close_node;
 mod config;
+mod config_checks;
 mod config_shape;
+mod config_update;
 mod core;
 mod data;
 mod datafeed;
@@ -26,6 +28,7 @@ mod views;
 
 pub use self::{
     close::CloseRequest,
+    config_shape::megabytes,
     core::{Cluster, Outcome, Reply},
     datafeed::{StartRequest, StopRequest},
     delete::DeleteRequest,

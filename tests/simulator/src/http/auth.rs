@@ -59,6 +59,8 @@ pub(crate) struct Caller {
     pub(crate) key: Option<String>,
     pub(crate) privileges: Vec<String>,
     pub(crate) roles: Vec<String>,
+    /// Rights on indices: a superuser's, which no cluster privilege of a role gives, `all` neither.
+    pub(crate) indices: bool,
 }
 
 const PREDEFINED: &[&str] = &[
@@ -147,11 +149,14 @@ fn holds(privilege: &str, wanted: &str) -> bool {
 
 impl Caller {
     pub(crate) fn may(&self, action: &str) -> bool {
+        let on_indices = action.starts_with("indices:");
         // Asking about oneself is free for everyone who is known.
         action.is_empty()
+            || (on_indices && self.indices)
             || self
                 .privileges
                 .iter()
+                .filter(|privilege| !on_indices || privilege.contains(':'))
                 .any(|privilege| covers(privilege, action))
     }
 
@@ -324,6 +329,7 @@ impl Directory {
             key: None,
             privileges,
             roles,
+            indices: user.privileges.iter().any(|privilege| privilege == "all"),
         }
     }
 
@@ -343,6 +349,7 @@ impl Directory {
             key: Some(key.id.clone()),
             privileges: key.privileges.clone(),
             roles: Vec::new(),
+            indices: key.privileges.iter().any(|privilege| privilege == "all"),
         })
     }
 }
@@ -396,6 +403,7 @@ mod tests {
         Caller {
             user: "u".into(),
             key: None,
+            indices: privileges.contains(&"all"),
             privileges: privileges.iter().map(|name| (*name).to_owned()).collect(),
             roles: Vec::new(),
         }

@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 
 use super::{
     core::Core,
-    json::{self, Body, Spec},
+    json::{self, Body},
+    json_kinds::Spec,
     params::Params,
     request::Request,
     routes::Endpoint,

@@ -1,4 +1,4 @@
-//! One connection: reading requests byte for byte with Elasticsearch's limits, writing answers, and the faults that live at
+//! One connection: requests in, answers out, and the faults that live at
 //! this height (cuts, silence, a dead network). It never judges what a request means.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,22 +10,16 @@ use tokio::{
 };
 
 use super::{
-    answer::{Answer, Style},
     core::{Core, Logged, Network},
     dispatch::{self, Step},
     inject::{Fault, Wire},
     knobs,
+    reading::{Read, read_request},
     request::Request,
     routes::Match,
     wire::{head, write},
 };
-use crate::{cluster::ApiError, profile::Profile};
-
-/// Longest request line, its carriage return included.
-const MAX_LINE: usize = 4096;
-/// Longest header block.
-const MAX_HEADER: usize = 8192;
-const MAX_BODY: usize = 100 * 1024 * 1024;
+use crate::profile::Profile;
 
 /// What all connections share.
 #[derive(Debug)]
@@ -63,21 +57,13 @@ impl Shared {
     }
 }
 
-/// What reading a request came to.
-enum Read {
-    Request(Request),
-    /// Not readable; the answer, after which the connection ends.
-    Bad(Box<Answer>),
-    Gone,
-}
-
 /// Serves one connection until it ends.
 pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, shared: Arc<Shared>) {
     let mut network = shared.network.subscribe();
     let mut buffer = Vec::new();
     loop {
         let read = tokio::select! {
-            read = read_request(&mut stream, &mut buffer, &shared) => read,
+            read = read_request(&mut stream, &mut buffer, || shared.lock().profile) => read,
             () = refused(&mut network) => return,
         };
         let request = match read {
@@ -120,157 +106,6 @@ async fn drain<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) {
     drop(tokio::time::timeout(Duration::from_millis(500), rest).await);
 }
 
-async fn more<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) -> bool {
-    matches!(stream.read_buf(buffer).await, Ok(read) if read > 0)
-}
-
-fn too_long(text: String, profile: Profile) -> Read {
-    let kind = if profile.is_7() {
-        "too_long_frame_exception"
-    } else {
-        "too_long_http_line_exception"
-    };
-    Read::Bad(Box::new(Answer::error(
-        &ApiError::new(400, kind, text),
-        &Style::default(),
-        profile,
-    )))
-}
-
-async fn read_request<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: &mut S,
-    buffer: &mut Vec<u8>,
-    shared: &Shared,
-) -> Read {
-    let (mut line_end, mut at) = (None, 0);
-    let head_end = loop {
-        // Empty lines before a request are allowed.
-        while line_end.is_none() && matches!(buffer.first(), Some(b'\r' | b'\n')) {
-            buffer.remove(0);
-            at = 0;
-        }
-        while let Some(found) = buffer
-            .get(at..)
-            .and_then(|rest| rest.iter().position(|byte| *byte == b'\n'))
-        {
-            let start = at;
-            at += found + 1;
-            let blank = matches!(buffer.get(start..at), Some(b"\r\n" | b"\n"));
-            match line_end {
-                None => {
-                    if at - 1 > MAX_LINE {
-                        return too_long(
-                            "An HTTP line is larger than 4096 bytes.".into(),
-                            shared.lock().profile,
-                        );
-                    }
-                    line_end = Some(at);
-                }
-                Some(line) if at - line > MAX_HEADER => {
-                    return too_long(
-                        "HTTP header is larger than 8192 bytes.".into(),
-                        shared.lock().profile,
-                    );
-                }
-                Some(_) if blank => break,
-                Some(_) => {}
-            }
-        }
-        if line_end.is_some()
-            && matches!(buffer.get(..at), Some(head) if head.ends_with(b"\r\n\r\n") || head.ends_with(b"\n\n"))
-        {
-            break at;
-        }
-        let limit = line_end.map_or(MAX_LINE, |line| line + MAX_HEADER);
-        if buffer.len() > limit + 2 {
-            let text = if line_end.is_none() {
-                "An HTTP line is larger than 4096 bytes."
-            } else {
-                "HTTP header is larger than 8192 bytes."
-            };
-            return too_long(text.into(), shared.lock().profile);
-        }
-        if !more(stream, buffer).await {
-            return Read::Gone;
-        }
-    };
-    let head: Vec<u8> = buffer.drain(..head_end).collect();
-    let Some(mut request) =
-        Request::parse(head.get(..head.len().saturating_sub(2)).unwrap_or_default())
-    else {
-        return Read::Gone;
-    };
-    match read_body(stream, buffer, &request).await {
-        Some(body) => request.body = body,
-        None => return Read::Gone,
-    }
-    Read::Request(request)
-}
-
-async fn read_body<S: AsyncRead + AsyncWrite + Unpin>(
-    stream: &mut S,
-    buffer: &mut Vec<u8>,
-    request: &Request,
-) -> Option<Vec<u8>> {
-    if request
-        .header("expect")
-        .is_some_and(|value| value.eq_ignore_ascii_case("100-continue"))
-    {
-        stream
-            .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
-            .await
-            .ok()?;
-    }
-    if request
-        .header("transfer-encoding")
-        .is_some_and(|value| value.to_ascii_lowercase().contains("chunked"))
-    {
-        return chunked(stream, buffer).await;
-    }
-    let length: usize = request
-        .header("content-length")
-        .map_or(Some(0), |value| value.parse().ok())
-        .filter(|length| *length <= MAX_BODY)?;
-    while buffer.len() < length {
-        if !more(stream, buffer).await {
-            return None;
-        }
-    }
-    Some(buffer.drain(..length).collect())
-}
-
-async fn chunked<S: AsyncRead + Unpin>(stream: &mut S, buffer: &mut Vec<u8>) -> Option<Vec<u8>> {
-    let mut body = Vec::new();
-    loop {
-        let line = loop {
-            if let Some(end) = buffer.iter().position(|byte| *byte == b'\n') {
-                break buffer.drain(..=end).collect::<Vec<u8>>();
-            }
-            if !more(stream, buffer).await {
-                return None;
-            }
-        };
-        let text = String::from_utf8_lossy(&line).trim().to_owned();
-        if text.is_empty() {
-            continue;
-        }
-        let size =
-            usize::from_str_radix(text.split(';').next().unwrap_or_default().trim(), 16).ok()?;
-        if size == 0 {
-            return Some(body);
-        }
-        if body.len() + size > MAX_BODY {
-            return None;
-        }
-        while buffer.len() < size {
-            if !more(stream, buffer).await {
-                return None;
-            }
-        }
-        body.extend(buffer.drain(..size));
-    }
-}
-
 /// Answers one request. False: the connection is to be closed.
 async fn respond<S: AsyncRead + AsyncWrite + Unpin>(
     stream: &mut S,
@@ -278,22 +113,7 @@ async fn respond<S: AsyncRead + AsyncWrite + Unpin>(
     shared: &Arc<Shared>,
 ) -> bool {
     if knobs::is_knob(request.path()) {
-        let answer = knobs::answer(shared, request);
-        let profile = shared.lock().profile;
-        let written = write(
-            stream,
-            &answer,
-            request.method == "HEAD",
-            request.last,
-            profile,
-        )
-        .await
-        .is_ok();
-        let pending = shared.lock().pending_network.take();
-        if let Some((mode, time)) = pending {
-            shared.set_network(mode, time);
-        }
-        return written;
+        return respond_knob(stream, request, shared).await;
     }
     if *shared.network.borrow() == Network::Blackhole {
         return std::future::pending().await;
@@ -311,15 +131,7 @@ async fn respond<S: AsyncRead + AsyncWrite + Unpin>(
         }
         Fault::Pass | Fault::CutAfter => {}
     }
-    let step = {
-        let mut core = shared.lock();
-        let step = dispatch::dispatch(&mut core, request);
-        let user = core.caller.as_ref().map(|caller| caller.user.clone());
-        if let Some(line) = core.log.iter_mut().rev().find(|line| line.seq == seq) {
-            line.user = user;
-        }
-        step
-    };
+    let step = work(shared, request, seq);
     shared.changed.notify_one();
     if fault == Fault::CutAfter {
         return false;
@@ -349,6 +161,41 @@ async fn respond<S: AsyncRead + AsyncWrite + Unpin>(
     )
     .await
     .is_ok()
+}
+
+/// Turns a knob; a change of the network waits until its answer is out.
+async fn respond_knob<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: &mut S,
+    request: &Request,
+    shared: &Arc<Shared>,
+) -> bool {
+    let answer = knobs::answer(shared, request);
+    let profile = shared.lock().profile;
+    let written = write(
+        stream,
+        &answer,
+        request.method == "HEAD",
+        request.last,
+        profile,
+    )
+    .await
+    .is_ok();
+    let pending = shared.lock().pending_network.take();
+    if let Some((mode, time)) = pending {
+        shared.set_network(mode, time);
+    }
+    written
+}
+
+/// Does what the request asks, and notes in the log who asked.
+fn work(shared: &Shared, request: &Request, seq: u64) -> Step {
+    let mut core = shared.lock();
+    let step = dispatch::dispatch(&mut core, request);
+    let user = core.caller.as_ref().map(|caller| caller.user.clone());
+    if let Some(line) = core.log.iter_mut().rev().find(|line| line.seq == seq) {
+        line.user = user;
+    }
+    step
 }
 
 /// Logs a request and finds the fault that is meant for it.

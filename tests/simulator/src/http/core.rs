@@ -213,9 +213,9 @@ impl Core {
         outcome.into()
     }
 
-    /// 403 for a datafeed whose caller may not read its indices: index rights are not modelled, so only `all` has them.
+    /// 403 for a datafeed whose caller may not read its indices: index rights are not modelled, so only a superuser has them.
     pub(crate) fn refuse_indices(&self, id: &str, body: &Map<String, Value>) -> Option<ApiError> {
-        let caller = self.caller.as_ref().filter(|caller| !caller.has("all"))?;
+        let caller = self.caller.as_ref().filter(|caller| !caller.indices)?;
         let names: Map<String, Value> = body
             .get("indices")
             .and_then(Value::as_array)

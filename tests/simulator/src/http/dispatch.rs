@@ -11,11 +11,11 @@ use super::{
     feeds,
     filter::Filter,
     jobs,
-    json::bool_text,
+    json_kinds::bool_text,
     misc,
     params::Params,
     request::Request,
-    routes::{Endpoint, Match},
+    routes::{Endpoint, Match, Room},
     security, uri,
 };
 use crate::{
@@ -115,18 +115,7 @@ fn inner(core: &mut Core, request: &Request) -> Step {
     let mut finish = Finish::plain(profile);
     let values = match uri::query(request.query()) {
         Ok(values) => values,
-        Err(bad) => {
-            let cause = ApiError::bad_argument(bad.clone());
-            return finish.step(Err(ApiError {
-                own: false,
-                ..ApiError::new(
-                    400,
-                    "bad_parameter_exception",
-                    format!("java.lang.IllegalArgumentException: {bad}"),
-                )
-            }
-            .caused_by(cause)));
-        }
+        Err(bad) => return finish.step(Err(bad_query(&bad))),
     };
     let mut params = Params::new(request.path().to_owned(), values);
     finish.head = request.method == "HEAD";
@@ -155,23 +144,8 @@ fn inner(core: &mut Core, request: &Request) -> Step {
             }
             found(core, request, endpoint, &mut params, finish)
         }
-        Match::Methods { allowed, .. } if request.method == "OPTIONS" => {
-            let mut answer = Answer::text(200, String::new());
-            answer.headers.push(("Allow".into(), allowed.join(",")));
-            Step::Done(answer)
-        }
         Match::Methods { allowed, bad } => {
-            let list = allowed.join(", ");
-            let text = match bad {
-                Some(bad) => format!("{bad}, allowed: [{list}]"),
-                None => format!(
-                    "Incorrect HTTP method for uri [{}] and method [{}], allowed: [{list}]",
-                    request.uri, request.method
-                ),
-            };
-            let mut answer = finish.string_error(405, &text, true);
-            answer.headers.push(("Allow".into(), allowed.join(",")));
-            Step::Done(answer)
+            Step::Done(wrong_method(request, &finish, &allowed, bad))
         }
         Match::Nothing => {
             let text = format!(
@@ -181,6 +155,42 @@ fn inner(core: &mut Core, request: &Request) -> Step {
             Step::Done(finish.string_error(400, &text, false))
         }
     }
+}
+
+fn bad_query(bad: &str) -> ApiError {
+    let outer = ApiError::new(
+        400,
+        "bad_parameter_exception",
+        format!("java.lang.IllegalArgumentException: {bad}"),
+    );
+    ApiError {
+        own: false,
+        ..outer
+    }
+    .caused_by(ApiError::bad_argument(bad))
+}
+
+/// A known path without this method, or with a bad escape; OPTIONS asks which methods there are.
+fn wrong_method(
+    request: &Request,
+    finish: &Finish,
+    allowed: &[&'static str],
+    bad: Option<String>,
+) -> Answer {
+    let list = allowed.join(", ");
+    let mut answer = match bad {
+        _ if request.method == "OPTIONS" => Answer::text(200, String::new()),
+        Some(bad) => finish.string_error(405, &format!("{bad}, allowed: [{list}]"), true),
+        None => {
+            let text = format!(
+                "Incorrect HTTP method for uri [{}] and method [{}], allowed: [{list}]",
+                request.uri, request.method
+            );
+            finish.string_error(405, &text, true)
+        }
+    };
+    answer.headers.push(("Allow".into(), allowed.join(",")));
+    answer
 }
 
 fn found(
@@ -207,15 +217,18 @@ fn found(
         Ok(caller) => caller,
         Err(error) => return finish.step(Err(error)),
     };
-    let call = read(
-        core,
-        &mut Reader {
-            request,
-            params,
-            profile: core.profile,
-            endpoint,
-        },
-    );
+    let mut reader = Reader {
+        request,
+        params,
+        profile: core.profile,
+        endpoint,
+    };
+    let call = match endpoint.room() {
+        Room::Jobs => jobs::read(&mut reader),
+        Room::Feeds => feeds::read(&mut reader),
+        Room::Security => security::read(core, &mut reader),
+        Room::Rest => misc::read(&mut reader),
+    };
     finish.warnings = std::mem::take(&mut params.warnings);
     let call = match call.and_then(|call| permitted(core, call)) {
         Ok(call) => call,
@@ -228,6 +241,11 @@ fn found(
     let ran = (call.work)(core);
     finish.style.filter =
         Arc::try_unwrap(std::mem::take(&mut core.current_filter)).unwrap_or_default();
+    ended(core, ran, finish)
+}
+
+/// The answer to what the work came to, or the wait for it.
+fn ended(core: &mut Core, ran: Ran, finish: Finish) -> Step {
     match ran {
         Ran::Never => Step::Never,
         Ran::Text(text) => Step::Done(finish.dress(Answer::text(200, text))),
@@ -240,68 +258,6 @@ fn found(
             core.waiting.insert(ticket, sender);
             Step::Wait(receiver, finish)
         }
-    }
-}
-
-fn read(core: &Core, reader: &mut Reader) -> Result<Call, ApiError> {
-    use Endpoint as E;
-    match reader.endpoint {
-        E::GetJobs
-        | E::JobStats
-        | E::PutJob
-        | E::DeleteJob
-        | E::Close
-        | E::Open
-        | E::UpdateJob
-        | E::Flush
-        | E::PostData
-        | E::Reset
-        | E::Snapshots
-        | E::Revert
-        | E::UpdateSnapshot
-        | E::DeleteSnapshot
-        | E::Results => jobs::read(reader),
-        E::GetFeeds
-        | E::FeedStats
-        | E::PutFeed
-        | E::DeleteFeed
-        | E::StartFeed
-        | E::StopFeed
-        | E::UpdateFeed
-        | E::GetCalendars
-        | E::PutCalendar
-        | E::DeleteCalendar => feeds::read(reader),
-        E::Authenticate
-        | E::HasPrivileges
-        | E::UserPrivileges
-        | E::CreateKey
-        | E::GetKeys
-        | E::InvalidateKeys
-        | E::PutRole
-        | E::PutUser
-        | E::DeleteRole
-        | E::DeleteUser => security::read(core, reader),
-        E::Root
-        | E::License
-        | E::Info
-        | E::UpgradeMode
-        | E::CatJobs
-        | E::Health
-        | E::ClusterState
-        | E::GetSettings
-        | E::PutSettings
-        | E::Tasks
-        | E::Xpack
-        | E::NodesStats
-        | E::GetIndex
-        | E::PutIndex
-        | E::DeleteIndex
-        | E::PostDoc
-        | E::GetDoc
-        | E::DeleteDoc
-        | E::UpdateDoc
-        | E::Refresh
-        | E::Bulk => misc::read(reader),
     }
 }
 

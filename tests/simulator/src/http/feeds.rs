@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::{
     call::{Call, Ran, Reader},
-    json::{Kind, Spec},
+    json_kinds::{Kind, Spec},
     routes::Endpoint,
 };
 use crate::cluster::{ApiError, Cluster, StartRequest, StopRequest, TimeValue};
@@ -16,21 +16,21 @@ const STOP: &[(&str, Kind)] = &[
     ("allow_no_match", Kind::Bool),
 ];
 const FEED_FIELDS: &[(&str, Kind)] = &[
-    ("datafeed_id", Kind::Any),
-    ("job_id", Kind::Any),
-    ("indices", Kind::Any),
-    ("indexes", Kind::Any),
-    ("query_delay", Kind::Any),
-    ("frequency", Kind::Any),
-    ("query", Kind::Any),
-    ("aggregations", Kind::Any),
-    ("aggs", Kind::Any),
-    ("script_fields", Kind::Any),
-    ("scroll_size", Kind::Any),
-    ("chunking_config", Kind::Any),
-    ("delayed_data_check_config", Kind::Any),
-    ("max_empty_searches", Kind::Any),
-    ("indices_options", Kind::Any),
+    ("datafeed_id", Kind::Text),
+    ("job_id", Kind::Text),
+    ("indices", Kind::Texts),
+    ("indexes", Kind::Texts),
+    ("query_delay", Kind::Time),
+    ("frequency", Kind::Time),
+    ("query", Kind::Object),
+    ("aggregations", Kind::Object),
+    ("aggs", Kind::Object),
+    ("script_fields", Kind::Object),
+    ("scroll_size", Kind::Count),
+    ("chunking_config", Kind::Object),
+    ("delayed_data_check_config", Kind::Object),
+    ("max_empty_searches", Kind::Number),
+    ("indices_options", Kind::Object),
 ];
 
 /// Reads a call on datafeeds or calendars.
@@ -173,6 +173,7 @@ fn stop(reader: &mut Reader) -> Result<Call, ApiError> {
             parser: "cluster:admin/xpack/ml/datafeed/stop",
             fields: &fields,
             old: &[("allow_no_datafeeds", "allow_no_match")],
+            check: None,
         };
         let body = reader.body(spec)?.fields;
         let flag =
@@ -221,6 +222,7 @@ fn put(reader: &mut Reader) -> Result<Call, ApiError> {
             parser: "datafeed_config",
             fields: &fields,
             old: &[],
+            check: None,
         })?
         .fields;
     Cluster::check_datafeed_body(&id, &body)?;
@@ -241,6 +243,7 @@ fn update(reader: &mut Reader) -> Result<Call, ApiError> {
             parser: "datafeed_update",
             fields: FEED_FIELDS,
             old: &[],
+            check: None,
         })?
         .fields;
     reader.done()?;

@@ -4,23 +4,11 @@
 use serde_json::{Map, Value};
 
 use super::{
+    json_kinds::{Kind, Misfit, Spec, Unmade},
     json_tokens::{At, SOURCE, Syntax, Tokens},
     suggest::suggestions,
 };
-use crate::cluster::{ApiError, TimeValue};
-
-/// What a field takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// `true`, `false` or these words as text.
-    Bool,
-    /// Text only.
-    Text,
-    /// A duration as text.
-    Time,
-    /// Anything.
-    Any,
-}
+use crate::cluster::ApiError;
 
 /// A parsed body: the fields, and the deprecated names with their places.
 #[derive(Debug, Default)]
@@ -29,12 +17,21 @@ pub(crate) struct Body {
     pub(crate) warnings: Vec<String>,
 }
 
-/// Names of a parser, its fields, and old names of fields with the new ones.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Spec<'a> {
-    pub(crate) parser: &'a str,
-    pub(crate) fields: &'a [(&'a str, Kind)],
-    pub(crate) old: &'a [(&'a str, &'a str)],
+/// An error, and the place of the token at which the parser stopped: what is around it names this place.
+struct Refusal {
+    error: ApiError,
+    at: At,
+}
+
+impl Refusal {
+    /// The same, seen from the object around it.
+    fn within(self, parser: &str, name: &str) -> Self {
+        let text = format!("failed to parse field [{name}]");
+        Self {
+            error: refused(self.at, parser, &text).caused_by(self.error),
+            at: self.at,
+        }
+    }
 }
 
 fn refused(at: At, parser: &str, text: &str) -> ApiError {
@@ -54,6 +51,29 @@ fn broken(at: At, parser: &str, syntax: Syntax) -> ApiError {
     refused(at, parser, "failed to parse object").caused_by(ApiError::new(400, kind, syntax.text))
 }
 
+/// What stands where an object should.
+fn no_object(tokens: &mut Tokens, parser: &str) -> ApiError {
+    let start = tokens.here();
+    let kind = tokens.next_kind();
+    if kind == "null" {
+        let text = "Expected START_OBJECT but was: null";
+        return refused((tokens.line, 0), parser, text);
+    }
+    if tokens.peek() == Some(b'}') {
+        tokens.step();
+        let syntax = tokens.fail(&format!("Unexpected close marker '}}': expected ']' (for root starting at {SOURCE}1, column: 0])"));
+        return broken((1, 1), parser, syntax);
+    }
+    match tokens.value() {
+        Err(syntax) => broken((1, 1), parser, syntax),
+        Ok(_) => refused(
+            start,
+            parser,
+            &format!("Expected START_OBJECT but was: {kind}"),
+        ),
+    }
+}
+
 /// Parses an object strictly by its `spec`.
 ///
 /// # Errors
@@ -62,57 +82,67 @@ pub(crate) fn parse_object(text: &[u8], spec: Spec) -> Result<Body, ApiError> {
     let mut tokens = Tokens::new(text);
     tokens.blanks();
     let start = tokens.here();
-    match tokens.next_kind() {
-        "START_OBJECT" => {}
-        "null" => {
-            return Err(refused(
-                (tokens.line, 0),
-                spec.parser,
-                "Expected START_OBJECT but was: null",
-            ));
-        }
-        kind => {
-            if tokens.peek() == Some(b'}') {
-                tokens.step();
-                let syntax = tokens.fail(&format!("Unexpected close marker '}}': expected ']' (for root starting at {SOURCE}1, column: 0])"));
-                return Err(broken((1, 1), spec.parser, syntax));
-            }
-            return Err(match tokens.value() {
-                Err(syntax) => broken((1, 1), spec.parser, syntax),
-                Ok(_) => refused(
-                    start,
-                    spec.parser,
-                    &format!("Expected START_OBJECT but was: {kind}"),
-                ),
-            });
-        }
+    if tokens.next_kind() != "START_OBJECT" {
+        return Err(no_object(&mut tokens, spec.parser));
     }
+    object(&mut tokens, spec, start).map_err(|refusal| refusal.error)
+}
+
+fn object(tokens: &mut Tokens, spec: Spec, start: At) -> Result<Body, Refusal> {
+    let stop = |at: At, syntax: Syntax| Refusal {
+        error: broken(at, spec.parser, syntax),
+        at,
+    };
     tokens.step();
     tokens.last = start;
     let mut body = Body::default();
     let mut seen: Vec<String> = Vec::new();
     loop {
         let last = tokens.last;
-        let Some((name, at)) = tokens
-            .name(start, seen.is_empty())
-            .map_err(|syntax| broken(last, spec.parser, syntax))?
-        else {
+        let next = tokens.name(start, seen.is_empty());
+        let Some((name, at)) = next.map_err(|syntax| stop(last, syntax))? else {
+            let end = tokens.here();
+            finish(spec, &body, (end.0, end.1 - 1))?;
             return Ok(body);
         };
         if seen.contains(&name) {
-            return Err(broken(
+            return Err(stop(
                 last,
-                spec.parser,
                 tokens.fail(&format!("Duplicate field '{name}'")),
             ));
         }
         tokens.last = at;
-        tokens
-            .colon(start)
-            .map_err(|syntax| broken(at, spec.parser, syntax))?;
+        tokens.colon(start).map_err(|syntax| stop(at, syntax))?;
         seen.push(name.clone());
-        field(&mut tokens, spec, &mut body, &name, at)?;
+        field(tokens, spec, &mut body, &name, at)?;
     }
+}
+
+/// Makes the whole of its parts; a failure there has no place of its own.
+fn finish(spec: Spec, body: &Body, at: At) -> Result<(), Refusal> {
+    let Some(Err(unmade)) = spec.check.map(|check| check(&body.fields)) else {
+        return Ok(());
+    };
+    let error = match unmade {
+        Unmade::Missing(name) => ApiError::bad_argument(format!("Required [{name}]")),
+        Unmade::Refused(cause) => ApiError::new(
+            400,
+            "x_content_parse_exception",
+            format!(
+                "Failed to build [{}] after last required field arrived",
+                spec.parser
+            ),
+        )
+        .caused_by(cause),
+    };
+    Err(Refusal { error, at })
+}
+
+fn unknown(at: At, spec: Spec, name: &str) -> ApiError {
+    let known = spec.fields.iter().map(|(known, _)| *known);
+    let known = known.chain(spec.old.iter().map(|(old, _)| *old));
+    let hint = suggestions(name, known, " did you mean ");
+    refused(at, spec.parser, &format!("unknown field [{name}]{hint}"))
 }
 
 fn field(
@@ -121,87 +151,78 @@ fn field(
     body: &mut Body,
     name: &str,
     at: At,
-) -> Result<(), ApiError> {
-    let new = spec
-        .old
-        .iter()
-        .find(|(old, _)| *old == name)
-        .map(|(_, new)| *new);
-    let target = new.unwrap_or(name);
-    let Some((_, kind)) = spec.fields.iter().find(|(known, _)| *known == target) else {
-        let known: Vec<&str> = spec
-            .fields
-            .iter()
-            .map(|(known, _)| *known)
-            .chain(spec.old.iter().map(|(old, _)| *old))
-            .collect();
-        // A broken value behind the name is met before the name is judged.
-        if let Err(syntax) = tokens.value() {
-            return Err(broken(at, spec.parser, syntax));
-        }
-        return Err(refused(
-            at,
-            spec.parser,
-            &format!(
-                "unknown field [{name}]{}",
-                suggestions(name, known.into_iter(), " did you mean ")
-            ),
-        ));
-    };
+) -> Result<(), Refusal> {
+    let old = spec.old.iter().find(|(old, _)| *old == name);
+    let target = old.map_or(name, |(_, new)| *new);
     let place = tokens.here();
-    if let Some(new) = new {
+    let stop = |error: ApiError| Refusal { error, at: place };
+    let Some((_, kind)) = spec.fields.iter().find(|(known, _)| *known == target) else {
+        // A broken value behind the name is met before the name is judged.
+        return Err(stop(match tokens.value() {
+            Err(syntax) => broken(at, spec.parser, syntax),
+            Ok(_) => unknown(at, spec, name),
+        }));
+    };
+    if let Some((_, new)) = old {
         body.warnings.push(format!(
             "[{}][{}:{}] Deprecated field [{name}] used, expected [{new}] instead",
             spec.parser, place.0, place.1
         ));
     }
+    let wrap = |inner: Refusal| inner.within(spec.parser, name);
     let token = tokens.next_kind();
-    let value = tokens
-        .value()
-        .map_err(|syntax| broken(at, spec.parser, syntax))?;
-    let fits = match kind {
-        Kind::Any => true,
-        Kind::Text | Kind::Time => token == "VALUE_STRING",
-        Kind::Bool => token == "VALUE_STRING" || token == "VALUE_BOOLEAN",
-    };
-    if !fits {
-        return Err(refused(
-            place,
-            spec.parser,
-            &format!("{name} doesn't support values of type: {token}"),
-        ));
-    }
-    let failed = |error: ApiError| {
-        refused(
-            place,
-            spec.parser,
-            &format!("failed to parse field [{name}]"),
-        )
-        .caused_by(error)
-    };
-    let value = match (kind, &value) {
-        (Kind::Bool, Value::String(text)) => Value::Bool(bool_text(text).map_err(failed)?),
-        (Kind::Time, Value::String(text)) => {
-            TimeValue::parse(text, name).map_err(failed)?;
-            value
+    let value = match (kind, token) {
+        (Kind::Shaped(inner), "START_OBJECT") => {
+            Value::Object(object(tokens, **inner, place).map_err(wrap)?.fields)
         }
-        _ => value,
+        (Kind::List(inner), "START_OBJECT" | "START_ARRAY") => {
+            Value::Array(list(tokens, **inner, token).map_err(wrap)?)
+        }
+        _ => {
+            let value = tokens.value();
+            let value = value.map_err(|syntax| stop(broken(at, spec.parser, syntax)))?;
+            kind.value(value, token, name)
+                .map_err(|misfit| match misfit {
+                    Misfit::Value(error) => wrap(stop(error)),
+                    Misfit::Type => {
+                        let text = format!("{name} doesn't support values of type: {token}");
+                        stop(refused(place, spec.parser, &text))
+                    }
+                })?
+        }
     };
     body.fields.insert(target.to_owned(), value);
+    if matches!(kind, Kind::List(_)) {
+        // The one field that must be there has come: the whole is made now, not at its end.
+        let end = tokens.here();
+        finish(spec, body, (end.0, end.1 - 1)).map_err(wrap)?;
+    }
     Ok(())
 }
 
-/// A boolean as text, strictly.
-///
-/// # Errors
-/// 400 with the recorded text.
-pub(crate) fn bool_text(text: &str) -> Result<bool, ApiError> {
-    match text {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        other => Err(ApiError::bad_argument(format!(
-            "Failed to parse value [{other}] as only [true] or [false] are allowed."
-        ))),
+/// Objects of one shape: a list of them, or one alone.
+fn list(tokens: &mut Tokens, spec: Spec, token: &str) -> Result<Vec<Value>, Refusal> {
+    let start = tokens.here();
+    if token == "START_OBJECT" {
+        return Ok(vec![object(tokens, spec, start)?.fields.into()]);
+    }
+    tokens.step();
+    let mut found = Vec::new();
+    loop {
+        let place = tokens.last;
+        let more = tokens.item(start, found.is_empty());
+        if !more.map_err(|syntax| Refusal {
+            error: broken(place, spec.parser, syntax),
+            at: place,
+        })? {
+            return Ok(found);
+        }
+        let at = tokens.here();
+        if tokens.next_kind() != "START_OBJECT" {
+            let error = no_object(tokens, spec.parser);
+            return Err(Refusal { error, at });
+        }
+        found.push(object(tokens, spec, at)?.fields.into());
     }
 }
 
@@ -243,6 +264,7 @@ mod tests {
             ("job_id", Kind::Text),
         ],
         old: &[("allow_no_jobs", "allow_no_match")],
+        check: None,
     };
 
     fn refusal(text: &str) -> String {

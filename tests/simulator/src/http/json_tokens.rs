@@ -197,22 +197,29 @@ impl<'a> Tokens<'a> {
         let mut list = Vec::new();
         self.step();
         self.last = start;
-        loop {
-            self.blanks();
-            match self.peek() {
-                Some(b']') => {
-                    self.step();
-                    return Ok(Value::Array(list));
-                }
-                Some(b',') if !list.is_empty() => drop(self.step()),
-                Some(_) if !list.is_empty() => {
-                    return Err(self.odd("was expecting comma to separate Array entries"));
-                }
-                Some(_) => {}
-                None => return Err(self.end("Array", start)),
-            }
+        while self.item(start, list.is_empty())? {
             list.push(self.value()?);
         }
+        Ok(Value::Array(list))
+    }
+
+    /// Whether another entry of a list follows; its bracket is taken at the end.
+    pub(super) fn item(&mut self, start: At, first: bool) -> Result<bool, Syntax> {
+        self.blanks();
+        match self.peek() {
+            Some(b']') => {
+                self.step();
+                return Ok(false);
+            }
+            Some(b',') if !first => drop(self.step()),
+            Some(_) if !first => {
+                return Err(self.odd("was expecting comma to separate Array entries"));
+            }
+            Some(_) => {}
+            None => return Err(self.end("Array", start)),
+        }
+        self.blanks();
+        Ok(true)
     }
 
     fn string(&mut self) -> Result<String, Syntax> {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{json::bool_text, suggest::suggestions};
+use super::{json_kinds::bool_text, suggest::suggestions};
 use crate::cluster::{ApiError, TimeValue};
 
 /// Parameters of one request and which of them have been read.

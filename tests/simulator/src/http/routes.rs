@@ -67,7 +67,75 @@ pub(crate) enum Endpoint {
     Bulk,
 }
 
+/// Which file reads a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    Jobs,
+    Feeds,
+    Security,
+    Rest,
+}
+
 use Endpoint as E;
+
+const JOBS: [Endpoint; 15] = [
+    E::GetJobs,
+    E::JobStats,
+    E::PutJob,
+    E::DeleteJob,
+    E::Close,
+    E::Open,
+    E::UpdateJob,
+    E::Flush,
+    E::PostData,
+    E::Reset,
+    E::Snapshots,
+    E::Revert,
+    E::UpdateSnapshot,
+    E::DeleteSnapshot,
+    E::Results,
+];
+
+const FEEDS: [Endpoint; 10] = [
+    E::GetFeeds,
+    E::FeedStats,
+    E::PutFeed,
+    E::DeleteFeed,
+    E::StartFeed,
+    E::StopFeed,
+    E::UpdateFeed,
+    E::GetCalendars,
+    E::PutCalendar,
+    E::DeleteCalendar,
+];
+
+const SECURITY: [Endpoint; 10] = [
+    E::Authenticate,
+    E::HasPrivileges,
+    E::UserPrivileges,
+    E::CreateKey,
+    E::GetKeys,
+    E::InvalidateKeys,
+    E::PutRole,
+    E::PutUser,
+    E::DeleteRole,
+    E::DeleteUser,
+];
+
+impl Endpoint {
+    /// Where the call is read.
+    pub(crate) fn room(self) -> Room {
+        if JOBS.contains(&self) {
+            Room::Jobs
+        } else if FEEDS.contains(&self) {
+            Room::Feeds
+        } else if SECURITY.contains(&self) {
+            Room::Security
+        } else {
+            Room::Rest
+        }
+    }
+}
 
 const ROUTES: &[(&str, &str, Endpoint)] = &[
     ("HEAD,GET", "/", E::Root),

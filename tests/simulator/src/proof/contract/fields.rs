@@ -66,32 +66,31 @@ fn walk(
                 return;
             };
             for (key, value) in map {
-                let named = under(&leaves, |leaf| leaf.get("properties")?.get(key));
-                let any = under(&leaves, |leaf| {
-                    leaf.get("additionalProperties")
-                        .filter(|v| **v != Value::Bool(false))
-                });
-                if named.is_empty() && any.is_empty() {
+                let Some(inner) = schemas_of(&leaves, key) else {
                     found.push(Unknown {
                         place: place.clone(),
                         field: format!("{owner}.{key}"),
                     });
                     continue;
-                }
+                };
                 *place += "/";
                 *place += key;
-                walk(
-                    root,
-                    if named.is_empty() { &any } else { &named },
-                    value,
-                    place,
-                    found,
-                );
+                walk(root, &inner, value, place, found);
                 place.truncate(length);
             }
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+/// What the schemas say of a field: by its name, else of any other; `None` where they do not know it.
+fn schemas_of<'a>(leaves: &[Leaf<'a>], key: &str) -> Option<Vec<Leaf<'a>>> {
+    let named = under(leaves, |leaf| leaf.get("properties")?.get(key));
+    let any = under(leaves, |leaf| {
+        leaf.get("additionalProperties")
+            .filter(|v| **v != Value::Bool(false))
+    });
+    [named, any].into_iter().find(|found| !found.is_empty())
 }
 
 fn under<'a>(leaves: &[Leaf<'a>], pick: impl Fn(&'a Value) -> Option<&'a Value>) -> Vec<Leaf<'a>> {

@@ -1,16 +1,16 @@
 //! The server as a client meets it on the wire: outages, cuts, TLS, a stop and a start on the same port. What answers mean is
 //! tested beside the cluster.
-#![allow(clippy::unwrap_used, missing_docs)]
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use elasticsearch_simulator::{Options, Profile, Simulator, User};
 use rustls::pki_types::ServerName;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
+
+use crate::{Options, Profile, Simulator, User};
 
 const JOB: &str =
     r#"{"analysis_config":{"detectors":[{"function":"count"}]},"data_description":{}}"#;
