@@ -157,7 +157,7 @@ impl Reconciler {
 
     /// The cluster as a whole did not answer: nobody's evidence grows, and whoever waits is told why.
     fn in_trouble(&mut self, trouble: Trouble, now: Moment) {
-        self.stand_still();
+        self.lose_count();
         if self.health.failed(trouble, now) {
             self.wake_all();
         }
@@ -165,13 +165,14 @@ impl Reconciler {
 
     /// A call was refused for the state of the whole cluster: the same, also where reads are answered.
     pub(super) fn refused_by_cluster(&mut self, trouble: Trouble, now: Moment) {
-        self.stand_still();
+        self.lose_count();
         if self.health.refused(trouble, now) {
             self.wake_all();
         }
     }
 
-    fn stand_still(&mut self) {
+    /// Nobody answers: what passes until somebody does is no evidence.
+    pub(super) fn lose_count(&mut self) {
         for object in self.objects.values_mut() {
             object.facts.outage();
         }
@@ -227,6 +228,7 @@ impl Reconciler {
             job.in_flight = None;
             self.calls.remove(&ticket);
             self.outputs.push(Output::LetGo(ticket));
+            self.forget_unused(id);
         }
     }
 }
