@@ -10,7 +10,7 @@ help: ## This list
 build: ## target/release/anomalyjob-operator and elasticsearch-simulator (5 min the first time)
 	tests/demo/build
 
-test: ## Everything that is tested (15 min; an hour on a machine that has nothing yet)
+test: ## Everything that is tested (5 min once built; up to an hour on a machine that has nothing yet)
 	tests/all
 
 demo: ## Six jobs closed through a real API server by the real operator (1 min once built)
@@ -22,7 +22,7 @@ up: ## The same environment, left running; prints the KUBECONFIG line
 down: ## Ends what `make up` started
 	@tests/demo/down
 
-bench: ## Latency, requests, writes and memory, on release binaries (3 min once built)
+bench: ## Latency, requests, writes and memory, on release binaries (1 min once built)
 	@tests/bench/run
 
 controlplane: ## Builds kube-apiserver, etcd and kubectl if missing; prints their folder
@@ -33,7 +33,7 @@ check: ## Format, clippy, rustdoc: no warning is left
 	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
 
-deny: ## Licences, bans and sources of the dependencies (deny.toml); installs cargo-deny outside the checkout (6 min)
+deny: ## Licences, bans and sources of the dependencies (deny.toml); installs cargo-deny outside the checkout (about 6 min)
 	tests/deny
 
 generate: ## Rewrites crds/, the chart's copies, docs/reference.md and docs/conditions.md from the types
