@@ -28,6 +28,8 @@ use crate::telemetry::{CloseOutcome, ElasticsearchApi, Metrics};
 
 /// How long Elasticsearch may hold a call; the deadline is the operator's own.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long Elasticsearch may wait before it says that a job is still closing.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(1);
 /// A force is answered at once, or its fate is looked up.
 const FORCE_LIMIT: Duration = Duration::from_secs(15);
 
@@ -314,6 +316,7 @@ fn finish(outcome: Finish) -> CloseOutcome {
 fn name(call: &Call) -> &'static str {
     match call {
         Call::Close(_) => "close",
+        Call::Confirm(_) => "close, which goes on",
         Call::ForceClose(_) => "close by force",
         Call::StopDatafeed { .. } => "stop datafeed",
     }
@@ -330,6 +333,10 @@ async fn make(client: &Client, metrics: &Metrics, call: &Call) -> Result<(), Ref
                 ElasticsearchApi::Close,
                 client.close(&ids, SERVER_TIMEOUT).await,
             )
+        }
+        Call::Confirm(job) => {
+            let again = client.close(&Ids::one(job.clone()), CONFIRM_TIMEOUT).await;
+            (ElasticsearchApi::Close, again)
         }
         Call::ForceClose(job) => (
             ElasticsearchApi::ForceClose,

@@ -175,7 +175,9 @@ impl Reconciler {
         if object.facts.requested_at.is_none() {
             forget_resume(object, job);
         }
-        object.facts.calling(now);
+        if !matches!(call, Call::Confirm(_)) {
+            object.facts.calling(now);
+        }
         let uid = Arc::clone(&object.uid);
         job.in_flight = Some((ticket, call.clone()));
         let event = match call {
@@ -186,7 +188,7 @@ impl Reconciler {
                 object.force_reason = Some(reason);
                 Some(report::force_event(object, reason))
             }
-            Call::Close(_) | Call::StopDatafeed { .. } => None,
+            Call::Close(_) | Call::Confirm(_) | Call::StopDatafeed { .. } => None,
         };
         let objects = job.users.clone();
         self.note_closing(call.jobs());
@@ -262,6 +264,9 @@ impl Reconciler {
         ) {
             self.health.called();
         }
+        if matches!(refusal, None | Some(Refusal::LookAgain { answered: true })) {
+            self.prove(now);
+        }
         // An object that was made anew under the name, or means another job now, did not ask for this.
         let asked =
             |object: &&mut Object| object.uid == uid && call.jobs().contains(&object.desired.job);
@@ -287,6 +292,17 @@ impl Reconciler {
             (None, None) => {}
         }
         self.due.insert(key);
+    }
+
+    /// A master answered, which one call shows for all jobs that are closing.
+    fn prove(&mut self, now: Moment) {
+        let closing = self.room.closing.iter().filter_map(|id| self.jobs.get(id));
+        for key in closing.flat_map(|job| &job.users) {
+            if let Some(object) = self.objects.get_mut(key) {
+                let timeout = object.desired.close.timeout.as_duration();
+                object.facts.proven(timeout, now);
+            }
+        }
     }
 
     /// A refusal that says something about the cluster.

@@ -327,3 +327,17 @@ fn a_job_that_is_deleted_after_it_was_closed_is_missed() {
             && world.is("a", "Ready", "False", "JobNotFound")
     );
 }
+
+#[test]
+fn states_that_are_told_without_a_master_bring_no_force_nearer() {
+    let mut world = hanging_world();
+    world.pass(secs(60));
+    world.refuses_calls = Some(trouble(Reason::NoMaster));
+    world.pass(secs(7200));
+    assert!(world.is("a", "Ready", "False", "NoMaster"));
+    world.refuses_calls = None;
+    world.pass(secs(480));
+    assert_eq!(world.forces(), 0, "one minute and eight are no ten");
+    world.pass(secs(180));
+    assert_eq!(world.forces(), 1);
+}

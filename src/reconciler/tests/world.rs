@@ -446,6 +446,10 @@ impl World {
             return (soon, Err(Refusal::UpgradeMode));
         }
         match call {
+            Call::Confirm(id) => match self.jobs.get(id).map(|job| job.state) {
+                Some(JobState::Closing) => (secs(1), Err(Refusal::LookAgain { answered: true })),
+                _ => self.close(id),
+            },
             Call::StopDatafeed { job, .. } => {
                 if let Some((_, state)) =
                     self.jobs.get_mut(job).and_then(|job| job.datafeed.as_mut())
