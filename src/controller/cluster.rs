@@ -206,7 +206,7 @@ impl Driver {
                     ))
                 });
             }
-            Output::Refresh(key) => self.refresh(key),
+            Output::Refresh(key, uid) => self.refresh(key, uid),
             Output::Event {
                 key,
                 uid,
@@ -268,12 +268,11 @@ impl Driver {
         });
     }
 
-    fn refresh(&mut self, key: ObjectKey) {
+    fn refresh(&mut self, key: ObjectKey, uid: Arc<str>) {
         let (kube, namespace) = (self.cluster.kube.clone(), self.cluster.namespace.clone());
         self.running.spawn(async move {
             match live(&kube, &namespace, &key).await {
-                Ok(Some(object)) => Some(Input::Delivered(Box::new(object))),
-                Ok(None) => Some(Input::Gone(key)),
+                Ok(found) => Some(Input::Refreshed(key, uid, found.map(Box::new))),
                 // The watch, or the next write, tells.
                 Err(_) => None,
             }

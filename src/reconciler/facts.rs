@@ -37,8 +37,8 @@ pub struct Facts {
     pub failures: u32,
     /// The last of them.
     pub last_error: Option<Trouble>,
-    /// The last graceful close was answered, so it should show an effect.
-    pub answered: bool,
+    /// Graceful closes of this session that were answered, so that they should show an effect.
+    pub answered: u32,
     /// When the last call ended.
     pub call_ended: Option<Duration>,
     /// When a force was last sent, or these facts were read back after a crash.
@@ -57,7 +57,7 @@ pub struct Facts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Counted {
     Closing,
-    StillOpen,
+    StillOpen(JobState),
     Absent,
 }
 
@@ -97,16 +97,27 @@ impl Facts {
                 self.evidence += gap;
                 self.keep(timeout, now);
             }
-            JobState::Opened | JobState::Opening if self.answered => {
-                let gap = self.count(Counted::StillOpen, cap, now);
-                self.evidence += gap;
-            }
-            JobState::Opened | JobState::Opening | JobState::Closed | JobState::Failed => {
-                self.counted = None;
-            }
+            JobState::Opened | JobState::Opening => self.still_open(state, cap, now),
+            JobState::Closed | JobState::Failed => self.counted = None,
         }
         if state.state == JobState::Closing && !state.assigned {
             self.unsaved = true;
+        }
+    }
+
+    fn still_open(&mut self, state: SeenState, cap: Duration, now: Moment) {
+        let kind = Counted::StillOpen(state.state);
+        let unbroken = self.counted.is_some_and(|(before, at)| {
+            before == kind && now.monotonic.saturating_sub(at) <= pace::SWEEP * 2
+        });
+        if state.open_for.is_none() && !unbroken {
+            // Nothing tells whether this is the session that was seen before.
+            self.evidence = Duration::ZERO;
+            self.answered = 0;
+        }
+        let gap = self.count(kind, cap, now);
+        if self.answered > 0 {
+            self.evidence += gap;
         }
     }
 
@@ -127,7 +138,8 @@ impl Facts {
     fn is_another_session(&self, seen: &SeenJob, state: SeenState, now: Moment) -> bool {
         let reopened = matches!(state.state, JobState::Opened | JobState::Opening)
             && self.accepted_at.is_some();
-        let Some(since) = self.accepted_at.or(self.forced_at) else {
+        // What was opened after it had been asked to close was not asked.
+        let Some(since) = self.accepted_at.or(self.forced_at).or(self.requested_at) else {
             return reopened;
         };
         let age = now.wall.duration_since(since);
@@ -189,7 +201,11 @@ impl Facts {
         {
             return;
         }
-        while !quarter.is_zero() && self.checkpoint + quarter <= self.evidence {
+        // Beyond `timeout` it is compared with nothing, and a write for each quarter would never end.
+        if self.deadline.is_some() && self.checkpoint >= timeout {
+            return;
+        }
+        while !quarter.is_zero() && self.checkpoint + quarter <= self.evidence.min(timeout) {
             self.checkpoint += quarter;
         }
         let left =

@@ -204,6 +204,8 @@ pub enum Input {
     Delivered(Box<Delivered>),
     /// An object went, changed its connection, or can no longer be decoded.
     Gone(ObjectKey),
+    /// An object was read again, as was asked for under this uid; `None`: gone, or not of this cluster any more.
+    Refreshed(ObjectKey, Arc<str>, Option<Box<Delivered>>),
     /// The connection changed.
     Connection(Connection),
     /// A read was answered, or failed as a whole.
@@ -324,8 +326,8 @@ pub enum Output {
         /// Since it was asked for.
         took: Duration,
     },
-    /// Read this object again and deliver it.
-    Refresh(ObjectKey),
+    /// Read this object of this uid again.
+    Refresh(ObjectKey, Arc<str>),
     /// Publish an event about this object.
     Event {
         /// The object.

@@ -17,6 +17,7 @@ pub struct Job {
     /// The call that concerns it, at most one.
     pub in_flight: Option<(Ticket, Call)>,
     touched: Ticket,
+    newest: Ticket,
 }
 
 /// An observation with its age.
@@ -34,8 +35,8 @@ pub struct Seen {
 }
 
 impl Job {
-    /// Takes what a read found out. Returns whether anything differs from before, or `None` where the read is
-    /// older than the last call and says nothing.
+    /// Takes what a read found out. Returns whether anything differs from before, or `None` where the read was sent
+    /// before the last call ended, or before a read that was answered already, and says nothing of now.
     pub fn see(
         &mut self,
         asked: Ticket,
@@ -43,9 +44,10 @@ impl Job {
         found: SeenJob,
         now: Moment,
     ) -> Option<bool> {
-        if asked < self.touched {
+        if asked < self.touched.max(self.newest) {
             return None;
         }
+        self.newest = asked;
         let before = self.seen.take();
         let job = match (&before, depth) {
             (Some(seen), Depth::States) => SeenJob {

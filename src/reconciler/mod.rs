@@ -45,7 +45,7 @@ pub struct Reconciler {
     objects: BTreeMap<ObjectKey, Object>,
     jobs: BTreeMap<JobId, Job>,
     reads: reads::Reads,
-    calls: BTreeMap<Ticket, (ObjectKey, input::Call)>,
+    calls: BTreeMap<Ticket, (ObjectKey, Arc<str>, input::Call)>,
     verifications: BTreeMap<Ticket, ObjectKey>,
     writes: BTreeMap<Ticket, ObjectKey>,
     room: steps::Room,
@@ -80,7 +80,11 @@ impl Reconciler {
         match input {
             Input::Delivered(delivered) => self.delivered(*delivered, now),
             Input::Gone(key) => self.gone(&key),
+            Input::Refreshed(key, uid, found) => self.refreshed(&key, &uid, found, now),
             Input::Connection(connection) => {
+                if matches!(connection, input::Connection::Unusable(_)) {
+                    self.lose_count();
+                }
                 if self.health.connect(connection, now) {
                     self.wake_all();
                 }
@@ -156,6 +160,26 @@ impl Reconciler {
         self.due.insert(key);
     }
 
+    /// A read that was asked for came back. The watch may have been faster, so it says nothing of an object that is
+    /// not known any more: what was deleted meanwhile must not come back by an old answer.
+    fn refreshed(
+        &mut self,
+        key: &ObjectKey,
+        uid: &Arc<str>,
+        found: Option<Box<Delivered>>,
+        now: Moment,
+    ) {
+        let asked = |object: &&mut Object| object.uid == *uid && object.refreshing;
+        let Some(object) = self.objects.get_mut(key).filter(asked) else {
+            return;
+        };
+        object.refreshing = false;
+        match found.filter(|found| found.uid == *uid) {
+            Some(found) => self.delivered(*found, now),
+            None => self.gone(key),
+        }
+    }
+
     fn gone(&mut self, key: &ObjectKey) {
         if let Some(object) = self.objects.remove(key) {
             if let Some(at) = object.timer {
@@ -171,10 +195,17 @@ impl Reconciler {
     fn leave(&mut self, key: &ObjectKey, job: &JobId) {
         if let Some(known) = self.jobs.get_mut(job) {
             known.users.retain(|user| user != key);
-            if known.users.is_empty() && known.in_flight.is_none() {
-                self.jobs.remove(job);
-                self.reads.forget(job);
-            }
+            self.forget_unused(job);
+        }
+    }
+
+    /// Nobody means this job any more, and no call for it is on its way: it is not read and holds no place in the wave.
+    fn forget_unused(&mut self, job: &JobId) {
+        let unused = |known: &Job| known.users.is_empty() && known.in_flight.is_none();
+        if self.jobs.get(job).is_some_and(unused) {
+            self.jobs.remove(job);
+            self.reads.forget(job);
+            self.room.forget(job);
         }
     }
 
@@ -217,5 +248,22 @@ impl Reconciler {
                 event,
             });
         }
+    }
+}
+
+#[cfg(test)]
+impl Reconciler {
+    /// Nothing is left over of what has ended.
+    fn assert_at_rest(&self) {
+        assert!(self.calls.is_empty(), "calls: {:?}", self.calls);
+        assert!(self.verifications.is_empty() && self.writes.is_empty() && self.due.is_empty());
+        assert!(self.outputs.is_empty());
+        assert!(self.timers.len() <= self.objects.len());
+        assert!(
+            self.jobs.values().all(|job| !job.users.is_empty()),
+            "a job that nobody means is kept: {:?}",
+            self.jobs
+        );
+        self.room.assert_at_rest(&self.jobs);
     }
 }

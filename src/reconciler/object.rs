@@ -49,7 +49,9 @@ pub struct Writing {
     pub forced_at: Option<Timestamp>,
     /// The durable datafeeds in it.
     pub resume: Vec<DatafeedId>,
-    echoed: bool,
+    /// The watch brought it back already, under this version: it was taken, whatever its answer says.
+    pub echoed: Option<Arc<str>>,
+    overtaken: bool,
 }
 
 /// What somebody else did to the job after it had been where it should be.
@@ -106,6 +108,8 @@ pub struct Object {
     pub unwritten_since: Option<Duration>,
     /// When it is stepped again without an input.
     pub timer: Option<Duration>,
+    /// An answer to a read of the object is wanted; one that comes after a later write was acknowledged is not.
+    pub refreshing: bool,
     /// The live reads in flight.
     pub verifying: Option<Ticket>,
     echoes: VecDeque<Arc<str>>,
@@ -159,6 +163,7 @@ impl Object {
             write_after: Duration::ZERO,
             unwritten_since: None,
             timer: None,
+            refreshing: false,
             verifying: None,
             echoes: VecDeque::new(),
             desired,
@@ -169,13 +174,25 @@ impl Object {
 
     /// Takes a delivery of the same uid.
     pub fn deliver(&mut self, delivered: Delivered, digest: u64, sight_from: Ticket) -> News {
-        if self.is_echo(&delivered, digest) {
+        // A watch may lag behind a live read: what it says of an earlier generation is over.
+        if delivered.generation < self.generation || self.is_echo(&delivered, digest) {
             return News::Echo;
         }
         self.echoes.clear();
+        if let Some(writing) = &mut self.writing {
+            writing.overtaken = true;
+        }
         self.resource_version = delivered.resource_version;
-        // Whatever is stored now, it is compared with what should be, also where somebody else wrote it.
-        self.published.digest = digest;
+        // Whatever is stored now, it is compared with what should be, also where somebody else wrote it; and only
+        // what is in there is durable, also where the acknowledgement of our own write was lost.
+        self.published = Published {
+            digest,
+            conditions: held(&delivered.status),
+        };
+        self.facts.durable_forced_at = target_of(&delivered.status, &delivered.desired)
+            .and_then(|target| target.forced_at.as_ref())
+            .map(|at| at.0);
+        self.durable_resume = delivered.status.resume_datafeeds;
         if delivered.generation != self.generation {
             self.generation = delivered.generation;
             self.arrived = false;
@@ -207,26 +224,32 @@ impl Object {
         let same = delivered.generation == self.generation && delivered.desired == self.desired;
         match &mut self.writing {
             Some(writing) if same && writing.published.digest == digest => {
-                writing.echoed = true;
+                writing.echoed = Some(Arc::clone(&delivered.resource_version));
                 true
             }
             _ => same && delivered.resource_version == self.resource_version,
         }
     }
 
-    /// A write was acknowledged.
-    pub fn written(&mut self, writing: Writing, version: Arc<str>) {
-        if !writing.echoed {
+    /// A write was acknowledged. Returns whether it is known what is stored now: where something else was delivered
+    /// meanwhile, nobody says which of the two came last.
+    pub fn written(&mut self, writing: Writing, version: Arc<str>) -> bool {
+        self.write_failures = 0;
+        if writing.overtaken {
+            return false;
+        }
+        if writing.echoed.is_none() {
             // A lost watch may never echo; a few are enough to recognise the ones on their way.
             self.echoes.truncate(7);
             self.echoes.push_back(Arc::clone(&version));
         }
+        self.refreshing = false;
         self.resource_version = version;
         self.published = writing.published;
         self.facts.durable_forced_at = writing.forced_at;
         self.durable_resume = writing.resume;
-        self.write_failures = 0;
         self.unwritten_since = None;
+        true
     }
 
     /// Takes in what a read said of the job. Returns whether something may follow from it.
@@ -237,6 +260,15 @@ impl Object {
             .observe(seen, self.desired.close.timeout.as_duration(), now);
         let settled = matches!(self.decision, Some(Decision::Done | Decision::Rest(_)));
         news || first_sight || !settled
+    }
+
+    /// The datafeeds that are stored as running, and stay so when the write on its way arrives.
+    pub fn safe_resume(&self) -> &[DatafeedId] {
+        let stays = self
+            .writing
+            .as_ref()
+            .is_none_or(|writing| writing.resume == self.durable_resume);
+        if stays { &self.durable_resume } else { &[] }
     }
 
     /// The condition that is stored.
@@ -253,7 +285,8 @@ impl Writing {
             published,
             forced_at: object.facts.forced_at,
             resume: object.resume.clone(),
-            echoed: false,
+            echoed: None,
+            overtaken: false,
         }
     }
 }

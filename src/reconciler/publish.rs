@@ -13,6 +13,9 @@ use super::target::Decision;
 use super::{Reconciler, pace, report};
 use crate::api::AnomalyJobStatus;
 
+/// After a conflict the object is read again, and that takes a moment.
+const REFRESHED_WITHIN: Duration = Duration::from_secs(1);
+
 /// A digest of a status: equal for equal statuses within this process.
 pub(super) fn digest(status: &AnomalyJobStatus) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -120,6 +123,19 @@ impl Reconciler {
         }
     }
 
+    /// What is there now has to be known before the next write. Where that brings no news, or does not come, the next
+    /// try is made all the same.
+    fn refresh(&mut self, key: &ObjectKey, now: Moment) {
+        let Some(object) = self.objects.get_mut(key) else {
+            return;
+        };
+        object.refreshing = true;
+        let again = object.write_after.max(now.monotonic) + REFRESHED_WITHIN;
+        let uid = Arc::clone(&object.uid);
+        self.outputs.push(Output::Refresh(key.clone(), uid));
+        self.wake_at(again, key);
+    }
+
     /// A status write was acknowledged, or not.
     pub(super) fn acknowledged(
         &mut self,
@@ -137,8 +153,13 @@ impl Reconciler {
         let Some(writing) = object.writing.take_if(ours) else {
             return;
         };
-        match answer {
-            Ok(version) => object.written(writing, version),
+        match answer.or_else(|refused| writing.echoed.clone().ok_or(refused)) {
+            Ok(version) => {
+                if !object.written(writing, version) {
+                    self.refresh(&key, now);
+                    return;
+                }
+            }
             Err(refused) => {
                 object.write_failures = object.write_failures.saturating_add(1);
                 let at_once = refused == WriteRefused::Conflict && object.write_failures == 1;
@@ -149,8 +170,7 @@ impl Reconciler {
                 };
                 object.write_after = now.monotonic + delay;
                 if refused != WriteRefused::Failed {
-                    // What is there now has to be known first; the delivery steps the object again.
-                    self.outputs.push(Output::Refresh(key));
+                    self.refresh(&key, now);
                     return;
                 }
             }

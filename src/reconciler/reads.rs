@@ -157,11 +157,16 @@ impl Reconciler {
 
     /// The cluster as a whole did not answer: nobody's evidence grows, and whoever waits is told why.
     pub(super) fn in_trouble(&mut self, trouble: Trouble, now: Moment) {
-        for object in self.objects.values_mut() {
-            object.facts.outage();
-        }
+        self.lose_count();
         if self.health.failed(trouble, now) {
             self.wake_all();
+        }
+    }
+
+    /// Nobody answers: what passes until somebody does is no evidence.
+    pub(super) fn lose_count(&mut self) {
+        for object in self.objects.values_mut() {
+            object.facts.outage();
         }
     }
 
@@ -215,6 +220,7 @@ impl Reconciler {
             job.in_flight = None;
             self.calls.remove(&ticket);
             self.outputs.push(Output::LetGo(ticket));
+            self.forget_unused(id);
         }
     }
 }

@@ -3,6 +3,7 @@
 //! It never decides what a situation means (that is the table's) and never says it to people (the report's).
 
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use super::input::{
     Call, Delivered, Depth, Event, Moment, ObjectKey, Output, Refusal, SeenJob, Ticket, View,
@@ -47,7 +48,7 @@ impl Reconciler {
             facts: &object.facts,
             job,
             health: &self.health,
-            durable_resume: &object.durable_resume,
+            durable_resume: object.safe_resume(),
             sighted: object.sighted,
             correct_after: object.correct_after,
             now,
@@ -142,10 +143,12 @@ impl Reconciler {
             Err(refusal) => self.refused(refusal, now),
             Ok((None, _)) => self.gone(&key),
             Ok((Some(delivered), view)) => {
+                let job = delivered.desired.job.clone();
                 self.delivered(*delivered, now);
+                let looked_at = view.jobs.contains_key(&job);
                 self.health.answered(view.upgrade_mode, now);
                 self.see(ticket, Depth::Full, view, now);
-                if let Some(object) = self.objects.get_mut(&key) {
+                if let Some(object) = self.objects.get_mut(&key).filter(|_| looked_at) {
                     object.facts.verified_at = Some(now.monotonic);
                 }
             }
@@ -170,12 +173,9 @@ impl Reconciler {
             forget_resume(object, job);
         }
         object.facts.calling(now);
+        let uid = Arc::clone(&object.uid);
         job.in_flight = Some((ticket, call.clone()));
         let event = match call {
-            Call::Close(_) => {
-                object.facts.answered = false;
-                None
-            }
             Call::ForceClose(_) => {
                 object.facts.force_sent = Some(now.monotonic);
                 object.facts.verified_at = None;
@@ -183,11 +183,11 @@ impl Reconciler {
                 object.force_reason = Some(reason);
                 Some(report::force_event(object, reason))
             }
-            Call::StopDatafeed { .. } => None,
+            Call::Close(_) | Call::StopDatafeed { .. } => None,
         };
         let objects = job.users.clone();
         self.note_closing(call.jobs());
-        self.calls.insert(ticket, (key.clone(), call.clone()));
+        self.calls.insert(ticket, (key.clone(), uid, call.clone()));
         self.outputs.push(Output::Call {
             ticket,
             call: call.clone(),
@@ -238,7 +238,7 @@ impl Reconciler {
 
     /// A call was answered.
     pub(super) fn called(&mut self, ticket: Ticket, answer: Result<(), Refusal>, now: Moment) {
-        let Some((key, call)) = self.calls.remove(&ticket) else {
+        let Some((key, uid, call)) = self.calls.remove(&ticket) else {
             return;
         };
         let next = self.next_ticket();
@@ -249,20 +249,27 @@ impl Reconciler {
             }
         }
         self.note_closing(call.jobs());
+        for id in call.jobs() {
+            self.forget_unused(id);
+        }
         let refusal = answer.err();
-        let facts = self.objects.get_mut(&key).map(|object| &mut object.facts);
+        // An object that was made anew under the name, or means another job now, did not ask for this.
+        let asked =
+            |object: &&mut Object| object.uid == uid && call.jobs().contains(&object.desired.job);
+        let asker = self.objects.get_mut(&key).filter(asked);
+        let facts = asker.map(|object| &mut object.facts);
         match (refusal, facts) {
             (None, Some(facts)) => {
                 facts.succeeded(now);
-                facts.answered |= matches!(call, Call::Close(_));
+                facts.answered += u32::from(matches!(call, Call::Close(_)));
             }
             (Some(Refusal::LookAgain { answered }), Some(facts)) => {
                 facts.call_ended = Some(now.monotonic);
-                facts.answered |= answered && matches!(call, Call::Close(_));
+                facts.answered += u32::from(answered && matches!(call, Call::Close(_)));
             }
             (Some(Refusal::Refused(trouble)), Some(facts)) => facts.failed(trouble, now),
             (Some(refusal @ Refusal::DatafeedRuns), _) => {
-                for id in call.jobs() {
+                for id in call.jobs().iter().filter(|id| self.jobs.contains_key(*id)) {
                     self.reads.look(id, now.monotonic, Depth::Full);
                 }
                 self.refused(refusal, now);
@@ -334,6 +341,10 @@ impl Room {
         }
     }
 
+    pub(super) fn forget(&mut self, job: &JobId) {
+        self.closing.remove(job);
+    }
+
     pub(super) fn leave(&mut self, key: &ObjectKey) {
         self.closes.retain(|waiting| waiting != key);
         self.others.retain(|waiting| waiting != key);
@@ -358,13 +369,31 @@ fn notice_drift(object: &mut Object, seen: &SeenJob, now: Moment) {
         .state
         .is_some_and(|state| state.state != JobState::Closed);
     let enforced = object.desired.wanted == Wanted::Closed && !object.desired.suspended;
-    if !(object.arrived && away && enforced && object.facts.requested_at.is_none()) {
+    let was_there = object.arrived;
+    // Deleted or changed, by whomever: nothing may be claimed of it any more.
+    let feeds = seen
+        .datafeed
+        .as_ref()
+        .is_some_and(|datafeed| datafeed.state != DatafeedState::Stopped);
+    object.arrived &= seen.state.is_some() && !away && !feeds;
+    if !(was_there && away && enforced && object.facts.requested_at.is_none()) {
         return;
     }
-    object.arrived = false;
     object.facts.start_over();
     object.drift = Some(Drift { corrected: false });
     let gap = pace::correction_gap(object.corrections);
     object.correct_after = now.monotonic + gap;
     object.corrections = object.corrections.saturating_add(1);
+}
+
+#[cfg(test)]
+impl Room {
+    pub(super) fn assert_at_rest(&self, jobs: &std::collections::BTreeMap<JobId, Job>) {
+        assert!(
+            self.closing.iter().all(|id| jobs.contains_key(id)),
+            "a job that nobody means holds a place: {:?}",
+            self.closing
+        );
+        assert!(self.closes.is_empty() && self.others.is_empty());
+    }
 }

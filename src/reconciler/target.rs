@@ -195,7 +195,8 @@ fn failed(situation: &Situation, seen: &SeenJob) -> Decision {
 fn closing(situation: &Situation) -> Decision {
     let (facts, close) = (situation.facts, &situation.desired.close);
     let timeout = close.timeout.as_duration();
-    if facts.forced_at.is_some() || close.mode == CloseMode::Immediate {
+    // A force that was noted is no permission: what allowed it must still hold, as the policy may be another by now.
+    if close.mode == CloseMode::Immediate {
         return force(situation);
     }
     if facts.evidence < timeout {
@@ -246,11 +247,11 @@ fn open(situation: &Situation, seen: &SeenJob) -> Decision {
             return stop_datafeed(situation, datafeed, false);
         }
     }
-    if facts.forced_at.is_some() || desired.close.mode == CloseMode::Immediate {
+    if desired.close.mode == CloseMode::Immediate {
         return force(situation);
     }
-    let not_accepted = facts.answered
-        && facts.attempts >= pace::TRIES_BEFORE_NOT_ACCEPTED
+    // Only closes that were answered: one that was refused was no try of this session.
+    let not_accepted = facts.answered >= pace::TRIES_BEFORE_NOT_ACCEPTED
         && facts.evidence >= desired.close.timeout.as_duration();
     if not_accepted {
         return out_of_time(situation, Reason::CloseNotAccepted);

@@ -26,7 +26,11 @@ pub(super) fn conditions(
 ) -> Vec<Says> {
     let seen_now = seen.filter(|_| object.sighted);
     let ready = ready(object, health, now);
-    let settled = object.arrived && health.trouble().is_some();
+    let looks = matches!(
+        object.decision,
+        Some(Decision::Observe(_) | Decision::Hold(_))
+    );
+    let settled = object.arrived && (looks || health.trouble().is_some());
     let (reason, message) = (ready.reason, ready.message.clone());
     let mut all = vec![ready, closed(object, seen_now, health, now)];
     match &object.decision {
@@ -98,7 +102,9 @@ fn ready(object: &Object, health: &Health, now: Moment) -> Says {
             "spec.suspend is true, so nothing is called".to_owned(),
         ),
         Some(Decision::Done) => in_desired_state(),
-        Some(Decision::Hold(_) | Decision::Observe(_) | Decision::Stall(_)) if object.arrived => {
+        Some(Decision::Hold(_) | Decision::Observe(_)) if object.arrived => in_desired_state(),
+        // Only of the cluster as a whole: what is wrong with the job itself was seen after it had arrived.
+        Some(Decision::Stall(_)) if object.arrived && health.trouble().is_some() => {
             in_desired_state()
         }
         Some(Decision::Hold(trouble) | Decision::Stall(trouble)) => {

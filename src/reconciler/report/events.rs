@@ -63,7 +63,8 @@ pub(in super::super) fn finish(
     let started = facts.requested_at.or(facts.forced_at)?;
     let took = Duration::try_from(now.wall.duration_since(started)).unwrap_or_default();
     let job = object.desired.job.clone();
-    let (outcome, how) = match (facts.forced_at.is_some(), facts.unsaved) {
+    // What was noted and never sent did not close anything.
+    let (outcome, how) = match (facts.force_sent.is_some(), facts.unsaved) {
         (true, _) => (Finish::Forced, "by force"),
         (false, true) => (
             Finish::Unsaved,

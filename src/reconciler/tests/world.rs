@@ -29,7 +29,7 @@ pub struct FakeJob {
     pub ignores_force: bool,
     pub opened_at: Duration,
     pub dirty: bool,
-    closes_at: Option<Duration>,
+    pub(super) closes_at: Option<Duration>,
 }
 
 pub struct World {
@@ -50,9 +50,9 @@ pub struct World {
     pub api_server_down: bool,
     /// Status writes are taken, but nobody is told.
     pub lose_acks: bool,
-    pending: Vec<(Duration, Input)>,
+    pub(super) pending: Vec<(Duration, Input)>,
     abandoned: BTreeSet<Ticket>,
-    version: u64,
+    pub(super) version: u64,
     still: u32,
 }
 
@@ -104,7 +104,7 @@ impl FakeJob {
         }
     }
 
-    fn closed(&mut self) {
+    pub(super) fn closed(&mut self) {
         self.state = JobState::Closed;
         self.closes_at = None;
     }
@@ -279,7 +279,7 @@ impl World {
         }
     }
 
-    fn finish_closes(&mut self) {
+    pub(super) fn finish_closes(&mut self) {
         let clock = self.clock;
         for job in self.jobs.values_mut() {
             if job.closes_at.is_some_and(|at| at <= clock) {
@@ -357,10 +357,9 @@ impl World {
                 status,
                 ..
             } => self.write(ticket, key, &resource_version, *status),
-            Output::Refresh(key) => {
-                if let Some(stored) = self.stored.get(&key).cloned() {
-                    self.answer(soon, Input::Delivered(Box::new(stored)));
-                }
+            Output::Refresh(key, uid) => {
+                let found = self.stored.get(&key).cloned().map(Box::new);
+                self.answer(soon, Input::Refreshed(key, uid, found));
             }
             Output::Event { event, .. } => self.events.push(event),
             Output::Finished { outcome, .. } => self.finished.push(outcome),
@@ -395,7 +394,12 @@ impl World {
         }
     }
 
-    fn view(&self, depth: Depth, jobs: &[JobId], datafeeds: &[(JobId, DatafeedId)]) -> View {
+    pub(super) fn view(
+        &self,
+        depth: Depth,
+        jobs: &[JobId],
+        datafeeds: &[(JobId, DatafeedId)],
+    ) -> View {
         let full = depth == Depth::Full;
         let one = |id: &JobId| {
             let known = |job: &&FakeJob| job.config || job.state != JobState::Closed;
@@ -409,7 +413,8 @@ impl World {
                     state: job.state,
                     assigned: job.assigned,
                     upgrade_mode: self.upgrade_mode && job.state != JobState::Closed,
-                    open_for: live.then(|| secs((self.clock - job.opened_at).as_secs())),
+                    open_for: live
+                        .then(|| secs(self.clock.saturating_sub(job.opened_at).as_secs())),
                 }),
                 config: (full && job.config).then(|| SeenConfig {
                     created_at: None,
@@ -429,7 +434,7 @@ impl World {
     }
 
     /// What Elasticsearch does with a call, and when it answers.
-    fn call(&mut self, call: &Call) -> (Duration, Result<(), Refusal>) {
+    pub(super) fn call(&mut self, call: &Call) -> (Duration, Result<(), Refusal>) {
         let soon = Duration::from_millis(5);
         if let Some(trouble) = &self.trouble {
             return (soon, Err(Refusal::Cluster(trouble.clone())));
@@ -502,7 +507,7 @@ impl World {
     }
 }
 
-fn moment(clock: Duration) -> Moment {
+pub(super) fn moment(clock: Duration) -> Moment {
     let start = Timestamp::from_second(1_795_000_000).unwrap();
     Moment {
         monotonic: clock,

@@ -1,0 +1,442 @@
+//! What must be true of every run, told by the world and never by the operator's own status.
+//!
+//! The ghost sees what the world is, what the brain was told, and what it asks for; a violation is a panic that the
+//! random walk prints its seed with. It computes the true closing time itself and knows nothing of facts or tables.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::world::{FakeJob, World, secs};
+use crate::api::{
+    AnomalyJobStatus, CloseMode, DatafeedId, DatafeedState, JobId, JobState, OnFailed, OnTimeout,
+};
+use crate::reconciler::input::*;
+
+/// `open_time` is told in seconds, and the session margin of the design is two of them.
+const MARGIN: Duration = Duration::from_secs(4);
+
+/// The true history of the session that a job is in.
+#[derive(Debug, Clone, Default)]
+pub struct Session {
+    state: Option<JobState>,
+    opened_at: Duration,
+    /// Time in this state while Elasticsearch could have said so.
+    lit: Duration,
+    /// The same in the dark period that lasts.
+    dark: Duration,
+    /// What late answers may add.
+    slack: Duration,
+    closes: u32,
+}
+
+/// What the live reads before a force found.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    answered_at: Option<Duration>,
+    ticket: Ticket,
+    desired: Option<Desired>,
+    session: Session,
+    job: Option<FakeJob>,
+}
+
+/// An object as the brain was told of it last.
+#[derive(Debug, Clone)]
+pub struct Told {
+    version: u64,
+    object: Option<Delivered>,
+    since: u64,
+}
+
+#[derive(Default)]
+pub struct Ghost {
+    pub sessions: BTreeMap<JobId, Session>,
+    samples: Vec<(JobId, Sample)>,
+    pub told: BTreeMap<ObjectKey, Told>,
+    in_flight: BTreeMap<Ticket, JobId>,
+    /// The newest answered read of each job: when it was sampled, and what it said.
+    seen: BTreeMap<JobId, (u64, SeenJob)>,
+    feeds: BTreeMap<JobId, Option<DatafeedId>>,
+    seen_closed: BTreeMap<(Arc<str>, i64), bool>,
+    is_dark: bool,
+    noticed: bool,
+    mixed: bool,
+    order: u64,
+    pub forces: u64,
+    pub closes: u64,
+}
+
+fn enforces(desired: &Desired) -> bool {
+    desired.wanted == Wanted::Closed && !desired.suspended && !desired.deleting
+}
+
+impl Ghost {
+    pub fn next(&mut self) -> u64 {
+        self.order += 1;
+        self.order
+    }
+
+    /// A new process knows nothing.
+    pub fn crashed(&mut self) {
+        self.samples.clear();
+        self.told.clear();
+        self.in_flight.clear();
+        self.seen.clear();
+        self.feeds.clear();
+    }
+
+    /// Time passes in the state that the world is in.
+    pub fn pass(&mut self, world: &World, span: Duration) {
+        let dark = world.trouble.is_some() || world.upgrade_mode;
+        for (id, session) in &mut self.sessions {
+            let counts = match world.jobs.get(id).map(|job| job.state) {
+                Some(JobState::Closing) => true,
+                Some(JobState::Opened | JobState::Opening) => session.closes > 0,
+                _ => false,
+            };
+            if counts && dark {
+                session.dark += span;
+            } else if counts {
+                session.lit += span;
+            }
+        }
+    }
+
+    /// The world may have changed: new sessions and states begin new counts, dark periods begin and end.
+    pub fn sync(&mut self, world: &World) {
+        self.sessions.retain(|id, _| world.jobs.contains_key(id));
+        for (id, job) in &world.jobs {
+            let session = self.sessions.entry(id.clone()).or_default();
+            let opening = Some(JobState::Opening);
+            if session.opened_at != job.opened_at
+                && session.state == opening
+                && Some(job.state) == opening
+            {
+                // Nothing that Elasticsearch says tells these two apart.
+                session.opened_at = job.opened_at;
+            }
+            if session.opened_at != job.opened_at {
+                *session = Session {
+                    opened_at: job.opened_at,
+                    ..Session::default()
+                };
+            }
+            let begins = job.state == JobState::Closing && session.state != Some(JobState::Closing);
+            if begins {
+                *session = Session {
+                    opened_at: job.opened_at,
+                    closes: session.closes,
+                    ..Session::default()
+                };
+            }
+            session.state = Some(job.state);
+        }
+        let dark = world.trouble.is_some() || world.upgrade_mode;
+        if dark && !self.is_dark {
+            (self.noticed, self.mixed) = (false, false);
+        }
+        self.mixed |= world.trouble.is_some() && world.upgrade_mode;
+        if self.is_dark && !dark {
+            for session in self.sessions.values_mut() {
+                if !self.noticed {
+                    session.lit += session.dark;
+                } else if self.mixed {
+                    session.slack += secs(20);
+                }
+                session.dark = Duration::ZERO;
+            }
+        }
+        self.is_dark = dark;
+    }
+
+    /// The brain is being told of an object, at this version of the world.
+    pub fn tell(&mut self, key: &ObjectKey, at: u64, object: Option<&Delivered>) {
+        let order = self.next();
+        let known = self.told.get(key);
+        if known.is_some_and(|known| known.version >= at) {
+            return;
+        }
+        let same = known.and_then(|known| Some((known.object.as_ref()?, known.since)));
+        let since = same
+            .filter(|(known, _)| {
+                object.is_some_and(|new| new.uid == known.uid && new.generation == known.generation)
+            })
+            .map_or(order, |(_, since)| since);
+        self.told.insert(
+            key.clone(),
+            Told {
+                version: at,
+                object: object.cloned(),
+                since,
+            },
+        );
+    }
+
+    /// The brain is being told that its write was taken.
+    pub fn acknowledged(&mut self, key: &ObjectKey, uid: &str, at: u64, status: &AnomalyJobStatus) {
+        if let Some(told) = self.told.get_mut(key).filter(|told| told.version < at)
+            && let Some(object) = told.object.as_mut().filter(|object| *object.uid == *uid)
+        {
+            told.version = at;
+            object.status = status.clone();
+        }
+    }
+
+    /// The brain is being told what a read, sent at `order`, found.
+    pub fn read(&mut self, order: u64, took: Duration, answer: Option<&View>, full: bool) {
+        let Some(view) = answer else {
+            self.noticed = true;
+            return;
+        };
+        for (id, seen) in &view.jobs {
+            if let Some(state) = seen.state {
+                self.noticed |= state.upgrade_mode;
+            }
+            if let Some(session) = self
+                .sessions
+                .get_mut(id)
+                .filter(|_| took > Duration::from_millis(500))
+            {
+                session.slack += took;
+            }
+            let newest = self.seen.get(id).is_none_or(|(before, _)| *before < order);
+            if newest && (seen.datafeed.is_some() || full) {
+                let runs = seen
+                    .datafeed
+                    .as_ref()
+                    .filter(|feed| feed.state != DatafeedState::Stopped);
+                self.feeds
+                    .insert(id.clone(), runs.map(|feed| feed.id.clone()));
+            }
+            let closed = seen
+                .state
+                .is_some_and(|state| state.state == JobState::Closed);
+            for told in self.told.values() {
+                if let Some(object) = told
+                    .object
+                    .as_ref()
+                    .filter(|object| object.desired.job == *id)
+                    && closed
+                    && order > told.since
+                {
+                    self.seen_closed
+                        .insert((object.uid.clone(), object.generation), true);
+                }
+            }
+            if newest {
+                self.seen.insert(id.clone(), (order, seen.clone()));
+            }
+        }
+    }
+
+    pub fn verifying(
+        &mut self,
+        world: &World,
+        ticket: Ticket,
+        key: &ObjectKey,
+        uid: &str,
+        id: &JobId,
+    ) {
+        let object = world.stored.get(key).filter(|object| *object.uid == *uid);
+        let sample = Sample {
+            answered_at: None,
+            ticket,
+            desired: object.map(|object| object.desired.clone()),
+            session: self.sessions.get(id).cloned().unwrap_or_default(),
+            job: world.jobs.get(id).cloned(),
+        };
+        self.samples.push((id.clone(), sample));
+        if self.samples.len() > 64 {
+            self.samples.remove(0);
+        }
+    }
+
+    pub fn verified(&mut self, ticket: Ticket, now: Duration) {
+        for (_, sample) in self
+            .samples
+            .iter_mut()
+            .filter(|(_, sample)| sample.ticket == ticket)
+        {
+            sample.answered_at = Some(now);
+        }
+    }
+
+    pub fn answered(&mut self, ticket: Ticket) {
+        self.in_flight.remove(&ticket);
+    }
+
+    /// A call is being sent.
+    pub fn call(&mut self, world: &World, ticket: Ticket, call: &Call) {
+        for id in call.jobs() {
+            assert!(
+                !self.in_flight.values().any(|other| other == id),
+                "two calls in flight for {id}: {call:?}"
+            );
+            self.in_flight.insert(ticket, id.clone());
+        }
+        assert_eq!(call.jobs().len(), 1);
+        let id = &call.jobs()[0];
+        let willing: Vec<&Delivered> = self
+            .told
+            .values()
+            .filter_map(|told| told.object.as_ref())
+            .filter(|object| object.desired.job == *id && enforces(&object.desired))
+            .collect();
+        assert!(
+            !willing.is_empty(),
+            "{call:?}: nobody wants that, as told last: {:#?}",
+            self.told
+        );
+        let feed = self.feeds.get(id).cloned().flatten();
+        let seen = self
+            .seen
+            .get(id)
+            .and_then(|(_, seen)| seen.state)
+            .map(|state| state.state);
+        // A job without a config is never opened again, so nothing is resumed.
+        let lost = self
+            .samples
+            .iter()
+            .rfind(|(of, _)| of == id)
+            .is_some_and(|(_, sample)| sample.job.as_ref().is_some_and(|job| !job.config));
+        if let Some(feed) = feed
+            && !(lost && matches!(call, Call::ForceClose(_)))
+            && matches!(seen, Some(JobState::Opened | JobState::Opening))
+            && !matches!(call, Call::StopDatafeed { .. })
+        {
+            assert!(
+                willing
+                    .iter()
+                    .any(|object| object.status.resume_datafeeds.contains(&feed)),
+                "{call:?} at {:?} stops a datafeed that is durable nowhere: {:?}",
+                world.clock,
+                willing
+                    .iter()
+                    .map(|o| (&o.key, &o.resource_version, &o.status.resume_datafeeds))
+                    .collect::<Vec<_>>()
+            );
+        }
+        match call {
+            Call::Close(_) => self.closes += 1,
+            Call::ForceClose(_) => {
+                self.forces += 1;
+                assert!(
+                    willing
+                        .iter()
+                        .any(|object| self.may_force(world, object, id)),
+                    "{call:?} at {:?} by none of {:?}\nsample {:?}\nsession {:?}",
+                    world.clock,
+                    willing
+                        .iter()
+                        .map(|object| (&object.desired, object.status.targets.first()))
+                        .collect::<Vec<_>>(),
+                    self.samples.iter().rfind(|(of, _)| of == id),
+                    self.sessions.get(id)
+                );
+            }
+            Call::StopDatafeed { .. } => {}
+        }
+    }
+
+    /// A graceful close reached Elasticsearch.
+    pub fn closed(&mut self, id: &JobId) {
+        if let Some(session) = self.sessions.get_mut(id) {
+            session.closes += 1;
+        }
+    }
+
+    fn may_force(&self, world: &World, object: &Delivered, id: &JobId) -> bool {
+        let durable = object
+            .status
+            .targets
+            .iter()
+            .any(|target| target.job_id == *id && target.forced_at.is_some());
+        let recent = |sample: &&(JobId, Sample)| {
+            sample.0 == *id
+                && sample
+                    .1
+                    .answered_at
+                    .is_some_and(|at| world.clock - at <= secs(10))
+        };
+        durable
+            && self.samples.iter().filter(recent).any(|(_, sample)| {
+                sample
+                    .desired
+                    .as_ref()
+                    .is_some_and(|desired| enforces(desired) && allows(desired, sample))
+                    && allows(&object.desired, sample)
+            })
+    }
+
+    /// A status is being written.
+    pub fn write(&self, key: &ObjectKey, uid: &Arc<str>, status: &AnomalyJobStatus) {
+        let Some(told) = self.told.get(key) else {
+            panic!("a write to {key}, which the brain was not told of");
+        };
+        let Some(object) = told
+            .object
+            .as_ref()
+            .filter(|object| object.uid == *uid && object.generation == status.observed_generation)
+        else {
+            return;
+        };
+        let is = |of: &str, value: &str| {
+            status
+                .conditions
+                .iter()
+                .any(|c| c.type_ == of && c.status == value)
+        };
+        let ready = is("Ready", "True") && object.desired.wanted == Wanted::Closed;
+        let seen = self
+            .seen
+            .get(&object.desired.job)
+            .map(|(_, seen)| seen.state.map(|state| state.state));
+        if is("Closed", "True") || ready {
+            let at = (object.uid.clone(), object.generation);
+            assert!(
+                self.seen_closed.contains_key(&at),
+                "{key} claims what was not read at generation {}: {:#?}",
+                object.generation,
+                status.conditions
+            );
+            assert!(
+                seen.is_none_or(|state| state == Some(JobState::Closed)),
+                "{key} claims closed, but was told {seen:?}: {:#?}",
+                status.conditions
+            );
+        }
+        assert!(
+            !ready || !is("Reconciling", "True") && !is("Stalled", "True"),
+            "{:#?}",
+            status.conditions
+        );
+        assert!(
+            status
+                .conditions
+                .iter()
+                .all(|c| c.observed_generation == Some(status.observed_generation))
+        );
+    }
+}
+
+/// Whether the policy, and what was true when the live reads were made, allow a force.
+fn allows(desired: &Desired, sample: &Sample) -> bool {
+    let (close, session) = (&desired.close, &sample.session);
+    let Some(job) = &sample.job else {
+        return false;
+    };
+    let time = session.lit + session.slack + MARGIN >= close.timeout.as_duration();
+    let state = match job.state {
+        JobState::Failed => close.on_failed == OnFailed::Force,
+        JobState::Closing => close.on_timeout == OnTimeout::Force && time,
+        // Three, of which one may have been on its way when the session began.
+        JobState::Opened | JobState::Opening => {
+            close.on_timeout == OnTimeout::Force && time && session.closes >= 2
+        }
+        JobState::Closed => false,
+    };
+    if !job.config {
+        return close.on_failed == OnFailed::Force;
+    }
+    state || close.mode == CloseMode::Immediate && job.state != JobState::Closed
+}
