@@ -395,10 +395,9 @@ impl Chaos {
             }
             Coming::Refreshed(key, uid, version, found) => {
                 let same = found.as_ref().filter(|found| found.uid == uid);
-                match same {
-                    Some(found) => self.ghost.tell(&key, version, Some(found)),
-                    // Of what the watch will bring this says nothing.
-                    None => drop(self.ghost.told.remove(&key)),
+                // Where another or none was found, the watch will say so too.
+                if let Some(found) = same {
+                    self.ghost.tell(&key, version, Some(found));
                 }
                 self.handle(Input::Refreshed(key, uid, found));
             }
@@ -785,7 +784,7 @@ fn number(name: &str, default: u64) -> u64 {
 
 #[test]
 fn whatever_goes_wrong_no_rule_is_broken_and_when_it_ends_status_and_world_agree() {
-    let (seeds, steps) = (number("CHAOS_SEEDS", 400), number("CHAOS_STEPS", 300));
+    let (seeds, steps) = (number("CHAOS_SEEDS", 100), number("CHAOS_STEPS", 300));
     let first = number("CHAOS_SEED", 1);
     let last = if std::env::var("CHAOS_SEED").is_ok() {
         first
