@@ -1,5 +1,6 @@
 //! The brain in virtual time: a small world of one Elasticsearch and one API server around the shipped `Reconciler`.
 
+mod fake_job;
 mod rows;
 mod rules;
 mod world;
