@@ -69,7 +69,7 @@ fn after_the_acceptance_was_noted() {
 
 fn after_the_force_took_effect_unseen() {
     let room = room(&json!({"close_ms": "hang"}));
-    // Done, and then cut off: nobody tells the operator, and it is dead before it looks.
+    // Done, and then cut off: nobody tells the operator, and it is dead before its next look is answered.
     room.elastic
         .inject(&json!({"path_contains": "force=true", "cut": "after"}));
     room.elastic
