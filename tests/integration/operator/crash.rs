@@ -73,7 +73,7 @@ fn after_the_force_took_effect_unseen() {
     room.elastic
         .inject(&json!({"path_contains": "force=true", "cut": "after"}));
     room.elastic
-        .inject(&json!({"api": "JobStats", "body": "silence", "count": null, "skip": 1_000_000}));
+        .inject(&json!({"api": "JobStats", "delay_ms": 800, "count": null}));
     let operator = room.operator();
     room.close("rate", &json!({"timeout": "2s"}));
     room.elastic
