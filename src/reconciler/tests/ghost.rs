@@ -334,7 +334,7 @@ impl Ghost {
                     self.sessions.get(id)
                 );
             }
-            Call::StopDatafeed { .. } => {}
+            Call::Confirm(_) | Call::StopDatafeed { .. } => {}
         }
     }
 

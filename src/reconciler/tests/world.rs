@@ -8,29 +8,13 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
+pub use super::fake_job::FakeJob;
 use crate::api::{
     AnomalyJobStatus, CloseMode, ClosePolicy, DatafeedId, DatafeedState, JobId, JobState, OnFailed,
     OnTimeout, Reason, TimeSpan,
 };
 use crate::reconciler::Reconciler;
 use crate::reconciler::input::*;
-
-/// A job in the world's Elasticsearch.
-#[derive(Debug, Clone)]
-pub struct FakeJob {
-    pub state: JobState,
-    pub assigned: bool,
-    pub config: bool,
-    pub blocked: bool,
-    pub datafeed: Option<(DatafeedId, DatafeedState)>,
-    /// How long a graceful close takes; `None` = for ever.
-    pub close_takes: Option<Duration>,
-    pub lost_closes: u32,
-    pub ignores_force: bool,
-    pub opened_at: Duration,
-    pub dirty: bool,
-    pub(super) closes_at: Option<Duration>,
-}
 
 pub struct World {
     pub brain: Reconciler,
@@ -87,29 +71,6 @@ pub fn trouble(reason: Reason) -> Trouble {
 
 pub fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
-}
-
-impl FakeJob {
-    pub fn new(state: JobState) -> Self {
-        Self {
-            state,
-            assigned: true,
-            config: true,
-            blocked: false,
-            datafeed: None,
-            close_takes: Some(Duration::ZERO),
-            lost_closes: 0,
-            ignores_force: false,
-            opened_at: Duration::ZERO,
-            dirty: state != JobState::Closed,
-            closes_at: None,
-        }
-    }
-
-    pub(super) fn closed(&mut self) {
-        self.state = JobState::Closed;
-        self.closes_at = None;
-    }
 }
 
 impl World {

@@ -69,11 +69,11 @@ fn after_the_acceptance_was_noted() {
 
 fn after_the_force_took_effect_unseen() {
     let room = room(&json!({"close_ms": "hang"}));
-    // Done, and then cut off: nobody tells the operator, and it is dead before it looks.
+    // Done, and then cut off: nobody tells the operator, and it is dead before its next look is answered.
     room.elastic
         .inject(&json!({"path_contains": "force=true", "cut": "after"}));
     room.elastic
-        .inject(&json!({"api": "JobStats", "body": "silence", "count": null, "skip": 1_000_000}));
+        .inject(&json!({"api": "JobStats", "delay_ms": 800, "count": null}));
     let operator = room.operator();
     room.close("rate", &json!({"timeout": "2s"}));
     room.elastic
