@@ -99,7 +99,7 @@ words! {
         TimedOut = "Elasticsearch did not answer in time. It is asked again, less and less often.",
         TLSFailed = "No encrypted connection came about; the message says why. Often `tls.ca` is missing, or the certificate is for another host.",
         ClusterUnreachable = "The connection to Elasticsearch broke, or a network policy, proxy or firewall cuts it. It is tried again.",
-        CredentialsRejected = "Elasticsearch does not accept the credentials (401). Renew the Secret; it is read again at once.",
+        CredentialsRejected = "Elasticsearch does not accept the credentials (401). Renew the Secret; it is read again within a minute.",
         MissingPrivilege = "The credentials may not do this (403). Give their user or API key the cluster privilege `manage_ml`.",
         NotElasticsearch = "Something else than Elasticsearch answers at the url, such as a login page or another product. Mend `spec.url`.",
         UnexpectedAnswer = "Elasticsearch, or a proxy before it, answered something that makes no sense here. It is tried again.",
