@@ -6,7 +6,7 @@ use crate::api::{DatafeedId, DatafeedState, JobState};
 
 /// A job in the world's Elasticsearch.
 #[derive(Debug, Clone)]
-pub struct FakeJob {
+pub(super) struct FakeJob {
     pub state: JobState,
     pub assigned: bool,
     pub config: bool,
@@ -22,7 +22,7 @@ pub struct FakeJob {
 }
 
 impl FakeJob {
-    pub fn new(state: JobState) -> Self {
+    pub(super) fn new(state: JobState) -> Self {
         Self {
             state,
             assigned: true,
@@ -38,7 +38,7 @@ impl FakeJob {
         }
     }
 
-    pub fn closed(&mut self) {
+    pub(super) fn closed(&mut self) {
         self.state = JobState::Closed;
         self.closes_at = None;
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-pub use super::fake_job::FakeJob;
+pub(super) use super::fake_job::FakeJob;
 use crate::api::{
     AnomalyJobStatus, CloseMode, ClosePolicy, DatafeedId, DatafeedState, JobId, JobState, OnFailed,
     OnTimeout, Reason, TimeSpan,
@@ -16,7 +16,7 @@ use crate::api::{
 use crate::reconciler::Reconciler;
 use crate::reconciler::input::*;
 
-pub struct World {
+pub(super) struct World {
     pub brain: Reconciler,
     pub clock: Duration,
     pub jobs: BTreeMap<JobId, FakeJob>,
@@ -42,18 +42,18 @@ pub struct World {
     still: u32,
 }
 
-pub fn job(id: &str) -> JobId {
+pub(super) fn job(id: &str) -> JobId {
     JobId::parse(id).unwrap()
 }
 
-pub fn key(name: &str) -> ObjectKey {
+pub(super) fn key(name: &str) -> ObjectKey {
     ObjectKey {
         namespace: Arc::from("ns"),
         name: Arc::from(name),
     }
 }
 
-pub fn policy() -> ClosePolicy {
+pub(super) fn policy() -> ClosePolicy {
     ClosePolicy {
         mode: CloseMode::Graceful,
         timeout: TimeSpan::parse("10m").unwrap(),
@@ -62,19 +62,19 @@ pub fn policy() -> ClosePolicy {
     }
 }
 
-pub fn trouble(reason: Reason) -> Trouble {
+pub(super) fn trouble(reason: Reason) -> Trouble {
     Trouble {
         reason,
         message: Arc::from("as the test says"),
     }
 }
 
-pub fn secs(seconds: u64) -> Duration {
+pub(super) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
 impl World {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut world = Self {
             brain: Reconciler::new("default", moment(Duration::ZERO)),
             clock: Duration::ZERO,
@@ -101,7 +101,7 @@ impl World {
         world
     }
 
-    pub fn connect(&mut self) {
+    pub(super) fn connect(&mut self) {
         let connection = Connection::Usable {
             cluster_uuid: Some(Arc::from("uuid")),
             version: Some(Arc::from(if self.before_7_14 { "7.10.0" } else { "9.2.1" })),
@@ -111,7 +111,7 @@ impl World {
     }
 
     /// The operator dies and another one starts with what is stored.
-    pub fn crash(&mut self) {
+    pub(super) fn crash(&mut self) {
         self.brain = Reconciler::new("default", moment(self.clock));
         self.pending.clear();
         self.abandoned.clear();
@@ -122,7 +122,7 @@ impl World {
     }
 
     /// Creates an object that means the job of the same name.
-    pub fn apply(&mut self, name: &str, wanted: Wanted, close: ClosePolicy) {
+    pub(super) fn apply(&mut self, name: &str, wanted: Wanted, close: ClosePolicy) {
         let desired = Desired {
             job: job(name),
             wanted,
@@ -145,14 +145,14 @@ impl World {
     }
 
     /// Edits the spec and delivers it.
-    pub fn edit(&mut self, name: &str, change: impl FnOnce(&mut Desired)) {
+    pub(super) fn edit(&mut self, name: &str, change: impl FnOnce(&mut Desired)) {
         self.edit_silently(name, change);
         let delivered = self.stored[&key(name)].clone();
         self.tell(Input::Delivered(Box::new(delivered)));
     }
 
     /// Edits the spec; the watch has not delivered it yet.
-    pub fn edit_silently(&mut self, name: &str, change: impl FnOnce(&mut Desired)) {
+    pub(super) fn edit_silently(&mut self, name: &str, change: impl FnOnce(&mut Desired)) {
         self.version += 1;
         let stored = self.stored.get_mut(&key(name)).unwrap();
         change(&mut stored.desired);
@@ -161,7 +161,7 @@ impl World {
     }
 
     /// Somebody else opens the job.
-    pub fn reopen(&mut self, id: &str) {
+    pub(super) fn reopen(&mut self, id: &str) {
         let clock = self.clock;
         let job = self.jobs.get_mut(&job(id)).unwrap();
         job.state = JobState::Opened;
@@ -170,11 +170,11 @@ impl World {
         job.closes_at = None;
     }
 
-    pub fn status(&self, name: &str) -> &AnomalyJobStatus {
+    pub(super) fn status(&self, name: &str) -> &AnomalyJobStatus {
         &self.stored[&key(name)].status
     }
 
-    pub fn condition(&self, name: &str, of: &str) -> Option<(String, String)> {
+    pub(super) fn condition(&self, name: &str, of: &str) -> Option<(String, String)> {
         let found = self
             .status(name)
             .conditions
@@ -183,32 +183,32 @@ impl World {
         Some((found.status.clone(), found.reason.clone()))
     }
 
-    pub fn is(&self, name: &str, of: &str, status: &str, reason: &str) -> bool {
+    pub(super) fn is(&self, name: &str, of: &str, status: &str, reason: &str) -> bool {
         self.condition(name, of) == Some((status.to_owned(), reason.to_owned()))
     }
 
-    pub fn count(&self, wanted: impl Fn(&Call) -> bool) -> usize {
+    pub(super) fn count(&self, wanted: impl Fn(&Call) -> bool) -> usize {
         self.calls.iter().filter(|(_, call)| wanted(call)).count()
     }
 
-    pub fn closes(&self) -> usize {
+    pub(super) fn closes(&self) -> usize {
         self.count(|call| matches!(call, Call::Close(_)))
     }
 
-    pub fn forces(&self) -> usize {
+    pub(super) fn forces(&self) -> usize {
         self.count(|call| matches!(call, Call::ForceClose(_)))
     }
 
-    pub fn stops(&self) -> usize {
+    pub(super) fn stops(&self) -> usize {
         self.count(|call| matches!(call, Call::StopDatafeed { .. }))
     }
 
-    pub fn state(&self, id: &str) -> JobState {
+    pub(super) fn state(&self, id: &str) -> JobState {
         self.jobs[&job(id)].state
     }
 
     /// Lets time pass, event by event.
-    pub fn pass(&mut self, span: Duration) {
+    pub(super) fn pass(&mut self, span: Duration) {
         let end = self.clock + span;
         loop {
             let answer = self.pending.iter().map(|(at, _)| *at).min();
@@ -253,7 +253,7 @@ impl World {
         }
     }
 
-    pub fn tell(&mut self, input: Input) {
+    pub(super) fn tell(&mut self, input: Input) {
         if let Input::Called(ticket, _) = &input
             && self.abandoned.contains(ticket)
         {

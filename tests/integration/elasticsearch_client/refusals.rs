@@ -283,6 +283,7 @@ async fn injected(cluster: &Cluster, rule: Value) -> Error {
 }
 
 #[tokio::test]
+#[allow(clippy::too_many_lines, reason = "a table")]
 async fn injected_faults_have_their_classes() {
     for (profile, cluster) in clusters().await {
         let pause = Some(Duration::from_secs(7));

@@ -1,0 +1,177 @@
+//! What goes wrong in the random walk, and who meddles: people, watches, nodes, and the API server.
+
+use super::*;
+
+impl Chaos {
+    pub(super) fn create(&mut self, name: &str) {
+        self.uids += 1;
+        let mut close = policy();
+        close.timeout = TimeSpan::parse(self.rng.of(&["20s", "1m", "5m"])).unwrap();
+        let desired = Desired {
+            job: job(self.rng.of(&JOBS)),
+            wanted: if self.rng.chance(80) {
+                Wanted::Closed
+            } else {
+                Wanted::Observed
+            },
+            suspended: self.rng.chance(10),
+            deleting: false,
+            close,
+        };
+        self.world.version += 1;
+        let delivered = Delivered {
+            key: key(name),
+            uid: Arc::from(format!("uid-{}", self.uids)),
+            generation: 1,
+            resource_version: Arc::from(self.world.version.to_string()),
+            desired,
+            status: AnomalyJobStatus::default(),
+        };
+        self.world.stored.insert(key(name), delivered);
+        self.watch(&key(name));
+    }
+
+    pub(super) fn edit(&mut self, name: &str) {
+        let what = self.rng.below(9);
+        let pick = self.rng.next();
+        let timeout = self.rng.of(&["20s", "1m", "5m", "10m"]);
+        let id = job(self.rng.of(&JOBS));
+        self.world.edit_silently(name, |desired| match what {
+            0 => {
+                desired.close.on_timeout =
+                    [OnTimeout::Force, OnTimeout::Wait, OnTimeout::Stall][(pick % 3) as usize];
+            }
+            1 => desired.close.on_failed = [OnFailed::Force, OnFailed::Stall][(pick % 2) as usize],
+            2 => {
+                desired.close.mode = [
+                    CloseMode::Graceful,
+                    CloseMode::Graceful,
+                    CloseMode::Immediate,
+                ][(pick % 3) as usize];
+            }
+            3 => desired.close.timeout = TimeSpan::parse(timeout).unwrap(),
+            4 => desired.suspended = !desired.suspended,
+            5 => desired.wanted = Wanted::Observed,
+            6 => desired.wanted = Wanted::Closed,
+            7 => desired.job = id,
+            _ => desired.suspended = false,
+        });
+        self.watch(&key(name));
+    }
+
+    /// Somebody else writes the object without changing its spec.
+    pub(super) fn touch(&mut self, name: &str, wipe: bool) {
+        self.world.version += 1;
+        let version = Arc::from(self.world.version.to_string());
+        if let Some(stored) = self.world.stored.get_mut(&key(name)) {
+            stored.resource_version = version;
+            if wipe {
+                stored.status = AnomalyJobStatus::default();
+            }
+            self.watch(&key(name));
+        }
+    }
+
+    pub(super) fn delete(&mut self, name: &str) {
+        let key = key(name);
+        if self.rng.chance(40) {
+            self.world
+                .edit_silently(name, |desired| desired.deleting = true);
+            self.watch(&key);
+        } else {
+            self.world.version += 1;
+            self.world.stored.remove(&key);
+            if self.rng.chance(50) {
+                self.create(name);
+            } else {
+                self.watch(&key);
+            }
+        }
+    }
+
+    pub(super) fn meddle(&mut self) {
+        let name = self.rng.of(&OBJECTS);
+        let id = job(self.rng.of(&JOBS));
+        let exists = self.world.stored.contains_key(&key(name));
+        match self.rng.below(34) {
+            _ if !exists && self.rng.chance(30) => self.create(name),
+            0..=4 if exists => self.edit(name),
+            5 if exists => self.delete(name),
+            6 if exists => self.touch(name, true),
+            7 if exists => self.touch(name, false),
+            8 if !self.history.is_empty() => self.crash(),
+            9 | 10 => {
+                self.world.trouble = self
+                    .rng
+                    .chance(40)
+                    .then(|| trouble(Reason::ClusterUnreachable));
+            }
+            11 => self.world.upgrade_mode = self.rng.chance(40),
+            12 => self.world.api_server_down = self.rng.chance(40),
+            13 => self.world.lose_acks = self.rng.chance(40),
+            14 => {
+                self.lossy = !self.lossy && self.rng.chance(50);
+                if !self.lossy {
+                    self.relist();
+                }
+            }
+            15 => {
+                let reason = self
+                    .rng
+                    .of(&[Reason::ConnectionNotFound, Reason::ClusterUnreachable]);
+                self.handle(Input::Connection(Connection::Unusable(trouble(reason))));
+            }
+            16 | 17 => self.connect(),
+            18..=21 => {
+                let state = self
+                    .rng
+                    .of(&[JobState::Opened, JobState::Opened, JobState::Opening]);
+                let fake = self.fake(state);
+                self.world.jobs.insert(id, fake);
+            }
+            22 => drop(self.world.jobs.remove(&id)),
+            _ => self.break_job(&id),
+        }
+        self.ghost.sync(&self.world);
+    }
+
+    pub(super) fn break_job(&mut self, id: &crate::api::JobId) {
+        let what = self.rng.below(8);
+        let Some(fake) = self.world.jobs.get_mut(id) else {
+            return;
+        };
+        match what {
+            0 if fake.state != JobState::Closed => {
+                fake.state = JobState::Failed;
+                fake.closes_at = None;
+            }
+            1 => fake.assigned = false,
+            2 => fake.assigned = true,
+            3 => fake.blocked = !fake.blocked,
+            4 => fake.config = !fake.config,
+            5 if fake.state == JobState::Opening => fake.state = JobState::Opened,
+            6 => {
+                if let Some((_, state)) = &mut fake.datafeed {
+                    *state = DatafeedState::Started;
+                }
+            }
+            _ => fake.config = true,
+        }
+    }
+
+    /// The faults stop; what remains is what Elasticsearch and the specs are now.
+    pub(super) fn calm(&mut self) {
+        self.faults = false;
+        self.world.trouble = None;
+        self.world.upgrade_mode = false;
+        self.world.api_server_down = false;
+        self.world.lose_acks = false;
+        self.lossy = false;
+        for fake in self.world.jobs.values_mut() {
+            fake.ignores_force = false;
+        }
+        self.ghost.sync(&self.world);
+        self.connect();
+        self.relist();
+    }
+}
