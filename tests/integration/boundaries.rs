@@ -28,7 +28,9 @@ fn sources(of: &str) -> Vec<(PathBuf, String)> {
 /// The lines of code of the rooms that must not speak of `word`.
 fn mentions(of: &str, words: &[&str]) -> Vec<String> {
     let mut all = Vec::new();
-    for (path, text) in sources(of) {
+    let shipped =
+        |(path, _): &(PathBuf, String)| !path.to_string_lossy().contains("src/reconciler/tests");
+    for (path, text) in sources(of).into_iter().filter(shipped) {
         for (number, line) in text.lines().enumerate() {
             let code = line.split("//").next().unwrap_or_default();
             if words.iter().any(|word| code.contains(word)) {
