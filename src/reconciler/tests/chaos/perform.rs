@@ -1,0 +1,141 @@
+//! What the random walk's Elasticsearch and API server make of an output, and when the answer comes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Chaos, Coming};
+use crate::api::{AnomalyJobStatus, Reason};
+use crate::reconciler::input::*;
+use crate::reconciler::tests::world::{secs, trouble};
+
+impl Chaos {
+    pub(super) fn perform(&mut self, output: Output) {
+        let delay = self.delay();
+        match output {
+            Output::Read {
+                ticket,
+                depth,
+                jobs,
+                datafeeds,
+            } => {
+                let answer = match &self.world.trouble {
+                    Some(trouble) => Err(trouble.clone()),
+                    None => Ok(self.world.view(depth, &jobs, &datafeeds)),
+                };
+                let order = self.ghost.next();
+                self.send(delay, Coming::Read(ticket, order, delay, depth, answer));
+            }
+            Output::Call { ticket, call, .. } => self.call(ticket, &call, delay),
+            Output::LetGo(ticket) => {
+                self.ghost.answered(ticket);
+                self.coming.retain(
+                    |_, coming| !matches!(coming, Coming::Called(sent, _) if *sent == ticket),
+                );
+            }
+            Output::Verify {
+                ticket,
+                key,
+                uid,
+                job,
+            } => {
+                self.ghost.verifying(&self.world, ticket, &key, &uid, &job);
+                let object = self
+                    .world
+                    .stored
+                    .get(&key)
+                    .filter(|stored| stored.uid == uid)
+                    .cloned();
+                let answer = match &self.world.trouble {
+                    Some(trouble) => Err(Refusal::Cluster(trouble.clone())),
+                    None if self.world.api_server_down => {
+                        Err(Refusal::Refused(trouble(Reason::RetryingAfterError)))
+                    }
+                    None => Ok((
+                        object.map(Box::new),
+                        self.world.view(Depth::Full, &[job], &[]),
+                    )),
+                };
+                let (order, version) = (self.ghost.next(), self.world.version);
+                self.send(
+                    delay,
+                    Coming::Verified(ticket, order, delay, version, answer),
+                );
+            }
+            Output::Write {
+                ticket,
+                key,
+                uid,
+                resource_version,
+                status,
+            } => {
+                self.ghost.write(&key, &uid, &status);
+                let answer = self.write(&key, &uid, &resource_version, &status);
+                let lost = self.world.lose_acks && answer.is_ok();
+                let (after, answer) = if lost {
+                    (secs(15), Err(WriteRefused::Failed))
+                } else {
+                    (delay, answer)
+                };
+                self.send(after, Coming::Written(ticket, key, uid, *status, answer));
+            }
+            Output::Refresh(key, uid) => {
+                if !self.world.api_server_down {
+                    let found = self.world.stored.get(&key).cloned().map(Box::new);
+                    let version = self.world.version;
+                    self.send(delay, Coming::Refreshed(key, uid, version, found));
+                }
+            }
+            Output::Event { .. } | Output::Finished { .. } => {}
+        }
+    }
+
+    fn call(&mut self, ticket: Ticket, call: &Call, delay: Duration) {
+        self.ghost.call(&self.world, ticket, call);
+        let luck = if self.faults { self.rng.below(100) } else { 50 };
+        let lost = Err(Refusal::LookAgain { answered: false });
+        if luck < 5 {
+            let more = secs(self.rng.below(60));
+            self.send(delay + more, Coming::Called(ticket, lost));
+            return;
+        }
+        if luck < 8 {
+            let refused = Err(Refusal::Refused(trouble(Reason::Overloaded)));
+            return self.send(delay, Coming::Called(ticket, refused));
+        }
+        if let Call::Close(ids) = call {
+            self.ghost.closed(&ids[0]);
+        }
+        let (after, answer) = self.world.call(call);
+        let answer = if luck > 95 { lost } else { answer };
+        self.send(after.min(secs(60)) + delay, Coming::Called(ticket, answer));
+    }
+
+    fn write(
+        &mut self,
+        key: &ObjectKey,
+        uid: &Arc<str>,
+        version: &str,
+        status: &AnomalyJobStatus,
+    ) -> Result<Arc<str>, WriteRefused> {
+        if self.world.api_server_down || self.faults && self.rng.chance(3) {
+            return Err(WriteRefused::Failed);
+        }
+        let new: Arc<str> = Arc::from((self.world.version + 1).to_string());
+        let Some(stored) = self.world.stored.get_mut(key) else {
+            return Err(WriteRefused::Gone);
+        };
+        if *stored.resource_version != *version || stored.uid != *uid {
+            return Err(WriteRefused::Conflict);
+        }
+        assert!(
+            stored.status != *status,
+            "a write without a difference: {status:#?}"
+        );
+        stored.status = status.clone();
+        stored.resource_version = Arc::clone(&new);
+        self.world.version += 1;
+        self.world.writes.push((key.clone(), status.clone()));
+        self.watch(key);
+        Ok(new)
+    }
+}
