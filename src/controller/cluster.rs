@@ -57,6 +57,7 @@ pub(super) struct Cluster {
 struct Driver {
     cluster: Cluster,
     brain: Reconciler,
+    connection: String,
     client: Option<Client>,
     begun: Instant,
     running: JoinSet<Option<Input>>,
@@ -70,6 +71,7 @@ impl Cluster {
         let mut driver = Driver {
             brain: Reconciler::new(&connection, moment(begun)),
             cluster: self,
+            connection,
             client: None,
             begun,
             running: JoinSet::new(),
@@ -261,13 +263,16 @@ impl Driver {
     fn verify(&mut self, ticket: Ticket, key: ObjectKey, uid: Arc<str>, job: JobId) {
         let (kube, metrics) = (self.cluster.kube.clone(), self.cluster.metrics.clone());
         let (client, namespace) = (self.client.clone(), self.cluster.namespace.clone());
+        let connection = self.connection.clone();
         self.running.spawn(async move {
             let answer = async {
-                let object = live(&kube, &namespace, &key).await?;
                 let client = client.ok_or(Refusal::LookAgain { answered: false })?;
                 let view =
                     observe::read(&client, &metrics, Depth::Full, vec![job], Vec::new()).await;
                 let view: View = view.map_err(Refusal::Cluster)?;
+                // The object last: this read takes milliseconds, the other may take a minute, and the policy must be
+                // the newest of all.
+                let object = live(&kube, &namespace, &connection, &key).await?;
                 Ok((
                     object.filter(|object| object.uid == uid).map(Box::new),
                     view,
@@ -279,8 +284,9 @@ impl Driver {
 
     fn refresh(&mut self, key: ObjectKey, uid: Arc<str>) {
         let (kube, namespace) = (self.cluster.kube.clone(), self.cluster.namespace.clone());
+        let connection = self.connection.clone();
         self.running.spawn(async move {
-            match live(&kube, &namespace, &key).await {
+            match live(&kube, &namespace, &connection, &key).await {
                 Ok(found) => Some(Input::Refreshed(key, uid, found.map(Box::new))),
                 // The watch, or the next write, tells.
                 Err(_) => None,
@@ -289,15 +295,19 @@ impl Driver {
     }
 }
 
-/// Reads an object from the API server itself, not from a cache; `None` when it is gone.
+/// Reads an object from the API server itself, not from a cache; `None` when it is gone or names another connection by
+/// now, and so is another cluster's.
 async fn live(
     kube: &KubeClient,
     namespace: &str,
+    connection: &str,
     key: &ObjectKey,
 ) -> Result<Option<Delivered>, Refusal> {
     let api: Api<AnomalyJob> = Api::namespaced(kube.clone(), namespace);
     match tokio::time::timeout(API_SERVER_LIMIT, api.get_opt(&key.name)).await {
-        Ok(Ok(found)) => Ok(found.map(delivered)),
+        Ok(Ok(found)) => Ok(found
+            .filter(|object| object.spec.connection_ref.name == connection)
+            .map(delivered)),
         Ok(Err(_)) | Err(_) => Err(Refusal::Refused(trouble(
             Reason::RetryingAfterError,
             "the object could not be read from the API server",

@@ -13,6 +13,7 @@
 
 mod chaos;
 mod fake_job;
+mod found;
 mod ghost;
 mod rows;
 mod rules;

@@ -1,0 +1,265 @@
+//! What the random walk found, or a mutant survived, each as the shortest story that shows it.
+
+use std::sync::Arc;
+
+use super::world::{FakeJob, World, job, key, moment, policy, secs, trouble};
+use crate::api::{
+    AnomalyJobStatus, DatafeedId, DatafeedState, JobState, OnTimeout, Reason, Target,
+};
+use crate::reconciler::input::*;
+use crate::reconciler::job::Job;
+use crate::reconciler::object::{News, Object, Published, Writing};
+
+fn hanging() -> World {
+    let mut world = World::new();
+    let mut fake = FakeJob::new(JobState::Opened);
+    fake.close_takes = None;
+    world.jobs.insert(job("a"), fake);
+    world.apply("a", Wanted::Closed, policy());
+    world
+}
+
+fn delivered(generation: i64, version: &str, status: AnomalyJobStatus) -> Delivered {
+    Delivered {
+        key: key("a"),
+        uid: Arc::from("uid-1"),
+        generation,
+        resource_version: Arc::from(version),
+        desired: Desired {
+            job: job("a"),
+            wanted: Wanted::Closed,
+            suspended: generation == 2,
+            deleting: false,
+            close: policy(),
+        },
+        status,
+    }
+}
+
+fn object(status: AnomalyJobStatus) -> Object {
+    Object::new(delivered(2, "10", status), 1, Ticket(0), moment(secs(0)))
+}
+
+fn noted() -> AnomalyJobStatus {
+    let mut target = Target::new(job("a"));
+    target.forced_at = Some(crate::api::stamp(moment(secs(0)).wall));
+    AnomalyJobStatus {
+        targets: vec![target],
+        resume_datafeeds: vec![DatafeedId::parse("feed").unwrap()],
+        ..AnomalyJobStatus::default()
+    }
+}
+
+fn saw(state: JobState) -> SeenJob {
+    SeenJob {
+        state: Some(SeenState {
+            state,
+            assigned: true,
+            upgrade_mode: false,
+            open_for: None,
+        }),
+        config: Some(SeenConfig {
+            created_at: None,
+            blocked: None,
+        }),
+        datafeed: None,
+    }
+}
+
+#[test]
+fn many_short_outages_add_nothing_to_the_evidence() {
+    let mut world = hanging();
+    world.pass(secs(60));
+    for _ in 0..25 {
+        world.pass(secs(12));
+        world.trouble = Some(trouble(Reason::ClusterUnreachable));
+        world.pass(secs(90));
+        world.trouble = None;
+    }
+    assert_eq!(world.forces(), 0, "six minutes of answers are no ten");
+}
+
+#[test]
+fn a_process_that_was_stopped_for_an_hour_counts_nothing_of_it() {
+    let mut world = hanging();
+    world.pass(secs(60));
+    world.clock += secs(3600);
+    world.pass(secs(300));
+    assert_eq!(world.forces(), 0);
+}
+
+#[test]
+fn a_force_that_was_noted_and_not_sent_is_not_sent_under_another_policy() {
+    let mut world = hanging();
+    world.pass(secs(590));
+    world.lose_acks = true;
+    world.pass(secs(30));
+    assert!(world.status("a").targets[0].forced_at.is_some());
+    assert_eq!(world.forces(), 0);
+    world.lose_acks = false;
+    world.edit_silently("a", |desired| desired.close.on_timeout = OnTimeout::Wait);
+    world.crash();
+    world.pass(secs(3600));
+    assert_eq!(world.forces(), 0);
+    assert!(world.is("a", "Reconciling", "True", "Waiting"));
+}
+
+#[test]
+fn a_lost_config_may_still_come_back_for_two_minutes() {
+    let mut world = World::new();
+    let mut fake = FakeJob::new(JobState::Opened);
+    fake.config = false;
+    world.jobs.insert(job("a"), fake);
+    world.apply("a", Wanted::Closed, policy());
+    world.pass(secs(100));
+    assert_eq!(world.forces(), 0);
+}
+
+#[test]
+fn an_old_answer_does_not_bring_back_what_was_deleted() {
+    let mut world = hanging();
+    world.pass(secs(5));
+    let old = world.stored[&key("a")].clone();
+    world.tell(Input::Gone(key("a")));
+    world.tell(Input::Refreshed(
+        key("a"),
+        Arc::clone(&old.uid),
+        Some(Box::new(old)),
+    ));
+    assert!(world.brain.is_empty());
+}
+
+#[test]
+fn objects_deleted_while_their_jobs_close_keep_no_place_in_the_wave() {
+    let mut world = World::new();
+    for n in 0..64 {
+        let id = format!("gone-{n}");
+        let mut fake = FakeJob::new(JobState::Opened);
+        fake.close_takes = None;
+        world.jobs.insert(job(&id), fake);
+        world.apply(&id, Wanted::Closed, policy());
+    }
+    world.pass(secs(60));
+    for n in 0..64 {
+        world.tell(Input::Gone(key(&format!("gone-{n}"))));
+    }
+    world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
+    world.apply("a", Wanted::Closed, policy());
+    world.pass(secs(5));
+    assert_eq!(world.state("a"), JobState::Closed);
+}
+
+#[test]
+fn a_job_that_is_deleted_after_it_was_closed_is_not_ready_any_more() {
+    let mut world = World::new();
+    world.jobs.insert(job("a"), FakeJob::new(JobState::Closed));
+    world.apply("a", Wanted::Closed, policy());
+    world.pass(secs(60));
+    world.jobs.clear();
+    world.pass(secs(300));
+    assert!(world.is("a", "Ready", "False", "JobNotFound"));
+    assert!(world.is("a", "Stalled", "True", "JobNotFound"));
+}
+
+#[test]
+fn a_close_that_outlasts_its_timeout_is_not_written_about_for_ever() {
+    let mut world = hanging();
+    world.edit("a", |desired| desired.close.on_timeout = OnTimeout::Wait);
+    world.pass(secs(1200));
+    let writes = world.writes.len();
+    world.pass(secs(36_000));
+    assert_eq!(world.writes.len(), writes);
+}
+
+#[test]
+fn what_somebody_wiped_is_not_durable_any_more() {
+    let mut object = object(noted());
+    assert!(object.facts.force_is_durable());
+    assert_eq!(object.safe_resume().len(), 1);
+    object.deliver(
+        delivered(2, "11", AnomalyJobStatus::default()),
+        2,
+        Ticket(1),
+    );
+    assert!(!object.facts.force_is_durable());
+    assert!(object.safe_resume().is_empty());
+}
+
+#[test]
+fn an_earlier_generation_that_comes_late_is_passed_over() {
+    let mut object = object(AnomalyJobStatus::default());
+    let late = delivered(1, "9", AnomalyJobStatus::default());
+    assert_eq!(object.deliver(late, 2, Ticket(1)), News::Echo);
+    assert!(object.desired.suspended, "as the newer one says");
+}
+
+#[test]
+fn an_acknowledgement_that_comes_after_a_newer_delivery_says_nothing_of_what_is_stored() {
+    let mut object = object(AnomalyJobStatus::default());
+    object.writing = Some(Writing::new(
+        Ticket(1),
+        Published {
+            digest: 7,
+            ..Published::default()
+        },
+        &object,
+    ));
+    object.deliver(
+        delivered(2, "12", AnomalyJobStatus::default()),
+        2,
+        Ticket(1),
+    );
+    let writing = object.writing.take().unwrap();
+    assert!(!object.written(writing, Arc::from("11")));
+    assert_eq!(
+        (&*object.resource_version, object.published.digest),
+        ("12", 2)
+    );
+}
+
+#[test]
+fn a_read_is_passed_over_that_was_sent_before_a_newer_one_or_before_a_call_ended() {
+    let (mut job, now) = (Job::default(), moment(secs(0)));
+    assert!(
+        job.see(Ticket(1), Depth::Full, saw(JobState::Opened), now)
+            .is_some()
+    );
+    assert!(
+        job.see(Ticket(3), Depth::States, saw(JobState::Closed), now)
+            .is_some()
+    );
+    assert!(
+        job.see(Ticket(2), Depth::Full, saw(JobState::Opened), now)
+            .is_none()
+    );
+    assert_eq!(
+        job.seen.as_ref().unwrap().job.state.unwrap().state,
+        JobState::Closed
+    );
+    job.touch(Ticket(5));
+    assert!(
+        job.see(Ticket(4), Depth::States, saw(JobState::Opened), now)
+            .is_none()
+    );
+}
+
+#[test]
+fn a_job_whose_datafeed_runs_again_is_not_ready_while_nothing_may_be_called() {
+    let mut world = World::new();
+    let mut fake = FakeJob::new(JobState::Closed);
+    fake.datafeed = Some((DatafeedId::parse("feed").unwrap(), DatafeedState::Stopped));
+    world.jobs.insert(job("a"), fake);
+    world.apply("a", Wanted::Closed, policy());
+    world.pass(secs(60));
+    world.upgrade_mode = true;
+    world
+        .jobs
+        .get_mut(&job("a"))
+        .unwrap()
+        .datafeed
+        .as_mut()
+        .unwrap()
+        .1 = DatafeedState::Started;
+    world.pass(secs(60));
+    assert!(world.is("a", "Ready", "False", "UpgradeMode"));
+}
