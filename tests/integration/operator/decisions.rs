@@ -60,6 +60,7 @@ fn when_the_timeout_is_used_up_the_job_is_forced_waited_for_or_left_as_the_polic
         ),
         (1, 1, 1)
     );
+    assert!(log.confirmations("force") >= 1, "a master was there");
     for job in ["wait", "stall"] {
         assert_eq!(
             (log.closes(job), log.forces(job), log.state(job)),

@@ -213,10 +213,16 @@ impl Log {
         })
     }
 
-    /// Graceful close calls that name the job.
+    /// Graceful close calls that name the job, without those that only confirm that it is closing.
     pub(crate) fn closes(&self, job: &str) -> usize {
         let calls = self.close_calls(job);
-        calls.filter(|line| !is_force(line)).count()
+        calls.filter(|line| is_request(line)).count()
+    }
+
+    /// Graceful close calls of a closing job, which start nothing and show that there is a master.
+    pub(crate) fn confirmations(&self, job: &str) -> usize {
+        let calls = self.close_calls(job).filter(|line| !is_force(line));
+        calls.filter(|line| !is_request(line)).count()
     }
 
     /// Forced close calls that name the job.
@@ -244,9 +250,14 @@ impl Log {
 
     /// When the graceful closes that name the job came, in ms.
     pub(crate) fn times_of_closes(&self, job: &str) -> Vec<u64> {
-        let calls = self.close_calls(job).filter(|line| !is_force(line));
+        let calls = self.close_calls(job).filter(|line| is_request(line));
         calls.filter_map(|line| line["at_ms"].as_u64()).collect()
     }
+}
+
+fn is_request(line: &Value) -> bool {
+    let confirms = |query: &str| query.split('&').any(|part| part == "timeout=1s");
+    !is_force(line) && !line["query"].as_str().is_some_and(confirms)
 }
 
 fn is_force(line: &Value) -> bool {
