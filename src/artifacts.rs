@@ -83,7 +83,7 @@ pub fn conditions() -> String {
         let _ = writeln!(page, "| `{condition}` | {} |", cell(condition.meaning()));
     }
     page.push_str(
-        "\n# Reasons\n\nEach stands for one situation. The message beside it names the things that are meant.\n\n\
+        "\n# Reasons\n\nEach stands for one situation. The message beside it names the things that are meant. Kubernetes events carry the same\nwords; two more are told as events only: `JobClosed` at the end of each close, and `DriftCorrected`.\n\n\
          | Reason | Situation, and what to do |\n|---|---|\n",
     );
     for reason in Reason::ALL {

@@ -121,7 +121,7 @@ async fn serve(run: &Run, client: Client, admin: Admin) -> anyhow::Result<()> {
     let liveness = Liveness::new();
     let readiness = Readiness::default();
     let metrics = Metrics::new(&run.lease_name);
-    info!(version = env!("CARGO_PKG_VERSION"), listen = %admin.address(), namespaces = ?run.namespaces(), "started");
+    info!(version = env!("CARGO_PKG_VERSION"), listen = %admin.address(), namespaces = watched(run), "started");
 
     let shown = Shown {
         liveness: liveness.clone(),
@@ -154,6 +154,15 @@ async fn serve(run: &Run, client: Client, admin: Admin) -> anyhow::Result<()> {
     signals.abort();
     serving.await.context("the endpoints")?;
     ended
+}
+
+fn watched(run: &Run) -> String {
+    let namespaces = run.namespaces();
+    if namespaces.is_empty() {
+        "all".to_owned()
+    } else {
+        namespaces.join(",")
+    }
 }
 
 /// Installs the handlers now, so that no signal is missed from here on; the future then waits for one.

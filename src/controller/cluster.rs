@@ -16,7 +16,7 @@ use tokio::time::Instant;
 use super::translate::{delivered, refusal, trouble};
 use super::writer::{API_SERVER_LIMIT, Precondition, Writer};
 use super::{observe, outcome};
-use crate::api::{AnomalyJob, JobId, Reason};
+use crate::api::{AnomalyJob, AnomalyJobStatus, DatafeedId, JobId, Reason};
 use crate::elasticsearch::{Client, Ids};
 use crate::lease::Claim;
 use crate::reconciler::Reconciler;
@@ -28,6 +28,8 @@ use crate::telemetry::{CloseOutcome, ElasticsearchApi, Metrics};
 
 /// How long Elasticsearch may hold a call; the deadline is the operator's own.
 const SERVER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long Elasticsearch may wait before it says that a job is still closing.
+const CONFIRM_TIMEOUT: Duration = Duration::from_secs(1);
 /// A force is answered at once, or its fate is looked up.
 const FORCE_LIMIT: Duration = Duration::from_secs(15);
 
@@ -155,22 +157,7 @@ impl Driver {
                 depth,
                 jobs,
                 datafeeds,
-            } => {
-                let metrics = self.cluster.metrics.clone();
-                let Some(client) = self.client.clone() else {
-                    let gone = Err(trouble(
-                        Reason::Pending,
-                        "the connection is being made anew",
-                    ));
-                    self.running
-                        .spawn(async move { Some(Input::Read(ticket, gone)) });
-                    return;
-                };
-                self.running.spawn(async move {
-                    let view = observe::read(&client, &metrics, depth, jobs, datafeeds).await;
-                    Some(Input::Read(ticket, view))
-                });
-            }
+            } => self.read(ticket, depth, jobs, datafeeds),
             Output::Call {
                 ticket,
                 call,
@@ -193,21 +180,7 @@ impl Driver {
                 uid,
                 resource_version,
                 status,
-            } => {
-                let writer = self.cluster.writer.clone();
-                self.running.spawn(async move {
-                    let at = Precondition {
-                        namespace: &key.namespace,
-                        name: &key.name,
-                        uid: &uid,
-                        resource_version: &resource_version,
-                    };
-                    Some(Input::Written(
-                        ticket,
-                        writer.write::<AnomalyJob>(&at, &*status).await,
-                    ))
-                });
-            }
+            } => self.write(ticket, key, uid, resource_version, status),
             Output::Refresh(key, uid) => self.refresh(key, uid),
             Output::Event {
                 key,
@@ -219,14 +192,50 @@ impl Driver {
                 self.cluster.writer.tell(key, uid, event);
             }
             Output::Finished { outcome, took } => {
-                let outcome = match outcome {
-                    Finish::Graceful => CloseOutcome::Graceful,
-                    Finish::Unsaved => CloseOutcome::Unsaved,
-                    Finish::Forced => CloseOutcome::Forced,
-                };
-                self.cluster.metrics.close(outcome, took);
+                self.cluster.metrics.close(finish(outcome), took);
             }
         }
+    }
+
+    fn read(
+        &mut self,
+        ticket: Ticket,
+        depth: Depth,
+        jobs: Vec<JobId>,
+        datafeeds: Vec<(JobId, DatafeedId)>,
+    ) {
+        let (metrics, client) = (self.cluster.metrics.clone(), self.client.clone());
+        self.running.spawn(async move {
+            let view = match client {
+                Some(client) => observe::read(&client, &metrics, depth, jobs, datafeeds).await,
+                None => Err(trouble(
+                    Reason::Pending,
+                    "the connection is being made anew",
+                )),
+            };
+            Some(Input::Read(ticket, view))
+        });
+    }
+
+    fn write(
+        &mut self,
+        ticket: Ticket,
+        key: ObjectKey,
+        uid: Arc<str>,
+        resource_version: Arc<str>,
+        status: Box<AnomalyJobStatus>,
+    ) {
+        let writer = self.cluster.writer.clone();
+        self.running.spawn(async move {
+            let at = Precondition {
+                namespace: &key.namespace,
+                name: &key.name,
+                uid: &uid,
+                resource_version: &resource_version,
+            };
+            let answer = writer.write::<AnomalyJob>(&at, &*status).await;
+            Some(Input::Written(ticket, answer))
+        });
     }
 
     fn call(&mut self, ticket: Ticket, call: Call, objects: &[ObjectKey]) {
@@ -306,9 +315,18 @@ async fn live(
     }
 }
 
+fn finish(outcome: Finish) -> CloseOutcome {
+    match outcome {
+        Finish::Graceful => CloseOutcome::Graceful,
+        Finish::Unsaved => CloseOutcome::Unsaved,
+        Finish::Forced => CloseOutcome::Forced,
+    }
+}
+
 fn name(call: &Call) -> &'static str {
     match call {
         Call::Close(_) => "close",
+        Call::Confirm(_) => "close, which goes on",
         Call::ForceClose(_) => "close by force",
         Call::StopDatafeed { .. } => "stop datafeed",
     }
@@ -325,6 +343,10 @@ async fn make(client: &Client, metrics: &Metrics, call: &Call) -> Result<(), Ref
                 ElasticsearchApi::Close,
                 client.close(&ids, SERVER_TIMEOUT).await,
             )
+        }
+        Call::Confirm(job) => {
+            let again = client.close(&Ids::one(job.clone()), CONFIRM_TIMEOUT).await;
+            (ElasticsearchApi::Close, again)
         }
         Call::ForceClose(job) => (
             ElasticsearchApi::ForceClose,

@@ -3,6 +3,7 @@
 //! A cluster is known by the name of its connection in its namespace. It has a task while an object names it or a
 //! connection of that name exists. A task that ends by a defect is begun anew; the others never notice.
 
+use std::any::TypeId;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use super::translate::{connection_of, delivered, key};
 use super::watch::{Change, Undecodable};
 use super::writer::{API_SERVER_LIMIT, Writer};
 use crate::api::{AnomalyJob, ElasticsearchConnection};
-use crate::reconciler::input::ObjectKey;
+use crate::reconciler::input::{Event, ObjectKey};
 
 /// Namespace and name of a connection.
 type Name = (String, String);
@@ -44,7 +45,7 @@ pub(super) struct Dispatch {
     objects: HashMap<ObjectKey, Name>,
     connections: BTreeMap<Name, Known>,
     connections_listed: bool,
-    invalid: HashMap<ObjectKey, (String, i64)>,
+    invalid: HashMap<(TypeId, ObjectKey), (String, i64)>,
     tasks: JoinSet<()>,
     names: HashMap<Id, Name>,
     again: JoinSet<(Name, Vec<AnomalyJob>)>,
@@ -70,7 +71,11 @@ impl Dispatch {
     pub(super) fn job(&mut self, change: Change<AnomalyJob>) {
         match change {
             Change::Present(object) => self.present(*object),
-            Change::Gone { namespace, name } => self.gone(&key(&namespace, &name)),
+            Change::Gone { namespace, name } => {
+                let key = key(&namespace, &name);
+                self.forget_invalid::<AnomalyJob>(&key);
+                self.gone(&key);
+            }
             Change::Undecodable(object) => self.undecodable(&object),
             Change::Listed => self.settings.readiness.listed(),
         }
@@ -99,6 +104,7 @@ impl Dispatch {
             }
             Change::Gone { namespace, name } => {
                 let name = (namespace, name);
+                self.forget_invalid::<ElasticsearchConnection>(&key(&name.0, &name.1));
                 self.connections.remove(&name);
                 self.reconnect(&name);
                 self.let_go(&name);
@@ -115,7 +121,7 @@ impl Dispatch {
     fn present(&mut self, object: AnomalyJob) {
         let name = connection_of(&object);
         let delivered = delivered(object);
-        self.invalid.remove(&delivered.key);
+        self.forget_invalid::<AnomalyJob>(&delivered.key);
         if self.objects.get(&delivered.key) != Some(&name) {
             self.gone(&delivered.key);
             self.objects.insert(delivered.key.clone(), name.clone());
@@ -128,7 +134,6 @@ impl Dispatch {
     }
 
     fn gone(&mut self, key: &ObjectKey) {
-        self.invalid.remove(key);
         let Some(name) = self.objects.remove(key) else {
             return;
         };
@@ -140,25 +145,40 @@ impl Dispatch {
     }
 
     fn undecodable(&mut self, object: &Undecodable) {
-        self.gone(&key(&object.namespace, &object.name));
-        self.report_invalid::<AnomalyJob>(object);
+        let key = key(&object.namespace, &object.name);
+        self.gone(&key);
+        if self.report_invalid::<AnomalyJob>(object) {
+            // Its status may be refused by the same schema that the object breaks; an event is always taken.
+            let event = Event {
+                reason: "InvalidObject",
+                note: invalid::message(&object.why),
+                warning: true,
+            };
+            self.writer.tell(key, Arc::from(object.uid.as_str()), event);
+        }
     }
 
-    /// Says once for each generation what cannot be decoded.
-    fn report_invalid<K>(&mut self, object: &Undecodable)
+    fn forget_invalid<K: 'static>(&mut self, key: &ObjectKey) {
+        self.invalid.remove(&(TypeId::of::<K>(), key.clone()));
+    }
+
+    /// Says once for each generation what cannot be decoded, however often it is delivered: our own status comes back
+    /// too. Returns whether it is news.
+    fn report_invalid<K>(&mut self, object: &Undecodable) -> bool
     where
         K: kube::Resource<DynamicType = ()> + 'static,
     {
-        let key = key(&object.namespace, &object.name);
+        let key = (TypeId::of::<K>(), key(&object.namespace, &object.name));
         let version = (object.uid.clone(), object.generation);
         if self.invalid.insert(key, version.clone()) == Some(version) {
-            return;
+            return false;
         }
         tracing::warn!(kind = %K::kind(&()), namespace = object.namespace, name = object.name, "cannot be decoded: {}", invalid::shown(&object.why));
         self.tasks.spawn(invalid::report::<K>(
             self.writer.clone(),
             invalid::Seen::of(object),
         ));
+        true
     }
 
     fn send(&mut self, name: &Name, message: Message) {

@@ -31,12 +31,17 @@ impl Seen {
             uid: object.uid.clone(),
             resource_version: object.resource_version.clone(),
             generation: object.generation,
-            message: format!(
-                "the object cannot be read, so nothing is called: {}",
-                shown(&object.why)
-            ),
+            message: message(&object.why),
         }
     }
+}
+
+/// What is said of the object, from the parser's text.
+pub(super) fn message(why: &str) -> String {
+    format!(
+        "the object cannot be read, so nothing is called: {}",
+        shown(why)
+    )
 }
 
 /// A parser's text as it may stand in a status or a log.

@@ -67,7 +67,7 @@ pub(super) fn trouble_of(error: &Error) -> Trouble {
         Error::StillClosing | Error::InterruptedByKill | Error::TaskGone | Error::NodeLost => {
             Reason::RetryingAfterError
         }
-        other => Reason::parse(other.category()).unwrap_or(Reason::CloseRefused),
+        other => Reason::parse(other.category()).unwrap_or(Reason::RetryingAfterError),
     };
     trouble(reason, error.to_string())
 }

@@ -24,6 +24,8 @@ pub(super) const FIELD_MANAGER: &str = "anomalyjob-operator";
 const WRITERS: usize = 8;
 /// An API server that does not answer within this time is asked again later.
 pub(super) const API_SERVER_LIMIT: Duration = Duration::from_secs(15);
+/// How many events a recorder is used for.
+const REMEMBERED_EVENTS: usize = 256;
 /// Events are told if there is room for them; a status never waits for one.
 const WAITING_EVENTS: usize = 1024;
 
@@ -152,8 +154,14 @@ async fn tell(
     metrics: Metrics,
     mut events: mpsc::Receiver<(ObjectKey, Arc<str>, Event)>,
 ) {
-    let recorder = Recorder::new(client, Reporter::from(FIELD_MANAGER));
+    let recorder = || Recorder::new(client.clone(), Reporter::from(FIELD_MANAGER));
+    let (mut teller, mut told) = (recorder(), 0);
     while let Some((key, uid, event)) = events.recv().await {
+        // A recorder keeps what it told for six minutes, several KiB each, to count repetitions: that has to have a bound.
+        told += 1;
+        if told % REMEMBERED_EVENTS == 0 {
+            teller = recorder();
+        }
         let of = event_type(&event);
         let object = reference(&key, &uid);
         let kube_event = KubeEvent {
@@ -167,8 +175,7 @@ async fn tell(
             action: "Reconcile".to_owned(),
             secondary: None,
         };
-        let publish =
-            tokio::time::timeout(API_SERVER_LIMIT, recorder.publish(&kube_event, &object));
+        let publish = tokio::time::timeout(API_SERVER_LIMIT, teller.publish(&kube_event, &object));
         let published = claim.is_current() && matches!(publish.await, Ok(Ok(())));
         let outcome = if published {
             EventOutcome::Published

@@ -82,10 +82,16 @@ impl Refusal {
 /// The meaning of an answer that is no 2xx.
 pub(super) fn classify(answer: &Answer, call: &Call) -> Error {
     let refusal = Refusal::read(&answer.body);
+    // A refusal of credentials names the user, who comes out of a Secret.
+    let of_credentials = matches!(answer.status, 401 | 403);
     tracing::debug!(
         status = answer.status,
         kind = printable(&refusal.kind, 64),
-        reason = printable(&refusal.reason, 256),
+        reason = if of_credentials {
+            "withheld".to_owned()
+        } else {
+            printable(&refusal.reason, 256)
+        },
         "elasticsearch refused a call"
     );
     if refusal.is_elasticsearch {

@@ -85,6 +85,8 @@ pub enum Error {
     #[error("the connection is refused: nothing listens at the host and port in url")]
     ConnectionRefused,
     /// The time limit of the call ran out. What a mutating call did is not known.
+    /// Of a close it is ordinary, and no sign of a bad connection: a process closes for as long as it takes,
+    /// whatever server timeout was sent (reference 3.5).
     #[error("no complete answer within {}", seconds(.0))]
     TimedOut(Duration),
     /// No encrypted connection.

@@ -87,28 +87,33 @@ async fn read(
     } else {
         REFUSAL_LIMIT
     };
-    let announced = response.content_length().unwrap_or(0);
-    if announced > limit as u64 {
-        return Err(unusable(Malformed::TooLarge(limit)));
-    }
-    let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
-    while let Some(chunk) = response
-        .chunk()
+    let retry_after = retry_after(response.headers());
+    let body = bounded(&mut response, limit)
         .await
         .map_err(|error| failure(&error, time_limit))?
-    {
-        if body.len() + chunk.len() > limit {
-            return Err(unusable(Malformed::TooLarge(limit)));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    let retry_after = retry_after(response.headers());
+        .ok_or_else(|| unusable(Malformed::TooLarge(limit)))?;
     Ok(Answer {
         status: status.as_u16(),
         has_header,
         retry_after,
         body,
     })
+}
+
+/// The whole body, or nothing where it is longer than `limit`, announced or not.
+async fn bounded(response: &mut Response, limit: usize) -> Result<Option<Vec<u8>>, reqwest::Error> {
+    let announced = response.content_length().unwrap_or(0);
+    if announced > limit as u64 {
+        return Ok(None);
+    }
+    let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
+    while let Some(chunk) = response.chunk().await? {
+        if body.len() + chunk.len() > limit {
+            return Ok(None);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(Some(body))
 }
 
 /// `Retry-After` in seconds; the form with a date is passed over.

@@ -23,6 +23,9 @@ pub struct Facts {
     pub accepted_at: Option<Timestamp>,
     /// How long the job was seen closing; before that, how long answered closes had no effect.
     pub evidence: Duration,
+    /// The same, since an answer last showed that the cluster has a master: states are told without one, and nothing
+    /// can finish then, so this counts only when the next such answer comes.
+    pub unproven: Duration,
     /// The evidence as of the last quarter of `timeout` that it reached: what status says and a restart goes on from.
     pub checkpoint: Duration,
     /// Estimate, for people, of when the evidence will reach `timeout`; made anew at each checkpoint.
@@ -88,13 +91,14 @@ impl Facts {
                 if self.accepted_at.is_none() {
                     self.accepted_at = Some(stamp(now.wall).0);
                     self.evidence = Duration::ZERO;
+                    self.unproven = Duration::ZERO;
                     self.checkpoint = Duration::ZERO;
                     self.deadline = None;
                     self.counted = None;
                 }
                 self.started.get_or_insert(now.monotonic);
                 let gap = self.count(Counted::Closing, cap, now);
-                self.evidence += gap;
+                self.unproven += gap;
                 self.keep(timeout, now);
             }
             JobState::Opened | JobState::Opening => self.still_open(state, cap, now),
@@ -121,9 +125,18 @@ impl Facts {
         }
     }
 
-    /// The cluster did not answer: the time until it does again is no evidence of anything.
+    /// The cluster did not answer, or has no master: the time until it does again is no evidence of anything.
     pub fn outage(&mut self) {
         self.counted = None;
+        self.unproven = Duration::ZERO;
+    }
+
+    /// A call was answered by a master: what was seen until now is evidence.
+    pub fn proven(&mut self, timeout: Duration, now: Moment) {
+        if self.accepted_at.is_some() {
+            self.evidence += std::mem::take(&mut self.unproven);
+            self.keep(timeout, now);
+        }
     }
 
     fn count(&mut self, what: Counted, cap: Duration, now: Moment) -> Duration {

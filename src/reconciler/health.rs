@@ -15,6 +15,7 @@ pub struct Health {
     connection: Option<Connection>,
     trouble: Option<Trouble>,
     failures: u32,
+    refused_calls: u32,
     retry_at: Duration,
     upgrade_mode: bool,
     datafeeds_first: bool,
@@ -29,6 +30,7 @@ impl Health {
             connection: None,
             trouble: None,
             failures: 0,
+            refused_calls: 0,
             retry_at: Duration::ZERO,
             upgrade_mode: false,
             datafeeds_first: false,
@@ -49,20 +51,23 @@ impl Health {
         }
         self.trouble = None;
         self.failures = 0;
+        self.refused_calls = 0;
         self.retry_at = now.monotonic;
         true
     }
 
     /// A read was answered. Returns whether that ends a trouble.
     pub fn answered(&mut self, upgrade_mode: Option<bool>, now: Moment) -> bool {
-        let news =
-            self.trouble.is_some() || upgrade_mode.is_some_and(|mode| mode != self.upgrade_mode);
-        self.trouble = None;
-        self.failures = 0;
-        self.retry_at = now.monotonic;
+        let mut news = upgrade_mode.is_some_and(|mode| mode != self.upgrade_mode);
         self.last_answer = now.monotonic;
         if let Some(mode) = upgrade_mode {
             self.upgrade_mode = mode;
+        }
+        // That reads are answered says nothing of calls: without a master only those are refused.
+        if self.refused_calls == 0 || now.monotonic >= self.retry_at {
+            news |= self.trouble.take().is_some();
+            self.failures = 0;
+            self.retry_at = now.monotonic;
         }
         news
     }
@@ -77,6 +82,22 @@ impl Health {
         self.retry_at = now.monotonic + pace::retry_delay(self.failures, 1);
         self.trouble = Some(trouble);
         news
+    }
+
+    /// A call was refused for the state of the whole cluster. Returns whether that is news. The next try comes later
+    /// each time, however many calls were refused together and whatever was read since.
+    pub fn refused(&mut self, trouble: Trouble, now: Moment) -> bool {
+        if self.refused_calls > 0 && self.trouble.is_some() && now.monotonic < self.retry_at {
+            return false;
+        }
+        self.failures = self.failures.max(self.refused_calls);
+        self.refused_calls = self.refused_calls.saturating_add(1);
+        self.failed(trouble, now)
+    }
+
+    /// A call was answered by a cluster that is able to.
+    pub fn called(&mut self) {
+        self.refused_calls = 0;
     }
 
     /// A call was refused because of upgrade mode.

@@ -225,6 +225,8 @@ pub enum Input {
 pub enum Call {
     /// Close gracefully.
     Close(Vec<JobId>),
+    /// Close a job again that is closing already: nothing is started by that, and the answer comes from the master.
+    Confirm(JobId),
     /// Force-close one job.
     ForceClose(JobId),
     /// Stop a job's datafeed.
@@ -243,7 +245,9 @@ impl Call {
     pub fn jobs(&self) -> &[JobId] {
         match self {
             Self::Close(jobs) => jobs,
-            Self::ForceClose(job) | Self::StopDatafeed { job, .. } => std::slice::from_ref(job),
+            Self::Confirm(job) | Self::ForceClose(job) | Self::StopDatafeed { job, .. } => {
+                std::slice::from_ref(job)
+            }
         }
     }
 }

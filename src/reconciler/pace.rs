@@ -16,6 +16,8 @@ pub const GRACE: Duration = Duration::from_secs(120);
 pub const FORCE_AGAIN_AFTER: Duration = Duration::from_secs(60);
 /// Live reads are worth this long for the force they were made for.
 pub const VERIFIED_FOR: Duration = Duration::from_secs(10);
+/// Evidence is confirmed by a call that needs a master after this much of it, or where it would reach the timeout.
+pub const CONFIRM_AFTER: Duration = Duration::from_secs(30);
 /// A close that ends within this time is reported with one write, at its end.
 pub const QUIET_FOR: Duration = Duration::from_secs(2);
 /// Closes answered but without effect before that counts as "not accepted".

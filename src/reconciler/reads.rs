@@ -156,9 +156,17 @@ impl Reconciler {
     }
 
     /// The cluster as a whole did not answer: nobody's evidence grows, and whoever waits is told why.
-    pub(super) fn in_trouble(&mut self, trouble: Trouble, now: Moment) {
+    fn in_trouble(&mut self, trouble: Trouble, now: Moment) {
         self.lose_count();
         if self.health.failed(trouble, now) {
+            self.wake_all();
+        }
+    }
+
+    /// A call was refused for the state of the whole cluster: the same, also where reads are answered.
+    pub(super) fn refused_by_cluster(&mut self, trouble: Trouble, now: Moment) {
+        self.lose_count();
+        if self.health.refused(trouble, now) {
             self.wake_all();
         }
     }

@@ -26,7 +26,10 @@ impl Reconciler {
                 return;
             };
             let again = self.act(key, &decision, now);
+            let answering = self.health.trouble().is_none();
             if let Some(object) = self.objects.get_mut(key) {
+                // What was seen since, and is not where it should be, undoes the arrival; silence does not.
+                object.arrived &= !(answering && decision.is_away());
                 object.decision = Some(decision);
             }
             if !again {
@@ -172,7 +175,9 @@ impl Reconciler {
         if object.facts.requested_at.is_none() {
             forget_resume(object, job);
         }
-        object.facts.calling(now);
+        if !matches!(call, Call::Confirm(_)) {
+            object.facts.calling(now);
+        }
         let uid = Arc::clone(&object.uid);
         job.in_flight = Some((ticket, call.clone()));
         let event = match call {
@@ -183,7 +188,7 @@ impl Reconciler {
                 object.force_reason = Some(reason);
                 Some(report::force_event(object, reason))
             }
-            Call::Close(_) | Call::StopDatafeed { .. } => None,
+            Call::Close(_) | Call::Confirm(_) | Call::StopDatafeed { .. } => None,
         };
         let objects = job.users.clone();
         self.note_closing(call.jobs());
@@ -253,11 +258,20 @@ impl Reconciler {
             self.forget_unused(id);
         }
         let refusal = answer.err();
+        if matches!(
+            refusal,
+            None | Some(Refusal::LookAgain { answered: true } | Refusal::Refused(_))
+        ) {
+            self.health.called();
+        }
+        if matches!(refusal, None | Some(Refusal::LookAgain { answered: true })) {
+            self.prove(now);
+        }
         // An object that was made anew under the name, or means another job now, did not ask for this.
         let asked =
             |object: &&mut Object| object.uid == uid && call.jobs().contains(&object.desired.job);
-        let asker = self.objects.get_mut(&key).filter(asked);
-        let facts = asker.map(|object| &mut object.facts);
+        let object = self.objects.get_mut(&key).filter(asked);
+        let facts = object.map(|object| &mut object.facts);
         match (refusal, facts) {
             (None, Some(facts)) => {
                 facts.succeeded(now);
@@ -280,6 +294,17 @@ impl Reconciler {
         self.due.insert(key);
     }
 
+    /// A master answered, which one call shows for all jobs that are closing.
+    fn prove(&mut self, now: Moment) {
+        let closing = self.room.closing.iter().filter_map(|id| self.jobs.get(id));
+        for key in closing.flat_map(|job| &job.users) {
+            if let Some(object) = self.objects.get_mut(key) {
+                let timeout = object.desired.close.timeout.as_duration();
+                object.facts.proven(timeout, now);
+            }
+        }
+    }
+
     /// A refusal that says something about the cluster.
     fn refused(&mut self, refusal: Refusal, now: Moment) {
         match refusal {
@@ -288,7 +313,7 @@ impl Reconciler {
                 self.health.upgrading();
                 self.wake_all();
             }
-            Refusal::Cluster(trouble) => self.in_trouble(trouble, now),
+            Refusal::Cluster(trouble) => self.refused_by_cluster(trouble, now),
             Refusal::LookAgain { .. } | Refusal::Refused(_) => {}
         }
     }

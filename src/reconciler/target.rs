@@ -61,6 +61,21 @@ pub enum Decision {
     Call(Call),
 }
 
+impl Decision {
+    /// The job was seen, and is not where it should be.
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Rest(_) | Self::Hold(_) | Self::Observe(_) | Self::Done => false,
+            Self::Wait(..)
+            | Self::Stall(_)
+            | Self::NoteDatafeed(_)
+            | Self::NoteForce
+            | Self::Verify
+            | Self::Call(_) => true,
+        }
+    }
+}
+
 /// Decides.
 pub fn decide(situation: &Situation) -> Decision {
     let desired = situation.desired;
@@ -113,7 +128,7 @@ fn in_flight(situation: &Situation) -> Decision {
         Some((_, Call::StopDatafeed { .. })) => {
             Decision::Wait(Step::StoppingDatafeed, Reason::StoppingDatafeed, gap)
         }
-        Some((_, Call::Close(_))) | None => {
+        Some((_, Call::Close(_) | Call::Confirm(_))) | None => {
             Decision::Wait(Step::ClosingGracefully, Reason::Closing, gap)
         }
     }
@@ -199,16 +214,18 @@ fn closing(situation: &Situation) -> Decision {
     if close.mode == CloseMode::Immediate {
         return force(situation);
     }
-    if facts.evidence < timeout {
-        let left = timeout.saturating_sub(facts.evidence);
-        let gap = pace::look_gap(facts.age(situation.now), timeout);
-        return Decision::Wait(
-            Step::ClosingGracefully,
-            Reason::Closing,
-            gap.min(left.max(Duration::from_millis(100))),
-        );
+    if facts.evidence >= timeout {
+        return out_of_time(situation, Reason::CloseTimedOut);
     }
-    out_of_time(situation, Reason::CloseTimedOut)
+    let left = timeout.saturating_sub(facts.evidence + facts.unproven);
+    if left.is_zero() || facts.unproven >= pace::CONFIRM_AFTER {
+        return retry(situation, Step::ClosingGracefully, Reason::Closing)
+            .filter(|_| facts.failures > 0)
+            .unwrap_or_else(|| Decision::Call(Call::Confirm(situation.desired.job.clone())));
+    }
+    let gap = pace::look_gap(facts.age(situation.now), timeout);
+    let gap = gap.min(left.max(Duration::from_millis(100)));
+    Decision::Wait(Step::ClosingGracefully, Reason::Closing, gap)
 }
 
 fn out_of_time(situation: &Situation, reason: Reason) -> Decision {

@@ -16,7 +16,7 @@ VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persiste
 # The rights of design: reliability, section 4.5. (group, resource) -> verbs.
 WATCHED = {
     ("anomalyjob.dev", "anomalyjobs"): {"get", "list", "watch"},
-    ("anomalyjob.dev", "elasticsearchconnections"): {"get", "list", "watch"},
+    ("anomalyjob.dev", "elasticsearchconnections"): {"list", "watch"},
     ("anomalyjob.dev", "anomalyjobs/status"): {"update"},
     ("anomalyjob.dev", "elasticsearchconnections/status"): {"update"},
     ("", "secrets"): {"get"},

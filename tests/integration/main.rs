@@ -10,9 +10,13 @@
 
 mod arguments;
 mod artifacts;
+mod boundaries;
 mod controlplane;
 mod elasticsearch_client;
+mod examples;
 mod lease;
+mod operator;
+mod pages;
 mod process;
 mod schema;
 mod support;

@@ -75,44 +75,34 @@ fn not_observed(health: &Health) -> String {
 }
 
 fn ready(object: &Object, health: &Health, now: Moment) -> Says {
-    let job = &object.desired.job;
-    let no = |reason, message: String| {
-        says(
-            ConditionType::Ready,
-            ConditionStatus::False,
-            reason,
-            message,
-        )
-    };
-    let yes = |reason, message: String| {
-        says(ConditionType::Ready, ConditionStatus::True, reason, message)
-    };
-    let rests = matches!(object.decision, Some(Decision::Rest(Reason::Observing)));
-    if health.not_observed(now) && (object.arrived || rests) {
-        return no(Reason::NotObserved, not_observed(health));
+    let observing = matches!(object.decision, Some(Decision::Rest(Reason::Observing)));
+    if health.not_observed(now) && (object.arrived || observing) {
+        return not_ready(Reason::NotObserved, not_observed(health));
     }
-    let in_desired_state = || yes(Reason::InDesiredState, format!("job {job} is closed"));
+    let job = &object.desired.job;
     match &object.decision {
-        Some(Decision::Rest(Reason::Observing)) if object.sighted => yes(
+        Some(Decision::Rest(Reason::Observing)) if object.sighted => is_ready(
             Reason::Observing,
             format!("observing job {job}; spec.state is absent, so nothing is called"),
         ),
-        Some(Decision::Rest(Reason::Suspended)) => no(
+        Some(Decision::Rest(Reason::Suspended)) => not_ready(
             Reason::Suspended,
             "spec.suspend is true, so nothing is called".to_owned(),
         ),
-        Some(Decision::Done) => in_desired_state(),
-        Some(Decision::Hold(_) | Decision::Observe(_)) if object.arrived => in_desired_state(),
+        Some(Decision::Done) => in_desired_state(object),
+        Some(Decision::Hold(_) | Decision::Observe(_)) if object.arrived => {
+            in_desired_state(object)
+        }
         // Only of the cluster as a whole: what is wrong with the job itself was seen after it had arrived.
         Some(Decision::Stall(_)) if object.arrived && health.trouble().is_some() => {
-            in_desired_state()
+            in_desired_state(object)
         }
         Some(Decision::Hold(trouble) | Decision::Stall(trouble)) => {
-            no(trouble.reason, trouble.message.to_string())
+            not_ready(trouble.reason, trouble.message.to_string())
         }
-        Some(Decision::Wait(_, reason, _)) => no(*reason, waiting(object, *reason)),
+        Some(Decision::Wait(_, reason, _)) => not_ready(*reason, waiting(object, *reason)),
         Some(Decision::NoteForce | Decision::Verify) => {
-            no(Reason::ForceClosing, waiting(object, Reason::ForceClosing))
+            not_ready(Reason::ForceClosing, waiting(object, Reason::ForceClosing))
         }
         Some(
             Decision::Rest(_)
@@ -120,15 +110,36 @@ fn ready(object: &Object, health: &Health, now: Moment) -> Says {
             | Decision::NoteDatafeed(_)
             | Decision::Call(_),
         )
-        | None => {
-            let known = health.trouble();
-            let message = known.map_or_else(
-                || format!("about to look at job {job}"),
-                |trouble| trouble.message.to_string(),
-            );
-            no(Reason::Pending, message)
-        }
+        | None => pending(object, health),
     }
+}
+
+fn is_ready(reason: Reason, message: String) -> Says {
+    says(ConditionType::Ready, ConditionStatus::True, reason, message)
+}
+
+fn not_ready(reason: Reason, message: String) -> Says {
+    says(
+        ConditionType::Ready,
+        ConditionStatus::False,
+        reason,
+        message,
+    )
+}
+
+fn in_desired_state(object: &Object) -> Says {
+    is_ready(
+        Reason::InDesiredState,
+        format!("job {} is closed", object.desired.job),
+    )
+}
+
+fn pending(object: &Object, health: &Health) -> Says {
+    let message = health.trouble().map_or_else(
+        || format!("about to look at job {}", object.desired.job),
+        |trouble| trouble.message.to_string(),
+    );
+    not_ready(Reason::Pending, message)
 }
 
 fn waiting(object: &Object, reason: Reason) -> String {

@@ -46,7 +46,7 @@ pub(in super::super) fn force_event(object: &Object, reason: Reason) -> Event {
         ),
     };
     Event {
-        reason: "ForceClose",
+        reason: Reason::ForceClosing.as_str(),
         note: format!(
             "Closing job {job} by force: {why}; changes to its model since the last snapshot are lost"
         ),
@@ -118,8 +118,9 @@ pub(in super::super) fn events(
     let worth_telling = |held: &Held| match (held.of, held.status) {
         (ConditionType::Stalled | ConditionType::Drifted, ConditionStatus::True) => Some(true),
         (ConditionType::Reconciling, _) => match held.reason {
-            Reason::Pending => None,
-            Reason::Closing | Reason::StoppingDatafeed | Reason::ForceClosing => Some(false),
+            // A force is told when it is sent.
+            Reason::Pending | Reason::ForceClosing => None,
+            Reason::Closing | Reason::StoppingDatafeed => Some(false),
             _ => Some(true),
         },
         _ => None,

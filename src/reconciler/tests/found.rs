@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::world::{FakeJob, World, job, key, moment, policy, secs, trouble};
+use super::fake_job::FakeJob;
+use super::world::{World, job, key, moment, policy, secs, trouble};
 use crate::api::{
     AnomalyJobStatus, DatafeedId, DatafeedState, JobState, OnTimeout, Reason, Target,
 };

@@ -18,7 +18,7 @@ const MARGIN: Duration = Duration::from_secs(4);
 
 /// The true history of the session that a job is in.
 #[derive(Debug, Clone, Default)]
-pub struct Session {
+pub(super) struct Session {
     state: Option<JobState>,
     opened_at: Duration,
     /// Time in this state while Elasticsearch could have said so.
@@ -32,7 +32,7 @@ pub struct Session {
 
 /// What the live reads before a force found.
 #[derive(Debug, Clone)]
-pub struct Sample {
+pub(super) struct Sample {
     answered_at: Option<Duration>,
     ticket: Ticket,
     desired: Option<Desired>,
@@ -42,14 +42,14 @@ pub struct Sample {
 
 /// An object as the brain was told of it last.
 #[derive(Debug, Clone)]
-pub struct Told {
+pub(super) struct Told {
     version: u64,
     object: Option<Delivered>,
     since: u64,
 }
 
 #[derive(Default)]
-pub struct Ghost {
+pub(super) struct Ghost {
     pub sessions: BTreeMap<JobId, Session>,
     samples: Vec<(JobId, Sample)>,
     pub told: BTreeMap<ObjectKey, Told>,
@@ -71,13 +71,13 @@ fn enforces(desired: &Desired) -> bool {
 }
 
 impl Ghost {
-    pub fn next(&mut self) -> u64 {
+    pub(super) fn next(&mut self) -> u64 {
         self.order += 1;
         self.order
     }
 
     /// A new process knows nothing.
-    pub fn crashed(&mut self) {
+    pub(super) fn crashed(&mut self) {
         self.samples.clear();
         self.told.clear();
         self.in_flight.clear();
@@ -86,7 +86,7 @@ impl Ghost {
     }
 
     /// Time passes in the state that the world is in.
-    pub fn pass(&mut self, world: &World, span: Duration) {
+    pub(super) fn pass(&mut self, world: &World, span: Duration) {
         let dark = world.trouble.is_some() || world.upgrade_mode;
         for (id, session) in &mut self.sessions {
             let counts = match world.jobs.get(id).map(|job| job.state) {
@@ -103,7 +103,7 @@ impl Ghost {
     }
 
     /// The world may have changed: new sessions and states begin new counts, dark periods begin and end.
-    pub fn sync(&mut self, world: &World) {
+    pub(super) fn sync(&mut self, world: &World) {
         self.sessions.retain(|id, _| world.jobs.contains_key(id));
         for (id, job) in &world.jobs {
             let session = self.sessions.entry(id.clone()).or_default();
@@ -150,7 +150,7 @@ impl Ghost {
     }
 
     /// The brain is being told of an object, at this version of the world.
-    pub fn tell(&mut self, key: &ObjectKey, at: u64, object: Option<&Delivered>) {
+    pub(super) fn tell(&mut self, key: &ObjectKey, at: u64, object: Option<&Delivered>) {
         let order = self.next();
         let known = self.told.get(key);
         if known.is_some_and(|known| known.version >= at) {
@@ -173,7 +173,13 @@ impl Ghost {
     }
 
     /// The brain is being told that its write was taken.
-    pub fn acknowledged(&mut self, key: &ObjectKey, uid: &str, at: u64, status: &AnomalyJobStatus) {
+    pub(super) fn acknowledged(
+        &mut self,
+        key: &ObjectKey,
+        uid: &str,
+        at: u64,
+        status: &AnomalyJobStatus,
+    ) {
         if let Some(told) = self.told.get_mut(key).filter(|told| told.version < at)
             && let Some(object) = told.object.as_mut().filter(|object| *object.uid == *uid)
         {
@@ -183,7 +189,7 @@ impl Ghost {
     }
 
     /// The brain is being told what a read, sent at `order`, found.
-    pub fn read(&mut self, order: u64, took: Duration, answer: Option<&View>, full: bool) {
+    pub(super) fn read(&mut self, order: u64, took: Duration, answer: Option<&View>, full: bool) {
         let Some(view) = answer else {
             self.noticed = true;
             return;
@@ -229,7 +235,7 @@ impl Ghost {
         }
     }
 
-    pub fn verifying(
+    pub(super) fn verifying(
         &mut self,
         world: &World,
         ticket: Ticket,
@@ -251,7 +257,7 @@ impl Ghost {
         }
     }
 
-    pub fn verified(&mut self, ticket: Ticket, now: Duration) {
+    pub(super) fn verified(&mut self, ticket: Ticket, now: Duration) {
         for (_, sample) in self
             .samples
             .iter_mut()
@@ -261,12 +267,12 @@ impl Ghost {
         }
     }
 
-    pub fn answered(&mut self, ticket: Ticket) {
+    pub(super) fn answered(&mut self, ticket: Ticket) {
         self.in_flight.remove(&ticket);
     }
 
     /// A call is being sent.
-    pub fn call(&mut self, world: &World, ticket: Ticket, call: &Call) {
+    pub(super) fn call(&mut self, world: &World, ticket: Ticket, call: &Call) {
         for id in call.jobs() {
             assert!(
                 !self.in_flight.values().any(|other| other == id),
@@ -334,12 +340,12 @@ impl Ghost {
                     self.sessions.get(id)
                 );
             }
-            Call::StopDatafeed { .. } => {}
+            Call::Confirm(_) | Call::StopDatafeed { .. } => {}
         }
     }
 
     /// A graceful close reached Elasticsearch.
-    pub fn closed(&mut self, id: &JobId) {
+    pub(super) fn closed(&mut self, id: &JobId) {
         if let Some(session) = self.sessions.get_mut(id) {
             session.closes += 1;
         }
@@ -369,7 +375,7 @@ impl Ghost {
     }
 
     /// A status is being written.
-    pub fn write(&self, key: &ObjectKey, uid: &Arc<str>, status: &AnomalyJobStatus) {
+    pub(super) fn write(&self, key: &ObjectKey, uid: &Arc<str>, status: &AnomalyJobStatus) {
         let Some(told) = self.told.get(key) else {
             panic!("a write to {key}, which the brain was not told of");
         };

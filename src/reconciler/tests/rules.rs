@@ -56,6 +56,30 @@ fn an_outage_however_long_brings_no_force_nearer() {
 }
 
 #[test]
+fn a_cluster_that_answers_reads_and_refuses_calls_is_called_less_and_less_often() {
+    let mut world = World::new();
+    for name in ["a", "b", "c"] {
+        world.jobs.insert(job(name), FakeJob::new(JobState::Opened));
+        world.apply(name, Wanted::Closed, policy());
+    }
+    world.refuses_calls = Some(trouble(Reason::NoMaster));
+    world.pass(secs(3600));
+    // 1, 2, 4 ... s, then each minute, and the three of them each time at the most.
+    assert!(
+        world.closes() <= 3 * 70,
+        "{} calls in an hour",
+        world.closes()
+    );
+    assert!(world.is("a", "Ready", "False", "NoMaster"));
+    world.refuses_calls = None;
+    world.pass(secs(90));
+    for name in ["a", "b", "c"] {
+        assert_eq!(world.state(name), JobState::Closed);
+    }
+    assert_eq!(world.forces(), 0);
+}
+
+#[test]
 fn a_job_reopened_by_somebody_while_it_closed_is_a_new_session_with_a_new_graceful_close() {
     let mut world = hanging_world();
     world.pass(secs(500));
@@ -286,4 +310,34 @@ fn an_edit_during_a_write_is_not_lost() {
     world.pass(secs(10));
     assert!(world.is("a", "Ready", "False", "Suspended"));
     assert_eq!(world.status("a").observed_generation, 2);
+}
+
+#[test]
+fn a_job_that_is_deleted_after_it_was_closed_is_missed() {
+    let mut world = World::new();
+    world.jobs.insert(job("a"), FakeJob::new(JobState::Closed));
+    world.apply("a", Wanted::Closed, policy());
+    world.pass(secs(10));
+    world.jobs.clear();
+    world.pass(secs(60));
+    assert!(world.is("a", "Ready", "False", "JobNotFound"));
+    world.pass(secs(180));
+    assert!(
+        world.is("a", "Stalled", "True", "JobNotFound")
+            && world.is("a", "Ready", "False", "JobNotFound")
+    );
+}
+
+#[test]
+fn states_that_are_told_without_a_master_bring_no_force_nearer() {
+    let mut world = hanging_world();
+    world.pass(secs(60));
+    world.refuses_calls = Some(trouble(Reason::NoMaster));
+    world.pass(secs(7200));
+    assert!(world.is("a", "Ready", "False", "NoMaster"));
+    world.refuses_calls = None;
+    world.pass(secs(480));
+    assert_eq!(world.forces(), 0, "one minute and eight are no ten");
+    world.pass(secs(180));
+    assert_eq!(world.forces(), 1);
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
+pub(super) use super::fake_job::FakeJob;
 use crate::api::{
     AnomalyJobStatus, CloseMode, ClosePolicy, DatafeedId, DatafeedState, JobId, JobState, OnFailed,
     OnTimeout, Reason, TimeSpan,
@@ -15,24 +16,7 @@ use crate::api::{
 use crate::reconciler::Reconciler;
 use crate::reconciler::input::*;
 
-/// A job in the world's Elasticsearch.
-#[derive(Debug, Clone)]
-pub struct FakeJob {
-    pub state: JobState,
-    pub assigned: bool,
-    pub config: bool,
-    pub blocked: bool,
-    pub datafeed: Option<(DatafeedId, DatafeedState)>,
-    /// How long a graceful close takes; `None` = for ever.
-    pub close_takes: Option<Duration>,
-    pub lost_closes: u32,
-    pub ignores_force: bool,
-    pub opened_at: Duration,
-    pub dirty: bool,
-    pub(super) closes_at: Option<Duration>,
-}
-
-pub struct World {
+pub(super) struct World {
     pub brain: Reconciler,
     pub clock: Duration,
     pub jobs: BTreeMap<JobId, FakeJob>,
@@ -45,6 +29,8 @@ pub struct World {
     pub finished: Vec<Finish>,
     /// A read, call or live read fails like this.
     pub trouble: Option<Trouble>,
+    /// A call fails like this, and reads are answered: no master.
+    pub refuses_calls: Option<Trouble>,
     pub upgrade_mode: bool,
     pub before_7_14: bool,
     pub api_server_down: bool,
@@ -56,18 +42,18 @@ pub struct World {
     still: u32,
 }
 
-pub fn job(id: &str) -> JobId {
+pub(super) fn job(id: &str) -> JobId {
     JobId::parse(id).unwrap()
 }
 
-pub fn key(name: &str) -> ObjectKey {
+pub(super) fn key(name: &str) -> ObjectKey {
     ObjectKey {
         namespace: Arc::from("ns"),
         name: Arc::from(name),
     }
 }
 
-pub fn policy() -> ClosePolicy {
+pub(super) fn policy() -> ClosePolicy {
     ClosePolicy {
         mode: CloseMode::Graceful,
         timeout: TimeSpan::parse("10m").unwrap(),
@@ -76,42 +62,19 @@ pub fn policy() -> ClosePolicy {
     }
 }
 
-pub fn trouble(reason: Reason) -> Trouble {
+pub(super) fn trouble(reason: Reason) -> Trouble {
     Trouble {
         reason,
         message: Arc::from("as the test says"),
     }
 }
 
-pub fn secs(seconds: u64) -> Duration {
+pub(super) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-impl FakeJob {
-    pub fn new(state: JobState) -> Self {
-        Self {
-            state,
-            assigned: true,
-            config: true,
-            blocked: false,
-            datafeed: None,
-            close_takes: Some(Duration::ZERO),
-            lost_closes: 0,
-            ignores_force: false,
-            opened_at: Duration::ZERO,
-            dirty: state != JobState::Closed,
-            closes_at: None,
-        }
-    }
-
-    pub(super) fn closed(&mut self) {
-        self.state = JobState::Closed;
-        self.closes_at = None;
-    }
-}
-
 impl World {
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut world = Self {
             brain: Reconciler::new("default", moment(Duration::ZERO)),
             clock: Duration::ZERO,
@@ -124,6 +87,7 @@ impl World {
             let_go: 0,
             finished: Vec::new(),
             trouble: None,
+            refuses_calls: None,
             upgrade_mode: false,
             before_7_14: false,
             api_server_down: false,
@@ -137,7 +101,7 @@ impl World {
         world
     }
 
-    pub fn connect(&mut self) {
+    pub(super) fn connect(&mut self) {
         let connection = Connection::Usable {
             cluster_uuid: Some(Arc::from("uuid")),
             version: Some(Arc::from(if self.before_7_14 { "7.10.0" } else { "9.2.1" })),
@@ -147,7 +111,7 @@ impl World {
     }
 
     /// The operator dies and another one starts with what is stored.
-    pub fn crash(&mut self) {
+    pub(super) fn crash(&mut self) {
         self.brain = Reconciler::new("default", moment(self.clock));
         self.pending.clear();
         self.abandoned.clear();
@@ -158,7 +122,7 @@ impl World {
     }
 
     /// Creates an object that means the job of the same name.
-    pub fn apply(&mut self, name: &str, wanted: Wanted, close: ClosePolicy) {
+    pub(super) fn apply(&mut self, name: &str, wanted: Wanted, close: ClosePolicy) {
         let desired = Desired {
             job: job(name),
             wanted,
@@ -181,14 +145,14 @@ impl World {
     }
 
     /// Edits the spec and delivers it.
-    pub fn edit(&mut self, name: &str, change: impl FnOnce(&mut Desired)) {
+    pub(super) fn edit(&mut self, name: &str, change: impl FnOnce(&mut Desired)) {
         self.edit_silently(name, change);
         let delivered = self.stored[&key(name)].clone();
         self.tell(Input::Delivered(Box::new(delivered)));
     }
 
     /// Edits the spec; the watch has not delivered it yet.
-    pub fn edit_silently(&mut self, name: &str, change: impl FnOnce(&mut Desired)) {
+    pub(super) fn edit_silently(&mut self, name: &str, change: impl FnOnce(&mut Desired)) {
         self.version += 1;
         let stored = self.stored.get_mut(&key(name)).unwrap();
         change(&mut stored.desired);
@@ -197,7 +161,7 @@ impl World {
     }
 
     /// Somebody else opens the job.
-    pub fn reopen(&mut self, id: &str) {
+    pub(super) fn reopen(&mut self, id: &str) {
         let clock = self.clock;
         let job = self.jobs.get_mut(&job(id)).unwrap();
         job.state = JobState::Opened;
@@ -206,11 +170,11 @@ impl World {
         job.closes_at = None;
     }
 
-    pub fn status(&self, name: &str) -> &AnomalyJobStatus {
+    pub(super) fn status(&self, name: &str) -> &AnomalyJobStatus {
         &self.stored[&key(name)].status
     }
 
-    pub fn condition(&self, name: &str, of: &str) -> Option<(String, String)> {
+    pub(super) fn condition(&self, name: &str, of: &str) -> Option<(String, String)> {
         let found = self
             .status(name)
             .conditions
@@ -219,32 +183,32 @@ impl World {
         Some((found.status.clone(), found.reason.clone()))
     }
 
-    pub fn is(&self, name: &str, of: &str, status: &str, reason: &str) -> bool {
+    pub(super) fn is(&self, name: &str, of: &str, status: &str, reason: &str) -> bool {
         self.condition(name, of) == Some((status.to_owned(), reason.to_owned()))
     }
 
-    pub fn count(&self, wanted: impl Fn(&Call) -> bool) -> usize {
+    pub(super) fn count(&self, wanted: impl Fn(&Call) -> bool) -> usize {
         self.calls.iter().filter(|(_, call)| wanted(call)).count()
     }
 
-    pub fn closes(&self) -> usize {
+    pub(super) fn closes(&self) -> usize {
         self.count(|call| matches!(call, Call::Close(_)))
     }
 
-    pub fn forces(&self) -> usize {
+    pub(super) fn forces(&self) -> usize {
         self.count(|call| matches!(call, Call::ForceClose(_)))
     }
 
-    pub fn stops(&self) -> usize {
+    pub(super) fn stops(&self) -> usize {
         self.count(|call| matches!(call, Call::StopDatafeed { .. }))
     }
 
-    pub fn state(&self, id: &str) -> JobState {
+    pub(super) fn state(&self, id: &str) -> JobState {
         self.jobs[&job(id)].state
     }
 
     /// Lets time pass, event by event.
-    pub fn pass(&mut self, span: Duration) {
+    pub(super) fn pass(&mut self, span: Duration) {
         let end = self.clock + span;
         loop {
             let answer = self.pending.iter().map(|(at, _)| *at).min();
@@ -289,7 +253,7 @@ impl World {
         }
     }
 
-    pub fn tell(&mut self, input: Input) {
+    pub(super) fn tell(&mut self, input: Input) {
         if let Input::Called(ticket, _) = &input
             && self.abandoned.contains(ticket)
         {
@@ -436,13 +400,17 @@ impl World {
     /// What Elasticsearch does with a call, and when it answers.
     pub(super) fn call(&mut self, call: &Call) -> (Duration, Result<(), Refusal>) {
         let soon = Duration::from_millis(5);
-        if let Some(trouble) = &self.trouble {
+        if let Some(trouble) = self.trouble.as_ref().or(self.refuses_calls.as_ref()) {
             return (soon, Err(Refusal::Cluster(trouble.clone())));
         }
         if self.upgrade_mode {
             return (soon, Err(Refusal::UpgradeMode));
         }
         match call {
+            Call::Confirm(id) => match self.jobs.get(id).map(|job| job.state) {
+                Some(JobState::Closing) => (secs(1), Err(Refusal::LookAgain { answered: true })),
+                _ => self.close(id),
+            },
             Call::StopDatafeed { job, .. } => {
                 if let Some((_, state)) =
                     self.jobs.get_mut(job).and_then(|job| job.datafeed.as_mut())

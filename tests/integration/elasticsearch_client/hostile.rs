@@ -5,6 +5,8 @@ use std::time::Duration;
 use anomalyjob_operator::api::id::{DatafeedId, JobId};
 use anomalyjob_operator::elasticsearch::error::{Impostor, Malformed};
 use anomalyjob_operator::elasticsearch::{Client, Endpoint, Error, Ids, Limits};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 
 use super::server::{PRODUCT, Reply, Server, answer};
@@ -15,40 +17,33 @@ fn job() -> Ids<JobId> {
     Ids::one(JobId::parse("a").unwrap())
 }
 
+type Outcome = (&'static str, Option<Error>);
+
+fn named<'a, T>(
+    name: &'static str,
+    call: impl Future<Output = Result<T, Error>> + Send + 'a,
+) -> BoxFuture<'a, Outcome> {
+    call.map(move |result| (name, result.err())).boxed()
+}
+
 /// Every call once, all at the same time. Each with its name and how it failed, if it did.
-async fn all_calls(client: &Client) -> Vec<(&'static str, Option<Error>)> {
+async fn all_calls(client: &Client) -> Vec<Outcome> {
     let second = Duration::from_secs(1);
     let (jobs, datafeed) = (job(), DatafeedId::parse("d").unwrap());
     let datafeeds = Ids::one(datafeed.clone());
-    let calls = tokio::join!(
-        async { ("identify", client.identify().await.err()) },
-        async { ("ml_info", client.ml_info().await.err()) },
-        async { ("jobs", client.jobs().await.err()) },
-        async { ("job_configs", client.job_configs(&jobs).await.err()) },
-        async { ("job_stats", client.job_stats(&jobs).await.err()) },
-        async { ("datafeeds", client.datafeeds().await.err()) },
-        async {
-            (
-                "datafeed_stats",
-                client.datafeed_stats(&datafeeds).await.err(),
-            )
-        },
-        async { ("close", client.close(&jobs, second).await.err()) },
-        async {
-            (
-                "force_close",
-                client.force_close(&jobs.as_slice()[0]).await.err(),
-            )
-        },
-        async {
-            (
-                "stop_datafeed",
-                client.stop_datafeed(&datafeed, false, second).await.err(),
-            )
-        },
-    );
-    let (a, b, c, d, e, f, g, h, i, j) = calls;
-    [a, b, c, d, e, f, g, h, i, j].into()
+    let calls = vec![
+        named("identify", client.identify()),
+        named("ml_info", client.ml_info()),
+        named("jobs", client.jobs()),
+        named("job_configs", client.job_configs(&jobs)),
+        named("job_stats", client.job_stats(&jobs)),
+        named("datafeeds", client.datafeeds()),
+        named("datafeed_stats", client.datafeed_stats(&datafeeds)),
+        named("close", client.close(&jobs, second)),
+        named("force_close", client.force_close(&jobs.as_slice()[0])),
+        named("stop", client.stop_datafeed(&datafeed, false, second)),
+    ];
+    futures::future::join_all(calls).await
 }
 
 /// Every call fails with `expected` when answered so, and nothing of the answer or the key is shown.

@@ -2,8 +2,13 @@
 
 use std::sync::Arc;
 
-use anomalyjob_operator::elasticsearch::{Client, Endpoint, Error, Limits, SetupError, TlsProblem};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
+use anomalyjob_operator::elasticsearch::{
+    Client, Credentials, Endpoint, Error, Limits, SetupError, TlsProblem,
+};
+use elasticsearch_simulator::{ApiKey, Options, Simulator};
+use rcgen::{
+    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd,
+};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
@@ -26,13 +31,21 @@ impl Authority {
         self.0.pem().into_bytes()
     }
 
-    /// A server with a certificate for `name`, changed by `change`.
-    fn acceptor(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> TlsAcceptor {
-        anomalyjob_operator::elasticsearch::tls::install_provider();
+    /// A certificate for `name`, changed by `change`, and its key.
+    fn sign(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut CertificateParams),
+    ) -> (Certificate, KeyPair) {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
         change(&mut params);
         let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.0).unwrap();
+        (params.signed_by(&key, &self.0).unwrap(), key)
+    }
+
+    fn acceptor(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> TlsAcceptor {
+        anomalyjob_operator::elasticsearch::tls::install_provider();
+        let (certificate, key) = self.sign(name, change);
         let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
         let config = ServerConfig::builder()
             .with_no_client_auth()
@@ -97,18 +110,19 @@ async fn another_ca_and_the_roots_of_the_system_do_not_do() {
         TlsProblem::Untrusted
     );
     // A machine without root certificates has no such client, and says so instead.
-    let system = Client::new(
+    let url = format!("https://{}", server.address);
+    match Client::new(
         &Endpoint {
-            url: format!("https://{}", server.address),
+            url,
             ..Endpoint::default()
         },
         Limits::default(),
-    );
-    if let Ok(client) = system {
-        assert_eq!(
+    ) {
+        Ok(client) => assert_eq!(
             client.ml_info().await,
             Err(Error::Tls(TlsProblem::Untrusted))
-        );
+        ),
+        Err(error) => assert_eq!(error, SetupError::NoSystemRoots),
     }
 }
 
@@ -136,6 +150,28 @@ async fn a_certificate_out_of_its_time_or_for_another_name_is_told_apart() {
         problem(&named, Some(authority.pem())).await,
         TlsProblem::WrongName
     );
+}
+
+#[tokio::test]
+async fn a_cluster_behind_tls_with_credentials_is_worked_with() {
+    let authority = Authority::new();
+    let (certificate, key) = authority.sign("127.0.0.1", |_| {});
+    let simulator = Simulator::start(Options {
+        tls: Some((certificate.pem(), key.serialize_pem())),
+        api_keys: vec![ApiKey::new("k", "secret", &["manage_ml", "monitor"])],
+        ..Options::default()
+    })
+    .await
+    .unwrap();
+    let endpoint = Endpoint {
+        url: simulator.url(),
+        credentials: Credentials::ApiKey("k:secret".into()),
+        ca_pem: Some(authority.pem()),
+        ..Endpoint::default()
+    };
+    let client = Client::new(&endpoint, Limits::default()).unwrap();
+    client.identify().await.unwrap();
+    assert_eq!(client.jobs().await.unwrap().found.len(), 0);
 }
 
 #[tokio::test]

@@ -136,6 +136,7 @@ fn choices() -> Vec<Wrong> {
     all
 }
 
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn job_forms() -> Vec<Wrong> {
     let string_not_integer = r#"must be of type string: "integer""#;
     let name = "spec.connectionRef.name";
@@ -227,6 +228,7 @@ pub(super) fn connections() -> Vec<Wrong> {
         .collect()
 }
 
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn urls() -> Vec<Wrong> {
     let spellings = |values: &[&str], says| -> Vec<Wrong> {
         values

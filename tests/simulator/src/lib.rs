@@ -6,7 +6,11 @@
 pub mod cluster;
 mod http;
 pub mod profile;
+#[cfg(test)]
+mod proof;
 mod server;
+#[cfg(test)]
+mod server_tests;
 
 pub use http::auth::{ApiKey, User};
 pub use profile::Profile;

@@ -39,7 +39,14 @@ struct Flags {
 fn three(text: &str) -> Result<(&str, &str, Vec<&str>), String> {
     let mut parts = text.splitn(3, ':');
     match (parts.next(), parts.next(), parts.next()) {
-        (Some(name), Some(secret), Some(privileges)) if !name.is_empty() => Ok((name, secret, privileges.split(',').filter(|name| !name.is_empty()).collect())),
+        (Some(name), Some(secret), Some(privileges)) if !name.is_empty() => Ok((
+            name,
+            secret,
+            privileges
+                .split(',')
+                .filter(|name| !name.is_empty())
+                .collect(),
+        )),
         _ => Err("three parts with colons between them: name:secret:privilege,privilege".into()),
     }
 }
@@ -61,9 +68,18 @@ async fn run(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
         (Some(cert), Some(key)) => Some((file(cert)?, file(key)?)),
         _ => None,
     };
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let (mut term, mut int) = (
+        signal(SignalKind::terminate())?,
+        signal(SignalKind::interrupt())?,
+    );
     let options = Options {
-        listen: flags.listen, profile: flags.profile, tls, users: flags.user, api_keys: flags.api_key, close_ms: flags.close_ms, open_ms: flags.open_ms,
+        listen: flags.listen,
+        profile: flags.profile,
+        tls,
+        users: flags.user,
+        api_keys: flags.api_key,
+        close_ms: flags.close_ms,
+        open_ms: flags.open_ms,
     };
     let simulator = Simulator::start(options).await?;
     writeln!(std::io::stdout(), "listening on {}", simulator.url())?;
@@ -82,7 +98,10 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Nowhere else to complain to.
-            drop(writeln!(std::io::stderr(), "elasticsearch-simulator: {error}"));
+            drop(writeln!(
+                std::io::stderr(),
+                "elasticsearch-simulator: {error}"
+            ));
             ExitCode::FAILURE
         }
     }

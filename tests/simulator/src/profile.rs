@@ -32,7 +32,11 @@ impl Profile {
 
     /// `version.number` of `GET /`.
     pub fn number(self) -> &'static str {
-        if self.is_7() { "7.10.0-SNAPSHOT" } else { "9.4.0" }
+        if self.is_7() {
+            "7.10.0-SNAPSHOT"
+        } else {
+            "9.4.0"
+        }
     }
 
     /// `job_version` of a new job: from 8.10 on it is the version of the ML configuration, not of the server.
@@ -42,7 +46,11 @@ impl Profile {
 
     /// `version.build_hash` of `GET /`, also part of each `Warning` header.
     pub fn build_hash(self) -> &'static str {
-        if self.is_7() { "cb5e9d3beed837fee175d9d913b6f2e1c2e100d6" } else { "5f1c1ad0ecb1d0a63d07ac9a5d5b1f2a6e0f6c11" }
+        if self.is_7() {
+            "cb5e9d3beed837fee175d9d913b6f2e1c2e100d6"
+        } else {
+            "5f1c1ad0ecb1d0a63d07ac9a5d5b1f2a6e0f6c11"
+        }
     }
 
     /// `X-elastic-product` on every answer (7.14).

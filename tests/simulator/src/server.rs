@@ -36,7 +36,15 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 0)), profile: Profile::V9, tls: None, users: Vec::new(), api_keys: Vec::new(), close_ms: None, open_ms: None }
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            profile: Profile::V9,
+            tls: None,
+            users: Vec::new(),
+            api_keys: Vec::new(),
+            close_ms: None,
+            open_ms: None,
+        }
     }
 }
 
@@ -44,8 +52,14 @@ impl ApiKey {
     /// A key that is valid and belongs to `elastic`.
     pub fn new(id: &str, key: &str, privileges: &[&str]) -> Self {
         Self {
-            id: id.into(), key: key.into(), privileges: privileges.iter().map(|name| (*name).to_owned()).collect(), name: id.into(), owner: "elastic".into(),
-            invalidated: false, expires: None, created: 0,
+            id: id.into(),
+            key: key.into(),
+            privileges: privileges.iter().map(|name| (*name).to_owned()).collect(),
+            name: id.into(),
+            owner: "elastic".into(),
+            invalidated: false,
+            expires: None,
+            created: 0,
         }
     }
 }
@@ -53,7 +67,11 @@ impl ApiKey {
 impl User {
     /// A user with a password and privileges.
     pub fn new(name: &str, password: &str, privileges: &[&str]) -> Self {
-        Self { name: name.into(), password: password.into(), privileges: privileges.iter().map(|name| (*name).to_owned()).collect() }
+        Self {
+            name: name.into(),
+            password: password.into(),
+            privileges: privileges.iter().map(|name| (*name).to_owned()).collect(),
+        }
     }
 }
 
@@ -88,22 +106,54 @@ impl Simulator {
     /// The address is taken, or the TLS material is not usable.
     pub async fn start(options: Options) -> Result<Self, Error> {
         let directory = Directory::new(options.users, options.api_keys);
-        let core = Core::new(options.profile, directory, options.close_ms, options.open_ms);
+        let core = Core::new(
+            options.profile,
+            directory,
+            options.close_ms,
+            options.open_ms,
+        );
         Self::run(Arc::new(Shared::new(core)), options.listen, options.tls).await
     }
 
-    async fn run(shared: Arc<Shared>, listen: SocketAddr, tls: Option<(String, String)>) -> Result<Self, Error> {
-        let acceptor = tls.as_ref().map(|(cert, key)| acceptor(cert, key)).transpose()?;
-        let listener = TcpListener::bind(listen).await.map_err(|error| Error::Listen(listen, error))?;
-        let address = listener.local_addr().map_err(|error| Error::Listen(listen, error))?;
+    async fn run(
+        shared: Arc<Shared>,
+        listen: SocketAddr,
+        tls: Option<(String, String)>,
+    ) -> Result<Self, Error> {
+        let acceptor = tls
+            .as_ref()
+            .map(|(cert, key)| acceptor(cert, key))
+            .transpose()?;
+        let listener = TcpListener::bind(listen)
+            .await
+            .map_err(|error| Error::Listen(listen, error))?;
+        let address = listener
+            .local_addr()
+            .map_err(|error| Error::Listen(listen, error))?;
         let (stop, stopped) = watch::channel(false);
-        let done = tokio::spawn(main_loop(Arc::clone(&shared), listener, address, acceptor, stopped));
-        Ok(Self { shared, address, tls: tls.is_some(), stop, done })
+        let done = tokio::spawn(main_loop(
+            Arc::clone(&shared),
+            listener,
+            address,
+            acceptor,
+            stopped,
+        ));
+        Ok(Self {
+            shared,
+            address,
+            tls: tls.is_some(),
+            stop,
+            done,
+        })
     }
 
     /// Base URL without a slash at the end.
     pub fn url(&self) -> String {
-        format!("{}://{}", if self.tls { "https" } else { "http" }, self.address)
+        format!(
+            "{}://{}",
+            if self.tls { "https" } else { "http" },
+            self.address
+        )
     }
 
     /// The port it listens on.
@@ -142,7 +192,9 @@ impl Drop for Simulator {
 /// Server side TLS from PEM texts, with ring.
 fn acceptor(cert: &str, key: &str) -> Result<TlsAcceptor, Error> {
     let bad = |error: &dyn std::fmt::Display| Error::Tls(error.to_string());
-    let chain = CertificateDer::pem_slice_iter(cert.as_bytes()).collect::<Result<Vec<_>, _>>().map_err(|error| bad(&error))?;
+    let chain = CertificateDer::pem_slice_iter(cert.as_bytes())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| bad(&error))?;
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|error| bad(&error))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
@@ -154,7 +206,13 @@ fn acceptor(cert: &str, key: &str) -> Result<TlsAcceptor, Error> {
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-async fn main_loop(shared: Arc<Shared>, first: TcpListener, address: SocketAddr, acceptor: Option<TlsAcceptor>, mut stopped: watch::Receiver<bool>) {
+async fn main_loop(
+    shared: Arc<Shared>,
+    first: TcpListener,
+    address: SocketAddr,
+    acceptor: Option<TlsAcceptor>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let mut connections = JoinSet::new();
     let mut network = shared.network.subscribe();
     let mut listener = Some(first);
@@ -206,9 +264,15 @@ async fn accept(listener: Option<&TcpListener>) -> tokio::net::TcpStream {
 async fn due(shared: &Shared) {
     let next = {
         let core = shared.lock();
-        core.cluster.next_due().filter(|_| !core.clock.held).map(|due| core.clock.instant(due))
+        core.cluster
+            .next_due()
+            .filter(|_| !core.clock.held)
+            .map(|due| core.clock.instant(due))
     };
-    let back = *shared.back_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let back = *shared
+        .back_at
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner);
     match [next, back].into_iter().flatten().min() {
         Some(instant) => tokio::time::sleep_until(instant.into()).await,
         None => std::future::pending().await,

@@ -62,7 +62,10 @@ impl Cluster {
     }
 
     /// Steps 1 to 7 of reference 3.2. `None`: nothing to close.
-    pub(super) fn begin_close(&mut self, request: CloseRequest) -> Result<Option<Ticket>, ApiError> {
+    pub(super) fn begin_close(
+        &mut self,
+        request: CloseRequest,
+    ) -> Result<Option<Ticket>, ApiError> {
         if !self.master {
             return Err(ApiError::no_master());
         }
@@ -72,7 +75,9 @@ impl Cluster {
         }
         let (mut open, mut closing, mut failed) = (Vec::new(), Vec::new(), Vec::new());
         for id in &ids {
-            let Some(task) = self.tasks.get(id) else { continue };
+            let Some(task) = self.tasks.get(id) else {
+                continue;
+            };
             let entry = (id.clone(), task.place.alloc);
             match task.state {
                 Some(JobState::Closing) => closing.push(entry),
@@ -85,14 +90,27 @@ impl Cluster {
         } else if let Some((id, _)) = failed.first() {
             return Err(ApiError::status(
                 409,
-                if ids.len() == 1 { format!("cannot close job [{id}] because it failed, use force close") } else { "one or more jobs have state failed, use force close".into() },
+                if ids.len() == 1 {
+                    format!("cannot close job [{id}] because it failed, use force close")
+                } else {
+                    "one or more jobs have state failed, use force close".into()
+                },
             ));
         }
         if open.is_empty() && closing.is_empty() {
             return Ok(None);
         }
         let ticket = self.ticket();
-        let call = CloseCall { request, open, closing, feeds: BTreeSet::new(), nodes: BTreeSet::new(), tasks: BTreeSet::new(), stage: Stage::Datafeeds, failures: Vec::new() };
+        let call = CloseCall {
+            request,
+            open,
+            closing,
+            feeds: BTreeSet::new(),
+            nodes: BTreeSet::new(),
+            tasks: BTreeSet::new(),
+            stage: Stage::Datafeeds,
+            failures: Vec::new(),
+        };
         self.stop_feeds_of(ticket, call)?;
         Ok(Some(ticket))
     }
@@ -106,16 +124,29 @@ impl Cluster {
         {
             return Ok(vec![id.to_owned()]);
         }
-        let entries = self.jobs.values().filter(|job| !job.deleting).map(|job| (job.id.as_str(), job.groups.as_slice()));
-        let tasks = self.tasks.keys().filter(|_| request.force).map(String::as_str);
-        expression.resolve(entries, tasks, request.allow_no_match).map_err(|tokens| ApiError::no_job(&tokens))
+        let entries = self
+            .jobs
+            .values()
+            .filter(|job| !job.deleting)
+            .map(|job| (job.id.as_str(), job.groups.as_slice()));
+        let tasks = self
+            .tasks
+            .keys()
+            .filter(|_| request.force)
+            .map(String::as_str);
+        expression
+            .resolve(entries, tasks, request.allow_no_match)
+            .map_err(|tokens| ApiError::no_job(&tokens))
     }
 
     /// Before 7.14: any resolved job, closed ones too, with force too.
     fn refuse_running_datafeeds(&self, ids: &[String]) -> Result<(), ApiError> {
         for feed in ids.iter().filter_map(|id| self.feed_of_job.get(id)) {
             if self.feed_tasks.contains_key(feed) {
-                return Err(ApiError::status(409, format!("cannot close job datafeed [{feed}] hasn't been stopped")));
+                return Err(ApiError::status(
+                    409,
+                    format!("cannot close job datafeed [{feed}] hasn't been stopped"),
+                ));
             }
         }
         Ok(())
@@ -123,25 +154,50 @@ impl Cluster {
 
     /// Step 6: datafeeds of the jobs to close, not of those that are closing or closed already.
     fn stop_feeds_of(&mut self, ticket: Ticket, mut call: CloseCall) -> Result<(), ApiError> {
-        let feeds: BTreeSet<String> =
-            call.open.iter().filter_map(|(id, _)| self.feed_of_job.get(id)).filter(|feed| self.feed_tasks.contains_key(*feed)).cloned().collect();
-        let failing: Vec<&String> = feeds.iter().filter(|feed| self.feed_stop_fails(feed)).collect();
+        let feeds: BTreeSet<String> = call
+            .open
+            .iter()
+            .filter_map(|(id, _)| self.feed_of_job.get(id))
+            .filter(|feed| self.feed_tasks.contains_key(*feed))
+            .cloned()
+            .collect();
+        let failing: Vec<&String> = feeds
+            .iter()
+            .filter(|feed| self.feed_stop_fails(feed))
+            .collect();
         if !failing.is_empty() {
-            let names = feeds.iter().map(String::as_str).collect::<Vec<_>>().join(",");
-            let error = failing.iter().map(|feed| format!("Failed to stop datafeed [{feed}]")).collect::<Vec<_>>().join(", ");
-            for feed in feeds.iter().filter(|feed| !self.feed_stop_fails(feed)).cloned().collect::<Vec<_>>() {
+            let names = feeds
+                .iter()
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .join(",");
+            let error = failing
+                .iter()
+                .map(|feed| format!("Failed to stop datafeed [{feed}]"))
+                .collect::<Vec<_>>()
+                .join(", ");
+            for feed in feeds
+                .iter()
+                .filter(|feed| !self.feed_stop_fails(feed))
+                .cloned()
+                .collect::<Vec<_>>()
+            {
                 self.stop_feed(&feed, call.request.force, true, "close");
             }
             return Err(ApiError::status(
                 409,
-                format!("failed to close jobs as one or more had started datafeeds that could not be stopped: started datafeeds [{names}], error stopping them [{error}]"),
+                format!(
+                    "failed to close jobs as one or more had started datafeeds that could not be stopped: started datafeeds [{names}], error stopping them [{error}]"
+                ),
             ));
         }
         call.feeds.clone_from(&feeds);
         self.calls.insert(ticket, Call::Close(call));
         for feed in &feeds {
             self.watch(&format!("datafeed-{feed}"), ticket);
-            let force = self.close_call(ticket).is_some_and(|call| call.request.force);
+            let force = self
+                .close_call(ticket)
+                .is_some_and(|call| call.request.force);
             self.stop_feed(feed, force, true, "close");
         }
         if feeds.is_empty() {
@@ -158,7 +214,9 @@ impl Cluster {
     }
 
     fn datafeeds_are_stopped(&mut self, ticket: Ticket) {
-        let Some(call) = self.close_call(ticket) else { return };
+        let Some(call) = self.close_call(ticket) else {
+            return;
+        };
         let all: Vec<(String, u64)> = call.open.iter().chain(&call.closing).cloned().collect();
         let (open, force, timeout) = (call.open.clone(), call.request.force, call.request.timeout);
         call.stage = Stage::Nodes;
@@ -179,8 +237,15 @@ impl Cluster {
 
     /// Tasks of the snapshot that went away while datafeeds were being stopped count as gone.
     fn drop_vanished(&mut self, ticket: Ticket, all: &[(String, u64)]) {
-        let gone: Vec<String> =
-            all.iter().filter(|(id, alloc)| self.tasks.get(id).is_none_or(|task| task.place.alloc != *alloc)).map(|(id, _)| id.clone()).collect();
+        let gone: Vec<String> = all
+            .iter()
+            .filter(|(id, alloc)| {
+                self.tasks
+                    .get(id)
+                    .is_none_or(|task| task.place.alloc != *alloc)
+            })
+            .map(|(id, _)| id.clone())
+            .collect();
         if let Some(call) = self.close_call(ticket) {
             for id in gone {
                 call.tasks.remove(&id);
@@ -193,7 +258,9 @@ impl Cluster {
     fn force_removal(&mut self, ticket: Ticket, all: &[(String, u64)]) {
         for (id, alloc) in all {
             let delay = self.knobs_of(id).force;
-            let Some(task) = self.tasks.get_mut(id) else { continue };
+            let Some(task) = self.tasks.get_mut(id) else {
+                continue;
+            };
             let again = task.removing;
             task.removing = true;
             if again {
@@ -201,7 +268,8 @@ impl Cluster {
                 if let Some(call) = self.close_call(ticket) {
                     // 7.x reports the loser of the race unless all jobs were meant; later versions ignore it.
                     if old && !Expression::parse(&call.request.expression).is_all() {
-                        call.failures.push(format!("the task with id job-{id} doesn't exist"));
+                        call.failures
+                            .push(format!("the task with id job-{id} doesn't exist"));
                     }
                 }
             } else {
@@ -213,9 +281,18 @@ impl Cluster {
     /// Step 9 for one job: the request to its executor node.
     fn close_on_node(&mut self, ticket: Ticket, id: &str, alloc: u64, timeout: TimeValue) {
         let knobs = self.knobs_of(id);
-        let Some(task) = self.tasks.get_mut(id).filter(|task| task.place.alloc == alloc) else { return };
+        let Some(task) = self
+            .tasks
+            .get_mut(id)
+            .filter(|task| task.place.alloc == alloc)
+        else {
+            return;
+        };
         if task.place.node.is_none() {
-            self.after(Delay::Ms(0), Event::RemoveJob(id.to_owned(), alloc, "close of an unassigned job"));
+            self.after(
+                Delay::Ms(0),
+                Event::RemoveJob(id.to_owned(), alloc, "close of an unassigned job"),
+            );
             return;
         }
         if knobs.lost_closes > 0 {
@@ -223,92 +300,72 @@ impl Cluster {
             return;
         }
         let was = self.state_word(id);
-        let Some(task) = self.tasks.get_mut(id) else { return };
+        let Some(task) = self.tasks.get_mut(id) else {
+            return;
+        };
         let ready = task.live;
         task.state = Some(JobState::Closing);
         task.state_alloc = alloc;
         self.note("job", id, was, "closing", "close");
         // A process that is still restoring is killed: there is nothing to persist.
-        self.after(if ready { knobs.close } else { Delay::Ms(0) }, Event::NativeClosed(id.to_owned(), alloc));
+        self.after(
+            if ready { knobs.close } else { Delay::Ms(0) },
+            Event::NativeClosed(id.to_owned(), alloc),
+        );
         let _ = timeout;
         if let Some(call) = self.close_call(ticket) {
             call.nodes.insert(id.to_owned());
         }
     }
 
-    /// The node has closed the process: it replies, finalises, and asks for the removal of the task.
-    pub(super) fn native_close_ended(&mut self, id: &str, alloc: u64) {
-        if !self.tasks.get(id).is_some_and(|task| task.place.alloc == alloc && task.state == Some(JobState::Closing)) {
-            return;
-        }
-        let knobs = self.knobs_of(id);
-        if knobs.persist_fails {
-            self.native_close_failed(id);
-            return;
-        }
-        self.finalise(id, knobs.finalise_fails);
-        let waits_for_nothing = self.watchers_of(id).iter().any(|ticket| self.close_call(*ticket).is_some_and(|call| call.request.timeout.is_none()));
+    /// The node has closed the job: its callers go on to the last wait. True: one of them does not wait at all.
+    pub(super) fn node_replied(&mut self, id: &str) -> bool {
+        let mut impatient = false;
         for ticket in self.watchers_of(id) {
             if let Some(call) = self.close_call(ticket) {
                 call.nodes.remove(id);
+                impatient |= call.request.timeout.is_none();
             }
             self.check_close(ticket);
         }
-        // Removal is a cluster-state update of its own: a caller that does not wait still sees the task.
-        let delay = match knobs.remove {
-            Delay::Ms(ms) if waits_for_nothing => Delay::Ms(ms.max(50)),
-            other => other,
-        };
-        self.after(delay, Event::RemoveJob(id.to_owned(), alloc, "closed"));
-    }
-
-    fn finalise(&mut self, id: &str, fails: bool) {
-        let wall = self.wall();
-        let live = self.tasks.get_mut(id).is_some_and(|task| std::mem::replace(&mut task.live, false));
-        let has_data = self.jobs.get(id).is_some_and(|job| job.counts.records > 0);
-        let snapshot = (live && has_data).then(|| self.new_snapshot_id());
-        if let Some(job) = self.jobs.get_mut(id) {
-            if snapshot.is_some() {
-                job.snapshot = snapshot;
-            }
-            if !fails {
-                job.finished_time = Some(wall);
-            }
-        }
-    }
-
-    fn native_close_failed(&mut self, id: &str) {
-        if let Some(task) = self.tasks.get_mut(id) {
-            task.state = Some(JobState::Failed);
-            task.live = false;
-            task.reason = Some(format!("[{id}] Unexpected death of autodetect: the process could not persist its state"));
-        }
-        self.note("job", id, "closing", "failed", "the native close failed");
-        let cause = ApiError::new(500, "exception", format!("[{id}] Unexpected death of autodetect: the process could not persist its state"));
-        let kind = if self.profile.is_7() { "exception" } else { "status_exception" };
-        let error = ApiError::new(500, kind, "Exception closing autodetect process").caused_by(cause);
-        self.fail_node_stage(id, &error);
+        impatient
     }
 
     /// Ends the calls whose node-level request for this job is open.
     pub(super) fn fail_node_stage(&mut self, id: &str, error: &ApiError) {
         for ticket in self.watchers_of(id) {
-            if self.close_call(ticket).is_some_and(|call| call.nodes.contains(id)) {
+            if self
+                .close_call(ticket)
+                .is_some_and(|call| call.nodes.contains(id))
+            {
                 self.finish(ticket, Err(error.clone()));
             }
         }
     }
 
     /// A task has been removed: tells the closes that wait for it.
-    pub(super) fn close_sees_removal(&mut self, ticket: Ticket, id: &str, alloc: u64, forced: bool) {
+    pub(super) fn close_sees_removal(
+        &mut self,
+        ticket: Ticket,
+        id: &str,
+        alloc: u64,
+        forced: bool,
+    ) {
         let on_kill = self.knobs_of(id).on_kill;
-        let Some(call) = self.close_call(ticket) else { return };
+        let Some(call) = self.close_call(ticket) else {
+            return;
+        };
         call.tasks.remove(id);
         if call.nodes.remove(id) && forced && !call.request.force {
             let error = match on_kill {
                 OnKill::Closed => None,
-                OnKill::Interrupted => Some(ApiError::status(409, "Close job interrupted by kill request")),
-                OnKill::TaskGone => Some(ApiError::not_found(format!("the task with id job-{id} and allocation id {alloc} doesn't exist"))),
+                OnKill::Interrupted => Some(ApiError::status(
+                    409,
+                    "Close job interrupted by kill request",
+                )),
+                OnKill::TaskGone => Some(ApiError::not_found(format!(
+                    "the task with id job-{id} and allocation id {alloc} doesn't exist"
+                ))),
             };
             if let Some(error) = error {
                 self.finish(ticket, Err(error));
@@ -320,7 +377,12 @@ impl Cluster {
 
     /// A datafeed's task has gone: a close that waited for it goes on.
     pub(super) fn close_sees_feed_gone(&mut self, ticket: Ticket, feed: &str) {
-        let Some(call) = self.close_call(ticket).filter(|call| call.stage == Stage::Datafeeds) else { return };
+        let Some(call) = self
+            .close_call(ticket)
+            .filter(|call| call.stage == Stage::Datafeeds)
+        else {
+            return;
+        };
         call.feeds.remove(feed);
         if call.feeds.is_empty() {
             self.datafeeds_are_stopped(ticket);
@@ -329,7 +391,12 @@ impl Cluster {
 
     /// Goes from the nodes' replies to the last wait, and ends the call when nothing is left.
     fn check_close(&mut self, ticket: Ticket) {
-        let Some(call) = self.close_call(ticket).filter(|call| call.stage != Stage::Datafeeds) else { return };
+        let Some(call) = self
+            .close_call(ticket)
+            .filter(|call| call.stage != Stage::Datafeeds)
+        else {
+            return;
+        };
         if !call.nodes.is_empty() {
             return;
         }
@@ -347,8 +414,20 @@ impl Cluster {
 
     /// Step 10 ran out: the job goes on closing, the caller gets 500.
     pub(super) fn close_deadline(&mut self, ticket: Ticket) {
-        let Some(call) = self.close_call(ticket).filter(|call| call.stage == Stage::Tasks) else { return };
-        let error = ApiError::new(500, "illegal_state_exception", format!("Timed out when waiting for persistent tasks after {}", call.request.timeout));
+        let Some(call) = self
+            .close_call(ticket)
+            .filter(|call| call.stage == Stage::Tasks)
+        else {
+            return;
+        };
+        let error = ApiError::new(
+            500,
+            "illegal_state_exception",
+            format!(
+                "Timed out when waiting for persistent tasks after {}",
+                call.request.timeout
+            ),
+        );
         self.finish(ticket, Err(error));
     }
 }

@@ -1,33 +1,36 @@
-//! Job configurations: what PUT and `_update` accept, how they are normalised and shown (reference 5.1 and 6).
+//! Job configurations: how a new one is stored, normalised and shown (reference 5.1 and 6).
 //! Only the fields an operator meets are checked; the rest is stored and shown as given.
 
 use serde_json::{Map, Value, json};
 
-use super::{core::Cluster, error::ApiError, model::Job, open::invalid_id};
-
-const MB: u64 = 1024 * 1024;
+use super::{
+    config_shape::{MB, bytes_of, normal_data, normal_detector, normal_limits, normal_plot},
+    core::Cluster,
+    error::ApiError,
+    model::Job,
+};
 
 /// The id rule of jobs, datafeeds, groups and calendars (reference 6).
 pub(super) fn valid_id(id: &str) -> bool {
-    let edge = |sign: Option<char>| sign.is_some_and(|sign| sign.is_ascii_lowercase() || sign.is_ascii_digit());
-    let inner = |sign: char| sign.is_ascii_lowercase() || sign.is_ascii_digit() || matches!(sign, '_' | '-' | '.');
+    let edge = |sign: Option<char>| {
+        sign.is_some_and(|sign| sign.is_ascii_lowercase() || sign.is_ascii_digit())
+    };
+    let inner = |sign: char| {
+        sign.is_ascii_lowercase() || sign.is_ascii_digit() || matches!(sign, '_' | '-' | '.')
+    };
     edge(id.chars().next()) && edge(id.chars().last()) && id.chars().all(inner)
 }
 
-/// Parses `10mb`, `3gb`, `2048` (megabytes) into bytes.
-pub(super) fn bytes_of(value: &Value) -> Option<u64> {
-    let text = match value {
-        Value::Number(number) => return Some(number.as_u64()? * MB),
-        Value::String(text) => text.trim().to_lowercase(),
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
-    };
-    let units = [("tb", MB * MB), ("gb", MB * 1024), ("mb", MB), ("kb", 1024), ("t", MB * MB), ("g", MB * 1024), ("m", MB), ("k", 1024), ("b", 1), ("", MB)];
-    let (suffix, unit) = units.iter().find(|(suffix, _)| text.ends_with(suffix))?;
-    text.strip_suffix(suffix)?.trim().parse::<u64>().ok()?.checked_mul(*unit)
-}
-
-fn strings(value: Option<&Value>) -> Vec<String> {
-    value.and_then(Value::as_array).map(|list| list.iter().filter_map(Value::as_str).map(str::to_owned).collect()).unwrap_or_default()
+pub(super) fn strings(value: Option<&Value>) -> Vec<String> {
+    value
+        .and_then(Value::as_array)
+        .map(|list| {
+            list.iter()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect()
+        })
+        .unwrap_or_default()
 }
 
 impl Cluster {
@@ -40,84 +43,136 @@ impl Cluster {
             return Err(ApiError::no_master());
         }
         let job = self.checked_job(id, body)?;
-        let datafeed = body.get("datafeed_config").and_then(Value::as_object).cloned();
-        self.jobs.insert(id.to_owned(), job);
+        let datafeed = body
+            .get("datafeed_config")
+            .and_then(Value::as_object)
+            .cloned();
+        self.insert_job(job);
         self.has_config_index = true;
         if let Some(mut feed) = datafeed {
-            let feed_id = feed.get("datafeed_id").and_then(Value::as_str).unwrap_or(id).to_owned();
+            let feed_id = feed
+                .get("datafeed_id")
+                .and_then(Value::as_str)
+                .unwrap_or(id)
+                .to_owned();
             feed.insert("job_id".into(), id.into());
             if let Err(error) = self.put_datafeed(&feed_id, &feed) {
-                self.jobs.remove(id);
+                self.take_job(id);
                 return Err(error);
             }
         }
-        Ok(self.jobs.get(id).map(|job| self.job_json(job, false)).unwrap_or_default())
+        Ok(self
+            .jobs
+            .get(id)
+            .map(|job| self.job_json(job, false))
+            .unwrap_or_default())
     }
 
-    /// Checks that need no cluster, so that the HTTP room can refuse before it asks for privileges.
-    ///
-    /// # Errors
-    /// 400 for ids that are none and for missing parts.
-    pub fn check_job_body(id: &str, body: &Map<String, Value>) -> Result<(), ApiError> {
-        if let Some(given) = body.get("job_id").and_then(Value::as_str).filter(|given| *given != id) {
-            return Err(ApiError::bad_argument(format!("Inconsistent job_id; '{given}' specified in the body differs from '{id}' specified as a URL argument")));
+    /// Stores a configuration, in place of an older one.
+    pub(super) fn insert_job(&mut self, job: Job) {
+        self.take_job(&job.id);
+        for group in &job.groups {
+            *self.group_uses.entry(group.clone()).or_insert(0) += 1;
         }
-        if !valid_id(id) {
-            return Err(ApiError::bad_argument(invalid_id("job_id", id)));
+        self.jobs.insert(job.id.clone(), job);
+    }
+
+    /// Removes a configuration.
+    pub(super) fn take_job(&mut self, id: &str) -> Option<Job> {
+        let job = self.jobs.remove(id)?;
+        for group in &job.groups {
+            let left = self
+                .group_uses
+                .get(group)
+                .map_or(0, |uses| uses.saturating_sub(1));
+            if left == 0 {
+                self.group_uses.remove(group);
+            } else {
+                self.group_uses.insert(group.clone(), left);
+            }
         }
-        if id.len() > 64 {
-            return Err(ApiError::bad_argument("The job id cannot contain more than 64 characters."));
-        }
-        check_groups(&strings(body.get("groups")))?;
-        let analysis = body.get("analysis_config").and_then(Value::as_object).ok_or_else(|| ApiError::bad_argument("An analysis_config must be set"))?;
-        if analysis.get("detectors").and_then(Value::as_array).is_none_or(Vec::is_empty) {
-            return Err(ApiError::bad_argument("No detectors configured"));
-        }
-        if body.get("data_description").and_then(Value::as_object).is_none() {
-            return Err(ApiError::bad_argument("A data_description must be set"));
-        }
-        Ok(())
+        Some(job)
     }
 
     fn checked_job(&self, id: &str, body: &Map<String, Value>) -> Result<Job, ApiError> {
         let groups = strings(body.get("groups"));
         if self.jobs.contains_key(id) {
-            return Err(ApiError::exists(format!("The job cannot be created with the Id '{id}'. The Id is already used.")));
+            return Err(ApiError::exists(format!(
+                "The job cannot be created with the Id '{id}'. The Id is already used."
+            )));
         }
         self.check_names(id, &groups)?;
-        let limit = body.get("analysis_limits").and_then(|limits| limits.get("model_memory_limit"));
+        let limit = body
+            .get("analysis_limits")
+            .and_then(|limits| limits.get("model_memory_limit"));
         let memory = match limit {
             None => 1024 * MB,
-            Some(value) => bytes_of(value).ok_or_else(|| ApiError::bad_argument(format!("failed to parse setting [model_memory_limit] with value [{value}]")))?,
+            Some(value) => bytes_of(value).ok_or_else(|| {
+                ApiError::bad_argument(format!(
+                    "failed to parse setting [model_memory_limit] with value [{value}]"
+                ))
+            })?,
         };
         self.check_memory(memory, limit)?;
-        let lazy = body.get("allow_lazy_open").and_then(Value::as_bool).unwrap_or(false);
+        let lazy = body
+            .get("allow_lazy_open")
+            .and_then(Value::as_bool)
+            .unwrap_or(false);
         let fields = self.normal_fields(body, memory);
-        Ok(Job { id: id.into(), groups, create_time: self.wall(), memory, lazy, fields, ..Job::default() })
+        Ok(Job {
+            id: id.into(),
+            groups,
+            create_time: self.wall(),
+            memory,
+            lazy,
+            fields,
+            ..Job::default()
+        })
     }
 
     /// Job ids and groups are one namespace.
-    fn check_names(&self, id: &str, groups: &[String]) -> Result<(), ApiError> {
-        let clash = |name: &str| ApiError::exists(format!("job and group names must be unique but job [{name}] and group [{name}] have the same name"));
+    pub(super) fn check_names(&self, id: &str, groups: &[String]) -> Result<(), ApiError> {
+        let clash = |name: &str| {
+            ApiError::exists(format!(
+                "job and group names must be unique but job [{name}] and group [{name}] have the same name"
+            ))
+        };
         for group in groups {
             if group == id || self.jobs.contains_key(group) {
                 return Err(clash(group));
             }
         }
-        if !self.jobs.contains_key(id) && self.jobs.values().any(|job| job.groups.iter().any(|group| group == id)) {
+        if !self.jobs.contains_key(id) && self.group_uses.contains_key(id) {
             return Err(clash(id));
         }
         Ok(())
     }
 
-    fn check_memory(&self, memory: u64, given: Option<&Value>) -> Result<(), ApiError> {
+    pub(super) fn check_memory(&self, memory: u64, given: Option<&Value>) -> Result<(), ApiError> {
         if memory < MB {
-            return Err(ApiError::bad_argument(format!("model_memory_limit must be at least 1 MiB. Value = {}", memory / MB)));
+            return Err(ApiError::bad_argument(format!(
+                "model_memory_limit must be at least 1 MiB. Value = {}",
+                memory / MB
+            )));
         }
-        let Some(max) = self.setting("xpack.ml.max_model_memory_limit") else { return Ok(()) };
+        let Some(max) = self.setting("xpack.ml.max_model_memory_limit") else {
+            return Ok(());
+        };
         if bytes_of(&Value::String(max.to_owned())).is_some_and(|max| memory > max) {
-            let shown = given.map(|value| value.as_str().map_or_else(|| format!("{value}mb"), str::to_owned)).unwrap_or_else(|| "1gb".into());
-            return Err(ApiError::status(400, format!("model_memory_limit [{shown}] must be less than the value of the xpack.ml.max_model_memory_limit setting [{max}]")));
+            let shown = given.map_or_else(
+                || "1gb".into(),
+                |value| {
+                    value
+                        .as_str()
+                        .map_or_else(|| format!("{value}mb"), str::to_owned)
+                },
+            );
+            return Err(ApiError::status(
+                400,
+                format!(
+                    "model_memory_limit [{shown}] must be less than the value of the xpack.ml.max_model_memory_limit setting [{max}]"
+                ),
+            ));
         }
         Ok(())
     }
@@ -126,7 +181,12 @@ impl Cluster {
     fn normal_fields(&self, body: &Map<String, Value>, memory: u64) -> Map<String, Value> {
         let mut fields = Map::new();
         let mut copy = |name: &str, default: Option<Value>| {
-            if let Some(value) = body.get(name).filter(|value| !value.is_null()).cloned().or(default) {
+            if let Some(value) = body
+                .get(name)
+                .filter(|value| !value.is_null())
+                .cloned()
+                .or(default)
+            {
                 fields.insert(name.into(), value);
             }
         };
@@ -134,7 +194,11 @@ impl Cluster {
         copy("analysis_config", None);
         copy("analysis_limits", None);
         copy("data_description", None);
-        for name in ["model_plot_config", "renormalization_window_days", "background_persist_interval"] {
+        for name in [
+            "model_plot_config",
+            "renormalization_window_days",
+            "background_persist_interval",
+        ] {
             copy(name, None);
         }
         copy("model_snapshot_retention_days", Some(10.into()));
@@ -142,76 +206,68 @@ impl Cluster {
         copy("results_retention_days", None);
         copy("custom_settings", None);
         copy("results_index_name", Some("shared".into()));
-        if let Some(name) = fields.get_mut("results_index_name") {
-            if let Some(custom) = name.as_str().filter(|name| *name != "shared").map(|name| format!("custom-{name}")) {
-                *name = custom.into();
-            }
+        let custom = fields
+            .get("results_index_name")
+            .and_then(Value::as_str)
+            .filter(|name| *name != "shared")
+            .map(|name| format!("custom-{name}"));
+        if let Some(custom) = custom {
+            fields.insert("results_index_name".into(), custom.into());
         }
         if let Some(analysis) = body.get("analysis_config").and_then(Value::as_object) {
             fields.insert("analysis_config".into(), self.normal_analysis(analysis));
         }
-        fields.insert("analysis_limits".into(), normal_limits(body.get("analysis_limits"), memory));
+        fields.insert(
+            "analysis_limits".into(),
+            normal_limits(body.get("analysis_limits"), memory),
+        );
         if let Some(data) = body.get("data_description").and_then(Value::as_object) {
             fields.insert("data_description".into(), normal_data(data));
         }
+        normal_plot(&mut fields);
         fields
     }
 
     fn normal_analysis(&self, given: &Map<String, Value>) -> Value {
         let mut analysis = Map::new();
-        analysis.insert("bucket_span".into(), given.get("bucket_span").cloned().unwrap_or_else(|| "5m".into()));
-        for (name, value) in given.iter().filter(|(name, _)| !matches!(name.as_str(), "bucket_span" | "detectors" | "influencers")) {
+        analysis.insert(
+            "bucket_span".into(),
+            given
+                .get("bucket_span")
+                .cloned()
+                .unwrap_or_else(|| "5m".into()),
+        );
+        for (name, value) in given.iter().filter(|(name, _)| {
+            !matches!(name.as_str(), "bucket_span" | "detectors" | "influencers")
+        }) {
             analysis.insert(name.clone(), value.clone());
         }
-        let detectors = given.get("detectors").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        analysis.insert("detectors".into(), detectors.iter().enumerate().map(|(at, detector)| normal_detector(at, detector)).collect());
-        analysis.insert("influencers".into(), given.get("influencers").cloned().unwrap_or_else(|| json!([])));
+        let detectors = given
+            .get("detectors")
+            .and_then(Value::as_array)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        analysis.insert(
+            "detectors".into(),
+            detectors
+                .iter()
+                .enumerate()
+                .map(|(at, detector)| normal_detector(at, detector))
+                .collect(),
+        );
+        analysis.insert(
+            "influencers".into(),
+            given
+                .get("influencers")
+                .cloned()
+                .unwrap_or_else(|| json!([])),
+        );
         if !self.profile.is_7() {
-            analysis.entry("model_prune_window").or_insert_with(|| "30d".into());
+            analysis
+                .entry("model_prune_window")
+                .or_insert_with(|| "30d".into());
         }
         analysis.into()
-    }
-
-    /// `POST .../_update`.
-    ///
-    /// # Errors
-    /// 400, 404 and the clash of names (reference 6).
-    pub fn update_job(&mut self, id: &str, body: &Map<String, Value>) -> Result<Value, ApiError> {
-        if !self.master {
-            return Err(ApiError::no_master());
-        }
-        if !valid_id(id) {
-            return Err(ApiError::bad_argument(invalid_id("job_id", id)));
-        }
-        if !self.has_config_index {
-            return Err(missing_index(".ml-config"));
-        }
-        let job = self.jobs.get(id).ok_or_else(|| ApiError::no_job(id))?;
-        let groups = body.contains_key("groups").then(|| strings(body.get("groups")));
-        if let Some(groups) = &groups {
-            check_groups(groups)?;
-            self.check_names(id, groups)?;
-        }
-        let mut changed = job.clone();
-        if let Some(limits) = body.get("analysis_limits") {
-            if self.tasks.contains_key(id) {
-                return Err(ApiError::status(400, "Cannot update analysis_limits while the job is open"));
-            }
-            let given = limits.get("model_memory_limit");
-            changed.memory = given.map_or(Some(changed.memory), bytes_of).unwrap_or(changed.memory);
-            self.check_memory(changed.memory, given)?;
-            changed.fields.insert("analysis_limits".into(), normal_limits(Some(limits), changed.memory));
-        }
-        if let Some(groups) = groups {
-            changed.groups = groups;
-        }
-        changed.lazy = body.get("allow_lazy_open").and_then(Value::as_bool).unwrap_or(changed.lazy);
-        for (name, value) in body.iter().filter(|(name, _)| !matches!(name.as_str(), "job_id" | "groups" | "analysis_limits" | "allow_lazy_open" | "detectors")) {
-            changed.fields.insert(name.clone(), value.clone());
-        }
-        let shown = self.job_json(&changed, false);
-        self.jobs.insert(id.to_owned(), changed);
-        Ok(shown)
     }
 
     /// A job's configuration as every call shows it; `bare` leaves out what PUT would refuse.
@@ -225,18 +281,38 @@ impl Cluster {
         let field = |name: &str| job.fields.get(name).cloned();
         put("job_id", (!bare).then(|| job.id.clone().into()));
         put("job_type", (!bare).then(|| "anomaly_detector".into()));
-        put("job_version", (!bare).then(|| self.profile.job_version().into()));
-        put("groups", (!job.groups.is_empty()).then(|| job.groups.clone().into()));
+        put(
+            "job_version",
+            (!bare).then(|| self.profile.job_version().into()),
+        );
+        put(
+            "groups",
+            (!job.groups.is_empty()).then(|| job.groups.clone().into()),
+        );
         put("description", field("description"));
         put("create_time", (!bare).then(|| job.create_time.into()));
-        put("finished_time", job.finished_time.filter(|_| !bare).map(Value::from));
+        put(
+            "finished_time",
+            job.finished_time.filter(|_| !bare).map(Value::from),
+        );
         for name in [
-            "analysis_config", "analysis_limits", "data_description", "model_plot_config", "renormalization_window_days", "background_persist_interval",
-            "model_snapshot_retention_days", "daily_model_snapshot_retention_after_days", "results_retention_days", "custom_settings",
+            "analysis_config",
+            "analysis_limits",
+            "data_description",
+            "model_plot_config",
+            "renormalization_window_days",
+            "background_persist_interval",
+            "model_snapshot_retention_days",
+            "daily_model_snapshot_retention_after_days",
+            "results_retention_days",
+            "custom_settings",
         ] {
             put(name, field(name));
         }
-        put("model_snapshot_id", job.snapshot.clone().filter(|_| !bare).map(Value::from));
+        put(
+            "model_snapshot_id",
+            job.snapshot.clone().filter(|_| !bare).map(Value::from),
+        );
         put("results_index_name", field("results_index_name"));
         put("deleting", (job.deleting && !bare).then(|| true.into()));
         put("allow_lazy_open", Some(job.lazy.into()));
@@ -247,53 +323,13 @@ impl Cluster {
 
 /// `index_not_found_exception` for an index name.
 pub(super) fn missing_index(index: &str) -> ApiError {
-    ApiError::new(404, "index_not_found_exception", format!("no such index [{index}]"))
-        .with("resource.type", "index_expression")
-        .with("resource.id", index)
-        .with("index_uuid", "_na_")
-        .with("index", index)
-}
-
-fn check_groups(groups: &[String]) -> Result<(), ApiError> {
-    match groups.iter().find(|group| !valid_id(group)) {
-        None => Ok(()),
-        Some(bad) => Err(ApiError::bad_argument(format!(
-            "Invalid group id '{bad}'; must be non-empty string and may contain lowercase alphanumeric (a-z and 0-9), hyphens or underscores; must start and end with alphanumeric"
-        ))),
-    }
-}
-
-fn normal_limits(given: Option<&Value>, memory: u64) -> Value {
-    let examples = given.and_then(|limits| limits.get("categorization_examples_limit")).cloned().unwrap_or_else(|| 4.into());
-    json!({"model_memory_limit": format!("{}mb", memory / MB), "categorization_examples_limit": examples})
-}
-
-fn normal_data(given: &Map<String, Value>) -> Value {
-    let mut data = Map::new();
-    data.insert("time_field".into(), given.get("time_field").cloned().unwrap_or_else(|| "time".into()));
-    data.insert("time_format".into(), given.get("time_format").cloned().unwrap_or_else(|| "epoch".into()));
-    for (name, value) in given.iter().filter(|(name, _)| !matches!(name.as_str(), "time_field" | "time_format")) {
-        data.insert(name.clone(), value.clone());
-    }
-    data.into()
-}
-
-fn normal_detector(at: usize, given: &Value) -> Value {
-    let text = |name: &str| given.get(name).and_then(Value::as_str);
-    let mut about = text("function").unwrap_or_default().to_owned();
-    if let Some(field) = text("field_name") {
-        about = format!("{about}({field})");
-    }
-    for (name, word) in [("by_field_name", " by "), ("over_field_name", " over "), ("partition_field_name", " partitionfield=")] {
-        if let Some(field) = text(name) {
-            about = format!("{about}{word}{field}");
-        }
-    }
-    let mut detector = Map::new();
-    detector.insert("detector_description".into(), text("detector_description").map_or(about, str::to_owned).into());
-    for (name, value) in given.as_object().into_iter().flatten().filter(|(name, _)| name.as_str() != "detector_description") {
-        detector.insert(name.clone(), value.clone());
-    }
-    detector.insert("detector_index".into(), at.into());
-    detector.into()
+    ApiError::new(
+        404,
+        "index_not_found_exception",
+        format!("no such index [{index}]"),
+    )
+    .with("resource.type", "index_expression")
+    .with("resource.id", index)
+    .with("index_uuid", "_na_")
+    .with("index", index)
 }

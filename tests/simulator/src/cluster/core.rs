@@ -9,7 +9,10 @@ use super::{
     close::CloseCall,
     datafeed::{StartCall, StopCall},
     error::ApiError,
-    model::{Calendars, Capacity, Change, Datafeed, Delay, Event, FeedTask, Job, JobTask, Knobs, Node, OnKill, Ticket},
+    model::{
+        Calendars, Capacity, Change, Datafeed, Delay, Event, FeedTask, Job, JobTask, Knobs, Node,
+        OnKill, Ticket,
+    },
     open::OpenCall,
 };
 use crate::profile::Profile;
@@ -45,17 +48,23 @@ pub(super) enum Call {
 
 /// One Elasticsearch cluster.
 #[derive(Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the cluster of its own, any combination is possible"
+)]
 pub struct Cluster {
     pub(super) profile: Profile,
     pub(super) now: u64,
     pub(super) epoch: u64,
     pub(super) jobs: BTreeMap<String, Job>,
+    /// How many jobs name a group: job ids and groups are one namespace.
+    pub(super) group_uses: HashMap<String, usize>,
     pub(super) tasks: BTreeMap<String, JobTask>,
     pub(super) feeds: BTreeMap<String, Datafeed>,
     pub(super) feed_of_job: HashMap<String, String>,
     pub(super) feed_tasks: BTreeMap<String, FeedTask>,
     pub(super) calendars: Calendars,
-    pub(super) indices: BTreeMap<String, ()>,
+    pub(super) indices: std::collections::BTreeSet<String>,
     pub(super) nodes: Vec<Node>,
     pub(super) nodes_made: u64,
     pub(super) master: bool,
@@ -63,6 +72,8 @@ pub struct Cluster {
     pub(super) licence_valid: bool,
     pub(super) licence_type: String,
     pub(super) assign_enabled: bool,
+    /// Indices whose primary shards are away: no job opens.
+    pub(super) missing_primaries: Vec<String>,
     pub(super) transient: BTreeMap<String, String>,
     pub(super) persistent: BTreeMap<String, String>,
     pub(super) capacity: Capacity,
@@ -70,6 +81,8 @@ pub struct Cluster {
     pub(super) knobs: HashMap<String, Knobs>,
     pub(super) last_alloc: u64,
     pub(super) had_tasks: bool,
+    /// Some task may be without a node; spares a walk over all tasks on each change.
+    pub(super) maybe_unassigned: bool,
     pub(super) has_config_index: bool,
     pub(super) uuid: String,
     pub(super) name: String,
@@ -85,24 +98,81 @@ pub struct Cluster {
     snapshots_made: u64,
 }
 
+/// The knobs of every job that has none of its own.
+fn usual_knobs(profile: Profile) -> Knobs {
+    let ms = Delay::Ms(0);
+    // 7.10 was seen to answer 404 to a close that a force close overtook; later versions say why.
+    let on_kill = if profile.is_7() {
+        OnKill::TaskGone
+    } else {
+        OnKill::Interrupted
+    };
+    Knobs {
+        open: ms,
+        close: Delay::Ms(profile.default_close_ms()),
+        remove: ms,
+        force: ms,
+        lost_closes: 0,
+        persist_fails: false,
+        finalise_fails: false,
+        on_kill,
+        feed_start: ms,
+        feed_stop: ms,
+        feed_stop_fails: false,
+        lookback: Delay::Ms(100),
+        feed_notice: Delay::Ms(2_000),
+    }
+}
+
 impl Cluster {
     /// An empty cluster of one node. `epoch` is the wall time, in ms since 1970, of clock 0.
     pub fn new(profile: Profile, epoch: u64) -> Self {
-        let ms = Delay::Ms(0);
-        let on_kill = OnKill::Interrupted;
-        let defaults = Knobs {
-            open: ms, close: Delay::Ms(profile.default_close_ms()), remove: ms, force: ms, lost_closes: 0, persist_fails: false,
-            finalise_fails: false, on_kill, feed_start: ms, feed_stop: ms, feed_stop_fails: false, lookback: Delay::Ms(100),
-            feed_notice: Delay::Ms(2_000),
+        let capacity = Capacity {
+            max_open_jobs: profile.default_max_open_jobs(),
+            memory: 7_582_954_291,
+            lazy_nodes: false,
         };
-        let capacity = Capacity { max_open_jobs: profile.default_max_open_jobs(), memory: 7_582_954_291, lazy_nodes: false };
         let mut cluster = Self {
-            profile, now: 0, epoch, jobs: BTreeMap::new(), tasks: BTreeMap::new(), feeds: BTreeMap::new(), feed_of_job: HashMap::new(),
-            feed_tasks: BTreeMap::new(), calendars: BTreeMap::new(), indices: BTreeMap::new(), nodes: Vec::new(), nodes_made: 0, master: true,
-            upgrade_mode: false, licence_valid: true, licence_type: "trial".into(), assign_enabled: true, transient: BTreeMap::new(),
-            persistent: BTreeMap::new(), capacity, defaults, knobs: HashMap::new(), last_alloc: 0, had_tasks: false, has_config_index: false,
-            uuid: make_uuid(epoch, 7), name: "simulated".into(), version: 1, events: BTreeMap::new(), event_seq: 0, calls: HashMap::new(),
-            watchers: HashMap::new(), next_ticket: 1, finished: Vec::new(), changes: Vec::new(), change_seq: 0, snapshots_made: 0,
+            profile,
+            now: 0,
+            epoch,
+            jobs: BTreeMap::new(),
+            group_uses: HashMap::new(),
+            tasks: BTreeMap::new(),
+            feeds: BTreeMap::new(),
+            feed_of_job: HashMap::new(),
+            feed_tasks: BTreeMap::new(),
+            calendars: BTreeMap::new(),
+            indices: std::collections::BTreeSet::new(),
+            nodes: Vec::new(),
+            nodes_made: 0,
+            master: true,
+            upgrade_mode: false,
+            licence_valid: true,
+            licence_type: "trial".into(),
+            assign_enabled: true,
+            missing_primaries: Vec::new(),
+            transient: BTreeMap::new(),
+            persistent: BTreeMap::new(),
+            capacity,
+            defaults: usual_knobs(profile),
+            knobs: HashMap::new(),
+            last_alloc: 0,
+            had_tasks: false,
+            maybe_unassigned: false,
+            has_config_index: false,
+            uuid: make_uuid(epoch, 7),
+            name: "simulated".into(),
+            version: 1,
+            events: BTreeMap::new(),
+            event_seq: 0,
+            calls: HashMap::new(),
+            watchers: HashMap::new(),
+            next_ticket: 1,
+            finished: Vec::new(),
+            changes: Vec::new(),
+            change_seq: 0,
+            snapshots_made: 0,
         };
         cluster.add_node();
         cluster
@@ -126,7 +196,11 @@ impl Cluster {
     /// Lets time pass up to `now` (clock ms; never backwards) and does all that is due.
     pub fn advance(&mut self, now: u64) {
         let goal = now.max(self.now);
-        while let Some((&key, _)) = self.events.first_key_value().filter(|((due, _), _)| *due <= goal) {
+        while let Some((&key, _)) = self
+            .events
+            .first_key_value()
+            .filter(|((due, _), _)| *due <= goal)
+        {
             self.now = key.0.max(self.now);
             if let Some(event) = self.events.remove(&key) {
                 self.happen(event);
@@ -181,7 +255,8 @@ impl Cluster {
     pub(super) fn after(&mut self, delay: Delay, event: Event) {
         if let Delay::Ms(ms) = delay {
             self.event_seq += 1;
-            self.events.insert((self.now.saturating_add(ms), self.event_seq), event);
+            self.events
+                .insert((self.now.saturating_add(ms), self.event_seq), event);
         }
     }
 
@@ -247,7 +322,10 @@ impl Cluster {
     pub(super) fn add_node(&mut self) {
         self.nodes_made += 1;
         let id = make_uuid(self.epoch, 100 + self.nodes_made);
-        self.nodes.push(Node { id, name: format!("node-{}", self.nodes_made) });
+        self.nodes.push(Node {
+            id,
+            name: format!("node-{}", self.nodes_made),
+        });
     }
 
     pub(super) fn new_snapshot_id(&mut self) -> String {
@@ -256,10 +334,25 @@ impl Cluster {
     }
 
     /// Notes a change of state.
-    pub(super) fn note(&mut self, subject: &'static str, id: &str, from: &str, to: &str, why: &str) {
+    pub(super) fn note(
+        &mut self,
+        subject: &'static str,
+        id: &str,
+        from: &str,
+        to: &str,
+        why: &str,
+    ) {
         self.change_seq += 1;
         self.version += 1;
-        self.changes.push(Change { seq: self.change_seq, at: self.now, subject, id: id.into(), from: from.into(), to: to.into(), why: why.into() });
+        self.changes.push(Change {
+            seq: self.change_seq,
+            at: self.now,
+            subject,
+            id: id.into(),
+            from: from.into(),
+            to: to.into(),
+            why: why.into(),
+        });
     }
 
     /// The log of changes as JSON.
@@ -289,7 +382,9 @@ pub(super) fn make_uuid(seed: u64, salt: u64) -> String {
     let mut state = seed ^ salt.wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let mut id = String::with_capacity(22);
     for _ in 0..22 {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         let at = usize::try_from(state >> 58).unwrap_or(0);
         id.push(char::from(SIGNS.get(at).copied().unwrap_or(b'A')));
     }

@@ -67,9 +67,18 @@ impl Cluster {
             Err(error) => return Reply::Now(Err(error)),
         };
         let ticket = self.ticket();
-        self.calls.insert(ticket, Call::Start(StartCall { feed: feed.clone(), timeout: request.timeout }));
+        self.calls.insert(
+            ticket,
+            Call::Start(StartCall {
+                feed: feed.clone(),
+                timeout: request.timeout,
+            }),
+        );
         self.watch(&format!("start-{feed}"), ticket);
-        self.after(self.knobs_of(&job).feed_start, Event::FeedStarted(feed, alloc));
+        self.after(
+            self.knobs_of(&job).feed_start,
+            Event::FeedStarted(feed, alloc),
+        );
         self.after(Delay::Ms(request.timeout.millis()), Event::Deadline(ticket));
         self.wait_for(ticket)
     }
@@ -79,15 +88,13 @@ impl Cluster {
         if !self.licence_valid {
             return Err(licence_error());
         }
-        let config = self.feeds.get(feed).ok_or_else(|| ApiError::no_datafeed(feed))?;
+        let config = self
+            .feeds
+            .get(feed)
+            .ok_or_else(|| ApiError::no_datafeed(feed))?;
         let job = config.job.clone();
+        self.check_startable(feed, &job)?;
         let task = self.tasks.get(&job);
-        if !task.is_some_and(|task| matches!(task.state, None | Some(JobState::Opened))) {
-            return Err(ApiError::status(409, format!("cannot start datafeed [{feed}] because job [{job}] is {}", self.state_word(&job))));
-        }
-        if self.feed_tasks.contains_key(feed) {
-            return Err(ApiError::status(409, format!("cannot start datafeed [{feed}] because it has already been started")));
-        }
         let indices = config.config.get("indices").cloned().unwrap_or_default();
         self.check_indices(feed, &indices)?;
         let params = json!({
@@ -96,19 +103,59 @@ impl Cluster {
         });
         let node = task.and_then(|task| task.place.node.clone());
         let alloc = self.next_alloc();
-        let place = Place { alloc, node, explanation: String::new() };
+        self.maybe_unassigned |= node.is_none();
+        let place = Place {
+            alloc,
+            node,
+            explanation: String::new(),
+        };
         let has_end = request.end.is_some();
-        self.feed_tasks.insert(feed.to_owned(), FeedTask { state: None, place, job: job.clone(), params, has_end, isolated: false });
+        self.feed_tasks.insert(
+            feed.to_owned(),
+            FeedTask {
+                state: None,
+                place,
+                job: job.clone(),
+                params,
+                has_end,
+                isolated: false,
+            },
+        );
         self.note("datafeed", feed, "stopped", "starting", "start");
         Ok((alloc, job))
+    }
+
+    /// Only a stopped datafeed of an opening or opened job starts.
+    fn check_startable(&self, feed: &str, job: &str) -> Result<(), ApiError> {
+        let task = self.tasks.get(job);
+        if !task.is_some_and(|task| matches!(task.state, None | Some(JobState::Opened))) {
+            return Err(ApiError::status(
+                409,
+                format!(
+                    "cannot start datafeed [{feed}] because job [{job}] is {}",
+                    self.state_word(job)
+                ),
+            ));
+        }
+        if self.feed_tasks.contains_key(feed) {
+            return Err(ApiError::status(
+                409,
+                format!("cannot start datafeed [{feed}] because it has already been started"),
+            ));
+        }
+        Ok(())
     }
 
     fn check_indices(&self, feed: &str, indices: &Value) -> Result<(), ApiError> {
         let names = indices.as_array().map(Vec::as_slice).unwrap_or_default();
         for name in names.iter().filter_map(Value::as_str) {
             // Only what the index API made is known; without any, every index counts as there.
-            if !self.indices.is_empty() && !name.contains('*') && !self.indices.contains_key(name) || (self.profile.is_7() && self.indices.is_empty()) {
-                return Err(ApiError::not_found(format!("datafeed [{feed}] cannot retrieve data because index [{name}] does not exist")));
+            if !self.indices.is_empty() && !name.contains('*') && !self.indices.contains(name)
+                || (self.profile.is_7() && self.indices.is_empty())
+            {
+                return Err(ApiError::not_found(format!(
+                    "datafeed [{feed}] cannot retrieve data because index [{name}] does not exist"
+                )));
             }
         }
         Ok(())
@@ -116,34 +163,68 @@ impl Cluster {
 
     /// The first search has begun.
     pub(super) fn feed_is_up(&mut self, feed: &str, alloc: u64) {
-        let Some(task) = self.feed_tasks.get_mut(feed).filter(|task| task.place.alloc == alloc && task.state.is_none()) else { return };
+        let Some(task) = self
+            .feed_tasks
+            .get_mut(feed)
+            .filter(|task| task.place.alloc == alloc && task.state.is_none())
+        else {
+            return;
+        };
         task.state = Some(FeedState::Started);
         let (job, has_end, node) = (task.job.clone(), task.has_end, task.place.node.clone());
         self.note("datafeed", feed, "starting", "started", "first search");
         if has_end {
-            self.after(self.knobs_of(&job).lookback, Event::LookbackEnded(feed.to_owned(), alloc));
+            self.after(
+                self.knobs_of(&job).lookback,
+                Event::LookbackEnded(feed.to_owned(), alloc),
+            );
         }
-        for ticket in self.watchers.remove(&format!("start-{feed}")).unwrap_or_default() {
-            self.finish(ticket, Ok(json!({"started": true, "node": node.clone().unwrap_or_default()})));
+        for ticket in self
+            .watchers
+            .remove(&format!("start-{feed}"))
+            .unwrap_or_default()
+        {
+            self.finish(
+                ticket,
+                Ok(json!({"started": true, "node": node.clone().unwrap_or_default()})),
+            );
         }
     }
 
     pub(super) fn start_deadline(&mut self, ticket: Ticket) {
-        let Some(Call::Start(call)) = self.calls.get(&ticket) else { return };
-        let text = format!("Starting datafeed [{}] timed out after [{}]", call.feed, call.timeout);
-        let error = if self.profile.timeouts_408() { ApiError::status(408, text) } else { ApiError::new(500, "exception", text) };
+        let Some(Call::Start(call)) = self.calls.get(&ticket) else {
+            return;
+        };
+        let text = format!(
+            "Starting datafeed [{}] timed out after [{}]",
+            call.feed, call.timeout
+        );
+        let error = if self.profile.timeouts_408() {
+            ApiError::status(408, text)
+        } else {
+            ApiError::new(500, "exception", text)
+        };
         self.finish(ticket, Err(error));
     }
 
     pub(super) fn feed_stop_fails(&self, feed: &str) -> bool {
-        self.feed_tasks.get(feed).is_some_and(|task| self.knobs_of(&task.job).feed_stop_fails)
+        self.feed_tasks
+            .get(feed)
+            .is_some_and(|task| self.knobs_of(&task.job).feed_stop_fails)
     }
 
     /// Tells one datafeed to stop. With `force` its task goes at once; a force close isolates it first.
     pub(super) fn stop_feed(&mut self, feed: &str, force: bool, for_close: bool, why: &str) {
-        let Some(task) = self.feed_tasks.get_mut(feed) else { return };
+        let Some(task) = self.feed_tasks.get_mut(feed) else {
+            return;
+        };
         task.isolated |= force && for_close;
-        let (alloc, unassigned, was, job) = (task.place.alloc, task.place.node.is_none(), task.state, task.job.clone());
+        let (alloc, unassigned, was, job) = (
+            task.place.alloc,
+            task.place.node.is_none(),
+            task.state,
+            task.job.clone(),
+        );
         let stop = self.knobs_of(&job).feed_stop;
         if force || unassigned {
             self.remove_feed_task(feed, why);
@@ -152,7 +233,10 @@ impl Cluster {
         if was == Some(FeedState::Stopping) {
             return;
         }
-        let word = self.feed_tasks.get(feed).map_or("stopped", super::tasks::feed_word);
+        let word = self
+            .feed_tasks
+            .get(feed)
+            .map_or("stopped", super::tasks::feed_word);
         if let Some(task) = self.feed_tasks.get_mut(feed) {
             task.state = Some(FeedState::Stopping);
         }
@@ -161,20 +245,33 @@ impl Cluster {
     }
 
     pub(super) fn feed_has_stopped(&mut self, feed: &str, alloc: u64, why: &str) {
-        if self.feed_tasks.get(feed).is_some_and(|task| task.place.alloc == alloc) {
+        if self
+            .feed_tasks
+            .get(feed)
+            .is_some_and(|task| task.place.alloc == alloc)
+        {
             self.remove_feed_task(feed, why);
         }
     }
 
     pub(super) fn lookback_ended(&mut self, feed: &str, alloc: u64) {
-        if self.feed_tasks.get(feed).is_some_and(|task| task.place.alloc == alloc && task.state == Some(FeedState::Started)) {
+        if self
+            .feed_tasks
+            .get(feed)
+            .is_some_and(|task| task.place.alloc == alloc && task.state == Some(FeedState::Started))
+        {
             self.remove_feed_task(feed, "lookback ended");
         }
     }
 
     /// The normal close that the datafeed's node issues; whatever it answers, nobody listens.
     pub(super) fn close_after_lookback(&mut self, job: &str) {
-        let request = CloseRequest { expression: job.to_owned(), allow_no_match: true, force: false, timeout: TimeValue::minutes(30) };
+        let request = CloseRequest {
+            expression: job.to_owned(),
+            allow_no_match: true,
+            force: false,
+            timeout: TimeValue::minutes(30),
+        };
         // An error (the job has failed, say) leaves the job as it is, as it does on a real node.
         let _ = self.begin_close(request);
     }
@@ -189,27 +286,53 @@ impl Cluster {
             Err(error) => return Reply::Now(Err(error)),
         };
         if let Some(feed) = ids.iter().find(|feed| self.feed_stop_fails(feed)) {
-            let text = format!("Failed to stop datafeed [{feed}] after 10 due to inconsistencies between local and persistent tasks within the cluster");
+            let text = format!(
+                "Failed to stop datafeed [{feed}] after 10 due to inconsistencies between local and persistent tasks within the cluster"
+            );
             return Reply::Now(Err(ApiError::status(500, text)));
         }
-        let feeds: BTreeSet<String> = ids.into_iter().filter(|feed| self.feed_tasks.contains_key(feed)).collect();
-        let jobs = feeds.iter().filter_map(|feed| self.feed_tasks.get(feed)).map(|task| task.job.clone());
-        let close_jobs = if request.close_job { jobs.collect() } else { Vec::new() };
+        let feeds: BTreeSet<String> = ids
+            .into_iter()
+            .filter(|feed| self.feed_tasks.contains_key(feed))
+            .collect();
+        let jobs = feeds
+            .iter()
+            .filter_map(|feed| self.feed_tasks.get(feed))
+            .map(|task| task.job.clone());
+        let close_jobs = if request.close_job {
+            jobs.collect()
+        } else {
+            Vec::new()
+        };
         if feeds.is_empty() {
             return Reply::Now(Ok(json!({"stopped": true})));
         }
         let ticket = self.ticket();
-        self.calls.insert(ticket, Call::Stop(StopCall { feeds: feeds.clone(), timeout: request.timeout, close_jobs }));
+        self.calls.insert(
+            ticket,
+            Call::Stop(StopCall {
+                feeds: feeds.clone(),
+                timeout: request.timeout,
+                close_jobs,
+            }),
+        );
         for feed in &feeds {
             self.watch(&format!("datafeed-{feed}"), ticket);
-            self.stop_feed(feed, request.force, false, if request.force { "force stop" } else { "stop" });
+            self.stop_feed(
+                feed,
+                request.force,
+                false,
+                if request.force { "force stop" } else { "stop" },
+            );
         }
         self.after(Delay::Ms(request.timeout.millis()), Event::Deadline(ticket));
         self.wait_for(ticket)
     }
 
     pub(super) fn stop_sees_feed_gone(&mut self, ticket: Ticket, feed: &str) {
-        let Some(Call::Stop(call)) = self.calls.get_mut(&ticket) else { return };
+        let Some(Call::Stop(call)) = self.calls.get_mut(&ticket) else {
+            return;
+        };
         call.feeds.remove(feed);
         if call.feeds.is_empty() {
             let jobs = std::mem::take(&mut call.close_jobs);
@@ -221,18 +344,34 @@ impl Cluster {
     }
 
     pub(super) fn stop_deadline(&mut self, ticket: Ticket) {
-        let Some(Call::Stop(call)) = self.calls.get(&ticket) else { return };
-        let error = ApiError::new(500, "illegal_state_exception", format!("Timed out when waiting for persistent tasks after {}", call.timeout));
+        let Some(Call::Stop(call)) = self.calls.get(&ticket) else {
+            return;
+        };
+        let error = ApiError::new(
+            500,
+            "illegal_state_exception",
+            format!(
+                "Timed out when waiting for persistent tasks after {}",
+                call.timeout
+            ),
+        );
         self.finish(ticket, Err(error));
     }
 
     /// Ids an expression names; with `tasks` also those known only by their task.
-    pub(super) fn feed_ids(&self, text: &str, allow_no_match: bool, tasks: bool) -> Result<Vec<String>, ApiError> {
+    pub(super) fn feed_ids(
+        &self,
+        text: &str,
+        allow_no_match: bool,
+        tasks: bool,
+    ) -> Result<Vec<String>, ApiError> {
         const NO_GROUPS: &[&str] = &[];
         let expression = Expression::parse(text);
         expression.check()?;
         let entries = self.feeds.keys().map(|id| (id.as_str(), NO_GROUPS));
         let running = self.feed_tasks.keys().filter(|_| tasks).map(String::as_str);
-        expression.resolve(entries, running, allow_no_match).map_err(|tokens| ApiError::no_datafeed(&tokens))
+        expression
+            .resolve(entries, running, allow_no_match)
+            .map_err(|tokens| ApiError::no_datafeed(&tokens))
     }
 }

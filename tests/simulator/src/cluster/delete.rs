@@ -31,33 +31,54 @@ impl Cluster {
         if !self.jobs.contains_key(id) {
             return Err(ApiError::no_job(id));
         }
-        let old = self.profile.is_7();
         if !request.force && self.tasks.contains_key(id) {
-            return Err(ApiError::status(409, format!("Cannot delete job [{id}] because the job is {}", self.state_word(id))));
+            return Err(ApiError::status(
+                409,
+                format!(
+                    "Cannot delete job [{id}] because the job is {}",
+                    self.state_word(id)
+                ),
+            ));
         }
-        if let Some(feed) = self.feed_of_job.get(id).cloned() {
-            if old {
-                return Err(ApiError::status(409, format!("Cannot delete job [{id}] because datafeed [{feed}] refers to it")));
-            }
-            if self.delete_datafeed(&feed, request.force).is_err() {
-                return Err(ApiError::status(409, format!("failed to delete job [{id}] as its datafeed [{feed}] could not be deleted")));
-            }
-        }
+        self.drop_datafeed_of(id, request.force)?;
         if let Some(alloc) = self.tasks.get(id).map(|task| task.place.alloc) {
             self.remove_job_task(id, alloc, "force close");
         }
-        self.jobs.remove(id);
+        self.take_job(id);
         self.knobs.remove(id);
         for members in self.calendars.values_mut() {
             members.retain(|member| member != id);
         }
         self.note("job", id, "closed", "deleted", "delete");
         self.settle();
-        Ok(if request.wait { json!({"acknowledged": true}) } else { json!({"task": self.task_name()}) })
+        Ok(if request.wait {
+            json!({"acknowledged": true})
+        } else {
+            json!({"task": self.task_name()})
+        })
+    }
+
+    /// A job's datafeed goes with it since 8; before, it stands in the way.
+    fn drop_datafeed_of(&mut self, id: &str, force: bool) -> Result<(), ApiError> {
+        let Some(feed) = self.feed_of_job.get(id).cloned() else {
+            return Ok(());
+        };
+        let refusal = if self.profile.is_7() {
+            format!("Cannot delete job [{id}] because datafeed [{feed}] refers to it")
+        } else if self.delete_datafeed(&feed, force).is_err() {
+            format!("failed to delete job [{id}] as its datafeed [{feed}] could not be deleted")
+        } else {
+            return Ok(());
+        };
+        Err(ApiError::status(409, refusal))
     }
 
     fn task_name(&self) -> String {
-        format!("{}:{}", self.nodes.first().map_or("node", |node| node.id.as_str()), 1000 + self.version)
+        format!(
+            "{}:{}",
+            self.nodes.first().map_or("node", |node| node.id.as_str()),
+            1000 + self.version
+        )
     }
 
     /// `POST .../_reset` (7.14).
@@ -69,16 +90,26 @@ impl Cluster {
         let task = self.task_name();
         let job = self.jobs.get_mut(id).ok_or_else(|| ApiError::no_job(id))?;
         if open {
-            return Err(ApiError::status(409, "Can only reset a job when it is closed."));
+            return Err(ApiError::status(
+                409,
+                "Can only reset a job when it is closed.",
+            ));
         }
         if let Some(reason) = job.blocked.as_deref().filter(|reason| *reason != "reset") {
-            return Err(ApiError::status(409, format!("cannot reset job while it is blocked with [{reason}]")));
+            return Err(ApiError::status(
+                409,
+                format!("cannot reset job while it is blocked with [{reason}]"),
+            ));
         }
         job.blocked = None;
         job.snapshot = None;
         job.finished_time = None;
         job.counts = super::model::Counts::default();
-        Ok(if wait { json!({"acknowledged": true}) } else { json!({"task": task}) })
+        Ok(if wait {
+            json!({"acknowledged": true})
+        } else {
+            json!({"task": task})
+        })
     }
 
     /// `POST .../model_snapshots/{snapshot}/_revert`.
@@ -90,17 +121,29 @@ impl Cluster {
         let time = self.wall();
         let job = self.jobs.get_mut(id).ok_or_else(|| ApiError::no_job(id))?;
         if snapshot != "empty" && job.snapshot.as_deref() != Some(snapshot) {
-            return Err(ApiError::not_found(format!("No model snapshot with id [{snapshot}] exists for job [{id}]")));
+            return Err(ApiError::not_found(format!(
+                "No model snapshot with id [{snapshot}] exists for job [{id}]"
+            )));
         }
         if open {
-            return Err(ApiError::status(409, "Can only revert to a model snapshot when the job is closed."));
+            return Err(ApiError::status(
+                409,
+                "Can only revert to a model snapshot when the job is closed.",
+            ));
         }
         if let Some(reason) = job.blocked.as_deref().filter(|reason| *reason != "revert") {
-            return Err(ApiError::status(409, format!("cannot revert job [{id}] to snapshot [{snapshot}] while it is blocked with [{reason}]")));
+            return Err(ApiError::status(
+                409,
+                format!(
+                    "cannot revert job [{id}] to snapshot [{snapshot}] while it is blocked with [{reason}]"
+                ),
+            ));
         }
         job.blocked = None;
         job.snapshot = (snapshot != "empty").then(|| snapshot.to_owned());
-        Ok(json!({"model": {"job_id": id, "min_version": "6.4.0", "timestamp": time, "description": "simulated", "snapshot_id": snapshot, "snapshot_doc_count": 1, "retain": false}}))
+        Ok(
+            json!({"model": {"job_id": id, "min_version": "6.4.0", "timestamp": time, "description": "simulated", "snapshot_id": snapshot, "snapshot_doc_count": 1, "retain": false}}),
+        )
     }
 
     /// `GET .../model_snapshots`.

@@ -27,9 +27,21 @@ impl ApiError {
     pub fn new(status: u16, kind: &str, reason: impl Into<String>) -> Self {
         let own = !matches!(
             kind,
-            "illegal_argument_exception" | "illegal_state_exception" | "number_format_exception" | "json_parse_exception" | "json_e_o_f_exception"
+            "illegal_argument_exception"
+                | "illegal_state_exception"
+                | "number_format_exception"
+                | "json_parse_exception"
+                | "json_e_o_f_exception"
         );
-        Self { status, kind: kind.into(), reason: Some(reason.into()), extra: Vec::new(), cause: None, own, rootless: false }
+        Self {
+            status,
+            kind: kind.into(),
+            reason: Some(reason.into()),
+            extra: Vec::new(),
+            cause: None,
+            own,
+            rootless: false,
+        }
     }
 
     /// `illegal_argument_exception`, 400.

@@ -20,8 +20,12 @@ pub struct Expression {
 impl Expression {
     /// Splits at commas, trims up to U+0020, drops empty tokens.
     pub fn parse(text: &str) -> Self {
-        let tokens: Vec<String> =
-            text.split(',').map(|token| token.trim_matches(|sign| sign <= ' ')).filter(|token| !token.is_empty()).map(str::to_owned).collect();
+        let tokens: Vec<String> = text
+            .split(',')
+            .map(|token| token.trim_matches(|sign| sign <= ' '))
+            .filter(|token| !token.is_empty())
+            .map(str::to_owned)
+            .collect();
         let all = match tokens.as_slice() {
             [] => true,
             [only] => only == "_all" || only == "*",
@@ -48,11 +52,26 @@ impl Expression {
     /// # Errors
     /// 400 `search_phase_execution_exception` from 512 wildcard tokens on.
     pub fn check(&self) -> Result<(), ApiError> {
-        if self.tokens.iter().filter(|token| token.contains('*')).count() < TOO_MANY_WILDCARDS {
+        if self
+            .tokens
+            .iter()
+            .filter(|token| token.contains('*'))
+            .count()
+            < TOO_MANY_WILDCARDS
+        {
             return Ok(());
         }
-        let clauses = ApiError::new(400, "too_many_clauses", "too_many_clauses: maxClauseCount is set to 1024");
-        Err(ApiError::new(400, "search_phase_execution_exception", "all shards failed").caused_by(clauses).with("phase", "query").with("grouped", true))
+        let clauses = ApiError::new(
+            400,
+            "too_many_clauses",
+            "too_many_clauses: maxClauseCount is set to 1024",
+        );
+        Err(
+            ApiError::new(400, "search_phase_execution_exception", "all shards failed")
+                .caused_by(clauses)
+                .with("phase", "query")
+                .with("grouped", true),
+        )
     }
 
     /// Resolves against entries in order of id; `tasks` are ids known only by their task, matched by id alone.
@@ -65,33 +84,66 @@ impl Expression {
         tasks: impl Iterator<Item = &'a str>,
         allow_no_match: bool,
     ) -> Result<Vec<String>, String> {
-        let literals: HashSet<&str> = self.tokens.iter().filter(|token| !token.contains('*')).map(String::as_str).collect();
-        let patterns: Vec<&str> = self.tokens.iter().filter(|token| token.contains('*')).map(String::as_str).collect();
-        let hit = |name: &str| self.all || literals.contains(name) || patterns.iter().any(|pattern| searched(pattern, name));
+        let literals: HashSet<&str> = self
+            .tokens
+            .iter()
+            .filter(|token| !token.contains('*'))
+            .map(String::as_str)
+            .collect();
+        let patterns: Vec<&str> = self
+            .tokens
+            .iter()
+            .filter(|token| token.contains('*'))
+            .map(String::as_str)
+            .collect();
+        let hit = |name: &str| {
+            self.all
+                || literals.contains(name)
+                || patterns.iter().any(|pattern| searched(pattern, name))
+        };
         let mut found = BTreeSet::new();
         let mut names: HashSet<&str> = HashSet::new();
-        for (id, groups) in entries.filter(|(id, groups)| hit(id) || groups.iter().any(|group| hit(group.as_ref()))).take(MAX_RESULTS) {
+        for (id, groups) in entries
+            .filter(|(id, groups)| hit(id) || groups.iter().any(|group| hit(group.as_ref())))
+            .take(MAX_RESULTS)
+        {
             found.insert(id.to_owned());
             names.insert(id);
             names.extend(groups.iter().map(AsRef::as_ref));
         }
-        for id in tasks.filter(|id| self.all || literals.contains(id) || patterns.iter().any(|pattern| plain(pattern, id))) {
+        for id in tasks.filter(|id| {
+            self.all || literals.contains(id) || patterns.iter().any(|pattern| plain(pattern, id))
+        }) {
             found.insert(id.to_owned());
             names.insert(id);
         }
         let missing = self.missing(&names, !found.is_empty(), allow_no_match);
-        if missing.is_empty() { Ok(found.into_iter().collect()) } else { Err(missing.join(",")) }
+        if missing.is_empty() {
+            Ok(found.into_iter().collect())
+        } else {
+            Err(missing.join(","))
+        }
     }
 
     fn missing(&self, names: &HashSet<&str>, any: bool, allow_no_match: bool) -> Vec<&str> {
         if self.all {
-            return if allow_no_match || any { Vec::new() } else { vec!["*"] };
+            return if allow_no_match || any {
+                Vec::new()
+            } else {
+                vec!["*"]
+            };
         }
-        let satisfied = |token: &str| if token.contains('*') { names.iter().any(|name| plain(token, name)) } else { names.contains(token) };
+        let satisfied = |token: &str| {
+            if token.contains('*') {
+                names.iter().any(|name| plain(token, name))
+            } else {
+                names.contains(token)
+            }
+        };
         self.tokens
             .iter()
             .map(String::as_str)
-            .filter(|token| !(allow_no_match && token.contains('*')) && !satisfied(token))
+            .filter(|token| (!allow_no_match || !token.contains('*')) && !satisfied(token))
             .collect()
     }
 }
@@ -113,7 +165,16 @@ fn searched(pattern: &str, name: &str) -> bool {
 
 /// The check's wildcard: only `*` is special.
 pub fn plain(pattern: &str, name: &str) -> bool {
-    let parts: Vec<Part> = pattern.chars().map(|sign| if sign == '*' { Part::Any } else { Part::Sign(sign) }).collect();
+    let parts: Vec<Part> = pattern
+        .chars()
+        .map(|sign| {
+            if sign == '*' {
+                Part::Any
+            } else {
+                Part::Sign(sign)
+            }
+        })
+        .collect();
     matches(&parts, name)
 }
 
@@ -144,7 +205,10 @@ fn matches(parts: &[Part], name: &str) -> bool {
             },
         }
     }
-    parts.iter().skip(part).all(|rest| matches!(rest, Part::Any))
+    parts
+        .iter()
+        .skip(part)
+        .all(|rest| matches!(rest, Part::Any))
 }
 
 #[cfg(test)]
@@ -162,26 +226,50 @@ mod tests {
     #[test]
     fn the_table_of_the_reference_holds() {
         for (text, allow, want) in [
-            ("a", true, Ok("a")), ("g1", true, Ok("a,b")), ("g*", false, Ok("a,b")), ("a,g2,a", true, Ok("a,b")),
-            ("x", true, Err("x")), ("a,x", false, Err("x")), ("x*", true, Ok("")), ("x*", false, Err("x*")),
-            ("a,x*", false, Err("a,x*".trim_start_matches("a,"))), ("a,_all", true, Err("_all")), (" , ", false, Ok("a,b,c")),
-            ("nope,nope", true, Err("nope,nope")), ("**", true, Ok("a,b,c")),
+            ("a", true, Ok("a")),
+            ("g1", true, Ok("a,b")),
+            ("g*", false, Ok("a,b")),
+            ("a,g2,a", true, Ok("a,b")),
+            ("x", true, Err("x")),
+            ("a,x", false, Err("x")),
+            ("x*", true, Ok("")),
+            ("x*", false, Err("x*")),
+            ("a,x*", false, Err("a,x*".trim_start_matches("a,"))),
+            ("a,_all", true, Err("_all")),
+            (" , ", false, Ok("a,b,c")),
+            ("nope,nope", true, Err("nope,nope")),
+            ("**", true, Ok("a,b,c")),
         ] {
             let got = resolve(text, allow).map(|ids| ids.join(","));
-            assert_eq!(got, want.map(str::to_owned).map_err(str::to_owned), "{text}");
+            assert_eq!(
+                got,
+                want.map(str::to_owned).map_err(str::to_owned),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn a_question_mark_is_a_sign_for_the_search_and_plain_for_the_check() {
-        assert_eq!(resolve("*?", true), Ok(vec!["a".into(), "b".into(), "c".into()]));
+        assert_eq!(
+            resolve("*?", true),
+            Ok(vec!["a".into(), "b".into(), "c".into()])
+        );
         assert_eq!(resolve("*?", false), Err("*?".into()));
         assert_eq!(resolve("?", true), Err("?".into()));
     }
 
     #[test]
     fn five_hundred_and_twelve_wildcards_are_refused() {
-        assert!(Expression::parse(&vec!["a*"; 511].join(",")).check().is_ok());
-        assert!(Expression::parse(&vec!["a*"; 512].join(",")).check().is_err());
+        assert!(
+            Expression::parse(&vec!["a*"; 511].join(","))
+                .check()
+                .is_ok()
+        );
+        assert!(
+            Expression::parse(&vec!["a*"; 512].join(","))
+                .check()
+                .is_err()
+        );
     }
 }

@@ -28,17 +28,48 @@ impl Cluster {
 
     /// Removes a job's configuration and leaves its task (reference 17.15). False if there was none.
     pub fn lose_config(&mut self, job: &str) -> bool {
-        self.jobs.remove(job).is_some()
+        self.take_job(job).is_some()
+    }
+
+    /// Removes a datafeed's configuration and leaves its task. False if there was none.
+    pub fn lose_feed_config(&mut self, feed: &str) -> bool {
+        let Some(config) = self.feeds.remove(feed) else {
+            return false;
+        };
+        self.feed_of_job.remove(&config.job);
+        true
+    }
+
+    /// Removes a job's task and leaves its datafeed running, as after the failures of es 64067. False if there was none.
+    pub fn lose_task(&mut self, job: &str) -> bool {
+        let Some(alloc) = self.tasks.get(job).map(|task| task.place.alloc) else {
+            return false;
+        };
+        self.remove_job_task(job, alloc, "lost");
+        self.settle();
+        true
+    }
+
+    /// Says which indices' primary shards are away; with none, waiting tasks try again.
+    pub fn set_missing_primaries(&mut self, indices: Vec<String>) {
+        self.missing_primaries = indices;
+        self.look_for_nodes();
+        self.settle();
     }
 
     /// Marks a job deleting in its configuration.
     pub fn mark_deleting(&mut self, job: &str, deleting: bool) -> bool {
-        self.jobs.get_mut(job).map(|job| job.deleting = deleting).is_some()
+        self.jobs
+            .get_mut(job)
+            .map(|job| job.deleting = deleting)
+            .is_some()
     }
 
     /// Sets or clears the block of a job.
     pub fn set_blocked(&mut self, job: &str, reason: Option<&str>) -> bool {
-        let Some(config) = self.jobs.get_mut(job) else { return false };
+        let Some(config) = self.jobs.get_mut(job) else {
+            return false;
+        };
         config.blocked = reason.map(str::to_owned);
         self.note("job", job, "block", reason.unwrap_or("none"), "knob");
         true
@@ -47,14 +78,25 @@ impl Cluster {
     /// Gives a job data, as if a datafeed had read it.
     pub fn set_counts(&mut self, job: &str, records: u64, latest: Option<u64>) -> bool {
         let now = self.wall();
-        let Some(config) = self.jobs.get_mut(job) else { return false };
-        config.counts = Counts { records, bytes: records * 19, earliest: latest, latest, last_data_time: Some(now), seen: records > 0 };
+        let Some(config) = self.jobs.get_mut(job) else {
+            return false;
+        };
+        config.counts = Counts {
+            records,
+            bytes: records * 19,
+            earliest: latest,
+            latest,
+            last_data_time: Some(now),
+            seen: records > 0,
+        };
         true
     }
 
     /// Ends a datafeed as if it had reached its end: it stops and closes its job.
     pub fn end_lookback(&mut self, feed: &str) -> bool {
-        let Some(task) = self.feed_tasks.get_mut(feed) else { return false };
+        let Some(task) = self.feed_tasks.get_mut(feed) else {
+            return false;
+        };
         task.has_end = true;
         self.remove_feed_task(feed, "lookback ended");
         self.settle();

@@ -2,7 +2,11 @@
 //! calls, answers that take time come out through `take_finished`. It must know nothing of HTTP, sockets or threads.
 
 mod close;
+mod close_node;
 mod config;
+mod config_checks;
+mod config_shape;
+mod config_update;
 mod core;
 mod data;
 mod datafeed;
@@ -24,6 +28,7 @@ mod views;
 
 pub use self::{
     close::CloseRequest,
+    config_shape::megabytes,
     core::{Cluster, Outcome, Reply},
     datafeed::{StartRequest, StopRequest},
     delete::DeleteRequest,

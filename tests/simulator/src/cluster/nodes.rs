@@ -24,6 +24,13 @@ const LOST: &str = "awaiting reassignment after node loss";
 
 impl Cluster {
     pub(super) fn find_node(&self, id: &str, memory: u64) -> Found {
+        if !self.missing_primaries.is_empty() {
+            let job = if self.profile.is_7() { "job " } else { "" };
+            return Found::None(format!(
+                "Not opening {job}[{id}], because not all primary shards are active for the following indices [{}]",
+                self.missing_primaries.join(",")
+            ));
+        }
         let mut reasons = Vec::new();
         for node in &self.nodes {
             match self.refusal(&node.id, memory) {
@@ -38,18 +45,27 @@ impl Cluster {
     }
 
     fn refusal(&self, node: &str, memory: u64) -> Option<String> {
-        let here = || self.tasks.iter().filter(|(_, task)| task.place.node.as_deref() == Some(node) && task.state != Some(JobState::Failed));
+        let here = || {
+            self.tasks.iter().filter(|(_, task)| {
+                task.place.node.as_deref() == Some(node) && task.state != Some(JobState::Failed)
+            })
+        };
         if let Some(max) = self.capacity.max_open_jobs {
             let open = u64::try_from(here().count()).unwrap_or(u64::MAX);
             if open >= max {
-                return Some(format!("this node is full. Number of opened jobs [{open}], xpack.ml.max_open_jobs [{max}]"));
+                return Some(format!(
+                    "this node is full. Number of opened jobs [{open}], xpack.ml.max_open_jobs [{max}]"
+                ));
             }
         }
         let wanted = memory + OVERHEAD;
         if self.capacity.max_open_jobs.is_none() && wanted <= self.capacity.memory {
             return None;
         }
-        let used: u64 = here().filter_map(|(id, _)| self.jobs.get(id)).map(|job| job.memory).sum();
+        let used: u64 = here()
+            .filter_map(|(id, _)| self.jobs.get(id))
+            .map(|job| job.memory)
+            .sum();
         if wanted + used > self.capacity.memory {
             return Some(format!(
                 "this node has insufficient available memory. Available memory for ML [{}], memory required by existing jobs [{used}], estimated memory required for this job [{wanted}]",
@@ -64,14 +80,24 @@ impl Cluster {
         if self.upgrade_mode || !self.assign_enabled || !self.master {
             return;
         }
-        let waiting: Vec<String> = self.tasks.iter().filter(|(_, task)| task.place.node.is_none()).map(|(id, _)| id.clone()).collect();
+        let waiting: Vec<String> = self
+            .tasks
+            .iter()
+            .filter(|(_, task)| task.place.node.is_none())
+            .map(|(id, _)| id.clone())
+            .collect();
         for id in waiting {
             let memory = self.jobs.get(&id).map_or(0, |job| job.memory);
             if let Found::Node(node) = self.find_node(&id, memory) {
                 self.place_job(&id, node);
             }
         }
-        let waiting: Vec<String> = self.feed_tasks.iter().filter(|(_, task)| task.place.node.is_none()).map(|(id, _)| id.clone()).collect();
+        let waiting: Vec<String> = self
+            .feed_tasks
+            .iter()
+            .filter(|(_, task)| task.place.node.is_none())
+            .map(|(id, _)| id.clone())
+            .collect();
         for feed in waiting {
             self.place_feed(&feed);
         }
@@ -80,7 +106,9 @@ impl Cluster {
     fn place_job(&mut self, id: &str, node: String) {
         let alloc = self.next_alloc();
         let open = self.knobs_of(id).open;
-        let Some(task) = self.tasks.get_mut(id) else { return };
+        let Some(task) = self.tasks.get_mut(id) else {
+            return;
+        };
         task.place.alloc = alloc;
         task.place.node = Some(node);
         task.place.explanation = String::new();
@@ -89,16 +117,24 @@ impl Cluster {
         match state {
             None | Some(JobState::Opened) => self.after(open, Event::Opened(id.to_owned(), alloc)),
             // A closing job is completed by its new node: nothing is left to persist.
-            Some(JobState::Closing) => self.after(Delay::Ms(0), Event::NativeClosed(id.to_owned(), alloc)),
+            Some(JobState::Closing) => {
+                self.after(Delay::Ms(0), Event::NativeClosed(id.to_owned(), alloc));
+            }
             Some(JobState::Failed) => {}
         }
     }
 
     fn place_feed(&mut self, feed: &str) {
-        let Some(job) = self.feed_tasks.get(feed).map(|task| task.job.clone()) else { return };
-        let alive = self.tasks.get(&job).filter(|task| task.live && task.state_alloc == task.place.alloc);
+        let Some(job) = self.feed_tasks.get(feed).map(|task| task.job.clone()) else {
+            return;
+        };
+        let alive = self
+            .tasks
+            .get(&job)
+            .filter(|task| task.live && task.state_alloc == task.place.alloc);
         let node = alive.and_then(|task| task.place.node.clone());
-        let stale = format!("cannot start datafeed [{feed}], because the job's [{job}] state is stale");
+        let stale =
+            format!("cannot start datafeed [{feed}], because the job's [{job}] state is stale");
         if node.is_none() {
             if let Some(task) = self.feed_tasks.get_mut(feed) {
                 task.place.explanation = stale;
@@ -107,21 +143,28 @@ impl Cluster {
         }
         let alloc = self.next_alloc();
         let start = self.knobs_of(&job).feed_start;
-        let Some(task) = self.feed_tasks.get_mut(feed) else { return };
+        let Some(task) = self.feed_tasks.get_mut(feed) else {
+            return;
+        };
         task.place.alloc = alloc;
         task.place.node = node;
         task.place.explanation = String::new();
         match task.state {
             None => self.after(start, Event::FeedStarted(feed.to_owned(), alloc)),
             Some(FeedState::Started) => {}
-            Some(FeedState::Stopping) => self.after(Delay::Ms(0), Event::FeedStopped(feed.to_owned(), alloc)),
+            Some(FeedState::Stopping) => {
+                self.after(Delay::Ms(0), Event::FeedStopped(feed.to_owned(), alloc));
+            }
         }
     }
 
     /// Takes a job's task from its node; `error` is what callers waiting on the node get.
     fn unassign_job(&mut self, id: &str, explanation: &str, error: &ApiError) {
         let alloc = self.next_alloc();
-        let Some(task) = self.tasks.get_mut(id) else { return };
+        self.maybe_unassigned = true;
+        let Some(task) = self.tasks.get_mut(id) else {
+            return;
+        };
         task.place.alloc = alloc;
         task.place.node = None;
         task.place.explanation = explanation.into();
@@ -129,14 +172,21 @@ impl Cluster {
         self.version += 1;
         self.fail_node_stage(id, error);
         // A close in its last wait sees the task "moved": it succeeds and the task is removed behind it.
-        let waited = self.watchers_of(id).into_iter().any(|ticket| matches!(self.calls.get(&ticket), Some(Call::Close(_))));
+        let waited = self
+            .watchers_of(id)
+            .into_iter()
+            .any(|ticket| matches!(self.calls.get(&ticket), Some(Call::Close(_))));
         if waited {
-            self.after(Delay::Ms(0), Event::RemoveJob(id.to_owned(), alloc, "moved while a close waited for it"));
+            self.after(
+                Delay::Ms(0),
+                Event::RemoveJob(id.to_owned(), alloc, "moved while a close waited for it"),
+            );
         }
     }
 
     fn unassign_feed(&mut self, feed: &str, explanation: &str) {
         let alloc = self.next_alloc();
+        self.maybe_unassigned = true;
         if let Some(task) = self.feed_tasks.get_mut(feed) {
             task.place.alloc = alloc;
             task.place.node = None;
@@ -150,7 +200,13 @@ impl Cluster {
             return;
         }
         self.upgrade_mode = on;
-        self.note("cluster", "upgrade_mode", if on { "off" } else { "on" }, if on { "on" } else { "off" }, "set_upgrade_mode");
+        self.note(
+            "cluster",
+            "upgrade_mode",
+            if on { "off" } else { "on" },
+            if on { "on" } else { "off" },
+            "set_upgrade_mode",
+        );
         if on {
             let error = ApiError::status(409, "Close job interrupted by kill request");
             for id in self.tasks.keys().cloned().collect::<Vec<_>>() {
@@ -174,12 +230,27 @@ impl Cluster {
         let Some(at) = at else { return false };
         let node = self.nodes.remove(at);
         self.note("cluster", &node.name, "up", "lost", "node loss");
-        let error = ApiError::new(500, "failed_node_exception", format!("Failed node [{}]", node.id)).with("node_id", node.id.clone());
-        let jobs: Vec<String> = self.tasks.iter().filter(|(_, task)| task.place.node.as_deref() == Some(&node.id)).map(|(id, _)| id.clone()).collect();
+        let error = ApiError::new(
+            500,
+            "failed_node_exception",
+            format!("Failed node [{}]", node.id),
+        )
+        .with("node_id", node.id.clone());
+        let jobs: Vec<String> = self
+            .tasks
+            .iter()
+            .filter(|(_, task)| task.place.node.as_deref() == Some(&node.id))
+            .map(|(id, _)| id.clone())
+            .collect();
         for id in jobs {
             self.unassign_job(&id, LOST, &error);
         }
-        let feeds: Vec<String> = self.feed_tasks.iter().filter(|(_, task)| task.place.node.as_deref() == Some(&node.id)).map(|(id, _)| id.clone()).collect();
+        let feeds: Vec<String> = self
+            .feed_tasks
+            .iter()
+            .filter(|(_, task)| task.place.node.as_deref() == Some(&node.id))
+            .map(|(id, _)| id.clone())
+            .collect();
         for feed in feeds {
             self.unassign_feed(&feed, LOST);
         }
@@ -202,7 +273,13 @@ impl Cluster {
     pub fn set_master(&mut self, present: bool) {
         if self.master != present {
             let word = |up: bool| if up { "elected" } else { "none" };
-            self.note("cluster", "master", word(self.master), word(present), "knob");
+            self.note(
+                "cluster",
+                "master",
+                word(self.master),
+                word(present),
+                "knob",
+            );
             self.master = present;
             self.look_for_nodes();
             self.settle();

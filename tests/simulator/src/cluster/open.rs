@@ -30,12 +30,19 @@ pub(super) struct OpenCall {
 
 /// 403 of open and start without a fitting licence.
 pub(super) fn licence_error() -> ApiError {
-    ApiError::new(403, "security_exception", "current license is non-compliant for [ml]").with("license.expired.feature", "ml")
+    ApiError::new(
+        403,
+        "security_exception",
+        "current license is non-compliant for [ml]",
+    )
+    .with("license.expired.feature", "ml")
 }
 
 /// The 400 of something that is no id where one id is needed.
 pub(super) fn invalid_id(field: &str, id: &str) -> String {
-    format!("Invalid {field}; '{id}' can contain lowercase alphanumeric (a-z and 0-9), hyphens or underscores; must start and end with alphanumeric")
+    format!(
+        "Invalid {field}; '{id}' can contain lowercase alphanumeric (a-z and 0-9), hyphens or underscores; must start and end with alphanumeric"
+    )
 }
 
 impl Cluster {
@@ -48,7 +55,14 @@ impl Cluster {
             Ok((alloc, Found::Node(node))) => {
                 let ticket = self.ticket();
                 let id = &request.job;
-                self.calls.insert(ticket, Call::Open(OpenCall { job: id.clone(), alloc, timeout: request.timeout }));
+                self.calls.insert(
+                    ticket,
+                    Call::Open(OpenCall {
+                        job: id.clone(),
+                        alloc,
+                        timeout: request.timeout,
+                    }),
+                );
                 self.watch(id, ticket);
                 if let Some(task) = self.tasks.get_mut(id) {
                     task.place.node = Some(node);
@@ -57,7 +71,10 @@ impl Cluster {
                 self.after(Delay::Ms(request.timeout.millis()), Event::Deadline(ticket));
                 self.wait_for(ticket)
             }
-            Ok((_, Found::Lazy)) => Reply::Now(Ok(json!({"opened": true, "node": ""}))),
+            Ok((_, Found::Lazy)) => {
+                self.maybe_unassigned = true;
+                Reply::Now(Ok(json!({"opened": true, "node": ""})))
+            }
             Ok((_, Found::None(explanation))) => Reply::Now(Err(no_capacity(&explanation))),
             Err(error) => Reply::Now(Err(error)),
         }
@@ -74,10 +91,18 @@ impl Cluster {
         let job = self.jobs.get(id).ok_or_else(|| ApiError::no_job(id))?;
         if self.tasks.contains_key(id) {
             let cause = ApiError::exists(format!("task with id {{job-{id}}} already exist"));
-            return Err(ApiError::status(409, format!("Cannot open job [{id}] because it has already been opened")).caused_by(cause));
+            return Err(ApiError::status(
+                409,
+                format!("Cannot open job [{id}] because it has already been opened"),
+            )
+            .caused_by(cause));
         }
         if let Some(reason) = job.blocked.as_deref().or(job.deleting.then_some("delete")) {
-            let text = if self.profile.is_7() { format!("Cannot open job [{id}] because it is being deleted") } else { format!("Cannot open job [{id}] because it is executing [{reason}]") };
+            let text = if self.profile.is_7() {
+                format!("Cannot open job [{id}] because it is being deleted")
+            } else {
+                format!("Cannot open job [{id}] because it is executing [{reason}]")
+            };
             return Err(ApiError::status(409, text));
         }
         if !self.assign_enabled {
@@ -89,13 +114,19 @@ impl Cluster {
         let lazy = job.lazy || self.capacity.lazy_nodes;
         let config = self.job_json(job, false);
         let found = match self.find_node(id, job.memory) {
-            Found::None(_) if lazy => Found::Lazy,
-            other => other,
+            Found::Node(node) => Found::Node(node),
+            Found::Lazy | Found::None(_) if lazy => Found::Lazy,
+            Found::Lazy => Found::Lazy,
+            Found::None(why) => Found::None(why),
         };
         if let Found::None(explanation) = found {
             return Ok((0, Found::None(explanation)));
         }
-        let explanation = if matches!(found, Found::Lazy) { AWAITING } else { "" };
+        let explanation = if matches!(found, Found::Lazy) {
+            AWAITING
+        } else {
+            ""
+        };
         let alloc = self.add_job_task(id, &request.timeout.to_string(), None, explanation, config);
         Ok((alloc, found))
     }
@@ -104,7 +135,13 @@ impl Cluster {
     pub(super) fn process_is_up(&mut self, id: &str, alloc: u64) {
         let now = self.now;
         let was = self.state_word(id);
-        let Some(task) = self.tasks.get_mut(id).filter(|task| task.place.alloc == alloc && task.place.node.is_some()) else { return };
+        let Some(task) = self
+            .tasks
+            .get_mut(id)
+            .filter(|task| task.place.alloc == alloc && task.place.node.is_some())
+        else {
+            return;
+        };
         if !matches!(task.state, None | Some(JobState::Opened)) {
             return;
         }
@@ -128,14 +165,24 @@ impl Cluster {
         if let Some(job) = self.jobs.get_mut(id) {
             job.finished_time = None;
         }
-        let node = self.tasks.get(id).and_then(|task| task.place.node.clone()).unwrap_or_default();
+        let node = self
+            .tasks
+            .get(id)
+            .and_then(|task| task.place.node.clone())
+            .unwrap_or_default();
         self.finish(ticket, Ok(json!({"opened": true, "node": node})));
     }
 
     /// A plain close took the task away: 409. A force close: the open takes "no task" for "not yet" and waits on.
     pub(super) fn open_sees_removal(&mut self, ticket: Ticket, _id: &str, forced: bool) {
         if !forced {
-            self.finish(ticket, Err(ApiError::status(409, "The job has been closed while waiting to be opened")));
+            self.finish(
+                ticket,
+                Err(ApiError::status(
+                    409,
+                    "The job has been closed while waiting to be opened",
+                )),
+            );
         }
     }
 
@@ -143,7 +190,9 @@ impl Cluster {
     pub(super) fn open_sees_failure(&mut self, id: &str, reason: &str) {
         for ticket in self.watchers_of(id) {
             if matches!(self.calls.get(&ticket), Some(Call::Open(_))) {
-                let text = format!("Unexpected job state [failed] with reason [{reason}] while waiting for job to be opened");
+                let text = format!(
+                    "Unexpected job state [failed] with reason [{reason}] while waiting for job to be opened"
+                );
                 self.finish(ticket, Err(ApiError::new(500, "exception", text)));
             }
         }
@@ -151,9 +200,18 @@ impl Cluster {
 
     /// The wait ran out; the task stays and the job may still open.
     pub(super) fn open_deadline(&mut self, ticket: Ticket) {
-        let Some(Call::Open(call)) = self.calls.get(&ticket) else { return };
-        let text = format!("Opening job [{}] timed out after [{}]", call.job, call.timeout);
-        let error = if self.profile.timeouts_408() { ApiError::status(408, text) } else { ApiError::new(500, "exception", text) };
+        let Some(Call::Open(call)) = self.calls.get(&ticket) else {
+            return;
+        };
+        let text = format!(
+            "Opening job [{}] timed out after [{}]",
+            call.job, call.timeout
+        );
+        let error = if self.profile.timeouts_408() {
+            ApiError::status(408, text)
+        } else {
+            ApiError::new(500, "exception", text)
+        };
         self.finish(ticket, Err(error));
     }
 }
@@ -165,7 +223,13 @@ fn no_capacity(explanation: &str) -> ApiError {
     let cause = ApiError::new(
         429,
         "illegal_state_exception",
-        format!("Could not open job because no suitable nodes were found, allocation explanation [{explanation}]"),
+        format!(
+            "Could not open job because no suitable nodes were found, allocation explanation [{explanation}]"
+        ),
     );
-    ApiError::status(429, "Could not open job because no ML nodes with sufficient capacity were found").caused_by(cause)
+    ApiError::status(
+        429,
+        "Could not open job because no ML nodes with sufficient capacity were found",
+    )
+    .caused_by(cause)
 }

@@ -21,7 +21,11 @@ pub(super) fn data_counts(id: &str, counts: &Counts) -> Value {
         "bucket_count": 0,
     });
     if let Some(map) = shown.as_object_mut() {
-        for (name, value) in [("earliest_record_timestamp", counts.earliest), ("latest_record_timestamp", counts.latest), ("last_data_time", counts.last_data_time)] {
+        for (name, value) in [
+            ("earliest_record_timestamp", counts.earliest),
+            ("latest_record_timestamp", counts.latest),
+            ("last_data_time", counts.last_data_time),
+        ] {
             if let Some(value) = value {
                 map.insert(name.into(), value.into());
             }
@@ -33,7 +37,11 @@ pub(super) fn data_counts(id: &str, counts: &Counts) -> Value {
 
 impl Cluster {
     /// Ids `_stats` of jobs would list.
-    pub(super) fn stats_ids(&self, expression: &str, allow_no_match: bool) -> Result<Vec<String>, ApiError> {
+    pub(super) fn stats_ids(
+        &self,
+        expression: &str,
+        allow_no_match: bool,
+    ) -> Result<Vec<String>, ApiError> {
         let expression = Expression::parse(expression);
         expression.check()?;
         if let Some(id) = expression.single_literal()
@@ -41,15 +49,30 @@ impl Cluster {
         {
             return Ok(vec![id.to_owned()]);
         }
-        let entries = self.jobs.values().filter(|job| !job.deleting).map(|job| (job.id.as_str(), job.groups.as_slice()));
-        expression.resolve(entries, self.tasks.keys().map(String::as_str), allow_no_match).map_err(|tokens| ApiError::no_job(&tokens))
+        let entries = self
+            .jobs
+            .values()
+            .filter(|job| !job.deleting)
+            .map(|job| (job.id.as_str(), job.groups.as_slice()));
+        expression
+            .resolve(
+                entries,
+                self.tasks.keys().map(String::as_str),
+                allow_no_match,
+            )
+            .map_err(|tokens| ApiError::no_job(&tokens))
     }
 
     /// `GET /_ml/anomaly_detectors[/{expr}]/_stats`.
     ///
     /// # Errors
     /// 404 of the expression.
-    pub fn job_stats(&self, expression: &str, allow_no_match: bool, wanted: Wanted) -> Result<Value, ApiError> {
+    pub fn job_stats(
+        &self,
+        expression: &str,
+        allow_no_match: bool,
+        wanted: Wanted,
+    ) -> Result<Value, ApiError> {
         let ids = self.stats_ids(expression, allow_no_match)?;
         let list: Vec<Value> = ids.iter().map(|id| self.one_job(id, wanted)).collect();
         Ok(json!({"count": list.len(), "jobs": list}))
@@ -66,15 +89,40 @@ impl Cluster {
         };
         let task = self.tasks.get(id);
         put("job_id", &|| Some(id.into()));
-        put("data_counts", &|| Some(data_counts(id, &self.jobs.get(id).map(|job| job.counts.clone()).unwrap_or_default())));
+        put("data_counts", &|| {
+            Some(data_counts(
+                id,
+                &self
+                    .jobs
+                    .get(id)
+                    .map(|job| job.counts.clone())
+                    .unwrap_or_default(),
+            ))
+        });
         put("model_size_stats", &|| Some(self.model_size(id)));
-        put("forecasts_stats", &|| Some(json!({"total": 0, "forecasted_jobs": 0})));
+        put("forecasts_stats", &|| {
+            Some(json!({"total": 0, "forecasted_jobs": 0}))
+        });
         put("state", &|| Some(self.state_word(id).into()));
-        put("node", &|| self.node_json(task.filter(|task| task.live).map(|task| &task.place)?, true));
-        put("assignment_explanation", &|| Some(task?.place.explanation.clone().into()));
-        put("open_time", &|| Some(format!("{}s", (self.now - task.filter(|task| task.live)?.opened_at) / 1000).into()));
+        put("node", &|| {
+            self.node_json(task.filter(|task| task.live).map(|task| &task.place)?, true)
+        });
+        put("assignment_explanation", &|| {
+            Some(task?.place.explanation.clone().into())
+        });
+        put("open_time", &|| {
+            Some(
+                format!(
+                    "{}s",
+                    (self.now - task.filter(|task| task.live)?.opened_at) / 1000
+                )
+                .into(),
+            )
+        });
         put("timing_stats", &|| {
-            Some(json!({"job_id": id, "bucket_count": 0, "total_bucket_processing_time_ms": 0.0, "exponential_average_bucket_processing_time_per_hour_ms": 0.0}))
+            Some(
+                json!({"job_id": id, "bucket_count": 0, "total_bucket_processing_time_ms": 0.0, "exponential_average_bucket_processing_time_per_hour_ms": 0.0}),
+            )
         });
         Value::Object(entry)
     }
@@ -107,7 +155,12 @@ impl Cluster {
     ///
     /// # Errors
     /// 404 of the expression.
-    pub fn datafeed_stats(&self, expression: &str, allow_no_match: bool, wanted: Wanted) -> Result<Value, ApiError> {
+    pub fn datafeed_stats(
+        &self,
+        expression: &str,
+        allow_no_match: bool,
+        wanted: Wanted,
+    ) -> Result<Value, ApiError> {
         let ids = self.feed_ids(expression, allow_no_match, true)?;
         let list: Vec<Value> = ids.iter().map(|id| self.one_feed(id, wanted)).collect();
         Ok(json!({"count": list.len(), "datafeeds": list}))
@@ -115,7 +168,12 @@ impl Cluster {
 
     fn one_feed(&self, id: &str, wanted: Wanted) -> Value {
         let task = self.feed_tasks.get(id);
-        let job = self.feeds.get(id).map(|feed| feed.job.as_str()).or(task.map(|task| task.job.as_str())).unwrap_or_default();
+        let job = self
+            .feeds
+            .get(id)
+            .map(|feed| feed.job.as_str())
+            .or(task.map(|task| task.job.as_str()))
+            .unwrap_or_default();
         let mut entry = Map::new();
         entry.insert("datafeed_id".into(), id.into());
         entry.insert("state".into(), task.map_or("stopped", feed_word).into());
@@ -124,19 +182,32 @@ impl Cluster {
             if let Some(node) = self.node_json(&task.place, false).filter(|_| !upgrade) {
                 entry.insert("node".into(), node);
             }
-            entry.insert("assignment_explanation".into(), task.place.explanation.clone().into());
+            entry.insert(
+                "assignment_explanation".into(),
+                task.place.explanation.clone().into(),
+            );
         }
-        let per_hour = if self.profile.is_7() { "exponential_average_search_time_per_hour_ms" } else { "exponential_average_calculation_context" };
+        let per_hour = if self.profile.is_7() {
+            "exponential_average_search_time_per_hour_ms"
+        } else {
+            "exponential_average_calculation_context"
+        };
         let mut timing = json!({"job_id": job, "search_count": 0, "bucket_count": 0, "total_search_time_ms": 0.0});
         if let Some(map) = timing.as_object_mut() {
-            map.insert("exponential_average_search_time_per_hour_ms".into(), json!(0.0));
+            map.insert(
+                "exponential_average_search_time_per_hour_ms".into(),
+                json!(0.0),
+            );
             if per_hour == "exponential_average_calculation_context" {
                 map.insert(per_hour.into(), json!({"incremental_metric_value_ms": 0.0}));
             }
         }
         entry.insert("timing_stats".into(), timing);
         if let Some(task) = task.filter(|task| !self.profile.is_7() && task.state.is_some()) {
-            entry.insert("running_state".into(), json!({"real_time_configured": !task.has_end, "real_time_running": !task.has_end}));
+            entry.insert(
+                "running_state".into(),
+                json!({"real_time_configured": !task.has_end, "real_time_running": !task.has_end}),
+            );
         }
         entry.retain(|name, _| wanted(name));
         Value::Object(entry)

@@ -10,11 +10,16 @@ use super::{
 impl Cluster {
     /// The word `_stats` has for the job.
     pub(super) fn state_word(&self, id: &str) -> &'static str {
-        self.tasks.get(id).map_or("closed", |task| task.state.map_or("opening", JobState::word))
+        self.tasks.get(id).map_or("closed", |task| {
+            task.state.map_or("opening", JobState::word)
+        })
     }
 
     pub(super) fn watch(&mut self, key: &str, ticket: Ticket) {
-        self.watchers.entry(key.to_owned()).or_default().push(ticket);
+        self.watchers
+            .entry(key.to_owned())
+            .or_default()
+            .push(ticket);
     }
 
     pub(super) fn watchers_of(&self, key: &str) -> Vec<Ticket> {
@@ -26,12 +31,31 @@ impl Cluster {
         self.last_alloc
     }
 
-    pub(super) fn add_job_task(&mut self, id: &str, timeout: &str, node: Option<String>, explanation: &str, config: Value) -> u64 {
+    pub(super) fn add_job_task(
+        &mut self,
+        id: &str,
+        timeout: &str,
+        node: Option<String>,
+        explanation: &str,
+        config: Value,
+    ) -> u64 {
         let alloc = self.next_alloc();
         self.had_tasks = true;
-        let place = Place { alloc, node, explanation: explanation.into() };
+        let place = Place {
+            alloc,
+            node,
+            explanation: explanation.into(),
+        };
         let task = JobTask {
-            state: None, state_alloc: alloc, reason: None, place, live: false, opened_at: self.now, timeout: timeout.into(), removing: false, config,
+            state: None,
+            state_alloc: alloc,
+            reason: None,
+            place,
+            live: false,
+            opened_at: self.now,
+            timeout: timeout.into(),
+            removing: false,
+            config,
         };
         self.tasks.insert(id.to_owned(), task);
         self.note("job", id, "closed", "opening", "open");
@@ -40,7 +64,11 @@ impl Cluster {
 
     /// Removes a job's task if it is still of this allocation, and tells the calls that wait for it.
     pub(super) fn remove_job_task(&mut self, id: &str, alloc: u64, why: &'static str) {
-        if self.tasks.get(id).is_none_or(|task| task.place.alloc != alloc) {
+        if self
+            .tasks
+            .get(id)
+            .is_none_or(|task| task.place.alloc != alloc)
+        {
             return;
         }
         let was = self.state_word(id);
@@ -64,20 +92,31 @@ impl Cluster {
 
     /// Unassigned tasks try again, since room or the rules have changed.
     pub(super) fn look_for_nodes(&mut self) {
-        if self.unassigned() {
+        self.maybe_unassigned = self.maybe_unassigned && self.unassigned();
+        if self.maybe_unassigned {
             self.after(Delay::Ms(0), Event::Reassign);
         }
     }
 
     fn unassigned(&self) -> bool {
-        self.tasks.values().any(|task| task.place.node.is_none()) || self.feed_tasks.values().any(|task| task.place.node.is_none())
+        self.tasks.values().any(|task| task.place.node.is_none())
+            || self
+                .feed_tasks
+                .values()
+                .any(|task| task.place.node.is_none())
     }
 
     /// Removes a datafeed's task, tells who waits, and lets a lookback close its job.
     pub(super) fn remove_feed_task(&mut self, feed: &str, why: &str) {
-        let Some(task) = self.feed_tasks.remove(feed) else { return };
+        let Some(task) = self.feed_tasks.remove(feed) else {
+            return;
+        };
         self.note("datafeed", feed, feed_word(&task), "stopped", why);
-        for ticket in self.watchers.remove(&format!("datafeed-{feed}")).unwrap_or_default() {
+        for ticket in self
+            .watchers
+            .remove(&format!("datafeed-{feed}"))
+            .unwrap_or_default()
+        {
             match self.calls.get(&ticket) {
                 Some(Call::Close(_)) => self.close_sees_feed_gone(ticket, feed),
                 Some(Call::Stop(_)) => self.stop_sees_feed_gone(ticket, feed),
@@ -95,13 +134,21 @@ impl Cluster {
             return None;
         }
         let jobs = self.tasks.iter().map(|(id, task)| job_entry(id, task));
-        let feeds = self.feed_tasks.iter().map(|(id, task)| feed_entry(id, task));
-        Some(json!({"last_allocation_id": self.last_alloc, "tasks": jobs.chain(feeds).collect::<Vec<_>>()}))
+        let feeds = self
+            .feed_tasks
+            .iter()
+            .map(|(id, task)| feed_entry(id, task));
+        Some(
+            json!({"last_allocation_id": self.last_alloc, "tasks": jobs.chain(feeds).collect::<Vec<_>>()}),
+        )
     }
 
     /// How many tasks have a live process, for the node's task list.
     pub fn running_tasks(&self) -> usize {
-        self.tasks.values().filter(|task| task.place.node.is_some()).count()
+        self.tasks
+            .values()
+            .filter(|task| task.place.node.is_some())
+            .count()
     }
 }
 
@@ -122,7 +169,13 @@ fn job_entry(id: &str, task: &JobTask) -> Value {
         }
         map.insert("state".into(), shown);
     }
-    entry(format!("job-{id}"), "xpack/ml/job", body, &task.place, task.state.is_some().then_some(task.state_alloc))
+    entry(
+        &format!("job-{id}"),
+        "xpack/ml/job",
+        body,
+        &task.place,
+        task.state.is_some().then_some(task.state_alloc),
+    )
 }
 
 fn feed_entry(id: &str, task: &FeedTask) -> Value {
@@ -130,10 +183,16 @@ fn feed_entry(id: &str, task: &FeedTask) -> Value {
     if let (true, Some(map)) = (task.state.is_some(), body.as_object_mut()) {
         map.insert("state".into(), json!({"state": feed_word(task)}));
     }
-    entry(format!("datafeed-{id}"), "xpack/ml/datafeed", body, &task.place, task.state.is_some().then_some(task.place.alloc))
+    entry(
+        &format!("datafeed-{id}"),
+        "xpack/ml/datafeed",
+        body,
+        &task.place,
+        task.state.is_some().then_some(task.place.alloc),
+    )
 }
 
-fn entry(id: String, name: &str, body: Value, place: &Place, status_alloc: Option<u64>) -> Value {
+fn entry(id: &str, name: &str, body: Value, place: &Place, status_alloc: Option<u64>) -> Value {
     let mut entry = json!({"id": id, "task": {}, "allocation_id": place.alloc, "assignment": {"executor_node": place.node, "explanation": place.explanation}});
     if let Some(map) = entry.as_object_mut() {
         if let Some(task) = map.get_mut("task").and_then(Value::as_object_mut) {

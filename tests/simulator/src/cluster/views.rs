@@ -5,9 +5,46 @@ use serde_json::{Map, Value, json};
 use super::{core::Cluster, error::ApiError, expression::Expression};
 
 const STOP_WORDS: &[&str] = &[
-    "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "January", "February",
-    "March", "April", "May", "June", "July", "August", "September", "October", "November", "December", "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul",
-    "Aug", "Sep", "Oct", "Nov", "Dec", "GMT", "UTC",
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+    "Sunday",
+    "Mon",
+    "Tue",
+    "Wed",
+    "Thu",
+    "Fri",
+    "Sat",
+    "Sun",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+    "Jan",
+    "Feb",
+    "Mar",
+    "Apr",
+    "May",
+    "Jun",
+    "Jul",
+    "Aug",
+    "Sep",
+    "Oct",
+    "Nov",
+    "Dec",
+    "GMT",
+    "UTC",
 ];
 
 impl Cluster {
@@ -15,17 +52,32 @@ impl Cluster {
     ///
     /// # Errors
     /// 404 of the expression.
-    pub fn jobs(&self, expression: &str, allow_no_match: bool, bare: bool, wanted: &dyn Fn(&str) -> bool) -> Result<Value, ApiError> {
+    pub fn jobs(
+        &self,
+        expression: &str,
+        allow_no_match: bool,
+        bare: bool,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Result<Value, ApiError> {
         let expression = Expression::parse(expression);
         expression.check()?;
-        let entries = self.jobs.values().map(|job| (job.id.as_str(), job.groups.as_slice()));
-        let ids = expression.resolve(entries, std::iter::empty(), allow_no_match).map_err(|tokens| ApiError::no_job(&tokens))?;
+        let entries = self
+            .jobs
+            .values()
+            .map(|job| (job.id.as_str(), job.groups.as_slice()));
+        let ids = expression
+            .resolve(entries, std::iter::empty(), allow_no_match)
+            .map_err(|tokens| ApiError::no_job(&tokens))?;
         let list: Vec<Value> = ids
             .iter()
             .filter_map(|id| self.jobs.get(id))
             .map(|job| {
                 let mut shown = self.job_json(job, bare);
-                let feed = self.feed_of_job.get(&job.id).and_then(|feed| self.feeds.get(feed)).filter(|_| !self.profile.is_7());
+                let feed = self
+                    .feed_of_job
+                    .get(&job.id)
+                    .and_then(|feed| self.feeds.get(feed))
+                    .filter(|_| !self.profile.is_7());
                 if let (Some(feed), Some(map)) = (feed, shown.as_object_mut()) {
                     map.insert("datafeed_config".into(), feed.config.clone().into());
                 }
@@ -42,8 +94,19 @@ impl Cluster {
     ///
     /// # Errors
     /// 404 of the expression.
-    pub fn cat_jobs(&self, expression: &str, allow_no_match: bool) -> Result<Vec<(String, &'static str)>, ApiError> {
-        Ok(self.stats_ids(expression, allow_no_match)?.into_iter().map(|id| { let word = self.state_word(&id); (id, word) }).collect())
+    pub fn cat_jobs(
+        &self,
+        expression: &str,
+        allow_no_match: bool,
+    ) -> Result<Vec<(String, &'static str)>, ApiError> {
+        Ok(self
+            .stats_ids(expression, allow_no_match)?
+            .into_iter()
+            .map(|id| {
+                let word = self.state_word(&id);
+                (id, word)
+            })
+            .collect())
     }
 
     /// `GET /_ml/info`.
@@ -62,14 +125,19 @@ impl Cluster {
         detectors.insert("categorization_analyzer".into(), analyzer);
         let mut limits = json!({"effective_max_model_memory_limit": "7191mb"});
         let mut native = json!({});
-        if let (false, Some(limits), Some(native)) = (seven, limits.as_object_mut(), native.as_object_mut()) {
+        if let (false, Some(limits), Some(native)) =
+            (seven, limits.as_object_mut(), native.as_object_mut())
+        {
             limits.insert("total_ml_memory".into(), "7231mb".into());
             limits.insert("total_ml_processors".into(), 8.into());
             limits.insert("max_single_ml_node_processors".into(), 8.into());
             native.insert("version".into(), self.profile.number().into());
             native.insert("build_hash".into(), "0123456789abcd".into());
         }
-        if let (Some(max), Some(limits)) = (self.setting("xpack.ml.max_model_memory_limit"), limits.as_object_mut()) {
+        if let (Some(max), Some(limits)) = (
+            self.setting("xpack.ml.max_model_memory_limit"),
+            limits.as_object_mut(),
+        ) {
             limits.insert("max_model_memory_limit".into(), max.into());
         }
         json!({
@@ -95,7 +163,7 @@ impl Cluster {
     }
 
     /// `GET /_license`. The dates are made by the caller, who knows calendars.
-    pub fn licence_json(&self, issued: (u64, String), expires: (u64, String)) -> Value {
+    pub fn licence_json(&self, issued: &(u64, String), expires: &(u64, String)) -> Value {
         json!({"license": {
             "status": if self.licence_valid { "active" } else { "expired" }, "uid": "929e9b31-8f11-46a6-b12f-d1275c2681e8", "type": self.licence_type,
             "issue_date": issued.1, "issue_date_in_millis": issued.0, "expiry_date": expires.1, "expiry_date_in_millis": expires.0,
@@ -116,17 +184,27 @@ impl Cluster {
 
     /// `GET /_cluster/state/{metrics}`; with indices named, tasks are left out.
     pub fn cluster_state(&self, metrics: &str, with_customs: bool) -> Value {
-        let has = |name: &str| metrics.split(',').any(|metric| metric == name || metric == "_all");
+        let has = |name: &str| {
+            metrics
+                .split(',')
+                .any(|metric| metric == name || metric == "_all")
+        };
         let mut state = Map::new();
         state.insert("cluster_name".into(), self.name.clone().into());
         state.insert("cluster_uuid".into(), self.uuid.clone().into());
         if has("version") {
             state.insert("version".into(), self.version.into());
-            state.insert("state_uuid".into(), super::core::make_uuid(self.epoch, self.version).into());
+            state.insert(
+                "state_uuid".into(),
+                super::core::make_uuid(self.epoch, self.version).into(),
+            );
         }
         if has("metadata") {
             let mut metadata = json!({"cluster_uuid": self.uuid, "cluster_uuid_committed": true, "cluster_coordination": {"term": 1}, "templates": {}, "indices": {}});
-            if let (Some(tasks), Some(map)) = (self.persistent_tasks().filter(|_| with_customs), metadata.as_object_mut()) {
+            if let (Some(tasks), Some(map)) = (
+                self.persistent_tasks().filter(|_| with_customs),
+                metadata.as_object_mut(),
+            ) {
                 map.insert("persistent_tasks".into(), tasks);
             }
             state.insert("metadata".into(), metadata);

@@ -28,7 +28,12 @@ pub(crate) struct Style {
 impl Answer {
     /// Plain text.
     pub(crate) fn text(status: u16, text: String) -> Self {
-        Self { status, headers: Vec::new(), content_type: "text/plain; charset=UTF-8".into(), body: text.into_bytes() }
+        Self {
+            status,
+            headers: Vec::new(),
+            content_type: "text/plain; charset=UTF-8".into(),
+            body: text.into_bytes(),
+        }
     }
 
     /// JSON without any style.
@@ -44,28 +49,55 @@ impl Answer {
             ("application/yaml".to_owned(), out)
         } else {
             let content_type = match style.compatible {
-                Some(version) => format!("application/vnd.elasticsearch+json;compatible-with={version}"),
+                Some(version) => {
+                    format!("application/vnd.elasticsearch+json;compatible-with={version}")
+                }
                 None if profile.is_7() => "application/json; charset=UTF-8".into(),
                 None => "application/json".into(),
             };
-            (content_type, if style.pretty { pretty(value) } else { value.to_string() })
+            (
+                content_type,
+                if style.pretty {
+                    pretty(value)
+                } else {
+                    value.to_string()
+                },
+            )
         };
-        Self { status, headers: Vec::new(), content_type, body: body.into_bytes() }
+        Self {
+            status,
+            headers: Vec::new(),
+            content_type,
+            body: body.into_bytes(),
+        }
     }
 
     /// An exception in its envelope.
     pub(crate) fn error(error: &ApiError, style: &Style, profile: Profile) -> Self {
         let mut whole = describe(error, style.trace);
-        let root = ApiError { cause: None, ..error.root().clone() };
-        let roots = if error.rootless { Value::Array(Vec::new()) } else { Value::Array(vec![Value::Object(describe(&root, style.trace))]) };
+        let root = ApiError {
+            cause: None,
+            ..error.root().clone()
+        };
+        let roots = if error.rootless {
+            Value::Array(Vec::new())
+        } else {
+            Value::Array(vec![Value::Object(describe(&root, style.trace))])
+        };
         whole.shift_insert(0, "root_cause".into(), roots);
         let mut envelope = Map::new();
         envelope.insert("error".into(), whole.into());
         envelope.insert("status".into(), error.status.into());
         let mut answer = Self::styled(error.status, &envelope.into(), style, profile);
-        let challenges = error.extra.iter().find(|(name, _)| name == "header").and_then(|(_, header)| header.get("WWW-Authenticate")?.as_array());
+        let challenges = error
+            .extra
+            .iter()
+            .find(|(name, _)| name == "header")
+            .and_then(|(_, header)| header.get("WWW-Authenticate")?.as_array());
         for challenge in challenges.into_iter().flatten().filter_map(Value::as_str) {
-            answer.headers.push(("WWW-Authenticate".into(), challenge.into()));
+            answer
+                .headers
+                .push(("WWW-Authenticate".into(), challenge.into()));
         }
         answer
     }
@@ -74,7 +106,10 @@ impl Answer {
 fn describe(error: &ApiError, trace: bool) -> Map<String, Value> {
     let mut shown = Map::new();
     shown.insert("type".into(), error.kind.clone().into());
-    shown.insert("reason".into(), error.reason.clone().map_or(Value::Null, Value::from));
+    shown.insert(
+        "reason".into(),
+        error.reason.clone().map_or(Value::Null, Value::from),
+    );
     // `header` stands behind the cause, other keys before it.
     for (name, value) in error.extra.iter().filter(|(name, _)| name != "header") {
         shown.insert(name.clone(), value.clone());
@@ -128,7 +163,9 @@ fn indented(value: &Value, depth: usize, out: &mut String) {
             pad(depth, out);
             out.push(']');
         }
-        scalar => out.push_str(&scalar.to_string()),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            out.push_str(&value.to_string());
+        }
     }
 }
 
@@ -139,22 +176,29 @@ fn yaml(value: &Value, depth: usize, out: &mut String) {
         Value::Array(list) if list.is_empty() => out.push_str("[]\n"),
         Value::Object(map) => {
             for (name, inner) in map {
-                out.push_str(&format!("{pad}{name}:"));
+                out.push_str(&pad);
+                out.push_str(name);
+                out.push(':');
                 nested(inner, depth, out);
             }
         }
         Value::Array(list) => {
             for inner in list {
-                out.push_str(&format!("{pad}-"));
+                out.push_str(&pad);
+                out.push('-');
                 nested(inner, depth, out);
             }
         }
-        scalar => out.push_str(&format!("{scalar}\n")),
+        scalar @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+            out.push_str(&scalar.to_string());
+            out.push('\n');
+        }
     }
 }
 
 fn nested(inner: &Value, depth: usize, out: &mut String) {
-    let deep = matches!(inner, Value::Object(map) if !map.is_empty()) || matches!(inner, Value::Array(list) if !list.is_empty());
+    let deep = matches!(inner, Value::Object(map) if !map.is_empty())
+        || matches!(inner, Value::Array(list) if !list.is_empty());
     out.push_str(if deep { "\n" } else { " " });
     yaml(inner, if deep { depth + 1 } else { 0 }, out);
 }

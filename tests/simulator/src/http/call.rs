@@ -5,7 +5,8 @@ use serde_json::{Map, Value};
 
 use super::{
     core::Core,
-    json::{self, Body, Spec},
+    json::{self, Body},
+    json_kinds::Spec,
     params::Params,
     request::Request,
     routes::Endpoint,
@@ -41,8 +42,14 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn new(action: &'static str, work: impl FnOnce(&mut Core) -> Ran + Send + 'static) -> Self {
-        Self { action, work: Box::new(work) }
+    pub(crate) fn new(
+        action: &'static str,
+        work: impl FnOnce(&mut Core) -> Ran + Send + 'static,
+    ) -> Self {
+        Self {
+            action,
+            work: Box::new(work),
+        }
     }
 }
 
@@ -67,15 +74,27 @@ impl Reader<'_> {
 
     /// `allow_no_match` with its old name of this version.
     pub(crate) fn allow_no_match(&mut self, old: &str) -> Result<bool, ApiError> {
-        self.params.allow_no_match(Some(old).filter(|_| self.profile.old_names()), false)
+        self.params
+            .allow_no_match(Some(old).filter(|_| self.profile.old_names()), false)
     }
 
     /// The body, strictly.
     pub(crate) fn body(&mut self, spec: Spec) -> Result<Body, ApiError> {
         if self.request.body.is_empty() {
-            return Err(ApiError::new(400, "parse_exception", "request body is required"));
+            return Err(ApiError::new(
+                400,
+                "parse_exception",
+                "request body is required",
+            ));
         }
-        let spec = Spec { old: if self.profile.old_names() { spec.old } else { &[] }, ..spec };
+        let spec = Spec {
+            old: if self.profile.old_names() {
+                spec.old
+            } else {
+                &[]
+            },
+            ..spec
+        };
         let body = json::parse_object(&self.request.body, spec)?;
         self.params.warnings.extend(body.warnings.iter().cloned());
         Ok(body)
@@ -83,7 +102,11 @@ impl Reader<'_> {
 
     /// The body without a look at its names; empty where there is none.
     pub(crate) fn loose(&self, parser: &str) -> Result<Map<String, Value>, ApiError> {
-        if self.request.body.is_empty() { Ok(Map::new()) } else { json::loose_object(&self.request.body, parser) }
+        if self.request.body.is_empty() {
+            Ok(Map::new())
+        } else {
+            json::loose_object(&self.request.body, parser)
+        }
     }
 
     /// Ends the reading.

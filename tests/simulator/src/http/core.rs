@@ -32,12 +32,20 @@ pub(crate) struct Clock {
 
 impl Clock {
     pub(crate) fn new() -> Self {
-        Self { since: Instant::now(), base: 0, held: false }
+        Self {
+            since: Instant::now(),
+            base: 0,
+            held: false,
+        }
     }
 
     /// Clock ms.
     pub(crate) fn now(&self) -> u64 {
-        if self.held { self.base } else { self.base + u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX / 2) }
+        if self.held {
+            self.base
+        } else {
+            self.base + u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX / 2)
+        }
     }
 
     /// Stops or lets run.
@@ -103,20 +111,46 @@ pub(crate) struct Core {
     pub(crate) current_filter: Arc<Filter>,
     pub(crate) caller: Option<Caller>,
     pub(crate) keys_made: u64,
+    /// A change of the network that waits until its own answer is written.
+    pub(crate) pending_network: Option<(Network, Option<std::time::Duration>)>,
 }
 
 /// Wall time in ms since 1970.
 pub(crate) fn wall_now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).ok().and_then(|since| u64::try_from(since.as_millis()).ok()).unwrap_or_default()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|since| u64::try_from(since.as_millis()).ok())
+        .unwrap_or_default()
 }
 
 impl Core {
-    pub(crate) fn new(profile: Profile, directory: Directory, first_close: Option<u64>, first_open: Option<u64>) -> Self {
+    pub(crate) fn new(
+        profile: Profile,
+        directory: Directory,
+        first_close: Option<u64>,
+        first_open: Option<u64>,
+    ) -> Self {
         let clock = Clock::new();
         let mut core = Self {
-            cluster: Cluster::new(profile, wall_now()), profile, routes: Arc::new(Routes::new(profile)), first_directory: directory.clone(), directory,
-            first_close, first_open, clock, waiting: HashMap::new(), rules: Vec::new(), log: Vec::new(), log_seq: 0, counts: BTreeMap::new(),
-            poisoned: HashSet::new(), current_filter: Arc::default(), caller: None, keys_made: 0,
+            cluster: Cluster::new(profile, wall_now()),
+            profile,
+            routes: Arc::new(Routes::new(profile)),
+            first_directory: directory.clone(),
+            directory,
+            first_close,
+            first_open,
+            clock,
+            waiting: HashMap::new(),
+            rules: Vec::new(),
+            log: Vec::new(),
+            log_seq: 0,
+            counts: BTreeMap::new(),
+            poisoned: HashSet::new(),
+            current_filter: Arc::default(),
+            caller: None,
+            keys_made: 0,
+            pending_network: None,
         };
         core.first_knobs();
         core
@@ -179,9 +213,9 @@ impl Core {
         outcome.into()
     }
 
-    /// 403 for a datafeed whose caller may not read its indices: index rights are not modelled, so only `all` has them.
+    /// 403 for a datafeed whose caller may not read its indices: index rights are not modelled, so only a superuser has them.
     pub(crate) fn refuse_indices(&self, id: &str, body: &Map<String, Value>) -> Option<ApiError> {
-        let caller = self.caller.as_ref().filter(|caller| !caller.has("all"))?;
+        let caller = self.caller.as_ref().filter(|caller| !caller.indices)?;
         let names: Map<String, Value> = body
             .get("indices")
             .and_then(Value::as_array)
@@ -190,7 +224,11 @@ impl Core {
             .filter_map(Value::as_str)
             .map(|name| (name.to_owned(), json!({"indices:data/read/search": false})))
             .collect();
-        let text = format!("Cannot create datafeed [{id}] because user {} lacks permissions on the indices: {}", caller.user, Value::Object(names));
+        let text = format!(
+            "Cannot create datafeed [{id}] because user {} lacks permissions on the indices: {}",
+            caller.user,
+            Value::Object(names)
+        );
         Some(ApiError::new(403, "security_exception", text))
     }
 }

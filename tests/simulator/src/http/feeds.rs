@@ -4,17 +4,33 @@ use serde_json::Value;
 
 use super::{
     call::{Call, Ran, Reader},
-    json::{Kind, Spec},
+    json_kinds::{Kind, Spec},
     routes::Endpoint,
 };
 use crate::cluster::{ApiError, Cluster, StartRequest, StopRequest, TimeValue};
 
-const STOP: &[(&str, Kind)] = &[("datafeed_id", Kind::Text), ("timeout", Kind::Time), ("force", Kind::Bool), ("allow_no_match", Kind::Bool)];
+const STOP: &[(&str, Kind)] = &[
+    ("datafeed_id", Kind::Text),
+    ("timeout", Kind::Time),
+    ("force", Kind::Bool),
+    ("allow_no_match", Kind::Bool),
+];
 const FEED_FIELDS: &[(&str, Kind)] = &[
-    ("datafeed_id", Kind::Any), ("job_id", Kind::Any), ("indices", Kind::Any), ("indexes", Kind::Any), ("query_delay", Kind::Any),
-    ("frequency", Kind::Any), ("query", Kind::Any), ("aggregations", Kind::Any), ("aggs", Kind::Any), ("script_fields", Kind::Any),
-    ("scroll_size", Kind::Any), ("chunking_config", Kind::Any), ("delayed_data_check_config", Kind::Any), ("max_empty_searches", Kind::Any),
-    ("indices_options", Kind::Any),
+    ("datafeed_id", Kind::Text),
+    ("job_id", Kind::Text),
+    ("indices", Kind::Texts),
+    ("indexes", Kind::Texts),
+    ("query_delay", Kind::Time),
+    ("frequency", Kind::Time),
+    ("query", Kind::Object),
+    ("aggregations", Kind::Object),
+    ("aggs", Kind::Object),
+    ("script_fields", Kind::Object),
+    ("scroll_size", Kind::Count),
+    ("chunking_config", Kind::Object),
+    ("delayed_data_check_config", Kind::Object),
+    ("max_empty_searches", Kind::Number),
+    ("indices_options", Kind::Object),
 ];
 
 /// Reads a call on datafeeds or calendars.
@@ -37,19 +53,28 @@ pub(crate) fn read(reader: &mut Reader) -> Result<Call, ApiError> {
 fn get(reader: &mut Reader) -> Result<Call, ApiError> {
     let expression = reader.part("datafeed_id");
     let allow = reader.allow_no_match("allow_no_datafeeds")?;
-    let bare = reader.profile.blocked_and_reset() && reader.params.flag("exclude_generated", false)?;
+    let bare =
+        reader.profile.blocked_and_reset() && reader.params.flag("exclude_generated", false)?;
     reader.done()?;
-    Ok(Call::new("cluster:monitor/xpack/ml/datafeeds/get", move |core| core.cluster.datafeeds(&expression, allow, bare).into()))
+    Ok(Call::new(
+        "cluster:monitor/xpack/ml/datafeeds/get",
+        move |core| core.cluster.datafeeds(&expression, allow, bare).into(),
+    ))
 }
 
 fn stats(reader: &mut Reader) -> Result<Call, ApiError> {
     let expression = reader.part("datafeed_id");
     let allow = reader.allow_no_match("allow_no_datafeeds")?;
     reader.done()?;
-    Ok(Call::new("cluster:monitor/xpack/ml/datafeeds/stats/get", move |core| {
-        let filter = core.filter();
-        core.cluster.datafeed_stats(&expression, allow, &|name| filter.wants("datafeeds", name)).into()
-    }))
+    Ok(Call::new(
+        "cluster:monitor/xpack/ml/datafeeds/stats/get",
+        move |core| {
+            let filter = core.filter();
+            core.cluster
+                .datafeed_stats(&expression, allow, &|name| filter.wants("datafeeds", name))
+                .into()
+        },
+    ))
 }
 
 /// A date as epoch ms: a number, `now`, or the day and time of an ISO date.
@@ -63,10 +88,20 @@ fn epoch(name: &str, text: &str) -> Result<i64, ApiError> {
     if let Some(ms) = super::dates::parse_iso(text) {
         return Ok(ms);
     }
-    let format = format!("failed to parse date field [{text}] with format [strict_date_optional_time||epoch_millis]");
-    let deepest = ApiError::new(400, "date_time_parse_exception", "Failed to parse with all enclosed parsers");
-    let argument = ApiError::bad_argument(format.clone()).caused_by(ApiError { own: false, ..deepest });
-    let parse = ApiError::new(400, "parse_exception", format!("{format}: [{format}]")).caused_by(argument);
+    let format = format!(
+        "failed to parse date field [{text}] with format [strict_date_optional_time||epoch_millis]"
+    );
+    let deepest = ApiError::new(
+        400,
+        "date_time_parse_exception",
+        "Failed to parse with all enclosed parsers",
+    );
+    let argument = ApiError::bad_argument(format.clone()).caused_by(ApiError {
+        own: false,
+        ..deepest
+    });
+    let parse =
+        ApiError::new(400, "parse_exception", format!("{format}: [{format}]")).caused_by(argument);
     Err(ApiError::new(400, "parse_exception", format!("Query param [{name}] with value [{text}] cannot be parsed as a date or converted to a number (epoch).")).caused_by(parse))
 }
 
@@ -77,7 +112,11 @@ fn start(reader: &mut Reader) -> Result<Call, ApiError> {
         // Unknown fields of this body are taken, as recorded.
         let body = reader.loose("start_datafeed")?;
         for (slot, name) in given.iter_mut().zip(["start", "end", "timeout"]) {
-            *slot = body.get(name).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+            *slot = body.get(name).map(|value| {
+                value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned)
+            });
         }
     } else {
         for (slot, name) in given.iter_mut().zip(["start", "end", "timeout"]) {
@@ -89,28 +128,56 @@ fn start(reader: &mut Reader) -> Result<Call, ApiError> {
     let [start, end, timeout] = given;
     let start = start.unwrap_or_else(|| "0".into());
     let from = epoch("start", &start)?;
-    let end = end.filter(|end| !end.is_empty()).map(|end| epoch("end", &end)).transpose()?;
-    let timeout = timeout.map_or(Ok(TimeValue::seconds(20)), |text| TimeValue::parse(&text, "timeout"))?;
+    let end = end
+        .filter(|end| !end.is_empty())
+        .map(|end| epoch("end", &end))
+        .transpose()?;
+    let timeout = timeout.map_or(Ok(TimeValue::seconds(20)), |text| {
+        TimeValue::parse(&text, "timeout")
+    })?;
     reader.done()?;
     if let Some(end) = end.filter(|end| *end <= from) {
-        return Err(ApiError::new(400, "action_request_validation_exception", format!("Validation Failed: 1: start [{from}] must be earlier than end [{end}];")));
+        return Err(ApiError::new(
+            400,
+            "action_request_validation_exception",
+            format!("Validation Failed: 1: start [{from}] must be earlier than end [{end}];"),
+        ));
     }
-    let request = StartRequest { feed, start: from.to_string(), end, timeout };
-    Ok(Call::new("cluster:admin/xpack/ml/datafeed/start", move |core| Ran::Reply(core.cluster.start_feed(&request))))
+    let request = StartRequest {
+        feed,
+        start: from.to_string(),
+        end,
+        timeout,
+    };
+    Ok(Call::new(
+        "cluster:admin/xpack/ml/datafeed/start",
+        move |core| Ran::Reply(core.cluster.start_feed(&request)),
+    ))
 }
 
 fn stop(reader: &mut Reader) -> Result<Call, ApiError> {
-    let mut request =
-        StopRequest { expression: reader.part("datafeed_id"), allow_no_match: true, force: false, timeout: TimeValue::minutes(5), close_job: false };
+    let mut request = StopRequest {
+        expression: reader.part("datafeed_id"),
+        allow_no_match: true,
+        force: false,
+        timeout: TimeValue::minutes(5),
+        close_job: false,
+    };
     let newer = !reader.profile.is_7();
     if reader.has_content() {
         let mut fields = STOP.to_vec();
         if newer {
             fields.push(("close_job", Kind::Bool));
         }
-        let spec = Spec { parser: "cluster:admin/xpack/ml/datafeed/stop", fields: &fields, old: &[("allow_no_datafeeds", "allow_no_match")] };
+        let spec = Spec {
+            parser: "cluster:admin/xpack/ml/datafeed/stop",
+            fields: &fields,
+            old: &[("allow_no_datafeeds", "allow_no_match")],
+            check: None,
+        };
         let body = reader.body(spec)?.fields;
-        let flag = |name: &str, default: bool| body.get(name).and_then(Value::as_bool).unwrap_or(default);
+        let flag =
+            |name: &str, default: bool| body.get(name).and_then(Value::as_bool).unwrap_or(default);
         request.force = flag("force", false);
         request.allow_no_match = flag("allow_no_match", true);
         request.close_job = flag("close_job", false);
@@ -128,12 +195,20 @@ fn stop(reader: &mut Reader) -> Result<Call, ApiError> {
         request.close_job = newer && reader.params.flag("close_job", false)?;
     }
     reader.done()?;
-    Ok(Call::new("cluster:admin/xpack/ml/datafeed/stop", move |core| Ran::Reply(core.cluster.stop_feeds(&request))))
+    Ok(Call::new(
+        "cluster:admin/xpack/ml/datafeed/stop",
+        move |core| Ran::Reply(core.cluster.stop_feeds(&request)),
+    ))
 }
 
 fn put(reader: &mut Reader) -> Result<Call, ApiError> {
     let id = reader.part("datafeed_id");
-    for name in ["ignore_unavailable", "allow_no_indices", "ignore_throttled", "expand_wildcards"] {
+    for name in [
+        "ignore_unavailable",
+        "allow_no_indices",
+        "ignore_throttled",
+        "expand_wildcards",
+    ] {
         if reader.params.has(name) {
             reader.params.text(name);
         }
@@ -142,29 +217,54 @@ fn put(reader: &mut Reader) -> Result<Call, ApiError> {
     if !reader.profile.is_7() {
         fields.push(("runtime_mappings", Kind::Any));
     }
-    let body = reader.body(Spec { parser: "datafeed_config", fields: &fields, old: &[] })?.fields;
+    let body = reader
+        .body(Spec {
+            parser: "datafeed_config",
+            fields: &fields,
+            old: &[],
+            check: None,
+        })?
+        .fields;
     Cluster::check_datafeed_body(&id, &body)?;
     reader.done()?;
-    Ok(Call::new("cluster:admin/xpack/ml/datafeeds/put", move |core| match core.refuse_indices(&id, &body) {
-        Some(error) => Err(error).into(),
-        None => core.cluster.put_datafeed(&id, &body).into(),
-    }))
+    Ok(Call::new(
+        "cluster:admin/xpack/ml/datafeeds/put",
+        move |core| match core.refuse_indices(&id, &body) {
+            Some(error) => Err(error).into(),
+            None => core.cluster.put_datafeed(&id, &body).into(),
+        },
+    ))
 }
 
 fn update(reader: &mut Reader) -> Result<Call, ApiError> {
     let id = reader.part("datafeed_id");
-    let body = reader.body(Spec { parser: "datafeed_update", fields: FEED_FIELDS, old: &[] })?.fields;
+    let body = reader
+        .body(Spec {
+            parser: "datafeed_update",
+            fields: FEED_FIELDS,
+            old: &[],
+            check: None,
+        })?
+        .fields;
     reader.done()?;
-    Ok(Call::new("cluster:admin/xpack/ml/datafeeds/update", move |core| core.cluster.update_datafeed(&id, &body).into()))
+    Ok(Call::new(
+        "cluster:admin/xpack/ml/datafeeds/update",
+        move |core| core.cluster.update_datafeed(&id, &body).into(),
+    ))
 }
 
 fn delete(reader: &mut Reader) -> Result<Call, ApiError> {
     let id = reader.part("datafeed_id");
     let force = reader.params.has("force") && reader.params.flag("force", false)?;
     reader.params.time("timeout", TimeValue::seconds(30))?;
-    reader.params.time("master_timeout", TimeValue::seconds(30))?;
+    reader
+        .params
+        .time("master_timeout", TimeValue::seconds(30))?;
     reader.done()?;
-    Ok(Call::new("cluster:admin/xpack/ml/datafeeds/delete", move |core| core.cluster.delete_datafeed(&id, force).into()))
+    Ok(Call::new(
+        "cluster:admin/xpack/ml/datafeeds/delete",
+        move |core| core.cluster.delete_datafeed(&id, force).into(),
+    ))
 }
 
 fn calendars(reader: &mut Reader) -> Result<Call, ApiError> {
@@ -174,18 +274,34 @@ fn calendars(reader: &mut Reader) -> Result<Call, ApiError> {
         Endpoint::PutCalendar => {
             let body = reader.loose("calendar")?;
             reader.done()?;
-            let jobs = body.get("job_ids").and_then(Value::as_array).map(|list| list.iter().filter_map(Value::as_str).map(str::to_owned).collect());
-            Ok(Call::new("cluster:admin/xpack/ml/calendars/put", move |core| core.cluster.put_calendar(&named, jobs.unwrap_or_default()).into()))
+            let jobs: Vec<String> = body
+                .get("job_ids")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .map(str::to_owned)
+                .collect();
+            Ok(Call::new(
+                "cluster:admin/xpack/ml/calendars/put",
+                move |core| core.cluster.put_calendar(&named, &jobs).into(),
+            ))
         }
         Endpoint::DeleteCalendar => {
             reader.done()?;
-            Ok(Call::new("cluster:admin/xpack/ml/calendars/delete", move |core| core.cluster.delete_calendar(&named).into()))
+            Ok(Call::new(
+                "cluster:admin/xpack/ml/calendars/delete",
+                move |core| core.cluster.delete_calendar(&named).into(),
+            ))
         }
         _ => {
             reader.params.text("from");
             reader.params.text("size");
             reader.done()?;
-            Ok(Call::new("cluster:monitor/xpack/ml/calendars/get", move |core| core.cluster.calendars(id.as_deref()).into()))
+            Ok(Call::new(
+                "cluster:monitor/xpack/ml/calendars/get",
+                move |core| core.cluster.calendars(id.as_deref()).into(),
+            ))
         }
     }
 }

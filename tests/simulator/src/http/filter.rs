@@ -15,7 +15,11 @@ impl Filter {
     /// Parses the parameter; empty means no filter.
     pub(crate) fn parse(text: &str) -> Self {
         let mut filter = Self::default();
-        for path in text.split(',').map(str::trim).filter(|path| !path.is_empty()) {
+        for path in text
+            .split(',')
+            .map(str::trim)
+            .filter(|path| !path.is_empty())
+        {
             let (list, path) = match path.strip_prefix('-') {
                 Some(rest) => (&mut filter.excludes, rest),
                 None => (&mut filter.includes, path),
@@ -51,7 +55,9 @@ impl Filter {
             || self.includes.iter().any(|path| match path.as_slice() {
                 [first, ..] if first == "**" => true,
                 [only] => plain(only, list),
-                [first, second, ..] => plain(first, list) && (second == "**" || plain(second, name)),
+                [first, second, ..] => {
+                    plain(first, list) && (second == "**" || plain(second, name))
+                }
                 [] => true,
             })
     }
@@ -80,10 +86,14 @@ fn split(path: &str) -> Vec<String> {
 fn below<'p>(paths: &[&'p [String]], name: &str) -> Option<Vec<&'p [String]>> {
     let mut rest: Vec<&'p [String]> = Vec::new();
     for path in paths {
-        let Some((head, tail)) = path.split_first() else { continue };
+        let Some((head, tail)) = path.split_first() else {
+            continue;
+        };
         if head == "**" {
             rest.push(path);
-            let (Some((next, after)), true) = (tail.split_first(), !tail.is_empty()) else { return None };
+            let (Some((next, after)), true) = (tail.split_first(), !tail.is_empty()) else {
+                return None;
+            };
             if plain(next, name) {
                 if after.is_empty() {
                     return None;
@@ -114,7 +124,10 @@ fn include(value: Value, paths: &[&[String]]) -> Option<Value> {
             (!kept.is_empty()).then_some(Value::Object(kept))
         }
         Value::Array(list) => {
-            let kept: Vec<Value> = list.into_iter().filter_map(|inner| include(inner, paths)).collect();
+            let kept: Vec<Value> = list
+                .into_iter()
+                .filter_map(|inner| include(inner, paths))
+                .collect();
             (!kept.is_empty()).then_some(Value::Array(kept))
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
@@ -137,10 +150,13 @@ fn exclude(value: Value, paths: &[&[String]]) -> Option<Value> {
         }
         Value::Array(list) => {
             let before = list.len();
-            let kept: Vec<Value> = list.into_iter().filter_map(|inner| exclude(inner, paths)).collect();
+            let kept: Vec<Value> = list
+                .into_iter()
+                .filter_map(|inner| exclude(inner, paths))
+                .collect();
             (before == 0 || !kept.is_empty()).then_some(Value::Array(kept))
         }
-        other => Some(other),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => Some(value),
     }
 }
 
@@ -153,7 +169,10 @@ mod tests {
     fn paths_keep_subtrees_and_drop_empty_parents() {
         let answer = json!({"count": 1, "jobs": [{"job_id": "a", "state": "opened", "node": {"attributes": {"xpack.installed": "true", "ml.x": "1"}}}]});
         let keep = |path: &str| Filter::parse(path).apply(answer.clone());
-        assert_eq!(keep("count,jobs.job_id"), json!({"count": 1, "jobs": [{"job_id": "a"}]}));
+        assert_eq!(
+            keep("count,jobs.job_id"),
+            json!({"count": 1, "jobs": [{"job_id": "a"}]})
+        );
         assert_eq!(keep("nothing"), json!({}));
         assert_eq!(keep("-jobs"), json!({"count": 1}));
         assert_eq!(keep("**.state"), json!({"jobs": [{"state": "opened"}]}));
@@ -163,7 +182,13 @@ mod tests {
     #[test]
     fn a_star_stands_for_one_name_and_may_hold_slashes() {
         let answer = json!({"tasks": [{"id": "job-a", "task": {"xpack/ml/job": {"params": {"x": 1}, "state": {"state": "opened"}}}}]});
-        assert_eq!(Filter::parse("tasks.task.*.state").apply(answer.clone()), json!({"tasks": [{"task": {"xpack/ml/job": {"state": {"state": "opened"}}}}]}));
-        assert_eq!(Filter::parse("tasks.task.xpack/ml/job.state.state").apply(answer), json!({"tasks": [{"task": {"xpack/ml/job": {"state": {"state": "opened"}}}}]}));
+        assert_eq!(
+            Filter::parse("tasks.task.*.state").apply(answer.clone()),
+            json!({"tasks": [{"task": {"xpack/ml/job": {"state": {"state": "opened"}}}}]})
+        );
+        assert_eq!(
+            Filter::parse("tasks.task.xpack/ml/job.state.state").apply(answer),
+            json!({"tasks": [{"task": {"xpack/ml/job": {"state": {"state": "opened"}}}}]})
+        );
     }
 }

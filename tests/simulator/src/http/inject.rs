@@ -62,8 +62,72 @@ pub(crate) struct Rule {
 }
 
 const KEYS: [&str; 17] = [
-    "api", "path_contains", "method", "count", "skip", "status", "type", "reason", "retry_after", "delay_ms", "cut", "body", "gzip", "location", "json", "headers", "silence",
+    "api",
+    "path_contains",
+    "method",
+    "count",
+    "skip",
+    "status",
+    "type",
+    "reason",
+    "retry_after",
+    "delay_ms",
+    "cut",
+    "body",
+    "gzip",
+    "location",
+    "json",
+    "headers",
+    "silence",
 ];
+
+fn text(body: &Map<String, Value>, name: &str) -> Option<String> {
+    body.get(name).and_then(Value::as_str).map(str::to_owned)
+}
+
+fn number(body: &Map<String, Value>, name: &str) -> Option<u64> {
+    body.get(name).and_then(Value::as_u64)
+}
+
+impl Fault {
+    fn parse(body: &Map<String, Value>) -> Result<Self, String> {
+        match text(body, "cut").as_deref() {
+            Some("before") => return Ok(Self::CutBefore),
+            Some("after") => return Ok(Self::CutAfter),
+            Some(other) => return Err(format!("cut is 'before' or 'after', not '{other}'")),
+            None => {}
+        }
+        let shape = match text(body, "body").as_deref() {
+            Some("silence") => return Ok(Self::Silence),
+            Some(name) => Some(Shape::parse(name)?),
+            None => body.get("json").cloned().map(Shape::Json),
+        };
+        let told = ["status", "location"]
+            .iter()
+            .any(|name| body.contains_key(*name));
+        Ok(if shape.is_some() || told {
+            Self::Instead(Box::new(Canned::parse(body, shape)))
+        } else {
+            Self::Pass
+        })
+    }
+}
+
+impl Shape {
+    fn parse(name: &str) -> Result<Self, String> {
+        match name {
+            "html" => Ok(Self::Html),
+            "endless" => Ok(Self::Endless),
+            "truncated" => Ok(Self::Truncated),
+            "not_json" => Ok(Self::NotJson),
+            "other_product" => Ok(Self::OtherProduct),
+            "error" => Ok(Self::Error),
+            other => Err(format!(
+                "body is html, endless, truncated, not_json, other_product, error or silence, not '{other}'"
+            )),
+        }
+    }
+}
 
 impl Rule {
     /// Reads a rule.
@@ -74,47 +138,25 @@ impl Rule {
         if let Some(odd) = body.keys().find(|key| !KEYS.contains(&key.as_str())) {
             return Err(format!("unknown key '{odd}': one of {}", KEYS.join(", ")));
         }
-        let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
-        let number = |name: &str| body.get(name).and_then(Value::as_u64);
-        let fault = match (text("cut").as_deref(), text("body").as_deref()) {
-            (Some("before"), _) => Fault::CutBefore,
-            (Some("after"), _) => Fault::CutAfter,
-            (Some(other), _) => return Err(format!("cut is 'before' or 'after', not '{other}'")),
-            (None, Some("silence")) => Fault::Silence,
-            (None, shape) => {
-                let shape = match shape {
-                    None if body.contains_key("json") => Some(Shape::Json(body.get("json").cloned().unwrap_or_default())),
-                    None => None,
-                    Some("html") => Some(Shape::Html),
-                    Some("endless") => Some(Shape::Endless),
-                    Some("truncated") => Some(Shape::Truncated),
-                    Some("not_json") => Some(Shape::NotJson),
-                    Some("other_product") => Some(Shape::OtherProduct),
-                    Some("error") => Some(Shape::Error),
-                    Some(other) => return Err(format!("body is html, endless, truncated, not_json, other_product, error or silence, not '{other}'")),
-                };
-                let status = number("status").map(|status| u16::try_from(status).unwrap_or(500));
-                if shape.is_none() && status.is_none() && !body.contains_key("location") {
-                    Fault::Pass
-                } else {
-                    let status = status.unwrap_or(if body.contains_key("location") { 302 } else if shape == Some(Shape::Error) { 500 } else { 200 });
-                    let headers = body.get("headers").and_then(Value::as_object).into_iter().flatten().map(|(name, value)| (name.clone(), value.as_str().unwrap_or_default().to_owned())).collect();
-                    Fault::Instead(Box::new(Canned {
-                        status, kind: text("type").unwrap_or_else(|| kind_of(status).into()), reason: text("reason"),
-                        retry_after: body.get("retry_after").map(|after| after.as_str().map_or_else(|| after.to_string(), str::to_owned)),
-                        body: shape.unwrap_or(Shape::Error), gzip: body.get("gzip").and_then(Value::as_bool).unwrap_or(false), location: text("location"), headers,
-                    }))
-                }
-            }
-        };
         let left = match body.get("count") {
             None => Some(1),
             Some(Value::Null) => None,
-            Some(count) => Some(count.as_u64().ok_or("count is a number, or null for always")?),
+            Some(count) => Some(
+                count
+                    .as_u64()
+                    .ok_or("count is a number, or null for always")?,
+            ),
         };
         Ok(Self {
-            id, api: text("api"), path_contains: text("path_contains"), method: text("method"), left, skip: number("skip").unwrap_or(0),
-            delay_ms: number("delay_ms").unwrap_or(0), fault, source: Value::Object(body.clone()),
+            id,
+            api: text(body, "api"),
+            path_contains: text(body, "path_contains"),
+            method: text(body, "method"),
+            left,
+            skip: number(body, "skip").unwrap_or(0),
+            delay_ms: number(body, "delay_ms").unwrap_or(0),
+            fault: Fault::parse(body)?,
+            source: Value::Object(body.clone()),
         })
     }
 
@@ -122,8 +164,14 @@ impl Rule {
     pub(crate) fn takes(&mut self, request: &Request, api: &str) -> bool {
         let fits = self.left != Some(0)
             && self.api.as_ref().is_none_or(|wanted| wanted == api)
-            && self.path_contains.as_ref().is_none_or(|part| request.uri.contains(part))
-            && self.method.as_ref().is_none_or(|method| *method == request.method);
+            && self
+                .path_contains
+                .as_ref()
+                .is_none_or(|part| request.uri.contains(part))
+            && self
+                .method
+                .as_ref()
+                .is_none_or(|method| *method == request.method);
         if !fits {
             return false;
         }
@@ -164,22 +212,65 @@ pub(crate) enum Wire {
 }
 
 impl Canned {
+    fn parse(body: &Map<String, Value>, shape: Option<Shape>) -> Self {
+        let usual = match shape {
+            _ if body.contains_key("location") => 302,
+            Some(Shape::Error) => 500,
+            _ => 200,
+        };
+        let status =
+            number(body, "status").map_or(usual, |status| u16::try_from(status).unwrap_or(500));
+        let as_text = |value: &Value| {
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned)
+        };
+        let headers = body.get("headers").and_then(Value::as_object);
+        Self {
+            status,
+            kind: text(body, "type").unwrap_or_else(|| kind_of(status).into()),
+            reason: text(body, "reason"),
+            retry_after: body.get("retry_after").map(as_text),
+            body: shape.unwrap_or(Shape::Error),
+            gzip: body.get("gzip").and_then(Value::as_bool).unwrap_or(false),
+            location: text(body, "location"),
+            headers: headers
+                .into_iter()
+                .flatten()
+                .map(|(name, value)| (name.clone(), as_text(value)))
+                .collect(),
+        }
+    }
+
     /// Makes the answer.
     pub(crate) fn wire(&self, profile: Profile) -> Wire {
         let mut error = ApiError::new(self.status, &self.kind, "");
         error.reason.clone_from(&self.reason);
-        let text = |kind: &str, body: &str| Answer { status: self.status, headers: Vec::new(), content_type: kind.into(), body: body.as_bytes().to_vec() };
+        let text = |kind: &str, body: &str| Answer {
+            status: self.status,
+            headers: Vec::new(),
+            content_type: kind.into(),
+            body: body.as_bytes().to_vec(),
+        };
         let mut answer = match &self.body {
             Shape::Error => Answer::error(&error, &super::answer::Style::default(), profile),
-            Shape::Html => text("text/html", "<!DOCTYPE html><html><head><title>Log in</title></head><body><form>Sign in to continue</form></body></html>"),
+            Shape::Html => text(
+                "text/html",
+                "<!DOCTYPE html><html><head><title>Log in</title></head><body><form>Sign in to continue</form></body></html>",
+            ),
             Shape::NotJson => text("application/json", "{\"closed\": tru"),
             Shape::Truncated => text("application/json", "{\"closed\":true}"),
             Shape::Endless => text("application/json", "{\"jobs\":["),
-            Shape::OtherProduct => text("application/json", "{\"name\":\"n\",\"cluster_name\":\"c\",\"cluster_uuid\":\"u\",\"version\":{\"distribution\":\"opensearch\",\"number\":\"2.11.0\",\"build_type\":\"tar\"},\"tagline\":\"The OpenSearch Project: https://opensearch.org/\"}"),
+            Shape::OtherProduct => text(
+                "application/json",
+                "{\"name\":\"n\",\"cluster_name\":\"c\",\"cluster_uuid\":\"u\",\"version\":{\"distribution\":\"opensearch\",\"number\":\"2.11.0\",\"build_type\":\"tar\"},\"tagline\":\"The OpenSearch Project: https://opensearch.org/\"}",
+            ),
             Shape::Json(value) => Answer::json(self.status, value, profile),
         };
         if matches!(self.body, Shape::OtherProduct | Shape::Html) {
-            answer.headers.push(("x-simulator-foreign".into(), "true".into()));
+            answer
+                .headers
+                .push(("x-simulator-foreign".into(), "true".into()));
         }
         if let Some(after) = &self.retry_after {
             answer.headers.push(("Retry-After".into(), after.clone()));
@@ -190,12 +281,16 @@ impl Canned {
         answer.headers.extend(self.headers.iter().cloned());
         if self.gzip {
             answer.body = gzip(&answer.body);
-            answer.headers.push(("Content-Encoding".into(), "gzip".into()));
+            answer
+                .headers
+                .push(("Content-Encoding".into(), "gzip".into()));
         }
         match self.body {
             Shape::Truncated => Wire::Truncated(answer),
             Shape::Endless => Wire::Endless(answer),
-            _ => Wire::Whole(answer),
+            Shape::Error | Shape::Html | Shape::NotJson | Shape::OtherProduct | Shape::Json(_) => {
+                Wire::Whole(answer)
+            }
         }
     }
 }
@@ -218,7 +313,11 @@ fn gzip(data: &[u8]) -> Vec<u8> {
     for byte in data {
         crc ^= u32::from(*byte);
         for _ in 0..8 {
-            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xEDB8_8320 } else { crc >> 1 };
+            crc = if crc & 1 == 1 {
+                (crc >> 1) ^ 0xEDB8_8320
+            } else {
+                crc >> 1
+            };
         }
     }
     out.extend((!crc).to_le_bytes());

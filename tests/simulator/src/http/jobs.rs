@@ -1,41 +1,44 @@
 //! The calls on anomaly detection jobs: how their parameters and bodies are read.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
     call::{Call, Ran, Reader},
-    json::{Kind, Spec},
+    job_data, job_shapes,
+    json_kinds::{Kind, Spec},
     routes::Endpoint,
 };
 use crate::cluster::{ApiError, CloseRequest, Cluster, DeleteRequest, OpenRequest, TimeValue};
 
 const CLOSE: Spec = Spec {
     parser: "cluster:admin/xpack/ml/job/close",
-    fields: &[("job_id", Kind::Text), ("timeout", Kind::Time), ("force", Kind::Bool), ("allow_no_match", Kind::Bool)],
+    fields: &[
+        ("job_id", Kind::Text),
+        ("timeout", Kind::Time),
+        ("force", Kind::Bool),
+        ("allow_no_match", Kind::Bool),
+    ],
     old: &[("allow_no_jobs", "allow_no_match")],
+    check: None,
 };
-const OPEN: Spec = Spec { parser: "xpack/ml/job", fields: &[("job_id", Kind::Text), ("timeout", Kind::Time)], old: &[] };
-const JOB_FIELDS: &[(&str, Kind)] = &[
-    ("job_id", Kind::Any), ("job_type", Kind::Any), ("groups", Kind::Any), ("description", Kind::Any), ("analysis_config", Kind::Any),
-    ("analysis_limits", Kind::Any), ("data_description", Kind::Any), ("model_plot_config", Kind::Any), ("renormalization_window_days", Kind::Any),
-    ("background_persist_interval", Kind::Any), ("results_retention_days", Kind::Any), ("model_snapshot_retention_days", Kind::Any),
-    ("daily_model_snapshot_retention_after_days", Kind::Any), ("custom_settings", Kind::Any), ("results_index_name", Kind::Any),
-    ("allow_lazy_open", Kind::Any),
-];
-const GENERATED: [&str; 6] = ["job_version", "create_time", "finished_time", "model_snapshot_id", "model_snapshot_min_version", "deleting"];
-const UPDATE_FIELDS: &[(&str, Kind)] = &[
-    ("job_id", Kind::Any), ("groups", Kind::Any), ("description", Kind::Any), ("detectors", Kind::Any), ("model_plot_config", Kind::Any),
-    ("analysis_limits", Kind::Any), ("background_persist_interval", Kind::Any), ("renormalization_window_days", Kind::Any),
-    ("results_retention_days", Kind::Any), ("model_snapshot_retention_days", Kind::Any), ("daily_model_snapshot_retention_after_days", Kind::Any),
-    ("categorization_filters", Kind::Any), ("per_partition_categorization", Kind::Any), ("custom_settings", Kind::Any), ("allow_lazy_open", Kind::Any),
-];
-
+const OPEN: Spec = Spec {
+    parser: "xpack/ml/job",
+    fields: &[("job_id", Kind::Text), ("timeout", Kind::Time)],
+    old: &[],
+    check: None,
+};
 fn text(body: &super::json::Body, name: &str) -> Option<String> {
-    body.fields.get(name).and_then(Value::as_str).map(str::to_owned)
+    body.fields
+        .get(name)
+        .and_then(Value::as_str)
+        .map(str::to_owned)
 }
 
 fn flag(body: &super::json::Body, name: &str, default: bool) -> bool {
-    body.fields.get(name).and_then(Value::as_bool).unwrap_or(default)
+    body.fields
+        .get(name)
+        .and_then(Value::as_bool)
+        .unwrap_or(default)
 }
 
 /// Reads a call on jobs.
@@ -51,13 +54,18 @@ pub(crate) fn read(reader: &mut Reader) -> Result<Call, ApiError> {
         Endpoint::PutJob => put(reader),
         Endpoint::UpdateJob => update(reader),
         Endpoint::DeleteJob => delete(reader),
-        _ => rest(reader),
+        _ => job_data::read(reader),
     }
 }
 
 fn close(reader: &mut Reader) -> Result<Call, ApiError> {
     let expression = reader.part("job_id");
-    let mut request = CloseRequest { expression, allow_no_match: true, force: false, timeout: TimeValue::minutes(30) };
+    let mut request = CloseRequest {
+        expression,
+        allow_no_match: true,
+        force: false,
+        timeout: TimeValue::minutes(30),
+    };
     if reader.has_content() {
         let body = reader.body(CLOSE)?;
         request.force = flag(&body, "force", false);
@@ -76,11 +84,16 @@ fn close(reader: &mut Reader) -> Result<Call, ApiError> {
         request.allow_no_match = reader.allow_no_match("allow_no_jobs")?;
     }
     reader.done()?;
-    Ok(Call::new("cluster:admin/xpack/ml/job/close", move |core| Ran::Reply(core.cluster.close(request))))
+    Ok(Call::new("cluster:admin/xpack/ml/job/close", move |core| {
+        Ran::Reply(core.cluster.close(request))
+    }))
 }
 
 fn open(reader: &mut Reader) -> Result<Call, ApiError> {
-    let mut request = OpenRequest { job: reader.part("job_id"), timeout: TimeValue::minutes(30) };
+    let mut request = OpenRequest {
+        job: reader.part("job_id"),
+        timeout: TimeValue::minutes(30),
+    };
     if reader.has_content() {
         let body = reader.body(OPEN)?;
         if let Some(timeout) = text(&body, "timeout") {
@@ -90,17 +103,22 @@ fn open(reader: &mut Reader) -> Result<Call, ApiError> {
         request.timeout = reader.params.time("timeout", request.timeout)?;
     }
     reader.done()?;
-    Ok(Call::new("cluster:admin/xpack/ml/job/open", move |core| Ran::Reply(core.cluster.open(&request))))
+    Ok(Call::new("cluster:admin/xpack/ml/job/open", move |core| {
+        Ran::Reply(core.cluster.open(&request))
+    }))
 }
 
 fn get(reader: &mut Reader) -> Result<Call, ApiError> {
     let expression = reader.part("job_id");
     let allow = reader.allow_no_match("allow_no_jobs")?;
-    let bare = reader.profile.blocked_and_reset() && reader.params.flag("exclude_generated", false)?;
+    let bare =
+        reader.profile.blocked_and_reset() && reader.params.flag("exclude_generated", false)?;
     reader.done()?;
     Ok(Call::new("cluster:monitor/xpack/ml/job/get", move |core| {
         let filter = core.filter();
-        core.cluster.jobs(&expression, allow, bare, &|name| filter.wants("jobs", name)).into()
+        core.cluster
+            .jobs(&expression, allow, bare, &|name| filter.wants("jobs", name))
+            .into()
     }))
 }
 
@@ -108,113 +126,77 @@ fn stats(reader: &mut Reader) -> Result<Call, ApiError> {
     let expression = reader.part("job_id");
     let allow = reader.allow_no_match("allow_no_jobs")?;
     reader.done()?;
-    Ok(Call::new("cluster:monitor/xpack/ml/job/stats/get", move |core| {
-        let filter = core.filter();
-        core.cluster.job_stats(&expression, allow, &|name| filter.wants("jobs", name)).into()
-    }))
+    Ok(Call::new(
+        "cluster:monitor/xpack/ml/job/stats/get",
+        move |core| {
+            let filter = core.filter();
+            core.cluster
+                .job_stats(&expression, allow, &|name| filter.wants("jobs", name))
+                .into()
+        },
+    ))
 }
 
 fn put(reader: &mut Reader) -> Result<Call, ApiError> {
     let id = reader.part("job_id");
-    let mut fields = JOB_FIELDS.to_vec();
-    fields.extend(GENERATED.map(|name| (name, Kind::Any)));
-    if !reader.profile.is_7() {
-        fields.push(("datafeed_config", Kind::Any));
-    }
-    let body = reader.body(Spec { parser: "job_details", fields: &fields, old: &[] })?.fields;
-    let generated: Vec<&str> = GENERATED.into_iter().filter(|name| body.contains_key(*name)).collect();
-    if !generated.is_empty() {
-        return Err(ApiError::bad_argument(format!("The job is configured with fields [{}] that are illegal to set at job creation", generated.join(","))));
-    }
+    let fields = job_shapes::put_fields(reader.profile.is_7());
+    let body = reader
+        .body(Spec {
+            parser: "job_details",
+            fields: &fields,
+            old: &[],
+            check: None,
+        })?
+        .fields;
     Cluster::check_job_body(&id, &body)?;
     reader.done()?;
-    Ok(Call::new("cluster:admin/xpack/ml/job/put", move |core| core.cluster.put_job(&id, &body).into()))
+    Ok(Call::new("cluster:admin/xpack/ml/job/put", move |core| {
+        core.cluster.put_job(&id, &body).into()
+    }))
 }
 
 fn update(reader: &mut Reader) -> Result<Call, ApiError> {
     let id = reader.part("job_id");
-    let mut fields = UPDATE_FIELDS.to_vec();
-    if !reader.profile.is_7() {
-        fields.push(("model_prune_window", Kind::Any));
-    }
-    let body = reader.body(Spec { parser: "job_update", fields: &fields, old: &[] })?.fields;
+    let fields = job_shapes::update_fields(reader.profile.is_7());
+    let body = reader
+        .body(Spec {
+            parser: "job_update",
+            fields: &fields,
+            old: &[],
+            check: None,
+        })?
+        .fields;
     reader.done()?;
-    Ok(Call::new("cluster:admin/xpack/ml/job/update", move |core| {
-        if id == "_all" {
-            return Err(ApiError::status(400, "Cannot update more than 1 job at a time")).into();
-        }
-        core.cluster.update_job(&id, &body).into()
-    }))
+    Ok(Call::new(
+        "cluster:admin/xpack/ml/job/update",
+        move |core| {
+            if id == "_all" {
+                return Err(ApiError::status(
+                    400,
+                    "Cannot update more than 1 job at a time",
+                ))
+                .into();
+            }
+            core.cluster.update_job(&id, &body).into()
+        },
+    ))
 }
 
 fn delete(reader: &mut Reader) -> Result<Call, ApiError> {
     let job = reader.part("job_id");
     let force = reader.params.flag("force", false)?;
     reader.params.time("timeout", TimeValue::seconds(30))?;
-    reader.params.time("master_timeout", TimeValue::seconds(30))?;
+    reader
+        .params
+        .time("master_timeout", TimeValue::seconds(30))?;
     let wait = reader.params.flag("wait_for_completion", true)?;
     if !reader.profile.is_7() {
         reader.params.flag("delete_user_annotations", false)?;
     }
     reader.done()?;
     let request = DeleteRequest { job, force, wait };
-    Ok(Call::new("cluster:admin/xpack/ml/job/delete", move |core| core.delete_job(&request)))
-}
-
-fn rest(reader: &mut Reader) -> Result<Call, ApiError> {
-    let id = reader.part("job_id");
-    let snapshot = reader.part("snapshot_id");
-    match reader.endpoint {
-        Endpoint::Flush => {
-            for name in ["start", "end", "advance_time", "skip_time", "calc_interim"] {
-                reader.params.text(name);
-            }
-            reader.done()?;
-            Ok(Call::new("cluster:admin/xpack/ml/job/flush", move |core| {
-                let seven = core.profile.is_7();
-                let end = core.cluster.wall();
-                core.cluster.flush(&id).map(|flushed| if seven { flushed } else { json!({"flushed": true, "last_finalized_bucket_end": end}) }).into()
-            }))
-        }
-        Endpoint::PostData => {
-            reader.params.text("reset_start");
-            reader.params.text("reset_end");
-            reader.done()?;
-            let body = reader.request.body.clone();
-            Ok(Call::new("cluster:admin/xpack/ml/job/data/post", move |core| match core.cluster.post_data(&id, &body) {
-                Ok(counts) => Ran::Json(202, counts),
-                error => error.into(),
-            }))
-        }
-        Endpoint::Reset => {
-            let wait = reader.params.flag("wait_for_completion", true)?;
-            reader.params.flag("delete_user_annotations", false)?;
-            reader.done()?;
-            Ok(Call::new("cluster:admin/xpack/ml/job/reset", move |core| core.cluster.reset_job(&id, wait).into()))
-        }
-        Endpoint::Revert => {
-            reader.params.flag("delete_intervening_results", false)?;
-            reader.done()?;
-            Ok(Call::new("cluster:admin/xpack/ml/job/model_snapshots/revert", move |core| core.cluster.revert_job(&id, &snapshot).into()))
-        }
-        Endpoint::Snapshots => {
-            for name in ["from", "size", "desc", "sort", "start", "end"] {
-                reader.params.text(name);
-            }
-            reader.done()?;
-            Ok(Call::new("cluster:monitor/xpack/ml/job/model_snapshots/get", move |core| core.cluster.snapshots(&id).into()))
-        }
-        Endpoint::Results => {
-            reader.done()?;
-            Ok(Call::new("cluster:monitor/xpack/ml/job/results/buckets/get", move |core| {
-                core.cluster.snapshots(&id).map(|_| json!({"count": 0, "buckets": []})).into()
-            }))
-        }
-        Endpoint::UpdateSnapshot | Endpoint::DeleteSnapshot => {
-            reader.done()?;
-            let action = if reader.endpoint == Endpoint::UpdateSnapshot { "cluster:admin/xpack/ml/job/model_snapshots/update" } else { "cluster:admin/xpack/ml/job/model_snapshots/delete" };
-            Ok(Call::new(action, move |_| Err(ApiError::not_found(format!("No model snapshot with id [{snapshot}] exists for job [{id}]"))).into()))
-        }
-        _ => Err(ApiError::bad_argument("no such call")),
-    }
+    Ok(Call::new(
+        "cluster:admin/xpack/ml/job/delete",
+        move |core| core.delete_job(&request),
+    ))
 }

@@ -1,14 +1,16 @@
-//! The security calls as far as the recording uses them: who am I, what may I, API keys, roles and users.
+//! The security calls as far as the recording uses them: who am I and what may I; keys, roles and users have their own files.
 
 use serde_json::{Map, Value, json};
 
 use super::{
-    auth::{ApiKey, Caller, User, check_privilege},
+    accounts,
+    auth::{Caller, check_privilege},
     call::{Call, Ran, Reader},
-    core::{Core, wall_now},
+    core::Core,
+    keys,
     routes::Endpoint,
 };
-use crate::cluster::{ApiError, TimeValue};
+use crate::cluster::ApiError;
 
 /// Reads one of these calls.
 ///
@@ -22,65 +24,148 @@ pub(crate) fn read(core: &Core, reader: &mut Reader) -> Result<Call, ApiError> {
     match reader.endpoint {
         Endpoint::Authenticate => {
             reader.done()?;
-            Ok(Call::new("", |core| Ran::Json(200, core.caller.as_ref().map(about).unwrap_or_default())))
+            Ok(Call::new("", |core| {
+                Ran::Json(200, core.caller.as_ref().map(about).unwrap_or_default())
+            }))
         }
         Endpoint::HasPrivileges => has_privileges(core, reader),
         Endpoint::UserPrivileges => {
             reader.done()?;
             Ok(Call::new("", |core| {
-                let cluster = core.caller.as_ref().map(|caller| caller.privileges.clone()).unwrap_or_default();
-                Ran::Json(200, json!({"cluster": cluster, "global": [], "indices": [], "applications": [], "run_as": []}))
+                let cluster = core
+                    .caller
+                    .as_ref()
+                    .map(|caller| caller.privileges.clone())
+                    .unwrap_or_default();
+                Ran::Json(
+                    200,
+                    json!({"cluster": cluster, "global": [], "indices": [], "applications": [], "run_as": []}),
+                )
             }))
         }
-        Endpoint::CreateKey => create_key(reader),
-        Endpoint::GetKeys => get_keys(reader),
-        Endpoint::InvalidateKeys => invalidate(reader),
-        _ => roles_and_users(reader),
+        Endpoint::CreateKey | Endpoint::GetKeys | Endpoint::InvalidateKeys => keys::read(reader),
+        _ => accounts::read(reader),
     }
 }
 
 fn security_off() -> ApiError {
-    ApiError::new(500, "exception", "Security must be explicitly enabled when using a [trial] license. Enable security by setting [xpack.security.enabled] to [true] in the elasticsearch.yml file and restart the node.")
+    ApiError::new(
+        500,
+        "exception",
+        "Security must be explicitly enabled when using a [trial] license. Enable security by setting [xpack.security.enabled] to [true] in the elasticsearch.yml file and restart the node.",
+    )
 }
 
 fn about(caller: &Caller) -> Value {
-    let realm = if caller.key.is_some() { json!({"name": "_es_api_key", "type": "_es_api_key"}) } else if caller.user == "elastic" { json!({"name": "reserved", "type": "reserved"}) } else { json!({"name": "default_native", "type": "native"}) };
-    let metadata = if caller.user == "elastic" { json!({"_reserved": true}) } else { json!({}) };
-    let kind = if caller.key.is_some() { "api_key" } else { "realm" };
+    let realm = if caller.key.is_some() {
+        json!({"name": "_es_api_key", "type": "_es_api_key"})
+    } else if caller.user == "elastic" {
+        json!({"name": "reserved", "type": "reserved"})
+    } else {
+        json!({"name": "default_native", "type": "native"})
+    };
+    let metadata = if caller.user == "elastic" {
+        json!({"_reserved": true})
+    } else {
+        json!({})
+    };
+    let kind = if caller.key.is_some() {
+        "api_key"
+    } else {
+        "realm"
+    };
     json!({"username": caller.user, "roles": caller.roles, "full_name": null, "email": null, "metadata": metadata, "enabled": true, "authentication_realm": realm, "lookup_realm": realm, "authentication_type": kind})
 }
 
 fn has_privileges(core: &Core, reader: &mut Reader) -> Result<Call, ApiError> {
-    let name = core.caller.as_ref().map(|caller| caller.user.clone()).unwrap_or_default();
+    let name = core
+        .caller
+        .as_ref()
+        .map(|caller| caller.user.clone())
+        .unwrap_or_default();
     if reader.request.body.is_empty() {
-        return Err(ApiError::new(400, "parse_exception", "request body or source parameter is required"));
+        return Err(ApiError::new(
+            400,
+            "parse_exception",
+            "request body or source parameter is required",
+        ));
     }
     let body = reader.loose("privileges check")?;
-    let parse = |text: String| ApiError::new(400, "parse_exception", text);
-    if let Some(odd) = body.keys().find(|key| !matches!(key.as_str(), "cluster" | "index" | "application" | "applications")) {
-        return Err(parse(format!("failed to parse privileges check [{name}/has_privileges]. unexpected field [{odd}]")));
-    }
-    if body.is_empty() {
-        return Err(parse(format!("failed to parse privileges check [{name}/has_privileges]. All privilege fields [cluster,index,applications] are missing")));
-    }
-    let cluster = match body.get("cluster") {
-        None => Vec::new(),
-        Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-        Some(other) => {
-            let cause = parse(format!("could not parse [cluster] field. expected a string array but found [{}] value instead", token(other)));
-            return Err(parse(format!("failed to parse role [{name}/has_privileges]")).caused_by(cause));
-        }
-    };
-    let indices = body.get("index").and_then(Value::as_array).cloned().unwrap_or_default();
-    let applications = body.get("application").and_then(Value::as_array).map_or(0, Vec::len);
+    check_fields(&name, &body)?;
+    let cluster = cluster_privileges(&name, body.get("cluster"))?;
+    let indices = body
+        .get("index")
+        .and_then(Value::as_array)
+        .cloned()
+        .unwrap_or_default();
+    let applications = body
+        .get("application")
+        .and_then(Value::as_array)
+        .map_or(0, Vec::len);
     reader.done()?;
     if cluster.is_empty() && indices.is_empty() && applications == 0 {
-        return Err(ApiError::new(400, "action_request_validation_exception", "Validation Failed: 1: must specify at least one privilege;"));
+        return Err(ApiError::new(
+            400,
+            "action_request_validation_exception",
+            "Validation Failed: 1: must specify at least one privilege;",
+        ));
     }
     for wanted in &cluster {
         check_privilege(wanted)?;
     }
-    Ok(Call::new("", move |core| Ran::Json(200, core.caller.as_ref().map(|caller| check(caller, &cluster, &indices)).unwrap_or_default())))
+    Ok(Call::new("", move |core| {
+        Ran::Json(
+            200,
+            core.caller
+                .as_ref()
+                .map(|caller| check(caller, &cluster, &indices))
+                .unwrap_or_default(),
+        )
+    }))
+}
+
+fn unparsed(text: String) -> ApiError {
+    ApiError::new(400, "parse_exception", text)
+}
+
+fn check_fields(name: &str, body: &Map<String, Value>) -> Result<(), ApiError> {
+    let known = ["cluster", "index", "application", "applications"];
+    if let Some(odd) = body.keys().find(|key| !known.contains(&key.as_str())) {
+        return Err(unparsed(format!(
+            "failed to parse privileges check [{name}/has_privileges]. unexpected field [{odd}]"
+        )));
+    }
+    if body.is_empty() {
+        return Err(unparsed(format!(
+            "failed to parse privileges check [{name}/has_privileges]. All privilege fields [cluster,index,applications] are missing"
+        )));
+    }
+    Ok(())
+}
+
+fn cluster_privileges(name: &str, given: Option<&Value>) -> Result<Vec<String>, ApiError> {
+    match given {
+        None => Ok(Vec::new()),
+        Some(list @ Value::Array(_)) => Ok(texts(Some(list))),
+        Some(other) => Err(unparsed(format!(
+            "failed to parse role [{name}/has_privileges]"
+        ))
+        .caused_by(unparsed(format!(
+            "could not parse [cluster] field. expected a string array but found [{}] value instead",
+            token(other)
+        )))),
+    }
+}
+
+/// The texts of a list; empty where there is none.
+pub(super) fn texts(value: Option<&Value>) -> Vec<String> {
+    value
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .map(str::to_owned)
+        .collect()
 }
 
 fn token(value: &Value) -> &'static str {
@@ -95,154 +180,25 @@ fn token(value: &Value) -> &'static str {
 }
 
 fn check(caller: &Caller, cluster: &[String], indices: &[Value]) -> Value {
-    let texts = |value: Option<&Value>| -> Vec<String> { value.and_then(Value::as_array).map(|list| list.iter().filter_map(Value::as_str).map(str::to_owned).collect()).unwrap_or_default() };
     let mut all = true;
     let mut has = |granted: bool| {
         all &= granted;
         Value::Bool(granted)
     };
-    let cluster: Map<String, Value> = cluster.iter().map(|wanted| (wanted.clone(), has(caller.has(wanted)))).collect();
-    let super_user = caller.has("all");
+    let cluster: Map<String, Value> = cluster
+        .iter()
+        .map(|wanted| (wanted.clone(), has(caller.has(wanted))))
+        .collect();
+    let super_user = caller.indices;
     let mut by_index: Map<String, Value> = Map::new();
     for entry in indices {
         for name in texts(entry.get("names")) {
-            let granted: Map<String, Value> = texts(entry.get("privileges")).into_iter().map(|wanted| (wanted, has(super_user))).collect();
+            let granted: Map<String, Value> = texts(entry.get("privileges"))
+                .into_iter()
+                .map(|wanted| (wanted, has(super_user)))
+                .collect();
             by_index.insert(name, granted.into());
         }
     }
     json!({"username": caller.user, "has_all_requested": all, "cluster": cluster, "index": by_index, "application": {}})
-}
-
-fn create_key(reader: &mut Reader) -> Result<Call, ApiError> {
-    let body = reader.loose("api_key_request")?;
-    reader.params.text("refresh");
-    reader.done()?;
-    let name = body.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
-    if name.is_empty() {
-        return Err(ApiError::new(400, "action_request_validation_exception", "Validation Failed: 1: api key name is required;"));
-    }
-    let expiration = body.get("expiration").and_then(Value::as_str).map(|text| TimeValue::parse(text, "expiration")).transpose()?;
-    let roles = body.get("role_descriptors").and_then(Value::as_object).cloned();
-    let limited: Option<Vec<String>> = roles.filter(|roles| !roles.is_empty()).map(|roles| {
-        roles.values().filter_map(|role| role.get("cluster")?.as_array()).flatten().filter_map(Value::as_str).map(str::to_owned).collect()
-    });
-    Ok(Call::new("cluster:admin/xpack/security/api_key/create", move |core| {
-        let caller = core.caller.clone();
-        core.keys_made += 1;
-        let now = wall_now();
-        let id = format!("simKey{:014}", core.keys_made);
-        let key = format!("simSecret{:013x}", now ^ core.keys_made);
-        let expires = expiration.map(|time| now + time.millis());
-        let owner = caller.as_ref().map(|caller| caller.user.clone()).unwrap_or_default();
-        let privileges = limited.or_else(|| caller.map(|caller| caller.privileges)).unwrap_or_default();
-        core.directory.keys.push(ApiKey { id: id.clone(), key: key.clone(), privileges, name: name.clone(), owner, invalidated: false, expires, created: now });
-        let mut answer = json!({"id": id, "name": name});
-        if let Some(map) = answer.as_object_mut() {
-            if let Some(expires) = expires {
-                map.insert("expiration".into(), expires.into());
-            }
-            map.insert("api_key".into(), key.into());
-        }
-        Ran::Json(200, answer)
-    }))
-}
-
-fn get_keys(reader: &mut Reader) -> Result<Call, ApiError> {
-    let id = reader.params.text("id");
-    let name = reader.params.text("name");
-    for other in ["owner", "realm_name", "username"] {
-        reader.params.text(other);
-    }
-    reader.done()?;
-    Ok(Call::new("cluster:admin/xpack/security/api_key/get", move |core| {
-        let list: Vec<Value> = core
-            .directory
-            .keys
-            .iter()
-            .filter(|key| id.as_ref().is_none_or(|id| *id == key.id) && name.as_ref().is_none_or(|name| *name == key.name))
-            .map(|key| {
-                let mut shown = json!({"id": key.id, "name": key.name, "creation": key.created});
-                if let Some(map) = shown.as_object_mut() {
-                    if let Some(expires) = key.expires {
-                        map.insert("expiration".into(), expires.into());
-                    }
-                    map.insert("invalidated".into(), key.invalidated.into());
-                    map.insert("username".into(), key.owner.clone().into());
-                    map.insert("realm".into(), if key.owner == "elastic" { "reserved" } else { "default_native" }.into());
-                }
-                shown
-            })
-            .collect();
-        Ran::Json(200, json!({"api_keys": list}))
-    }))
-}
-
-fn invalidate(reader: &mut Reader) -> Result<Call, ApiError> {
-    let body = reader.loose("invalidate api key")?;
-    reader.done()?;
-    let text = |name: &str| body.get(name).and_then(Value::as_str).map(str::to_owned);
-    let mut ids: Vec<String> = body.get("ids").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
-    ids.extend(text("id"));
-    let (name, username) = (text("name"), text("username"));
-    Ok(Call::new("cluster:admin/xpack/security/api_key/invalidate", move |core| {
-        let (mut done, mut before) = (Vec::new(), Vec::new());
-        for key in &mut core.directory.keys {
-            if ids.contains(&key.id) || name.as_ref().is_some_and(|name| *name == key.name) || username.as_ref().is_some_and(|user| *user == key.owner) {
-                if key.invalidated { before.push(key.id.clone()) } else { done.push(key.id.clone()) }
-                key.invalidated = true;
-            }
-        }
-        Ran::Json(200, json!({"invalidated_api_keys": done, "previously_invalidated_api_keys": before, "error_count": 0}))
-    }))
-}
-
-fn roles_and_users(reader: &mut Reader) -> Result<Call, ApiError> {
-    let name = reader.params.text("name").or_else(|| reader.params.text("username")).unwrap_or_default();
-    reader.params.text("username");
-    reader.params.text("refresh");
-    let body = reader.loose("role or user")?;
-    reader.done()?;
-    let list = |field: &str| -> Vec<String> { body.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect() };
-    let (cluster, roles) = (list("cluster"), list("roles"));
-    let password = body.get("password").and_then(Value::as_str).map(str::to_owned);
-    let action = match reader.endpoint {
-        Endpoint::PutRole | Endpoint::DeleteRole => "cluster:admin/xpack/security/role/put",
-        _ => "cluster:admin/xpack/security/user/put",
-    };
-    let endpoint = reader.endpoint;
-    Ok(Call::new(action, move |core| {
-        let directory = &mut core.directory;
-        match endpoint {
-            Endpoint::PutRole => {
-                let before = directory.roles.len();
-                directory.roles.retain(|(known, _)| *known != name);
-                let created = directory.roles.len() == before;
-                directory.roles.push((name, cluster));
-                Ran::Json(200, json!({"role": {"created": created}}))
-            }
-            Endpoint::PutUser => {
-                let old = directory.users.iter().position(|user| user.name == name).map(|at| directory.users.remove(at));
-                let created = old.is_none();
-                let password = password.or_else(|| old.map(|user| user.password)).unwrap_or_default();
-                directory.roles_of.retain(|(known, _)| *known != name);
-                directory.roles_of.push((name.clone(), roles));
-                directory.users.push(User { name, password, privileges: Vec::new() });
-                Ran::Json(200, json!({"created": created}))
-            }
-            Endpoint::DeleteRole => {
-                let before = directory.roles.len();
-                directory.roles.retain(|(known, _)| *known != name);
-                found(directory.roles.len() != before)
-            }
-            _ => {
-                let before = directory.users.len();
-                directory.users.retain(|user| user.name != name);
-                found(directory.users.len() != before)
-            }
-        }
-    }))
-}
-
-fn found(found: bool) -> Ran {
-    Ran::Json(if found { 200 } else { 404 }, json!({"found": found}))
 }

@@ -15,7 +15,11 @@ fn likeness(a: &str, b: &str) -> usize {
         let mut next = Vec::with_capacity(row.len());
         next.push(left);
         for (other, above) in b.iter().zip(row.iter().skip(1)) {
-            let cost = if sign == other { diagonal } else { 1 + diagonal.min(*above).min(left) };
+            let cost = if sign == other {
+                diagonal
+            } else {
+                1 + diagonal.min(*above).min(left)
+            };
             diagonal = *above;
             left = cost;
             next.push(cost);
@@ -27,8 +31,15 @@ fn likeness(a: &str, b: &str) -> usize {
 }
 
 /// ` did you mean [x]?` or ` did you mean any of [x, y]?` behind `lead`, or nothing.
-pub(crate) fn suggestions<'a>(wrong: &str, candidates: impl Iterator<Item = &'a str>, lead: &str) -> String {
-    let mut close: Vec<(usize, &str)> = candidates.map(|candidate| (likeness(wrong, candidate), candidate)).filter(|(score, _)| *score > 500).collect();
+pub(crate) fn suggestions<'a>(
+    wrong: &str,
+    candidates: impl Iterator<Item = &'a str>,
+    lead: &str,
+) -> String {
+    let mut close: Vec<(usize, &str)> = candidates
+        .map(|candidate| (likeness(wrong, candidate), candidate))
+        .filter(|(score, _)| *score > 500)
+        .collect();
     close.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(b.1)));
     close.dedup();
     let names: Vec<&str> = close.into_iter().map(|(_, name)| name).collect();
@@ -45,11 +56,26 @@ mod tests {
 
     #[test]
     fn the_recorded_suggestions_come_out() {
-        let candidates = ["allow_no_match", "allow_no_jobs", "filter_path", "pretty", "human", "format", "error_trace", "job_id"];
+        let candidates = [
+            "allow_no_match",
+            "allow_no_jobs",
+            "filter_path",
+            "pretty",
+            "human",
+            "format",
+            "error_trace",
+            "job_id",
+        ];
         let of = |wrong: &str| suggestions(wrong, candidates.into_iter(), " -> did you mean ");
         assert_eq!(of("*?filter_path"), " -> did you mean [filter_path]?");
-        assert_eq!(of("*?allow_no_match"), " -> did you mean any of [allow_no_match, allow_no_jobs]?");
-        assert_eq!(of("*/_stats?allow_no_match"), " -> did you mean [allow_no_match]?");
+        assert_eq!(
+            of("*?allow_no_match"),
+            " -> did you mean any of [allow_no_match, allow_no_jobs]?"
+        );
+        assert_eq!(
+            of("*/_stats?allow_no_match"),
+            " -> did you mean [allow_no_match]?"
+        );
         assert_eq!(of("bogus"), "");
     }
 }

@@ -11,7 +11,7 @@ pub(crate) fn latin1(bytes: &[u8]) -> String {
 /// # Errors
 /// The words of Netty's decoder, without what the caller adds.
 pub(crate) fn decode(text: &str, plus: bool) -> Result<String, String> {
-    if !text.contains('%') && !(plus && text.contains('+')) {
+    if !text.contains(['%', '+']) {
         return Ok(text.to_owned());
     }
     let signs: Vec<char> = text.chars().collect();
@@ -26,13 +26,23 @@ pub(crate) fn decode(text: &str, plus: bool) -> Result<String, String> {
             continue;
         }
         let (high, low) = match (signs.get(at + 1), signs.get(at + 2)) {
-            (None, _) => return Err(format!("unterminated escape sequence at end of string: {text}")),
-            (Some(_), None) => return Err(format!("partial escape sequence at end of string: {text}")),
+            (None, _) => {
+                return Err(format!(
+                    "unterminated escape sequence at end of string: {text}"
+                ));
+            }
+            (Some(_), None) => {
+                return Err(format!("partial escape sequence at end of string: {text}"));
+            }
             (Some(high), Some(low)) => (*high, *low),
         };
         match (high.to_digit(16), low.to_digit(16)) {
             (Some(a), Some(b)) => escaped.push(u8::try_from(a * 16 + b).unwrap_or(b'?')),
-            _ => return Err(format!("invalid escape sequence `%{high}{low}' at index {at} of: {text}")),
+            _ => {
+                return Err(format!(
+                    "invalid escape sequence `%{high}{low}' at index {at} of: {text}"
+                ));
+            }
         }
         at += 3;
     }
@@ -42,7 +52,10 @@ pub(crate) fn decode(text: &str, plus: bool) -> Result<String, String> {
 
 fn flush(escaped: &mut Vec<u8>, out: &mut String) {
     // Java takes an encoded surrogate for one bad character, Rust for three.
-    while let Some(at) = escaped.windows(3).position(|three| matches!(three, [0xED, 0xA0..=0xBF, 0x80..=0xBF])) {
+    while let Some(at) = escaped
+        .windows(3)
+        .position(|three| matches!(three, [0xED, 0xA0..=0xBF, 0x80..=0xBF]))
+    {
         let rest = escaped.split_off(at);
         out.push_str(&String::from_utf8_lossy(escaped));
         out.push(char::REPLACEMENT_CHARACTER);
@@ -97,9 +110,18 @@ mod tests {
         assert_eq!(decode(&latin1("é".as_bytes()), false).as_deref(), Ok("Ã©"));
         assert_eq!(decode("%FF", false).as_deref(), Ok("\u{fffd}"));
         assert_eq!(decode("a%ED%A0%80b", false).as_deref(), Ok("a\u{fffd}b"));
-        assert_eq!(decode("%zz", false), Err("invalid escape sequence `%zz' at index 0 of: %zz".into()));
-        assert_eq!(decode("j1%", false), Err("unterminated escape sequence at end of string: j1%".into()));
-        assert_eq!(decode("%4", false), Err("partial escape sequence at end of string: %4".into()));
+        assert_eq!(
+            decode("%zz", false),
+            Err("invalid escape sequence `%zz' at index 0 of: %zz".into())
+        );
+        assert_eq!(
+            decode("j1%", false),
+            Err("unterminated escape sequence at end of string: j1%".into())
+        );
+        assert_eq!(
+            decode("%4", false),
+            Err("partial escape sequence at end of string: %4".into())
+        );
     }
 
     #[test]
@@ -113,7 +135,8 @@ mod tests {
     #[test]
     fn the_last_value_of_a_parameter_wins() {
         let got = query("force=true;timeout=1s&timeout=%205s&flag").unwrap();
-        let want = [("force", "true"), ("timeout", " 5s"), ("flag", "")].map(|(a, b)| (a.to_owned(), b.to_owned()));
+        let want = [("force", "true"), ("timeout", " 5s"), ("flag", "")]
+            .map(|(a, b)| (a.to_owned(), b.to_owned()));
         assert_eq!(got, want);
     }
 }

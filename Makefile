@@ -1,0 +1,41 @@
+# What a person types. Each target says in its line what it leaves behind; the work is done by the scripts that it calls.
+# CARGO_TARGET_DIR is honoured; without it everything that Cargo makes is in target/.
+
+.DEFAULT_GOAL := help
+.PHONY: help build test demo up down bench controlplane check deny generate
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## target/release/anomalyjob-operator and elasticsearch-simulator (5 min the first time)
+	tests/demo/build
+
+test: ## Everything that is tested (5 min once built; up to an hour on a machine that has nothing yet)
+	tests/all
+
+demo: ## Six jobs closed through a real API server by the real operator (1 min once built)
+	@tests/demo/demo
+
+up: ## The same environment, left running; prints the KUBECONFIG line
+	@tests/demo/up
+
+down: ## Ends what `make up` started
+	@tests/demo/down
+
+bench: ## Latency, requests, writes and memory, on release binaries (1 min once built)
+	@tests/bench/run
+
+controlplane: ## Builds kube-apiserver, etcd and kubectl if missing; prints their folder
+	@tests/controlplane/build
+
+check: ## Format, clippy, rustdoc: no warning is left
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
+	RUSTDOCFLAGS='-D warnings' cargo doc --workspace --no-deps --locked
+
+deny: ## Licences, bans and sources of the dependencies (deny.toml); installs cargo-deny outside the checkout (about 6 min)
+	tests/deny
+
+generate: ## Rewrites crds/, the chart's copies, docs/reference.md and docs/conditions.md from the types
+	CI=false cargo test --locked --test integration artifacts:: >/dev/null || true
+	CI=true cargo test --locked --test integration artifacts::

@@ -1,0 +1,71 @@
+//! The manifests under `examples/` are ones that the real API server takes, unknown fields refused, and none is left out.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::controlplane::shared;
+
+fn examples(extension: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let entries = fs::read_dir(folder).unwrap();
+    let mut files: Vec<_> = entries
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|found| found == extension))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn the_api_server_takes_every_example_as_it_is() {
+    let plane = shared();
+    let namespace = plane.namespace();
+    let files = examples("yaml");
+    assert!(files.len() >= 4, "{files:?}");
+    for file in files {
+        let file = file.to_str().unwrap();
+        let said = plane.kubectl_ok(&[
+            "apply",
+            "--dry-run=server",
+            "--validate=strict",
+            "--namespace",
+            &namespace,
+            "-f",
+            file,
+        ]);
+        assert!(said.contains("anomalyjob.dev/"), "{file}: {said}");
+    }
+}
+
+#[test]
+fn an_example_with_a_misspelt_field_would_be_noticed() {
+    let plane = shared();
+    let good = examples("yaml")
+        .iter()
+        .map(|file| fs::read_to_string(file).unwrap())
+        .find(|text| text.contains("onTimeout"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("misspelt.yaml");
+    fs::write(&file, good.unwrap().replace("onTimeout", "onTimeOut")).unwrap();
+    let said = plane.kubectl(&[
+        "apply",
+        "--dry-run=server",
+        "--validate=strict",
+        "-f",
+        file.to_str().unwrap(),
+    ]);
+    let error = String::from_utf8_lossy(&said.stderr).into_owned();
+    assert!(
+        !said.status.success() && error.contains("onTimeOut"),
+        "{error}"
+    );
+}
+
+#[test]
+fn the_role_grants_manage_ml_and_nothing_else() {
+    let roles = examples("json");
+    assert_eq!(roles.len(), 1, "{roles:?}");
+    let role: serde_json::Value = serde_json::from_slice(&fs::read(&roles[0]).unwrap()).unwrap();
+    let expected = serde_json::json!({"cluster": ["manage_ml"], "indices": [], "applications": []});
+    assert_eq!(role, expected);
+}

@@ -1,0 +1,179 @@
+//! What the operator asks of the API server, by the server's own record, against what the chart allows it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anomalyjob_operator::api::AnomalyJob;
+use elasticsearch_simulator::Profile;
+use k8s_openapi::api::core::v1::ConfigMap;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use serde_json::{Value, json};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+
+use crate::support::controlplane::ControlPlane;
+use crate::support::elastic::Elastic;
+use crate::support::room::{NAME, Room, rights};
+use crate::support::{RUNTIME, until};
+
+/// One right: API group, resource with its subresource, verb.
+type Right = (String, String, String);
+
+/// What the chart's rules allow.
+fn granted() -> BTreeSet<Right> {
+    let documents: Vec<Value> = serde_saphyr::from_multiple(rights()).expect("YAML");
+    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let mut all = BTreeSet::new();
+    for rule in documents
+        .iter()
+        .flat_map(|document| list(&document["rules"]))
+    {
+        for group in list(&rule["apiGroups"]) {
+            for resource in list(&rule["resources"]) {
+                for verb in list(&rule["verbs"]) {
+                    let word = |value: &Value| value.as_str().expect("a word").to_owned();
+                    all.insert((word(&group), word(&resource), word(&verb)));
+                }
+            }
+        }
+    }
+    all
+}
+
+/// The lines of the server's record that are the operator's.
+fn recorded(room: &Room) -> Vec<Value> {
+    let log = std::fs::read_to_string(room.plane.folder().join("audit.log")).expect("an audit log");
+    let account = format!("system:serviceaccount:{}:{NAME}", room.namespace);
+    let lines = log
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    lines
+        .filter(|line| line["user"]["username"] == *account)
+        .collect()
+}
+
+fn used(record: &[Value]) -> BTreeSet<Right> {
+    let right = |line: &Value| {
+        let at = &line["objectRef"];
+        let word = |name: &str| at[name].as_str().unwrap_or_default().to_owned();
+        let resource = match at["subresource"].as_str() {
+            Some(sub) => format!("{}/{sub}", word("resource")),
+            None => word("resource"),
+        };
+        (
+            word("apiGroup"),
+            resource,
+            line["verb"].as_str().unwrap_or_default().to_owned(),
+        )
+    };
+    record.iter().map(right).collect()
+}
+
+/// TLS before a simulator: gives the port and the authority's certificate.
+fn tls_before(port: u16) -> (u16, String) {
+    anomalyjob_operator::elasticsearch::tls::install_provider();
+    let mut params = CertificateParams::new(Vec::new()).expect("params");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let issuer =
+        CertifiedIssuer::self_signed(params, KeyPair::generate().expect("key")).expect("CA");
+    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("params");
+    let key = KeyPair::generate().expect("key");
+    let certificate = params.signed_by(&key, &issuer).expect("certificate");
+    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("key");
+    let config = ServerConfig::builder()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], key)
+        .expect("config");
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = RUNTIME
+        .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
+        .expect("listener");
+    let own = listener.local_addr().expect("address").port();
+    RUNTIME.spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let mut outer = acceptor.accept(stream).await?;
+                let mut inner = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
+                tokio::io::copy_bidirectional(&mut outer, &mut inner).await
+            });
+        }
+    });
+    (own, issuer.pem())
+}
+
+#[test]
+fn the_operator_uses_every_right_that_the_chart_gives_and_asks_for_no_other() {
+    let plane = ControlPlane::start(&["--audit"]);
+    plane.apply_crds();
+    let room = Room::with(&plane, Elastic::new(Profile::V9));
+    for job in ["plain", "forced", "fed", "again"] {
+        if job == "fed" {
+            room.elastic.fed(job);
+        } else {
+            room.elastic.opened(job);
+        }
+    }
+    room.elastic.tune("forced", &json!({"close_ms": "hang"}));
+    let (port, ca) = tls_before(room.elastic.port());
+    room.create::<ConfigMap>("ca", json!({"data": {"ca.crt": ca}}));
+    room.secret(
+        "key",
+        &json!({"api-key": "id:not-looked-at-without-security"}),
+    );
+    let tls = json!({"tls": {"ca": {"configMapRef": {"name": "ca"}}}, "auth": {"apiKeySecretRef": {"name": "key"}}, "allowPlaintext": false});
+    room.connect_to("default", &format!("https://127.0.0.1:{port}"), &tls);
+    let mut operator = room.operator();
+    room.close("plain", &json!({}));
+    room.close("fed", &json!({}));
+    room.close("forced", &json!({"timeout": "1s"}));
+    room.close("nowhere", &json!({}));
+    for job in ["plain", "fed", "forced"] {
+        room.until(job, &["Ready=True/InDesiredState", "Closed=True"]);
+    }
+    room.until("nowhere", &["Ready=False/JobNotFound"]);
+    // An event that comes again is a patch of the first one.
+    for _ in 0..2 {
+        room.patch::<AnomalyJob>("plain", &json!({"spec": {"state": null}}));
+        room.until("plain", &["Ready=True/Observing"]);
+        room.elastic.open("plain");
+        room.patch::<AnomalyJob>("plain", &json!({"spec": {"state": "Closed"}}));
+        room.until("plain", &["Ready=True/InDesiredState"]);
+    }
+    // A restart reads the lease of another holder, and takes over from it.
+    let (status, _) = operator.terminate();
+    assert_eq!(status.code(), Some(0));
+    let next = room.operator();
+    room.close("again", &json!({}));
+    room.until("again", &["Ready=True/InDesiredState", "Closed=True"]);
+    assert_rights(&room);
+    drop(next);
+}
+
+/// All rights are used, none is missing, and nothing was refused.
+fn assert_rights(room: &Room) {
+    let granted = granted();
+    until("every right is used", Duration::from_secs(20), || {
+        let used = used(&recorded(room));
+        let idle: Vec<&Right> = granted.difference(&used).collect();
+        if idle.is_empty() {
+            Ok(())
+        } else {
+            Err(format!("granted and not used: {idle:?}"))
+        }
+    });
+
+    let record = recorded(room);
+    let refused = |line: &&Value| {
+        [401, 403]
+            .map(Value::from)
+            .contains(&line["responseStatus"]["code"])
+    };
+    let refused: Vec<&Value> = record.iter().filter(refused).collect();
+    assert!(refused.is_empty(), "refused: {refused:#?}");
+    let used = used(&record);
+    let missing: Vec<&Right> = used.difference(&granted).collect();
+    assert!(missing.is_empty(), "used and not granted: {missing:?}");
+}

@@ -1,0 +1,288 @@
+//! A namespace of its own on a control plane, with the rights that the chart gives, a simulated Elasticsearch, and the
+//! objects in it. Tests that use rooms run side by side.
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use anomalyjob_operator::api::{AnomalyJob, ElasticsearchConnection};
+use elasticsearch_simulator::Profile;
+use k8s_openapi::api::authentication::v1::TokenRequest;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+
+use super::controlplane::ControlPlane;
+use super::elastic::Elastic;
+use super::operator::Operator;
+use super::{LIMIT, RUNTIME, until};
+
+/// The name of release, ServiceAccount and Lease.
+pub(crate) const NAME: &str = "anomalyjob-operator";
+
+pub(crate) struct Room<'p> {
+    pub(crate) plane: &'p ControlPlane,
+    pub(crate) namespace: String,
+    pub(crate) client: Client,
+    pub(crate) elastic: Elastic,
+    folder: tempfile::TempDir,
+    started: Cell<u32>,
+}
+
+impl<'p> Room<'p> {
+    /// A room with an Elasticsearch of the newest profile, without security.
+    pub(crate) fn new(plane: &'p ControlPlane) -> Self {
+        Self::with(plane, Elastic::new(Profile::V9))
+    }
+
+    pub(crate) fn with(plane: &'p ControlPlane, elastic: Elastic) -> Self {
+        let room = Self {
+            plane,
+            namespace: plane.namespace(),
+            client: RUNTIME.block_on(plane.client()),
+            elastic,
+            folder: tempfile::tempdir().expect("folder"),
+            started: Cell::new(0),
+        };
+        room.grant();
+        room
+    }
+
+    /// Applies the chart's ServiceAccount and rights, and writes a kubeconfig for that account.
+    fn grant(&self) {
+        let file = self.folder.path().join("rights.yaml");
+        let rights = rights().replace("the-namespace", &self.namespace);
+        std::fs::write(&file, rights).expect("write");
+        self.kubectl(&["apply", "-f", file.to_str().expect("UTF-8")]);
+        let api: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &self.namespace);
+        let request = serde_json::from_value::<TokenRequest>(json!({"spec": {"audiences": []}}));
+        let request = request.expect("a request");
+        let params = PostParams::default();
+        let token = RUNTIME.block_on(api.create_token_request(NAME, &params, &request));
+        let token = token.expect("a token");
+        let token = token.status.expect("an answer").token;
+        let admin = std::fs::read_to_string(self.plane.kubeconfig()).expect("kubeconfig");
+        let mut config: Value = serde_saphyr::from_str(&admin).expect("kubeconfig");
+        for user in config["users"].as_array_mut().expect("users") {
+            user["user"] = json!({ "token": token });
+        }
+        std::fs::write(self.kubeconfig(), config.to_string()).expect("write");
+    }
+
+    fn kubeconfig(&self) -> PathBuf {
+        self.folder.path().join("kubeconfig")
+    }
+
+    /// Starts a replica that serves this room alone.
+    pub(crate) fn operator(&self) -> Operator {
+        self.operator_with(&["--log-level", "info,anomalyjob_operator=debug"])
+    }
+
+    pub(crate) fn operator_with(&self, arguments: &[&str]) -> Operator {
+        let number = self.started.get() + 1;
+        self.started.set(number);
+        let log = self.folder.path().join(format!("operator-{number}.log"));
+        let name = format!("replica-{number}");
+        let mut all = vec!["--watch-namespace", &self.namespace];
+        all.extend(["--lease-namespace", &self.namespace, "--identity", &name]);
+        all.extend(arguments);
+        Operator::start(&self.kubeconfig(), log, &all)
+    }
+
+    /// Starts the next one after a kill, without the wait for the dead one's lease: that wait is tested by itself.
+    pub(crate) fn operator_after_kill(&self) -> Operator {
+        let api: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
+        let deleted = RUNTIME.block_on(api.delete(NAME, &DeleteParams::default()));
+        deleted.expect("the lease of the dead");
+        self.operator()
+    }
+
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
+        let mut all = vec!["-n", &self.namespace];
+        all.extend(arguments);
+        self.plane.kubectl_ok(&all)
+    }
+
+    pub(crate) fn api<K>(&self) -> Api<DynamicObject>
+    where
+        K: kube::Resource<DynamicType = ()>,
+    {
+        let resource = ApiResource::erase::<K>(&());
+        Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
+    }
+
+    pub(crate) fn create<K>(&self, name: &str, body: Value)
+    where
+        K: kube::Resource<DynamicType = ()>,
+    {
+        let resource = ApiResource::erase::<K>(&());
+        let object = DynamicObject::new(name, &resource).data(body);
+        let api = self.api::<K>();
+        let created = RUNTIME.block_on(api.create(&PostParams::default(), &object));
+        created.unwrap_or_else(|error| panic!("{name} was not taken: {error}"));
+    }
+
+    pub(crate) fn patch<K>(&self, name: &str, patch: &Value)
+    where
+        K: kube::Resource<DynamicType = ()>,
+    {
+        let api = self.api::<K>();
+        let params = PatchParams::default();
+        let patched = RUNTIME.block_on(api.patch(name, &params, &Patch::Merge(patch)));
+        patched.unwrap_or_else(|error| panic!("{name} was not patched: {error}"));
+    }
+
+    /// The connection `default`, to the room's own Elasticsearch, with these further fields.
+    pub(crate) fn connect(&self, more: &Value) {
+        self.connect_to("default", &self.elastic.url(), more);
+    }
+
+    pub(crate) fn connect_to(&self, name: &str, url: &str, more: &Value) {
+        let mut spec = json!({"url": url, "allowPlaintext": true});
+        for (key, value) in more.as_object().into_iter().flatten() {
+            spec[key] = value.clone();
+        }
+        self.create::<ElasticsearchConnection>(name, json!({"spec": spec}));
+    }
+
+    pub(crate) fn secret(&self, name: &str, data: &Value) {
+        self.create::<Secret>(name, json!({"stringData": data}));
+    }
+
+    /// An AnomalyJob of the job of the same name, over the connection `default`.
+    pub(crate) fn job(&self, name: &str, more: &Value) {
+        let mut spec = json!({"jobId": name});
+        for (key, value) in more.as_object().into_iter().flatten() {
+            spec[key] = value.clone();
+        }
+        self.create::<AnomalyJob>(name, json!({"spec": spec}));
+    }
+
+    /// The same, to be closed by this policy.
+    pub(crate) fn close(&self, name: &str, policy: &Value) {
+        self.job(name, &json!({"state": "Closed", "close": policy}));
+    }
+
+    /// The object as it is stored.
+    pub(crate) fn get<K>(&self, name: &str) -> Result<Value, String>
+    where
+        K: kube::Resource<DynamicType = ()>,
+    {
+        let api = self.api::<K>();
+        let got = async { tokio::time::timeout(Duration::from_secs(5), api.get(name)).await };
+        let got = RUNTIME.block_on(got).map_err(|_| "no answer".to_owned())?;
+        let got = got.map_err(|error| error.to_string())?;
+        serde_json::to_value(got).map_err(|error| error.to_string())
+    }
+
+    /// Waits until an AnomalyJob has all of these conditions, each like `Ready=False/JobFailed` or `Closed=True`.
+    pub(crate) fn until(&self, name: &str, conditions: &[&str]) -> Value {
+        self.until_within::<AnomalyJob>(LIMIT, name, conditions)
+    }
+
+    /// The same for an ElasticsearchConnection.
+    pub(crate) fn until_connection(&self, name: &str, conditions: &[&str]) -> Value {
+        self.until_within::<ElasticsearchConnection>(LIMIT, name, conditions)
+    }
+
+    pub(crate) fn until_within<K>(&self, limit: Duration, name: &str, conditions: &[&str]) -> Value
+    where
+        K: kube::Resource<DynamicType = ()>,
+    {
+        let what = format!("{name} is {}", conditions.join(", "));
+        until(&what, limit, || {
+            let object = self.get::<K>(name)?;
+            if conditions.iter().all(|condition| has(&object, condition)) {
+                Ok(object)
+            } else {
+                Err(object["status"].to_string())
+            }
+        })
+    }
+
+    /// Waits until an event of this reason is told of an object.
+    pub(crate) fn event(&self, name: &str, reason: &str) -> Value {
+        until(&format!("event {reason} of {name}"), LIMIT, || {
+            let events = self.kubectl(&["get", "events.events.k8s.io", "-o", "json"]);
+            let events: Value = serde_json::from_str(&events).expect("JSON");
+            let all = events["items"].as_array().cloned().unwrap_or_default();
+            let of =
+                |event: &Value| event["reason"] == reason && event["regarding"]["name"] == name;
+            let found = all.iter().find(|event| of(event)).cloned();
+            found.ok_or_else(|| events.to_string())
+        })
+    }
+
+    /// Waits until a field of an AnomalyJob's first target is there.
+    pub(crate) fn until_target(&self, name: &str, field: &str) -> Value {
+        until(&format!("{name} has {field}"), LIMIT, || {
+            let object = self.get::<AnomalyJob>(name)?;
+            match &object["status"]["targets"][0][field] {
+                Value::Null => Err(object["status"].to_string()),
+                value => Ok(value.clone()),
+            }
+        })
+    }
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            println!(
+                "--- the simulator of {}\n{}",
+                self.namespace,
+                self.elastic.story()
+            );
+        }
+    }
+}
+
+/// Whether an object has this condition, at its newest generation.
+pub(crate) fn has(object: &Value, condition: &str) -> bool {
+    let (of, rest) = condition.split_once('=').expect("TYPE=STATUS/REASON");
+    let (status, reason) = rest.split_once('/').unwrap_or((rest, ""));
+    let all = object["status"]["conditions"].as_array();
+    all.into_iter().flatten().any(|stored| {
+        stored["type"] == of
+            && stored["status"] == status
+            && (reason.is_empty() || stored["reason"] == reason)
+            && stored["observedGeneration"] == object["metadata"]["generation"]
+    })
+}
+
+/// Whether an object has a condition of this type at all.
+pub(crate) fn has_any(object: &Value, of: &str) -> bool {
+    let all = object["status"]["conditions"].as_array();
+    all.into_iter().flatten().any(|stored| stored["type"] == of)
+}
+
+/// The chart's ServiceAccount and rights for an operator in `the-namespace` that watches that namespace.
+pub(crate) fn rights() -> &'static str {
+    static RIGHTS: OnceLock<String> = OnceLock::new();
+    RIGHTS.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let built = Command::new(root.join("tests/controlplane/build"))
+            .arg("helm")
+            .stderr(std::process::Stdio::inherit())
+            .output()
+            .expect("build");
+        let folder = String::from_utf8(built.stdout).expect("a path");
+        let helm = Path::new(folder.lines().last().expect("a folder")).join("helm");
+        let rendered = Command::new(helm)
+            .args(["template", NAME])
+            .arg(root.join("charts/anomalyjob-operator"))
+            .args(["-n", "the-namespace"])
+            .args(["--set", "watch.namespaces={the-namespace}"])
+            .args(["--show-only", "templates/rbac.yaml"])
+            .args(["--show-only", "templates/serviceaccount.yaml"])
+            .output()
+            .expect("helm");
+        let error = String::from_utf8_lossy(&rendered.stderr);
+        assert!(rendered.status.success(), "helm template failed: {error}");
+        String::from_utf8(rendered.stdout).expect("YAML")
+    })
+}
