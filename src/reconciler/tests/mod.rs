@@ -12,8 +12,8 @@
 )]
 
 mod chaos;
-mod found;
 mod fake_job;
+mod found;
 mod ghost;
 mod rows;
 mod rules;

@@ -1,6 +1,12 @@
-//! How the world answers what the brain asks for: late, twice, never, or as it should.
+//! What the random walk's Elasticsearch and API server make of an output, and when the answer comes.
 
-use super::*;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Chaos, Coming};
+use crate::api::{AnomalyJobStatus, Reason};
+use crate::reconciler::input::*;
+use crate::reconciler::tests::world::{secs, trouble};
 
 impl Chaos {
     pub(super) fn perform(&mut self, output: Output) {
@@ -83,7 +89,7 @@ impl Chaos {
         }
     }
 
-    pub(super) fn call(&mut self, ticket: Ticket, call: &Call, delay: Duration) {
+    fn call(&mut self, ticket: Ticket, call: &Call, delay: Duration) {
         self.ghost.call(&self.world, ticket, call);
         let luck = if self.faults { self.rng.below(100) } else { 50 };
         let lost = Err(Refusal::LookAgain { answered: false });
@@ -104,7 +110,7 @@ impl Chaos {
         self.send(after.min(secs(60)) + delay, Coming::Called(ticket, answer));
     }
 
-    pub(super) fn write(
+    fn write(
         &mut self,
         key: &ObjectKey,
         uid: &Arc<str>,

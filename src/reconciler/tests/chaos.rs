@@ -4,20 +4,16 @@
 //! reopen and delete. Then the faults stop, and status and world must come to agree. A seed replays exactly:
 //! `CHAOS_SEED=7 cargo test chaos`; `CHAOS_SEEDS` and `CHAOS_STEPS` for more.
 
-mod agreement;
-mod answers;
-mod faults;
+mod meddle;
+mod perform;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::ghost::Ghost;
-use super::world::{FakeJob, World, job, key, moment, policy, secs, trouble};
-use crate::api::{
-    AnomalyJobStatus, CloseMode, DatafeedId, DatafeedState, JobState, OnFailed, OnTimeout, Reason,
-    TimeSpan,
-};
+use super::world::{FakeJob, World, job, moment, secs};
+use crate::api::{AnomalyJobStatus, DatafeedId, DatafeedState, JobState};
 use crate::reconciler::Reconciler;
 use crate::reconciler::input::*;
 

@@ -1,6 +1,13 @@
-//! What goes wrong in the random walk, and who meddles: people, watches, nodes, and the API server.
+//! What others do to the world of the random walk, what is left when they stop, and whether status agrees with it.
 
-use super::*;
+use std::sync::Arc;
+
+use super::{Chaos, JOBS, OBJECTS};
+use crate::api::{
+    AnomalyJobStatus, CloseMode, DatafeedState, JobState, OnFailed, OnTimeout, Reason, TimeSpan,
+};
+use crate::reconciler::input::*;
+use crate::reconciler::tests::world::{job, key, policy, trouble};
 
 impl Chaos {
     pub(super) fn create(&mut self, name: &str) {
@@ -31,7 +38,7 @@ impl Chaos {
         self.watch(&key(name));
     }
 
-    pub(super) fn edit(&mut self, name: &str) {
+    fn edit(&mut self, name: &str) {
         let what = self.rng.below(9);
         let pick = self.rng.next();
         let timeout = self.rng.of(&["20s", "1m", "5m", "10m"]);
@@ -60,7 +67,7 @@ impl Chaos {
     }
 
     /// Somebody else writes the object without changing its spec.
-    pub(super) fn touch(&mut self, name: &str, wipe: bool) {
+    fn touch(&mut self, name: &str, wipe: bool) {
         self.world.version += 1;
         let version = Arc::from(self.world.version.to_string());
         if let Some(stored) = self.world.stored.get_mut(&key(name)) {
@@ -72,7 +79,7 @@ impl Chaos {
         }
     }
 
-    pub(super) fn delete(&mut self, name: &str) {
+    fn delete(&mut self, name: &str) {
         let key = key(name);
         if self.rng.chance(40) {
             self.world
@@ -135,7 +142,7 @@ impl Chaos {
         self.ghost.sync(&self.world);
     }
 
-    pub(super) fn break_job(&mut self, id: &crate::api::JobId) {
+    fn break_job(&mut self, id: &crate::api::JobId) {
         let what = self.rng.below(8);
         let Some(fake) = self.world.jobs.get_mut(id) else {
             return;
@@ -173,5 +180,99 @@ impl Chaos {
         self.ghost.sync(&self.world);
         self.connect();
         self.relist();
+    }
+
+    pub(super) fn agree(&self) {
+        for (key, object) in &self.world.stored {
+            if object.desired.deleting {
+                continue;
+            }
+            let status = &object.status;
+            let find = |of: &str| {
+                status
+                    .conditions
+                    .iter()
+                    .find(|c| c.type_ == of)
+                    .map(|c| (c.status.as_str(), c.reason.as_str()))
+            };
+            let (ready, closed, stalled, reconciling) = (
+                find("Ready"),
+                find("Closed"),
+                find("Stalled"),
+                find("Reconciling"),
+            );
+            let told = format!(
+                "{key} {:?} {:#?} {status:#?}",
+                object.desired,
+                self.world.jobs.get(&object.desired.job)
+            );
+            assert_eq!(status.observed_generation, object.generation, "{told}");
+            let fake = self
+                .world
+                .jobs
+                .get(&object.desired.job)
+                .filter(|fake| fake.config || fake.state != JobState::Closed);
+            let state = fake.map(|fake| fake.state);
+            assert_eq!(
+                closed.map(|c| c.0),
+                Some(if state == Some(JobState::Closed) {
+                    "True"
+                } else {
+                    "False"
+                }),
+                "{told}"
+            );
+            if object.desired.suspended {
+                assert_eq!(ready, Some(("False", "Suspended")), "{told}");
+                continue;
+            }
+            if object.desired.wanted == Wanted::Observed {
+                assert_eq!(ready, Some(("True", "Observing")), "{told}");
+                continue;
+            }
+            let close = &object.desired.close;
+            let expected = match (state, fake.is_some_and(|fake| fake.config)) {
+                (None, _) => "JobNotFound",
+                (Some(_), false) if close.on_failed == OnFailed::Stall => "ConfigLost",
+                (Some(_), true) if fake.is_some_and(|fake| fake.blocked) => "JobBlocked",
+                (Some(JobState::Closed), true) => "InDesiredState",
+                (Some(JobState::Failed), true) if close.on_failed == OnFailed::Stall => "JobFailed",
+                (Some(JobState::Closing), true) if close.on_timeout == OnTimeout::Stall => {
+                    "CloseTimedOut"
+                }
+                (Some(JobState::Opened | JobState::Opening), true)
+                    if close.on_timeout == OnTimeout::Stall =>
+                {
+                    "CloseNotAccepted"
+                }
+                (Some(JobState::Opened | JobState::Opening | JobState::Closing), true)
+                    if close.on_timeout == OnTimeout::Wait =>
+                {
+                    "Waiting"
+                }
+                _ => panic!("it should be closed by now: {told}"),
+            };
+            assert_eq!(ready.map(|c| c.1), Some(expected), "{told}");
+            let waits = matches!(expected, "Waiting" | "JobBlocked").then_some(("True", expected));
+            assert_eq!(reconciling, waits, "{told}");
+            let fine = matches!(expected, "InDesiredState" | "Waiting" | "JobBlocked");
+            assert_eq!(stalled, (!fine).then_some(("True", expected)), "{told}");
+            assert_eq!(
+                ready.map(|c| c.0),
+                Some(if expected == "InDesiredState" {
+                    "True"
+                } else {
+                    "False"
+                }),
+                "{told}"
+            );
+            if expected == "InDesiredState" {
+                let feed = fake.and_then(|fake| fake.datafeed.as_ref());
+                assert!(
+                    feed.is_none_or(|(_, state)| *state == DatafeedState::Stopped),
+                    "{told}"
+                );
+            }
+        }
     }
 }
