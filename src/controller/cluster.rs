@@ -266,7 +266,9 @@ impl Driver {
         let connection = self.connection.clone();
         self.running.spawn(async move {
             let answer = async {
-                let client = client.ok_or(Refusal::LookAgain { answered: false })?;
+                let anew = "the connection is being made anew";
+                let client = client
+                    .ok_or_else(|| Refusal::Refused(trouble(Reason::RetryingAfterError, anew)))?;
                 let view =
                     observe::read(&client, &metrics, Depth::Full, vec![job], Vec::new()).await;
                 let view: View = view.map_err(Refusal::Cluster)?;

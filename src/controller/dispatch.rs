@@ -4,7 +4,7 @@
 //! connection of that name exists. A task that ends by a defect is begun anew; the others never notice.
 
 use std::any::TypeId;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +49,8 @@ pub(super) struct Dispatch {
     tasks: JoinSet<()>,
     names: HashMap<Id, Name>,
     again: JoinSet<(Name, Vec<AnomalyJob>)>,
+    /// What went while a list is being read anew.
+    went: HashSet<ObjectKey>,
 }
 
 impl Dispatch {
@@ -64,6 +66,7 @@ impl Dispatch {
             tasks: JoinSet::new(),
             names: HashMap::new(),
             again: JoinSet::new(),
+            went: HashSet::new(),
         }
     }
 
@@ -134,6 +137,9 @@ impl Dispatch {
     }
 
     fn gone(&mut self, key: &ObjectKey) {
+        if !self.again.is_empty() {
+            self.went.insert(key.clone());
+        }
         let Some(name) = self.objects.remove(key) else {
             return;
         };
@@ -272,8 +278,16 @@ impl Dispatch {
             Some(Ok((name, objects))) = self.again.join_next() => {
                 self.begin(&name);
                 for object in objects {
-                    self.present(object);
+                    // The watch may have been faster than the list, and is right.
+                    let key = key(&object.namespace().unwrap_or_default(), &object.name_any());
+                    if !self.objects.contains_key(&key) && !self.went.contains(&key) {
+                        self.present(object);
+                    }
                 }
+                if self.again.is_empty() {
+                    self.went.clear();
+                }
+                self.let_go(&name);
             }
             else => std::future::pending().await,
         }

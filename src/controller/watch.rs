@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::{Stream, StreamExt as _, stream};
 use kube::core::{DeserializeGuard, error_boundary::InvalidObject};
@@ -23,7 +25,7 @@ pub(super) enum Change<K> {
     Undecodable(Box<Undecodable>),
     /// It is gone.
     Gone { namespace: String, name: String },
-    /// Everything that was there at the start was delivered, of one namespace or of all.
+    /// Everything that was there at the start was delivered, of all namespaces.
     Listed,
 }
 
@@ -57,16 +59,24 @@ where
         let one = |namespace: &String| Api::namespaced(client.clone(), namespace);
         namespaces.iter().map(one).collect()
     };
-    stream::select_all(apis.into_iter().map(|api| one_api(api).boxed()))
+    let to_list = Arc::new(AtomicUsize::new(apis.len()));
+    stream::select_all(
+        apis.into_iter()
+            .map(|api| one_api(api, Arc::clone(&to_list)).boxed()),
+    )
 }
 
-fn one_api<K>(api: Api<DeserializeGuard<K>>) -> impl Stream<Item = Change<K>> + Send
+fn one_api<K>(
+    api: Api<DeserializeGuard<K>>,
+    to_list: Arc<AtomicUsize>,
+) -> impl Stream<Item = Change<K>> + Send
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     let config = watcher::Config::default().page_size(PAGE);
     let mut known = BTreeSet::new();
     let mut listing = BTreeSet::new();
+    let mut listed = false;
     watcher(api, config).default_backoff().flat_map(move |event| {
         let changes = match event {
             Err(error) => {
@@ -85,7 +95,9 @@ where
                 let gone: Vec<_> = known.difference(&listing).cloned().collect();
                 known = std::mem::take(&mut listing);
                 let gone = gone.into_iter().map(|(namespace, name)| Change::Gone { namespace, name });
-                gone.chain([Change::Listed]).collect()
+                let first = !std::mem::replace(&mut listed, true);
+                let last = first && to_list.fetch_sub(1, Ordering::AcqRel) == 1;
+                gone.chain(last.then_some(Change::Listed)).collect()
             }
             Ok(watcher::Event::Apply(object)) => {
                 known.insert(name_of(&object));

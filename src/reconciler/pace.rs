@@ -18,6 +18,8 @@ pub const FORCE_AGAIN_AFTER: Duration = Duration::from_secs(60);
 pub const VERIFIED_FOR: Duration = Duration::from_secs(10);
 /// Evidence is confirmed by a call that needs a master after this much of it, or where it would reach the timeout.
 pub const CONFIRM_AFTER: Duration = Duration::from_secs(30);
+/// Live reads that found no room are tried again after this long.
+pub const VERIFY_LATER: Duration = Duration::from_millis(250);
 /// A close that ends within this time is reported with one write, at its end.
 pub const QUIET_FOR: Duration = Duration::from_secs(2);
 /// Closes answered but without effect before that counts as "not accepted".

@@ -30,6 +30,10 @@ impl Reconciler {
             if let Some(object) = self.objects.get_mut(key) {
                 // What was seen since, and is not where it should be, undoes the arrival; silence does not.
                 object.arrived &= !(answering && decision.is_away());
+                if decision.is_over() {
+                    // Whoever only waits for Elasticsearch or a human must not keep others from being closed.
+                    self.room.forget(&object.desired.job);
+                }
                 object.decision = Some(decision);
             }
             if !again {
@@ -94,13 +98,18 @@ impl Reconciler {
                     object.facts.forced_at = Some(crate::api::stamp(now.wall).0);
                 }
             }
-            Decision::Verify => self.verify(key),
+            Decision::Verify => self.verify(key, now),
             Decision::Call(call) => return self.call(key, call, now),
         }
         false
     }
 
-    fn verify(&mut self, key: &ObjectKey) {
+    /// Makes the live reads before a force; no more of them at once than calls.
+    fn verify(&mut self, key: &ObjectKey, now: Moment) {
+        if self.verifications.len() >= pace::MAX_IN_FLIGHT {
+            self.wake_at(now.monotonic + pace::VERIFY_LATER, key);
+            return;
+        }
         let ticket = self.ticket();
         let Some(object) = self
             .objects
@@ -175,7 +184,10 @@ impl Reconciler {
         if object.facts.requested_at.is_none() {
             forget_resume(object, job);
         }
-        if !matches!(call, Call::Confirm(_)) {
+        let closed = job.seen.as_ref().and_then(|seen| seen.job.state);
+        let closed = closed.is_some_and(|seen| seen.state == JobState::Closed);
+        // What confirms a close, or stops a stray datafeed, asks for no close.
+        if !matches!(call, Call::Confirm(_)) && !closed {
             object.facts.calling(now);
         }
         let uid = Arc::clone(&object.uid);

@@ -62,6 +62,14 @@ pub enum Decision {
 }
 
 impl Decision {
+    /// Nothing more is done about the close but to look: it takes no place in a wave.
+    pub fn is_over(&self) -> bool {
+        matches!(
+            self,
+            Self::Stall(_) | Self::Wait(Step::Waiting, Reason::Waiting, _)
+        )
+    }
+
     /// The job was seen, and is not where it should be.
     pub fn is_away(&self) -> bool {
         match self {

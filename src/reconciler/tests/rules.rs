@@ -341,3 +341,38 @@ fn states_that_are_told_without_a_master_bring_no_force_nearer() {
     world.pass(secs(180));
     assert_eq!(world.forces(), 1);
 }
+
+#[test]
+fn hanging_jobs_that_may_only_be_waited_for_keep_no_place_in_the_wave() {
+    let mut world = World::new();
+    for n in 0..100 {
+        let id = format!("job-{n:03}");
+        let mut fake = FakeJob::new(JobState::Opened);
+        fake.close_takes = if n < 80 { None } else { Some(secs(5)) };
+        world.jobs.insert(job(&id), fake);
+        let on_timeout = [OnTimeout::Wait, OnTimeout::Stall][n % 2];
+        let timeout = TimeSpan::parse("1m").unwrap();
+        let close = crate::api::ClosePolicy {
+            timeout,
+            on_timeout,
+            ..policy()
+        };
+        world.apply(&id, Wanted::Closed, close);
+    }
+    world.pass(secs(600));
+    assert_eq!(world.forces(), 0);
+    assert!((80..100).all(|n| world.state(&format!("job-{n:03}")) == JobState::Closed));
+}
+
+#[test]
+fn stopping_a_stray_datafeed_is_reported_as_no_close() {
+    let mut world = World::new();
+    let mut fake = FakeJob::new(JobState::Closed);
+    let feed = crate::api::DatafeedId::parse("feed").unwrap();
+    fake.datafeed = Some((feed, crate::api::DatafeedState::Started));
+    world.jobs.insert(job("a"), fake);
+    world.apply("a", Wanted::Closed, policy());
+    world.pass(secs(60));
+    assert!(world.is("a", "Ready", "True", "InDesiredState"));
+    assert!(world.status("a").last_close.is_none() && world.finished.is_empty());
+}
