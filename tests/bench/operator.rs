@@ -19,6 +19,7 @@ pub(crate) struct Operator {
 }
 
 /// Status writes so far, from its metrics.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Writes {
     pub(crate) written: usize,
     pub(crate) refused: usize,
