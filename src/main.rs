@@ -17,7 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
 /// How long a controller that was asked to stop may go on. With the two below it stays under 10 s.
-const CONTROLLER_STOP: Duration = Duration::from_secs(5);
+const CONTROLLER_STOP: Duration = Duration::from_secs(4);
 /// How long giving up the lease may take; it runs out by itself where that fails.
 const RELEASE: Duration = Duration::from_secs(3);
 /// How long threads may linger that are still in a system call, such as a name lookup.
