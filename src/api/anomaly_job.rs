@@ -1,4 +1,4 @@
-//! The kind AnomalyJob: which anomaly detection job, and what shall become of it.
+//! The kind AnomalyJob: which anomaly detection jobs, and what shall become of them.
 //!
 //! Only data and schema. The descriptions are the manual: `kubectl explain`, docs/reference.md and
 //! the error texts of the API server are made from them, so each value of an enum is explained at the
@@ -13,18 +13,25 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::id::JobId;
+use super::expression::{JobExpression, JobPattern};
+use super::policy::{ClosePolicy, DeletionPolicy, DriftPolicy, OpenPolicy, WantedState};
 use super::status::AnomalyJobStatus;
-use super::time_span::TimeSpan;
 
-/// What is wanted: which job, on which Elasticsearch, in which state, and how it gets there.
+/// The most jobs that an object may mean which does not say `maxJobs`.
+pub const DEFAULT_MAX_JOBS: u32 = 100;
+/// The finalizer of `deletionPolicy: Close`.
+pub const FINALIZER: &str = "anomalyjob.dev/close";
+/// The annotation that asks for a look now; `status.lastHandledReconcileAt` echoes its value.
+pub const RECONCILE_REQUESTED: &str = "anomalyjob.dev/reconcile-requested-at";
+
+/// What is wanted: which jobs, on which Elasticsearch, in which state, and how they get there.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "anomalyjob.dev",
     version = "v1alpha1",
     kind = "AnomalyJob",
     namespaced,
-    doc = "An anomaly detection job of an Elasticsearch cluster, and the state it shall have. `kubectl patch aj NAME --type=merge -p '{\"spec\":{\"state\":\"Closed\"}}'` closes the job; `kubectl wait aj NAME --for=condition=Closed` returns when Elasticsearch says that it is closed. The job itself must exist in Elasticsearch: this object does not create or delete it.",
+    doc = "An anomaly detection job of an Elasticsearch cluster, or many of them, and the state they shall have. `kubectl patch aj NAME --type=merge -p '{\"spec\":{\"state\":\"Closed\"}}'` closes the jobs; `kubectl wait aj NAME --for=condition=Closed` returns when Elasticsearch says that each of them is closed. The jobs themselves must exist in Elasticsearch: this object does not create or delete them.",
     status = "AnomalyJobStatus",
     derive = "PartialEq",
     shortname = "aj",
@@ -37,7 +44,7 @@ use super::time_span::TimeSpan;
         name = "Job",
         type_ = "string",
         json_path = ".spec.jobId",
-        description = "The id of the job in Elasticsearch"
+        description = "The id, group, wildcard or list that says which jobs of Elasticsearch are meant"
     ),
     printcolumn(
         name = "Desired",
@@ -49,13 +56,13 @@ use super::time_span::TimeSpan;
         name = "State",
         type_ = "string",
         json_path = ".status.summary",
-        description = "The state as Elasticsearch said it last"
+        description = "The state as Elasticsearch said it last; of several jobs how many are where they should be, as in 3/5 closed"
     ),
     printcolumn(
         name = "Ready",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Ready\")].status",
-        description = "Was the job seen in the wanted state"
+        description = "Was each job seen in the wanted state"
     ),
     printcolumn(
         name = "Reason",
@@ -80,21 +87,21 @@ use super::time_span::TimeSpan;
         name = "Deadline",
         type_ = "string",
         json_path = ".status.targets[0].deadline",
-        description = "When close.timeout will probably be used up",
+        description = "When close.timeout will probably be used up; of several jobs that of the first in status.targets",
         priority = 1
     ),
     printcolumn(
         name = "Forced",
         type_ = "string",
         json_path = ".status.conditions[?(@.type==\"Forced\")].status",
-        description = "Did the last close use force",
+        description = "Did the last close of a job use force",
         priority = 1
     ),
     printcolumn(
         name = "Attempts",
         type_ = "integer",
         json_path = ".status.targets[0].attempts",
-        description = "Calls that were sent for the close in progress",
+        description = "Calls that were sent for the close in progress; of several jobs those of the first in status.targets",
         priority = 1
     ),
     printcolumn(
@@ -106,22 +113,50 @@ use super::time_span::TimeSpan;
     )
 )]
 #[serde(rename_all = "camelCase")]
+#[schemars(extend("x-kubernetes-validations" = super::schema::job_rules()))]
 pub struct AnomalyJobSpec {
     /// The ElasticsearchConnection to use, in the namespace of this object.
     /// Default: the one named `default`. May be changed; the job on the other cluster is a new target.
     #[serde(default)]
     pub connection_ref: ConnectionRef,
 
-    /// The id of one anomaly detection job, as Elasticsearch knows it. Example: `low_request_rate`.
-    /// Lower-case letters, digits, `_`, `-` and `.`; begins and ends with a letter or digit; at most 64
-    /// characters. No wildcard, list, or `_all`. May be changed; the other job is a new target, and
-    /// the old one is left as it is.
-    #[schemars(extend("x-kubernetes-validations" = super::schema::job_id_rules()))]
-    pub job_id: JobId,
+    /// Which anomaly detection jobs are meant: the `<job_id>` of Elasticsearch's API, with its rules.
+    /// - An id: `low_request_rate`.
+    /// - A group: `nightly`; every job that has it.
+    /// - A wildcard over ids and groups: `web-*`.
+    /// - A list of these: `low_request_rate,nightly,web-*`.
+    /// - `_all` or `*`: every job of the cluster. `maxJobs` must then be said.
+    ///
+    /// A job that comes to match later is a target too, with a clock of its own; one that matches no
+    /// longer is left as it is. An id or group that Elasticsearch does not have is never passed over: Ready says
+    /// JobNotFound. May be changed; the other jobs are new targets, and the old ones are left as they are.
+    pub job_id: JobExpression,
 
-    /// The state that the job shall have.
-    /// - `Closed`: the job is closed, and closed again when somebody else opens it.
-    /// - Absent (default): the job is observed and reported, and nothing is ever called.
+    /// Jobs that are left out of what `jobId` matches. An entry is an id, or a wildcard in which `*`
+    /// is any run of characters; groups do not count. Default: none. Examples: `web-canary-1`, `web-canary-*`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "set"))]
+    pub exclude: Vec<JobPattern>,
+
+    /// Whether wildcards, `_all` and `*` may match no job; the API's flag of this name. An id or a group
+    /// must always be there.
+    /// - `true` (default): that is well; Ready and Closed are True with the reason NoJobsMatched.
+    /// - `false`: it is an error; Ready says JobNotFound.
+    #[serde(default = "allowed")]
+    pub allow_no_match: bool,
+
+    /// The most jobs that this object may mean. Where `jobId` matches more, nothing is called for any of them, and
+    /// the condition Stalled says TooManyJobs: a slip in a wildcard does not close a whole cluster.
+    /// From 1 to 100000. Absent: 100. Must be said where `jobId` means every job: `_all`, `*`, or an entry of
+    /// nothing but `*` and `?`. Example: 500.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "super::schema::max_jobs")]
+    pub max_jobs: Option<u32>,
+
+    /// The state that the jobs shall have.
+    /// - `Closed`: they are closed, and closed again when somebody else opens them (see `driftPolicy`).
+    /// - `Opened`: they are open, and their datafeeds run as `open.datafeed` says.
+    /// - Absent (default): they are observed and reported, and nothing is ever called.
     ///
     /// Removing the field ends enforcement and changes nothing in Elasticsearch. Example: `Closed`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -141,6 +176,36 @@ pub struct AnomalyJobSpec {
     /// Default: gracefully, by force when that took 30 minutes or when the job has failed.
     #[serde(default)]
     pub close: ClosePolicy,
+
+    /// How the job is opened: how long that may take, and what becomes of its datafeed.
+    /// Default: for 30 minutes, and the datafeed that ran when the operator closed the job runs again.
+    #[serde(default)]
+    pub open: OpenPolicy,
+
+    /// What happens when somebody else changes the state of a job that was where it should be.
+    /// - `Correct` (default): put it back, with a growing gap between two corrections of one job.
+    /// - `Report`: call nothing and say so (condition Stalled), until the job is back or the spec is changed.
+    #[serde(default)]
+    pub drift_policy: DriftPolicy,
+
+    /// What becomes of the jobs when this object is deleted.
+    /// - `Retain` (default): nothing; the object goes at once, also while the operator is down.
+    /// - `Close`: they are closed first, as `close` says. The object goes when they are closed, and at the
+    ///   latest one minute after `close.timeout`, whatever Elasticsearch answers. Not while `suspend` is true or
+    ///   `state` is absent: then nothing is called and the object goes at once.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+}
+
+fn allowed() -> bool {
+    true
+}
+
+impl AnomalyJobSpec {
+    /// The most jobs that may match: `maxJobs`, or [`DEFAULT_MAX_JOBS`].
+    pub fn max_jobs(&self) -> u32 {
+        self.max_jobs.unwrap_or(DEFAULT_MAX_JOBS)
+    }
 }
 
 /// Which ElasticsearchConnection, always of the same namespace: no reference crosses one.
@@ -158,81 +223,4 @@ impl Default for ConnectionRef {
             name: "default".to_owned(),
         }
     }
-}
-
-/// The state that a job shall have. `Opened` is refused until it works.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum WantedState {
-    /// No task in Elasticsearch; the job takes no data.
-    Closed,
-}
-
-/// How a job is closed. The default is the whole policy: graceful, and force as the last resort.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", default)]
-pub struct ClosePolicy {
-    /// How the close begins.
-    /// - `Graceful` (default): ask, and let the job finish and save what it learned.
-    /// - `Immediate`: force at once, for jobs whose results nobody wants. `timeout` and `onTimeout` then
-    ///   have no effect.
-    pub mode: CloseMode,
-
-    /// How long Elasticsearch may work on a graceful close that it has accepted. Only time in which
-    /// the job was seen closing counts: an outage never brings a force nearer.
-    ///
-    /// One whole number from 1 and one unit of `s`, `m`, `h`, `d`. Default: `30m`, as in Elasticsearch.
-    /// Examples: `90s`, `30m`, `2h`, `1d`.
-    #[schemars(extend("x-kubernetes-validations" = super::schema::time_span_rules()))]
-    pub timeout: TimeSpan,
-
-    /// What happens when `timeout` is used up and the job still is not closed.
-    /// - `Force` (default): close it by force; what it learned since its last model snapshot is lost.
-    /// - `Wait`: go on waiting, for as long as it takes.
-    /// - `Stall`: call nothing more and say so (condition Stalled), until a human decides.
-    pub on_timeout: OnTimeout,
-
-    /// What happens when the job is `failed`: Elasticsearch then refuses every close but a forced one.
-    /// - `Force` (default): close it by force.
-    /// - `Stall`: call nothing and say so (condition Stalled), so that the failure can be looked into.
-    pub on_failed: OnFailed,
-}
-
-impl Default for ClosePolicy {
-    fn default() -> Self {
-        Self {
-            mode: CloseMode::Graceful,
-            timeout: TimeSpan::minutes(30),
-            on_timeout: OnTimeout::Force,
-            on_failed: OnFailed::Force,
-        }
-    }
-}
-
-/// How a close begins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum CloseMode {
-    /// Ask, and wait.
-    Graceful,
-    /// Force at once.
-    Immediate,
-}
-
-/// What happens when `timeout` is used up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum OnTimeout {
-    /// Close by force.
-    Force,
-    /// Go on waiting.
-    Wait,
-    /// Call nothing more and say so.
-    Stall,
-}
-
-/// What happens to a failed job.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum OnFailed {
-    /// Close by force.
-    Force,
-    /// Call nothing and say so.
-    Stall,
 }

@@ -48,12 +48,12 @@ macro_rules! words {
 words! {
     /// What a condition speaks of.
     ConditionType {
-        Ready = "The job was seen in the wanted state at this generation; on a connection: Elasticsearch answers and the credentials may manage jobs. Always present.",
-        Closed = "The job was seen closed, whatever state is wanted. `kubectl wait --for=condition=Closed aj/NAME` waits for it. Always present.",
+        Ready = "Each job was seen in the wanted state at this generation; on a connection: Elasticsearch answers and the credentials may manage jobs. Always present.",
+        Closed = "Each job was seen closed, whatever state is wanted. `kubectl wait --for=condition=Closed aj/NAME` waits for it. Always present.",
         Reconciling = "Present only while True: the operator is working towards the wanted state. Nothing to do but wait.",
         Stalled = "Present only while True: a human must act, the reason says on what. Never used for what may heal by itself.",
-        Forced = "True when the last close used force; the message names the jobs. Goes with the next close without force.",
-        Drifted = "Somebody else changed the state of the job; the reason says what was done about it.",
+        Forced = "True when the last close of a job used force; the message names the jobs and what was lost. Goes with the next close without force, or the next open.",
+        Drifted = "Somebody else, or Elasticsearch itself, changed the state of a job; the message says what was seen and when, the reason what was done about it.",
     }
 }
 
@@ -79,15 +79,33 @@ words! {
         StoppingDatafeed = "The datafeed of the job still runs and is being stopped. It passes.",
         Waiting = "`close.timeout` is used up, and `onTimeout: Wait` says to go on waiting. Set `onTimeout: Force` to end it.",
         AllClosed = "Every job that is meant was seen closed.",
+        NoJobsMatched = "Wildcards of `spec.jobId` match no job, or `exclude` leaves none, and `allowNoMatch` lets that be. Where jobs were meant: mend `spec.jobId` or `exclude`, or look whether the connection is the right one.",
+        TooManyJobs = "`spec.jobId` matches more jobs than `maxJobs`, so nothing is called for any of them; the message says how many. Narrow `jobId`, or raise `maxJobs`.",
+        ViewIncomplete = "The cluster has more jobs than Elasticsearch tells in one answer, and they could not all be read, so nothing is claimed of a wildcard or a group. Name the jobs by their ids, or delete jobs that nobody uses.",
+        ExpressionRefused = "Elasticsearch refuses `spec.jobId`, because it holds 512 wildcards or more. Use fewer wildcards, or a group.",
+        Conflict = "An older AnomalyJob means the same job of the same cluster, so this one calls nothing for it; the message names the job. It becomes active by itself when the other one goes. Delete one of the two, or narrow its `jobId`.",
         StillOpen = "The job was seen open, and no close is in progress.",
         StillClosing = "The job was seen closing.",
         SomeFailed = "The job was seen failed: it is neither open nor closed.",
         JobBlocked = "Elasticsearch is resetting, reverting or deleting the job. It is closed when that ended; if it never does, repeat that operation.",
         JobNotFound = "Elasticsearch has no job of this id. Create it, or mend `spec.jobId` or `spec.connectionRef`.",
-        JobFailed = "The job has failed. With `onFailed: Stall`: look into its messages in Elasticsearch, then set `onFailed: Force`, or close it by hand.",
+        JobFailed = "The job has failed. Look into its messages in Elasticsearch. With `state: Closed` and `onFailed: Stall`: then set `onFailed: Force`, or close it by hand. With `state: Opened`: close it by force, then it is opened again.",
         ConfigLost = "Elasticsearch runs a task for a job whose configuration is gone. With `onFailed: Force` it is closed by force; otherwise do it by hand.",
         CloseTimedOut = "`close.timeout` is used up, and `onTimeout: Stall` says to stop. Set `onTimeout` to Force or Wait, or raise `timeout`.",
         CloseNotAccepted = "The close was asked for several times and Elasticsearch did not begin with it within `close.timeout`. Look at its master's log.",
+        Opening = "An open was asked for and the job has not been seen open yet. It passes.",
+        AwaitingNode = "The job is opening and no node takes it; the message has Elasticsearch's explanation. Give the cluster room for it, or close other jobs; it then opens by itself.",
+        NoCapacity = "Elasticsearch has no node with room for the job and refused to open it (429). It is tried again; give the cluster more machine learning nodes or memory, or close other jobs.",
+        OpenRefused = "Elasticsearch refuses to open the job; the message says why. Mend the job, or set `state: Closed`.",
+        OpenTimedOut = "The job was seen opening for longer than `open.timeout`. Look at its assignment explanation in Elasticsearch, raise `open.timeout`, or set `state: Closed`.",
+        CloseHangs = "The job shall be open, but has been closing for longer than `close.timeout`; nobody is forced while Opened is wanted. Set `state: Closed` to have it forced, then `Opened` again; or force it by hand.",
+        StartingDatafeed = "The job is open, and its datafeed was started and has not been seen running yet. It passes.",
+        ClosedElsewhere = "The job was closed again after it had been opened here; somebody else closed it. With `driftPolicy: Report`, open it by hand, or set `state: Closed` or `driftPolicy: Correct`.",
+        Completed = "The datafeed reached its end and Elasticsearch closed the job with it. That is not undone. Set `state: Closed`, or start the datafeed anew by hand.",
+        IdleClosed = "Elasticsearch closed the job by itself, because it had been idle for long or the licence ended. That is not undone. Set `state: Closed`, or open it by hand.",
+        Flapping = "The state of the job was put back several times and changed again each time. Nothing more is called. Find out who changes it; then edit `spec`, or set the annotation `anomalyjob.dev/reconcile-requested-at`.",
+        DatafeedRefused = "Elasticsearch refuses to start the datafeed of the job; the message says why. Mend the datafeed, or set `open.datafeed: Leave`.",
+        Deleting = "The object is being deleted, and `deletionPolicy: Close` has its jobs closed first. It passes, at the latest one minute after `close.timeout`.",
         InvalidObject = "The object cannot be read; the message names the field. Correct or re-create the object, and update the CRDs.",
         ConnectionNotFound = "No ElasticsearchConnection of the name in `spec.connectionRef` is in this namespace. Create it, or mend the name.",
         SecretNotFound = "The Secret or ConfigMap that the connection names does not exist in its namespace. Create it, or mend the name.",
@@ -115,8 +133,8 @@ words! {
         RetryingAfterError = "A call failed and will be repeated; the message says how it failed.",
         DeadlinePassed = "`close.timeout` was used up, so the close was forced.",
         RequestedByUser = "`mode: Immediate` asked for a forced close.",
-        ReopenedElsewhere = "The job was open again after it had been closed here; somebody else opened it.",
-        Corrected = "The job had been opened by somebody else and was closed again.",
+        ReopenedElsewhere = "The job was open again after it had been closed here; somebody else opened it. With `driftPolicy: Report`, close it by hand, or set `driftPolicy: Correct`.",
+        Corrected = "Somebody else had changed the state of the job, and it was put back.",
     }
 }
 

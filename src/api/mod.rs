@@ -7,7 +7,10 @@
 pub mod anomaly_job;
 pub mod condition;
 pub mod connection;
+pub mod expression;
+pub(crate) mod glob;
 pub mod id;
+pub mod policy;
 mod schema;
 #[cfg(test)]
 mod schema_rules;
@@ -16,20 +19,24 @@ pub mod status;
 pub mod time_span;
 
 pub use anomaly_job::{
-    AnomalyJob, AnomalyJobSpec, CloseMode, ClosePolicy, ConnectionRef, OnFailed, OnTimeout,
-    WantedState,
+    AnomalyJob, AnomalyJobSpec, ConnectionRef, DEFAULT_MAX_JOBS, FINALIZER, RECONCILE_REQUESTED,
 };
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason, new_condition};
 pub use connection::{
     Auth, CaKeyRef, CaSource, ElasticsearchConnection, ElasticsearchConnectionSpec,
     ElasticsearchConnectionStatus, SecretKeyRef, SecretRef, Tls,
 };
+pub use expression::{InvalidExpression, InvalidPattern, JobExpression, JobPattern};
 pub use id::{DatafeedId, InvalidId, JobId};
+pub use policy::{
+    CloseMode, ClosePolicy, DeletionPolicy, DriftPolicy, OnFailed, OnTimeout, OpenDatafeed,
+    OpenPolicy, WantedState,
+};
 pub use schema::crds;
 pub use state::{DatafeedState, JobState, UnknownState};
 pub use status::{
-    AnomalyJobStatus, ConnectionSeen, DatafeedSeen, JobCounts, LastClose, LastError, Step, Target,
-    stamp,
+    AnomalyJobStatus, ConnectionKind, ConnectionSeen, DatafeedSeen, JobCounts, LastClose,
+    LastError, Loss, Step, Target, stamp,
 };
 pub use time_span::{Elapsed, InvalidTimeSpan, TimeSpan, humane, parse_humane};
 

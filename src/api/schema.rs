@@ -12,13 +12,14 @@ use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Value, json};
 
 use super::condition::{ConditionStatus, MAX_MESSAGE_LENGTH};
-use super::id::ID_PATTERN;
+use super::expression::JOB_PATTERN_PATTERN;
 use super::time_span::TIME_SPAN_PATTERN;
 use super::{AnomalyJob, ElasticsearchConnection};
 
 const NAME_PATTERN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
 const DATA_KEY_PATTERN: &str = r"^[-._a-zA-Z0-9]+$";
 const REASON_PATTERN: &str = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$";
+const EVERY_JOB_PATTERN: &str = r"^[ ,]*_all[ ,]*$|(^|,) *[*?]*[*][*?]* *(,|$)";
 /// A host name, an IPv4 address, or an IPv6 address in brackets.
 const HOST_PATTERN: &str = r"([A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])";
 /// Nothing, `/`, or a prefix without empty or dotted segments.
@@ -93,11 +94,39 @@ fn matches(pattern: &str) -> String {
     format!("self.matches(r'{pattern}')")
 }
 
-pub(super) fn job_id_rules() -> Vec<Value> {
+pub(super) fn expression_rules() -> Vec<Value> {
+    vec![
+        rule(
+            r"!self.matches(r'[\x00-\x1f\x7f-\x9f]')",
+            "must have no line break, tab or other control character: write it in one line, for example web-*,nightly",
+        ),
+        rule(
+            r"self.matches(r'[^\x00-\x20,]')",
+            "must name a job, for example low_request_rate; where every job is meant, write _all",
+        ),
+    ]
+}
+
+pub(super) fn job_pattern_rules() -> Vec<Value> {
     vec![rule(
-        &matches(ID_PATTERN),
-        "must be the id of one job: lower-case letters, digits, '_', '-' and '.', beginning and ending with a letter or digit, at most 64 characters, for example low_request_rate; wildcards, lists and _all are not supported",
+        &matches(JOB_PATTERN_PATTERN),
+        "must be one id or one wildcard of ids: lower-case letters, digits, '_', '-', '.' and '*', beginning and ending with a letter, a digit or '*', for example web-canary-*",
     )]
+}
+
+/// What means every job, whatever it is called: alone `_all` or `*`, and any entry of nothing but `*` and `?`.
+pub(super) fn job_rules() -> Vec<Value> {
+    vec![json!({
+        "rule": format!("has(self.maxJobs) || !self.jobId.matches(r'{EVERY_JOB_PATTERN}')"),
+        "message": "must be said where jobId means every job: write the most jobs that this object may close or open, for example maxJobs: 500",
+        "fieldPath": ".maxJobs",
+        "reason": "FieldValueRequired",
+    })]
+}
+
+/// A number that is absent where the default is meant, so that a rule can tell whether it was said.
+pub(super) fn max_jobs(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": 100_000 })
 }
 
 pub(super) fn time_span_rules() -> Vec<Value> {
@@ -196,6 +225,10 @@ pub(super) fn short_text(_: &mut SchemaGenerator) -> Schema {
 
 pub(super) fn long_text(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "maxLength": 512 })
+}
+
+pub(super) fn annotation(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "maxLength": 256 })
 }
 
 pub(super) fn message(_: &mut SchemaGenerator) -> Schema {

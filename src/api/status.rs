@@ -35,8 +35,8 @@ pub struct AnomalyJobStatus {
     #[schemars(range(min = -1, max = 9_007_199_254_740_991_i64))]
     pub observed_generation: i64,
 
-    /// The state in one word, for the STATE column: the job's state as Elasticsearch said it last.
-    /// Example: `closing`.
+    /// The state in a few words, for the STATE column: the job's state as Elasticsearch said it last, or
+    /// how many of several jobs are where they should be. Examples: `closing`, `3/5 closed`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(schema_with = "schema::short_text")]
     pub summary: String,
@@ -51,7 +51,8 @@ pub struct AnomalyJobStatus {
     #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["jobId"]))]
     pub targets: Vec<Target>,
 
-    /// The last close that was brought to its end.
+    /// The last close: of one job, or of all that were closed together. While it goes on it has no
+    /// `finishedAt`, and tells of the jobs that have arrived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "LastClose")]
     pub last_close: Option<LastClose>,
@@ -59,8 +60,14 @@ pub struct AnomalyJobStatus {
     /// The datafeeds that ran when their jobs were closed, so that they can be started again.
     /// Example: `datafeed-low_request_rate`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "set"))]
+    #[schemars(length(max = 10000), extend("x-kubernetes-list-type" = "set"))]
     pub resume_datafeeds: Vec<DatafeedId>,
+
+    /// The value of the annotation `anomalyjob.dev/reconcile-requested-at` that was answered last: the jobs were
+    /// looked at after it was set. Example: `2026-11-23T21:58:04Z`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::annotation")]
+    pub last_handled_reconcile_at: Option<String>,
 
     /// The Elasticsearch that this status speaks of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,8 +75,8 @@ pub struct AnomalyJobStatus {
     pub connection: Option<ConnectionSeen>,
 
     /// The state of affairs for people and tools; docs/conditions.md explains each type and reason.
-    /// - Ready: the job was seen in the wanted state.
-    /// - Closed: the job was seen closed, whatever is wanted.
+    /// - Ready: each job was seen in the wanted state.
+    /// - Closed: each job was seen closed, whatever is wanted.
     /// - Reconciling: present while the operator works.
     /// - Stalled: present while a human must act.
     /// - Forced: the last close used force.
@@ -92,6 +99,7 @@ impl Default for AnomalyJobStatus {
             targets: Vec::new(),
             last_close: None,
             resume_datafeeds: Vec::new(),
+            last_handled_reconcile_at: None,
             connection: None,
             conditions: Vec::new(),
         }
@@ -144,6 +152,8 @@ pub struct Target {
     /// - `StoppingDatafeed`: the datafeed is being stopped first.
     /// - `ClosingGracefully`: a close was asked for.
     /// - `ForceClosing`: a forced close was asked for.
+    /// - `Opening`: an open was asked for.
+    /// - `StartingDatafeed`: the job is open, and its datafeed is being started.
     /// - `Waiting`: something else must end first, conditions say what.
     /// - `Done`: seen where it should be.
     pub step: Step,
@@ -191,6 +201,17 @@ pub struct Target {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "LastError")]
     pub last_error: Option<LastError>,
+
+    /// How often of late the job was put back after somebody else had changed its state; the next time comes the later,
+    /// the more there are. Example: 0.
+    #[serde(default)]
+    #[schemars(schema_with = "schema::count")]
+    pub corrections: u32,
+
+    /// When the job was put back last. Example: `2026-11-23T21:58:04.120000Z`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub corrected_at: Option<MicroTime>,
 }
 
 impl Target {
@@ -209,6 +230,8 @@ impl Target {
             attempts: 0,
             failures: 0,
             last_error: None,
+            corrections: 0,
+            corrected_at: None,
         }
     }
 }
@@ -226,6 +249,10 @@ pub enum Step {
     ClosingGracefully,
     /// A forced close was asked for.
     ForceClosing,
+    /// An open was asked for.
+    Opening,
+    /// The job is open, and its datafeed is being started.
+    StartingDatafeed,
     /// Something else must end first.
     Waiting,
     /// Seen where it should be.
@@ -252,7 +279,7 @@ pub struct LastError {
     pub message: String,
 }
 
-/// The last close that was brought to its end.
+/// The last close, of one job or of all that were closed together.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LastClose {
@@ -261,7 +288,7 @@ pub struct LastClose {
     #[schemars(schema_with = "schema::time")]
     pub started_at: Option<MicroTime>,
 
-    /// When the last job was seen closed. Example: `2026-11-23T22:05:34.000000Z`.
+    /// When the last job was seen closed. Absent: the close goes on. Example: `2026-11-23T22:05:34.000000Z`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub finished_at: Option<MicroTime>,
@@ -287,11 +314,61 @@ pub struct LastClose {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "set"))]
     pub forced: Vec<JobId>,
+
+    /// What the forced closes cost: the newest model snapshot of each such job, and the data whose effect on
+    /// the model is lost. Results are never lost. At most 100.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["jobId"]))]
+    pub losses: Vec<Loss>,
+}
+
+/// What one forced close cost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Loss {
+    /// The id of the job. Example: `low_request_rate`.
+    pub job_id: JobId,
+
+    /// When its newest model snapshot was taken; the model begins from it when the job is opened again. Absent:
+    /// there is none, or it could not be read. Example: `2026-11-23T19:30:00.000000Z`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub snapshot_at: Option<MicroTime>,
+
+    /// How old that snapshot was when the force was sent. Example: `2h58m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Elapsed")]
+    pub snapshot_age: Option<Elapsed>,
+
+    /// The time of the last record that the snapshot knows, where the lost interval of data begins.
+    /// Absent: not known. Example: `2026-11-23T19:29:12.000000Z`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub lost_from: Option<MicroTime>,
+
+    /// The time of the last record that the job had taken, where the lost interval of data ends.
+    /// Absent: not known. Example: `2026-11-23T22:28:00.000000Z`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::time")]
+    pub lost_until: Option<MicroTime>,
+}
+
+/// The kind of the object that says how Elasticsearch is reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum ConnectionKind {
+    /// Of the namespace of the job.
+    #[default]
+    ElasticsearchConnection,
 }
 
 /// The Elasticsearch that a status speaks of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectionSeen {
+    /// The kind of the object that says how Elasticsearch is reached.
+    /// - `ElasticsearchConnection` (default): of the namespace of this object.
+    #[serde(default)]
+    pub kind: ConnectionKind,
+
     /// The name of the ElasticsearchConnection. Example: `default`.
     #[schemars(schema_with = "schema::long_text")]
     pub name: String,

@@ -309,7 +309,7 @@ async fn live(
     match tokio::time::timeout(API_SERVER_LIMIT, api.get_opt(&key.name)).await {
         Ok(Ok(found)) => Ok(found
             .filter(|object| object.spec.connection_ref.name == connection)
-            .map(delivered)),
+            .and_then(delivered)),
         Ok(Err(_)) | Err(_) => Err(Refusal::Refused(trouble(
             Reason::RetryingAfterError,
             "the object could not be read from the API server",

@@ -123,7 +123,14 @@ impl Dispatch {
 
     fn present(&mut self, object: AnomalyJob) {
         let name = connection_of(&object);
-        let delivered = delivered(object);
+        let of = key(
+            object.metadata.namespace.as_deref().unwrap_or_default(),
+            object.metadata.name.as_deref().unwrap_or_default(),
+        );
+        let Some(delivered) = delivered(object) else {
+            self.gone(&of);
+            return;
+        };
         self.forget_invalid::<AnomalyJob>(&delivered.key);
         if self.objects.get(&delivered.key) != Some(&name) {
             self.gone(&delivered.key);

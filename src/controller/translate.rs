@@ -19,28 +19,30 @@ pub(super) fn key(namespace: &str, name: &str) -> ObjectKey {
 }
 
 /// An object as the brain takes it.
-pub(super) fn delivered(object: AnomalyJob) -> Delivered {
+/// None where it means anything but one literal id.
+pub(super) fn delivered(object: AnomalyJob) -> Option<Delivered> {
+    let job = object.spec.job_id.literal()?;
     let meta = object.metadata;
     let namespace = meta.namespace.unwrap_or_default();
     let name = meta.name.unwrap_or_default();
     let wanted = match object.spec.state {
-        None => Wanted::Observed,
         Some(WantedState::Closed) => Wanted::Closed,
+        _ => Wanted::Observed,
     };
-    Delivered {
+    Some(Delivered {
         key: key(&namespace, &name),
         uid: Arc::from(meta.uid.unwrap_or_default()),
         generation: meta.generation.unwrap_or_default(),
         resource_version: Arc::from(meta.resource_version.unwrap_or_default()),
         desired: Desired {
-            job: object.spec.job_id,
+            job,
             wanted,
             suspended: object.spec.suspend,
             deleting: meta.deletion_timestamp.is_some(),
             close: object.spec.close,
         },
         status: object.status.unwrap_or_default(),
-    }
+    })
 }
 
 /// The connection that an object names.

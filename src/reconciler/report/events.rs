@@ -91,6 +91,7 @@ pub(in super::super) fn finish(
         graceful: u32::from(outcome == Finish::Graceful),
         unsaved: listed(Finish::Unsaved),
         forced: listed(Finish::Forced),
+        losses: Vec::new(),
     });
     Some((outcome, took, event))
 }

@@ -14,8 +14,8 @@ use super::job::Job;
 use super::object::{Held, Object};
 use super::target::Decision;
 use crate::api::{
-    AnomalyJobStatus, ConnectionSeen, DatafeedSeen, Elapsed, JobCounts, JobState, LastError,
-    Reason, Step, Target, new_condition, stamp,
+    AnomalyJobStatus, ConnectionKind, ConnectionSeen, DatafeedSeen, Elapsed, JobCounts, JobState,
+    LastError, Reason, Step, Target, new_condition, stamp,
 };
 use conditions::{Says, conditions};
 pub(super) use events::{events, finish, force_event, why_forced};
@@ -49,7 +49,9 @@ pub(super) fn status(
         targets: vec![target(object, seen)],
         last_close: object.last_close.clone(),
         resume_datafeeds: object.resume.clone(),
+        last_handled_reconcile_at: None,
         connection: Some(ConnectionSeen {
+            kind: ConnectionKind::default(),
             name: connection.to_owned(),
             cluster_uuid: cluster_uuid.map(|uuid| uuid.to_string()),
             version: version.map(|version| version.to_string()),

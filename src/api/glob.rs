@@ -1,0 +1,87 @@
+//! Wildcards as Elasticsearch reads them: one matcher, two readings.
+//!
+//! The search for jobs and the check of what was found disagree about `?` (reference 17.4), so both readings stand here
+//! side by side. Nothing is known of jobs or of expressions here.
+
+/// What one sign of a pattern asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// Any run of characters, also none.
+    Run,
+    /// One character, whichever.
+    One,
+    /// This character.
+    This(char),
+}
+
+impl Part {
+    fn takes(self, sign: char) -> bool {
+        match self {
+            Self::This(wanted) => wanted == sign,
+            Self::One | Self::Run => true,
+        }
+    }
+}
+
+/// A pattern, read once and matched often.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Glob {
+    parts: Vec<Part>,
+}
+
+impl Glob {
+    /// As the search reads it: `*` is any run, `?` one character, and `\` takes the next sign as it is.
+    pub(crate) fn search(pattern: &str) -> Self {
+        let mut signs = pattern.chars();
+        let mut parts = Vec::new();
+        while let Some(sign) = signs.next() {
+            parts.push(match sign {
+                '*' => Part::Run,
+                '?' => Part::One,
+                '\\' => Part::This(signs.next().unwrap_or('\\')),
+                other => Part::This(other),
+            });
+        }
+        Self { parts }
+    }
+
+    /// As the check of `allow_no_match` reads it, and `exclude`: `*` is any run, everything else stands for itself.
+    pub(crate) fn plain(pattern: &str) -> Self {
+        let part = |sign| match sign {
+            '*' => Part::Run,
+            other => Part::This(other),
+        };
+        Self {
+            parts: pattern.chars().map(part).collect(),
+        }
+    }
+
+    /// Whether the whole text is what the pattern asks for. At most pattern times text steps, without recursion: one
+    /// point to come back to is enough, because the latest run can take whatever an earlier one could have taken.
+    pub(crate) fn matches(&self, text: &str) -> bool {
+        let (mut parts, mut rest) = (self.parts.as_slice(), text.chars());
+        let mut latest_run = None;
+        loop {
+            let mut ahead = rest.clone();
+            match (parts.split_first(), ahead.next()) {
+                (None, None) => return true,
+                (Some((Part::Run, after)), _) => {
+                    parts = after;
+                    latest_run = Some((after, rest.clone()));
+                }
+                (Some((part, after)), Some(sign)) if part.takes(sign) => {
+                    (parts, rest) = (after, ahead);
+                }
+                _ => {
+                    let Some((after, from)) = latest_run.as_mut() else {
+                        return false;
+                    };
+                    if from.next().is_none() {
+                        return false;
+                    }
+                    (parts, rest) = (after, from.clone());
+                }
+            }
+        }
+    }
+}
