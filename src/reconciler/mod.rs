@@ -10,6 +10,7 @@
 //! - [`job`], [`object`], [`health`]: what is known of a job, an object, the cluster
 //! - `steps`: from a decision to calls, notes and looks
 //! - `reads`: one shared read of states for all objects; [`pace`]: how often, how many
+//! - [`turns`]: who is next among tenants
 //! - `report`: status and conditions from facts; `publish`: when they are written
 
 pub mod facts;
@@ -25,6 +26,7 @@ mod steps;
 pub mod target;
 #[cfg(test)]
 mod tests;
+pub mod turns;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
