@@ -85,3 +85,56 @@ impl Glob {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_is_any_run_and_a_question_mark_one_character_for_the_search() {
+        for (pattern, text, fits) in [
+            ("*", "", true),
+            ("", "", true),
+            ("", "a", false),
+            ("a*", "a", true),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c-b", false),
+            ("*a", "ba-", false),
+            ("**a**", "bab", true),
+            ("a?", "ab", true),
+            ("a?", "a", false),
+            ("?*", "", false),
+            ("*?", "a", true),
+            ("*ab", "aab", true),
+            (r"\*", "*", true),
+            (r"\*", "a", false),
+            (r"a\", r"a\", true),
+        ] {
+            assert_eq!(
+                Glob::search(pattern).matches(text),
+                fits,
+                "{pattern} {text}"
+            );
+        }
+    }
+
+    #[test]
+    fn only_a_star_is_a_sign_for_the_check() {
+        for (pattern, text, fits) in [
+            ("a?", "ab", false),
+            ("a?", "a?", true),
+            ("*?", "a", false),
+            (r"\a*", "ab", false),
+            (r"\a*", r"\ab", true),
+        ] {
+            assert_eq!(Glob::plain(pattern).matches(text), fits, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_made_to_hang_a_matcher_does_not() {
+        let glob = Glob::search(&"*a".repeat(2_000));
+        let text = format!("{}b", "a".repeat(4_000));
+        assert!(!glob.matches(&text));
+    }
+}
