@@ -127,6 +127,8 @@ pub struct AnomalyJobSpec {
     /// - A list of these. Example: `low_request_rate,nightly,web-*`.
     /// - `_all` or `*`: every job of the cluster. `maxJobs` must then be said.
     ///
+    /// In YAML a text that begins with `*` needs quotes.
+    ///
     /// A job that comes to match later is a target too, with a clock of its own; one that matches no
     /// longer is left as it is. An id or group that Elasticsearch does not have is never passed over: Ready says
     /// JobNotFound. May be changed; the other jobs are new targets, and the old ones are left as they are.

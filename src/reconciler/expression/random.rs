@@ -80,7 +80,7 @@ fn cluster(dice: &mut Dice) -> (Jobs, Names) {
 fn case(seed: u64) -> [bool; 3] {
     let mut dice = Dice(seed);
     let (jobs, mut names) = cluster(&mut dice);
-    let tokens: Vec<String> = (0..1 + dice.below(5)).map(|_| dice.token()).collect();
+    let tokens: Vec<String> = (0..=dice.below(5)).map(|_| dice.token()).collect();
     let text = tokens.join(",");
     let exclude: Vec<_> = (0..dice.below(3)).map(|_| dice.pattern()).collect();
     let allow_no_match = dice.chance(2);

@@ -172,7 +172,7 @@ fn what_is_left_out_is_counted_and_never_mends_a_404() {
 fn five_hundred_and_twelve_wildcards_are_refused_and_nothing_is_meant() {
     assert_eq!(meant(&["a*"; 511].join(","), &[], true), "a");
     assert_eq!(meant(&["a*"; 512].join(","), &[], true), "400");
-    let literals = ["b"; 2000].join(",");
+    let literals = vec!["b"; 2000].join(",");
     assert_eq!(meant(&literals, &[], true), "b");
 }
 
