@@ -206,7 +206,9 @@ fn facts(field: &JSONSchemaProps, required: bool) -> Vec<String> {
     if let Some(pattern) = &field.pattern {
         facts.push(format!("pattern `{pattern}`"));
     }
-    let rules = field.x_kubernetes_validations.iter().flatten();
+    let of_items = item(field).and_then(|items| items.x_kubernetes_validations.as_ref());
+    let rules = [field.x_kubernetes_validations.as_ref(), of_items];
+    let rules = rules.into_iter().flatten().flatten();
     facts.extend(rules.filter_map(|rule| rule.message.clone()));
     facts
 }

@@ -121,11 +121,13 @@ pub struct AnomalyJobSpec {
     pub connection_ref: ConnectionRef,
 
     /// Which anomaly detection jobs are meant: the `<job_id>` of Elasticsearch's API, with its rules.
-    /// - An id: `low_request_rate`.
-    /// - A group: `nightly`; every job that has it.
-    /// - A wildcard over ids and groups: `web-*`.
-    /// - A list of these: `low_request_rate,nightly,web-*`.
+    /// - An id. Example: `low_request_rate`.
+    /// - A group. Example: `nightly`: every job that has it.
+    /// - A wildcard over ids and groups. Example: `web-*`.
+    /// - A list of these. Example: `low_request_rate,nightly,web-*`.
     /// - `_all` or `*`: every job of the cluster. `maxJobs` must then be said.
+    ///
+    /// In YAML a text that begins with `*` needs quotes.
     ///
     /// A job that comes to match later is a target too, with a clock of its own; one that matches no
     /// longer is left as it is. An id or group that Elasticsearch does not have is never passed over: Ready says

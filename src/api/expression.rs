@@ -16,9 +16,6 @@ use super::schema;
 
 /// The longest expression, in characters; a request line of Elasticsearch takes no more bytes (reference 17.12).
 pub const MAX_EXPRESSION_LENGTH: usize = 4096;
-/// The form as a pattern for the schema: no control character, and something beside blanks and commas.
-pub const EXPRESSION_PATTERN: &str =
-    r"^[^\x00-\x1f\x7f-\x9f]*[^\x00-\x1f\x7f-\x9f ,][^\x00-\x1f\x7f-\x9f]*$";
 /// The form of an entry of `exclude` as a pattern for the schema. [`JobPattern::parse`] checks the same by hand.
 pub const JOB_PATTERN_PATTERN: &str = r"^[a-z0-9*]([a-z0-9*_\-.]*[a-z0-9*])?$";
 
@@ -89,7 +86,7 @@ impl JobExpression {
 }
 
 /// Blanks are what Java's `trim` takes away, everything up to U+0020 (reference 17.11).
-fn tokens(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn tokens(text: &str) -> impl Iterator<Item = &str> {
     text.split(',')
         .map(|token| token.trim_matches(|sign| sign <= ' '))
         .filter(|token| !token.is_empty())
@@ -208,7 +205,7 @@ impl JsonSchema for JobExpression {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string", "minLength": 1, "maxLength": MAX_EXPRESSION_LENGTH,
-            "pattern": EXPRESSION_PATTERN, "x-kubernetes-validations": schema::expression_rules(),
+            "x-kubernetes-validations": schema::expression_rules(),
         })
     }
 }
@@ -225,5 +222,127 @@ impl JsonSchema for JobPattern {
             "type": "string", "minLength": 1, "maxLength": MAX_ID_LENGTH,
             "pattern": JOB_PATTERN_PATTERN, "x-kubernetes-validations": schema::job_pattern_rules(),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> JobExpression {
+        JobExpression::parse(text).unwrap()
+    }
+
+    #[test]
+    fn what_elasticsearch_itself_answers_is_taken_as_it_stands() {
+        let longest = "ö".repeat(MAX_EXPRESSION_LENGTH);
+        for text in [
+            "low_request_rate",
+            "web-*",
+            "a,,b",
+            " a , b ",
+            "_all",
+            "*",
+            "jöb",
+            "x%2Fy",
+            "Low",
+            "../_cluster",
+            "\u{a0}",
+            &longest,
+        ] {
+            let expression = parsed(text);
+            assert_eq!(expression.as_str(), text);
+            let json = serde_json::to_string(&expression).unwrap();
+            assert_eq!(
+                serde_json::from_str::<JobExpression>(&json).unwrap(),
+                expression
+            );
+        }
+    }
+
+    #[test]
+    fn what_names_nothing_or_can_be_nothing_is_refused_with_what_would_be_right() {
+        for text in ["", " ", ",", " , ,, "] {
+            let error = JobExpression::parse(text).unwrap_err();
+            assert_eq!(error, InvalidExpression::NoToken, "{text:?}");
+            assert!(error.to_string().contains("write _all"));
+        }
+        for (text, sign) in [
+            ("a\n", '\n'),
+            ("a,\tb", '\t'),
+            ("a\u{7f}", '\u{7f}'),
+            ("\u{85}", '\u{85}'),
+        ] {
+            assert_eq!(
+                JobExpression::parse(text),
+                Err(InvalidExpression::Control(sign))
+            );
+        }
+        let long = "a".repeat(MAX_EXPRESSION_LENGTH + 1);
+        assert_eq!(
+            JobExpression::parse(&long),
+            Err(InvalidExpression::TooLong(4097))
+        );
+        assert!(serde_json::from_str::<JobExpression>("\",\"").is_err());
+    }
+
+    #[test]
+    fn tokens_are_trimmed_of_blanks_and_empty_ones_are_dropped() {
+        let tokens = |text| parsed(text).tokens().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(tokens(" a ,, b c,"), ["a", "b c"]);
+        assert_eq!(tokens("\u{a0}a"), ["\u{a0}a"]);
+    }
+
+    #[test]
+    fn all_and_a_literal_are_told_apart_from_the_rest() {
+        for (text, all, literal) in [
+            ("_all", true, None),
+            (" *,", true, None),
+            ("**", false, None),
+            ("_all,a", false, None),
+            ("a", false, Some("a")),
+            (" a ,", false, Some("a")),
+            ("a,a", false, None),
+            ("a*", false, None),
+            ("A", false, None),
+        ] {
+            let expression = parsed(text);
+            assert_eq!(expression.is_all(), all, "{text:?}");
+            assert_eq!(
+                expression.literal(),
+                literal.map(|id| JobId::parse(id).unwrap()),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_pattern_leaves_out_ids_and_nothing_else() {
+        let matches = |pattern: &str, id: &str| {
+            let pattern = JobPattern::parse(pattern).unwrap();
+            pattern.matches(&JobId::parse(id).unwrap())
+        };
+        assert!(matches("web-canary-*", "web-canary-1"));
+        assert!(matches("*", "a") && matches("a*c", "abc") && matches("a", "a"));
+        assert!(!matches("web-canary-*", "web-1") && !matches("a", "aa"));
+    }
+
+    #[test]
+    fn a_pattern_that_could_leave_out_nothing_is_refused() {
+        for (text, why) in [
+            ("", InvalidPattern::Empty),
+            ("Web-*", InvalidPattern::Character('W')),
+            ("a,b", InvalidPattern::Character(',')),
+            ("a?", InvalidPattern::Character('?')),
+            ("-a*", InvalidPattern::Edge('-')),
+            ("*_", InvalidPattern::Edge('_')),
+            ("_all", InvalidPattern::Edge('_')),
+        ] {
+            assert_eq!(JobPattern::parse(text), Err(why), "{text:?}");
+        }
+        assert_eq!(
+            JobPattern::parse(&"a".repeat(65)),
+            Err(InvalidPattern::TooLong(65))
+        );
     }
 }

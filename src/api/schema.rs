@@ -118,7 +118,7 @@ pub(super) fn job_pattern_rules() -> Vec<Value> {
 pub(super) fn job_rules() -> Vec<Value> {
     vec![json!({
         "rule": format!("has(self.maxJobs) || !self.jobId.matches(r'{EVERY_JOB_PATTERN}')"),
-        "message": "must be said where jobId means every job: write the most jobs that this object may close or open, for example maxJobs: 500",
+        "message": "maxJobs must be said where jobId means every job: the most jobs that this object may close or open, for example maxJobs: 500",
         "fieldPath": ".maxJobs",
         "reason": "FieldValueRequired",
     })]
@@ -126,7 +126,7 @@ pub(super) fn job_rules() -> Vec<Value> {
 
 /// A number that is absent where the default is meant, so that a rule can tell whether it was said.
 pub(super) fn max_jobs(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": 100_000 })
+    json_schema!({ "type": "integer", "minimum": 1, "maximum": 100_000 })
 }
 
 pub(super) fn time_span_rules() -> Vec<Value> {

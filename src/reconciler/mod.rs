@@ -6,6 +6,7 @@
 //!
 //! - [`input`]: what goes in and out, plain data
 //! - [`target`]: the decision table for one job; start reading here
+//! - [`expression`]: which jobs an object means
 //! - [`facts`]: what was asked and seen of one close; the rules of session and evidence
 //! - [`job`], [`object`], [`health`]: what is known of a job, an object, the cluster
 //! - `steps`: from a decision to calls, notes and looks
@@ -13,6 +14,7 @@
 //! - [`turns`]: who is next among tenants
 //! - `report`: status and conditions from facts; `publish`: when they are written
 
+pub mod expression;
 pub mod facts;
 pub mod health;
 pub mod input;

@@ -21,7 +21,7 @@ fn the_api_server_takes_every_example_as_it_is() {
     let plane = shared();
     let namespace = plane.namespace();
     let files = examples("yaml");
-    assert!(files.len() >= 4, "{files:?}");
+    assert!(files.len() >= 9, "{files:?}");
     for file in files {
         let file = file.to_str().unwrap();
         let said = plane.kubectl_ok(&[
@@ -34,6 +34,37 @@ fn the_api_server_takes_every_example_as_it_is() {
             file,
         ]);
         assert!(said.contains("anomalyjob.dev/"), "{file}: {said}");
+    }
+}
+
+/// A choice that no example shows is one that people have to find in the reference.
+#[test]
+fn the_examples_show_every_field_of_an_anomaly_job() {
+    let files = examples("yaml");
+    let texts: Vec<_> = files
+        .iter()
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect();
+    for field in [
+        "jobId:",
+        "exclude:",
+        "allowNoMatch:",
+        "maxJobs:",
+        "state: Closed",
+        "state: Opened",
+        "close:",
+        "open:",
+        "driftPolicy:",
+        "deletionPolicy:",
+    ] {
+        assert!(texts.iter().any(|text| text.contains(field)), "{field}");
+    }
+    for (file, text) in files.iter().zip(&texts) {
+        assert!(
+            text.starts_with("# "),
+            "{} explains nothing",
+            file.display()
+        );
     }
 }
 

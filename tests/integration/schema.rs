@@ -4,8 +4,9 @@
 mod shown;
 mod status;
 mod wrong;
+mod wrong_jobs;
 
-use anomalyjob_operator::api::{AnomalyJob, JobId, TimeSpan};
+use anomalyjob_operator::api::{AnomalyJob, JobExpression, JobPattern, TimeSpan};
 use kube::api::{PostParams, Request};
 use kube::{Client, Error};
 use serde_json::{Value, json};
@@ -108,7 +109,7 @@ async fn not_refused_as_expected(all: Vec<wrong::Wrong>, at_least: usize) -> Vec
     let mut found = Vec::new();
     for wrong in all {
         match refusal(&client, "default", &wrong.manifest).await {
-            Some(words) if words.contains(wrong.says) => {}
+            Some(words) if words.contains(wrong.says) && words.contains(wrong.field) => {}
             answer => found.push(format!(
                 "{}\n   should say: {}\n   says: {answer:?}",
                 wrong.what, wrong.says
@@ -120,7 +121,7 @@ async fn not_refused_as_expected(all: Vec<wrong::Wrong>, at_least: usize) -> Vec
 
 #[tokio::test]
 async fn wrong_anomaly_jobs_are_refused_with_what_would_be_right() {
-    let found = not_refused_as_expected(wrong::jobs(), 60).await;
+    let found = not_refused_as_expected(wrong_jobs::jobs(), 120).await;
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
@@ -132,8 +133,11 @@ async fn wrong_connections_are_refused_with_what_would_be_right() {
 
 #[test]
 fn what_the_schema_refuses_the_operator_refuses_as_well() {
-    for id in wrong::IDS {
-        assert!(JobId::parse(id).is_err(), "{id:?}");
+    for text in wrong_jobs::BLANK.iter().chain(&wrong_jobs::CONTROL) {
+        assert!(JobExpression::parse(text).is_err(), "{text:?}");
+    }
+    for text in wrong_jobs::NO_PATTERNS {
+        assert!(JobPattern::parse(text).is_err(), "{text:?}");
     }
     for span in wrong::SPANS {
         assert!(TimeSpan::parse(span).is_err(), "{span:?}");
@@ -149,20 +153,51 @@ fn changed(good: fn() -> Value, changes: &Value) -> Value {
     manifest
 }
 
-fn good_jobs() -> Vec<Value> {
-    let ids = [
+/// Expressions that are taken: those that mean jobs, and those that Elasticsearch itself answers with 404.
+fn good_expressions() -> Vec<String> {
+    let longest = "a,".repeat(2_048);
+    let taken = [
         "a",
         "0",
         "low_request_rate",
         "a-b.c_d",
-        "a..b",
-        &"a".repeat(64),
+        "nightly",
+        "web-*",
+        "*-eu",
+        "a*b?",
+        "??",
+        "a,nightly,web-*",
+        "a, b ,c",
+        "a,,b",
+        ",a",
+        "Low",
+        "jöb",
+        "x%2Fy",
+        "../x",
+        "<job>",
+        "a?force=true",
+        "a,_all",
+        "_all_",
+        "*a",
+        "a,?",
+        "\u{a0}",
+        &longest,
     ];
+    taken.map(str::to_owned).into()
+}
+
+fn good_jobs() -> Vec<Value> {
     let spans = ["1s", "90s", "30m", "2h", "1d", "999999999d"];
-    let mut all: Vec<_> = ids
-        .map(|id| changed(job, &json!({"spec.jobId": id})))
-        .into();
+    let mut all: Vec<_> = good_expressions()
+        .into_iter()
+        .map(|text| changed(job, &json!({"spec.jobId": text})))
+        .collect();
     all.extend(spans.map(|span| changed(job, &json!({"spec.close.timeout": span}))));
+    all.extend(spans.map(|span| changed(job, &json!({"spec.open.timeout": span}))));
+    all.extend(
+        wrong_jobs::EVERY_JOB
+            .map(|text| changed(job, &json!({"spec.jobId": text, "spec.maxJobs": 100_000}))),
+    );
     all.extend(
         [
             json!({"spec": {"jobId": "a"}}),
@@ -172,6 +207,13 @@ fn good_jobs() -> Vec<Value> {
             json!({"spec.close.onTimeout": "Stall", "spec.suspend": true}),
             json!({"spec.connectionRef": {}}),
             json!({"spec.connectionRef.name": "logs.eu-1"}),
+            json!({"spec.state": "Opened", "spec.open": {}}),
+            json!({"spec.state": "Opened", "spec.open": {"datafeed": "Start"}}),
+            json!({"spec.open": {"datafeed": "Leave", "timeout": "5m"}}),
+            json!({"spec.driftPolicy": "Report", "spec.deletionPolicy": "Close"}),
+            json!({"spec.exclude": []}),
+            json!({"spec.exclude": ["a", "a*", "*", "*.b", "web-canary-*"]}),
+            json!({"spec.exclude": ["a".repeat(64)], "spec.allowNoMatch": false, "spec.maxJobs": 1}),
         ]
         .map(|changes| changed(job, &changes)),
     );
@@ -212,13 +254,26 @@ fn good_connections() -> Vec<Value> {
 #[tokio::test]
 async fn good_manifests_are_taken() {
     let client = shared().client().await;
-    for manifest in good_jobs().into_iter().chain(good_connections()) {
+    for manifest in good_connections() {
         let refused = refusal(&client, "default", &manifest).await;
         assert_eq!(refused, None, "{manifest}");
-        if manifest["kind"] == "AnomalyJob" {
-            let decoded: Result<AnomalyJob, _> = serde_json::from_value(manifest);
-            assert!(decoded.is_ok(), "{decoded:?}");
+    }
+}
+
+#[tokio::test]
+async fn good_jobs_are_taken_and_come_back_as_they_are_stored() {
+    let client = shared().client().await;
+    let all = good_jobs();
+    assert!(all.len() >= 50, "only {}", all.len());
+    for manifest in all {
+        let stored = create(&client, "default", &manifest, true).await;
+        let mut stored = stored.unwrap_or_else(|error| panic!("{manifest}: {error}"));
+        let decoded: AnomalyJob = serde_json::from_value(stored.clone()).unwrap();
+        // An empty list says nothing, and is not written again.
+        if stored["spec"]["exclude"] == json!([]) {
+            take(&mut stored, "spec.exclude");
         }
+        assert_eq!(serde_json::to_value(&decoded.spec).unwrap(), stored["spec"]);
     }
 }
 
@@ -231,7 +286,11 @@ async fn defaults_are_visible_in_the_stored_object() {
     let stored = create(&client, &namespace, &minimal, false).await.unwrap();
     let close =
         json!({"mode": "Graceful", "timeout": "30m", "onTimeout": "Force", "onFailed": "Force"});
-    let spec = json!({"jobId": "a", "connectionRef": {"name": "default"}, "suspend": false, "close": close});
+    let open = json!({"timeout": "30m", "datafeed": "Resume"});
+    let spec = json!({
+        "jobId": "a", "connectionRef": {"name": "default"}, "allowNoMatch": true, "suspend": false,
+        "close": close, "open": open, "driftPolicy": "Correct", "deletionPolicy": "Retain",
+    });
     assert_eq!(stored["spec"], spec);
     assert_eq!(stored["status"], json!({"observedGeneration": -1}));
 
@@ -259,10 +318,17 @@ async fn a_null_means_the_default_and_not_null() {
     let client = shared().client().await;
     let manifest = changed(
         job,
-        &json!({"spec.state": null, "spec.close": null, "spec.suspend": null}),
+        &json!({
+            "spec.state": null, "spec.close": null, "spec.suspend": null, "spec.open": null,
+            "spec.driftPolicy": null, "spec.allowNoMatch": null, "spec.maxJobs": null,
+        }),
     );
     let stored = create(&client, "default", &manifest, true).await.unwrap();
     assert_eq!(stored["spec"]["close"]["mode"], "Graceful");
     assert_eq!(stored["spec"]["suspend"], false);
+    assert_eq!(stored["spec"]["open"]["datafeed"], "Resume");
+    assert_eq!(stored["spec"]["driftPolicy"], "Correct");
+    assert_eq!(stored["spec"]["allowNoMatch"], true);
     assert_eq!(stored["spec"].get("state"), None);
+    assert_eq!(stored["spec"].get("maxJobs"), None);
 }

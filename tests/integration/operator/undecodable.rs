@@ -58,9 +58,9 @@ fn try_bad(room: &Room, name: &str, spec: &Value, dry_run: bool) -> Result<(), S
 /// Stores two objects that the schema refuses.
 fn store_bad_ones(room: &Room) {
     replace_crds(room.plane, true);
-    // One with an id that is none, and one whose status the API server takes from nobody.
+    // One that names no job, and one whose status the API server takes from nobody.
     let (bad, worse) = (
-        json!({"jobId": "No Id", "state": "Closed"}),
+        json!({"jobId": " , ", "state": "Closed"}),
         json!({"jobId": "worse", "close": {"timeout": 30}}),
     );
     until("the bad object is stored", LIMIT, || {

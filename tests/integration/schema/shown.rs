@@ -242,10 +242,47 @@ fn explain_close_reads_like_a_manual() {
 }
 
 #[test]
+fn explain_spec_shows_each_form_of_an_expression_and_each_choice() {
+    let page = explain("anomalyjob.spec");
+    for sentence in [
+        "- An id. Example: `low_request_rate`.",
+        "- A group. Example: `nightly`: every job that has it.",
+        "- A wildcard over ids and groups. Example: `web-*`.",
+        "- A list of these. Example: `low_request_rate,nightly,web-*`.",
+        "- `_all` or `*`: every job of the cluster. `maxJobs` must then be said.",
+        "Examples: `web-canary-1`, `web-canary-*`.",
+        "Absent: 100.",
+        "`Opened`: they are open, and their datafeeds run as `open.datafeed` says.",
+        "`Report`: call nothing and say so (condition Stalled)",
+        "`Retain` (default): nothing; the object goes at once, also while the operator is down.",
+        "`Close`: they are closed first, as `close` says.",
+    ] {
+        assert!(
+            page.contains(sentence),
+            "{sentence:?} is missing in: {page}"
+        );
+    }
+    let page = explain("anomalyjob.spec.open");
+    for sentence in [
+        "datafeed <string> enum: Resume, Start, Leave",
+        "`Resume` (default): it is started if it ran when the operator closed the job",
+        "`Start`: it is started, whether it ran before or not.",
+        "`Leave`: it is left as it is.",
+    ] {
+        assert!(
+            page.contains(sentence),
+            "{sentence:?} is missing in: {page}"
+        );
+    }
+}
+
+#[test]
 fn explain_says_what_an_object_is_for() {
     let page = explain("anomalyjob");
     assert!(
-        page.contains("DESCRIPTION: An anomaly detection job of an Elasticsearch cluster"),
+        page.contains(
+            "DESCRIPTION: An anomaly detection job of an Elasticsearch cluster, or many of them"
+        ),
         "{page}"
     );
     let page = explain("elasticsearchconnection");
@@ -275,7 +312,8 @@ async fn a_state_in_lower_case_is_refused_with_the_list_by_kubectl_patch() {
     ]);
     let words = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());
-    let expected = r#"spec.state: Unsupported value: "closed": supported values: "Closed""#;
+    let expected =
+        r#"spec.state: Unsupported value: "closed": supported values: "Closed", "Opened""#;
     assert!(words.contains(expected), "{words}");
 }
 

@@ -81,6 +81,14 @@ fn wrong_targets() -> Vec<Wrong> {
         ),
         (one("evidence", json!("long")), "should match"),
         (one("forcedAt", json!("soon")), "must be of type date-time"),
+        (
+            one("correctedAt", json!("soon")),
+            "must be of type date-time",
+        ),
+        (
+            one("corrections", json!(-1)),
+            "should be greater than or equal to 0",
+        ),
     ]
 }
 
@@ -98,6 +106,22 @@ fn wrong_facts() -> Vec<Wrong> {
         (
             json!({"lastClose": {"forced": ["x", "x"]}}),
             r#"Duplicate value: "x""#,
+        ),
+        (
+            json!({"lastClose": {"losses": [{"jobId": "x"}, {"jobId": "x"}]}}),
+            r#"Duplicate value: {"jobId":"x"}"#,
+        ),
+        (
+            json!({"lastClose": {"losses": [{"jobId": "x", "snapshotAge": "old"}]}}),
+            "should match",
+        ),
+        (
+            json!({"connection": {"kind": "Secret", "name": "x"}}),
+            r#"supported values: "ElasticsearchConnection""#,
+        ),
+        (
+            json!({"lastHandledReconcileAt": "x".repeat(257)}),
+            "may not be more than 256 bytes",
         ),
         (
             json!({"jobs": {"matched": 1}}),
@@ -132,6 +156,48 @@ async fn a_wrong_status_is_refused() {
             other => panic!("should say {says:?}: {other:?}"),
         }
     }
+}
+
+/// As large as a status may get: 10 000 datafeeds to start again, and each list full. The API server takes it.
+#[tokio::test]
+async fn a_full_status_is_taken() {
+    let plane = shared();
+    let namespace = plane.namespace();
+    let client = plane.client().await;
+    create(&client, &namespace, &job(), false).await.unwrap();
+    let kind = GroupVersionKind::gvk("anomalyjob.dev", "v1alpha1", "AnomalyJob");
+    let api: Api<DynamicObject> =
+        Api::namespaced_with(client, &namespace, &ApiResource::from_gvk(&kind));
+    let name = |n: usize| format!("{n:0>64}");
+    let ids: Vec<_> = (0..100).map(name).collect();
+    let message = json!({"category": "TimedOut", "message": "x".repeat(4_096)});
+    let targets: Vec<_> = ids
+        .iter()
+        .map(|id| but(target(id), "lastError", message.clone()))
+        .collect();
+    let losses: Vec<_> = ids
+        .iter()
+        .map(|id| json!({"jobId": id, "snapshotAge": "1d"}))
+        .collect();
+    let feeds: Vec<_> = (0..10_000).map(name).collect();
+    let status = json!({
+        "summary": "99999/100000 closed", "targets": targets, "resumeDatafeeds": feeds,
+        "lastClose": {"forced": ids, "unsaved": ids, "losses": losses},
+    });
+    let patch = Patch::Merge(json!({ "status": status }));
+    let stored = api
+        .patch_status("good", &PatchParams::default(), &patch)
+        .await
+        .unwrap();
+    let kept = stored.data["status"]["resumeDatafeeds"].as_array().unwrap();
+    assert_eq!(kept.len(), 10_000);
+    let patch = Patch::Merge(
+        json!({"status": {"resumeDatafeeds": (0..10_001).map(name).collect::<Vec<_>>()}}),
+    );
+    let refused = api
+        .patch_status("good", &PatchParams::default(), &patch)
+        .await;
+    assert!(refused.is_err_and(|error| error.to_string().contains("at most 10000 items")));
 }
 
 #[tokio::test]

@@ -2,21 +2,23 @@
 
 use serde_json::{Value, json};
 
-use super::{connection, job, put, take};
+use super::{connection, put, take};
 
 /// A manifest that must be refused.
 pub(super) struct Wrong {
     /// What is wrong, for the report of the test.
     pub(super) what: String,
     pub(super) manifest: Value,
+    /// The field that the answer must name.
+    pub(super) field: &'static str,
     /// Part of the answer.
     pub(super) says: &'static str,
 }
 
-type Row = (&'static str, Value, &'static str);
+pub(super) type Row = (&'static str, Value, &'static str);
 
 /// Good manifests in which one path holds another value; `MISSING` takes it away.
-fn table<const N: usize>(good: fn() -> Value, rows: [Row; N]) -> Vec<Wrong> {
+pub(super) fn table<const N: usize>(good: fn() -> Value, rows: [Row; N]) -> Vec<Wrong> {
     let row = |(path, value, says): Row| {
         let mut manifest = good();
         let what = format!("{} {path} = {value}", manifest["kind"].as_str().unwrap());
@@ -28,6 +30,7 @@ fn table<const N: usize>(good: fn() -> Value, rows: [Row; N]) -> Vec<Wrong> {
         Wrong {
             what: what.chars().take(100).collect(),
             manifest,
+            field: path.rsplit('.').next().unwrap(),
             says,
         }
     };
@@ -35,7 +38,7 @@ fn table<const N: usize>(good: fn() -> Value, rows: [Row; N]) -> Vec<Wrong> {
 }
 
 /// The same mistake in many spellings.
-fn each<const N: usize>(
+pub(super) fn each<const N: usize>(
     good: fn() -> Value,
     path: &'static str,
     values: [&str; N],
@@ -44,25 +47,6 @@ fn each<const N: usize>(
     table(good, values.map(|value| (path, json!(value), says)))
 }
 
-/// No ids of jobs.
-pub(super) const IDS: [&str; 16] = [
-    "Low",
-    "_all",
-    "*",
-    "web-*",
-    "a,b",
-    "-a",
-    "a-",
-    "_a",
-    "a/b",
-    "../x",
-    "a b",
-    "low\n",
-    "jöb",
-    "a%2fb",
-    "<job>",
-    "a?force=true",
-];
 /// No spans of time.
 pub(super) const SPANS: [&str; 17] = [
     "0",
@@ -84,141 +68,9 @@ pub(super) const SPANS: [&str; 17] = [
     "30m\n",
 ];
 
-const MISSING: &str = "\u{0}missing";
-const EMPTY: &str = "should be at least 1 chars long";
-const NAME: &str = "must be the name of a Kubernetes object";
-
-/// AnomalyJobs that must be refused.
-pub(super) fn jobs() -> Vec<Wrong> {
-    [job_ids(), time_spans(), choices(), job_forms(), job_typos()]
-        .into_iter()
-        .flatten()
-        .collect()
-}
-
-fn job_ids() -> Vec<Wrong> {
-    let says = "must be the id of one job: lower-case letters, digits, '_', '-' and '.', beginning and \
-                ending with a letter or digit, at most 64 characters, for example low_request_rate";
-    each(job, "spec.jobId", IDS, says)
-}
-
-fn time_spans() -> Vec<Wrong> {
-    let says = "must be one whole number from 1 and one unit of s, m, h, d, for example 90s, 30m, 2h or 1d";
-    each(job, "spec.close.timeout", SPANS, says)
-}
-
-fn choices() -> Vec<Wrong> {
-    let states = ["closed", "CLOSED", "Opened", "Open", ""];
-    let mut all = each(job, "spec.state", states, r#"supported values: "Closed""#);
-    let modes = r#"supported values: "Graceful", "Immediate""#;
-    all.extend(each(
-        job,
-        "spec.close.mode",
-        ["graceful", "Force", ""],
-        modes,
-    ));
-    let on_timeout = r#"supported values: "Force", "Wait", "Stall""#;
-    all.extend(each(
-        job,
-        "spec.close.onTimeout",
-        ["force", "Fail"],
-        on_timeout,
-    ));
-    let on_failed = r#"supported values: "Force", "Stall""#;
-    all.extend(each(
-        job,
-        "spec.close.onFailed",
-        ["Wait", "stall"],
-        on_failed,
-    ));
-    let names = ["Logs", "a/b", "-a", "a_b", "a..b"];
-    all.extend(each(job, "spec.connectionRef.name", names, NAME));
-    all
-}
-
-#[allow(clippy::too_many_lines, reason = "a table")]
-fn job_forms() -> Vec<Wrong> {
-    let string_not_integer = r#"must be of type string: "integer""#;
-    let name = "spec.connectionRef.name";
-    table(
-        job,
-        [
-            (
-                "spec.jobId",
-                json!("a".repeat(65)),
-                "may not be more than 64 bytes",
-            ),
-            ("spec.jobId", json!(""), EMPTY),
-            ("spec.jobId", json!(7), string_not_integer),
-            (
-                "spec.jobId",
-                json!(["a"]),
-                r#"must be of type string: "array""#,
-            ),
-            ("spec.jobId", json!(null), "spec.jobId: Required value"),
-            ("spec.jobId", json!(MISSING), "spec.jobId: Required value"),
-            ("spec", json!(MISSING), "spec: Required value"),
-            (name, json!(""), EMPTY),
-            (
-                name,
-                json!("a".repeat(254)),
-                "may not be more than 253 bytes",
-            ),
-            (
-                "spec.connectionRef",
-                json!("default"),
-                r#"must be of type object: "string""#,
-            ),
-            (
-                "spec.state",
-                json!(true),
-                r#"must be of type string: "boolean""#,
-            ),
-            (
-                "spec.suspend",
-                json!("true"),
-                r#"must be of type boolean: "string""#,
-            ),
-            (
-                "spec.suspend",
-                json!(1),
-                r#"must be of type boolean: "integer""#,
-            ),
-            (
-                "spec.close",
-                json!("Graceful"),
-                r#"must be of type object: "string""#,
-            ),
-            ("spec.close.timeout", json!(30), string_not_integer),
-            (
-                "spec.close.onTimeout",
-                json!(false),
-                r#"must be of type string: "boolean""#,
-            ),
-        ],
-    )
-}
-
-fn job_typos() -> Vec<Wrong> {
-    table(
-        job,
-        [
-            (
-                "spec.connectionRef.namespace",
-                json!("x"),
-                r#"unknown field "spec.connectionRef.namespace""#,
-            ),
-            (
-                "spec.close.force",
-                json!(true),
-                r#"unknown field "spec.close.force""#,
-            ),
-            ("spec.stat", json!("Closed"), r#"unknown field "spec.stat""#),
-            ("spec.job_id", json!("a"), r#"unknown field "spec.job_id""#),
-            ("state", json!("Closed"), r#"unknown field "state""#),
-        ],
-    )
-}
+pub(super) const MISSING: &str = "\u{0}missing";
+pub(super) const EMPTY: &str = "should be at least 1 chars long";
+pub(super) const NAME: &str = "must be the name of a Kubernetes object";
 
 /// ElasticsearchConnections that must be refused.
 pub(super) fn connections() -> Vec<Wrong> {
