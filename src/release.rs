@@ -234,3 +234,7 @@ where
         wait *= 2;
     }
 }
+
+#[cfg(test)]
+#[path = "release_tests.rs"]
+mod tests;

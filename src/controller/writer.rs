@@ -252,3 +252,7 @@ fn reference(key: &ObjectKey, uid: &str) -> k8s_openapi::api::core::v1::ObjectRe
         ..Default::default()
     }
 }
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;
