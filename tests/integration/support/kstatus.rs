@@ -27,8 +27,8 @@ pub(crate) struct Verdict {
 fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
-        let build = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kstatus/build");
-        let built = Command::new(build).stderr(Stdio::inherit()).output();
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kstatus/build");
+        let built = Command::new(script).stderr(Stdio::inherit()).output();
         let built = built.expect("build");
         assert!(built.status.success(), "tests/kstatus/build failed");
         let said = String::from_utf8(built.stdout).expect("a path");
