@@ -34,6 +34,29 @@ pub enum Command {
     Run(Run),
     /// Print the CustomResourceDefinitions as YAML, for `kubectl apply -f -`
     Crd,
+    /// Take the operator's finalizer off AnomalyJobs, so that they can be deleted after it was uninstalled
+    #[command(after_help = AFTER_RELEASE)]
+    Release(Release),
+}
+
+const AFTER_RELEASE: &str = "\
+Stop the operator first: one that runs puts the finalizer back. Nothing is called in Elasticsearch, and no job is closed.
+It needs the rights to list, get and patch anomalyjobs.
+Exit codes: 0 none is held back any more, 1 some are or may be, 2 an argument, a variable or the kubeconfig is wrong.";
+
+/// What to release.
+#[derive(Debug, Args)]
+pub struct Release {
+    /// Only the AnomalyJobs of this namespace; may be given several times, or as a comma-separated list. Without it all
+    #[arg(short = 'n', long = "namespace", env = "ANOMALYJOB_RELEASE_NAMESPACE", value_name = "NAMESPACE", value_delimiter = ',', value_parser = label)]
+    pub namespaces: Vec<String>,
+}
+
+impl Release {
+    /// The namespaces, each once; none means all.
+    pub fn namespaces(&self) -> Vec<String> {
+        each_once(&self.namespaces)
+    }
 }
 
 /// How to run.
@@ -78,10 +101,7 @@ impl Arguments {
 impl Run {
     /// The namespaces to watch, each once; none means all.
     pub fn namespaces(&self) -> Vec<String> {
-        let mut namespaces = self.watch_namespaces.clone();
-        namespaces.sort_unstable();
-        namespaces.dedup();
-        namespaces
+        each_once(&self.watch_namespaces)
     }
 
     /// The namespace of the Lease.
@@ -99,6 +119,13 @@ impl Run {
             .or_else(|| word_in(Path::new("/proc/sys/kernel/hostname")))
             .unwrap_or_else(|| "anomalyjob-operator".to_owned())
     }
+}
+
+fn each_once(names: &[String]) -> Vec<String> {
+    let mut names = names.to_vec();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 fn word_in(file: &Path) -> Option<String> {
@@ -158,7 +185,7 @@ mod tests {
         let words = std::iter::once("anomalyjob-operator").chain(line.split_whitespace());
         match Arguments::try_parse_from(words)?.command() {
             Command::Run(run) => Ok(run),
-            Command::Crd => panic!("asked for run"),
+            other => panic!("asked for run, got {other:?}"),
         }
     }
 
@@ -182,6 +209,20 @@ mod tests {
     fn namespaces_are_repeated_or_separated_by_commas_and_each_counts_once() {
         let run = run("--watch-namespace b,a --watch-namespace b").unwrap();
         assert_eq!(run.namespaces(), ["a", "b"]);
+    }
+
+    #[test]
+    fn release_takes_namespaces_like_run_does_and_means_all_without_one() {
+        let release = |line: &str| {
+            let words = line.split_whitespace();
+            match Arguments::try_parse_from(words).unwrap().command() {
+                Command::Release(release) => release.namespaces(),
+                other => panic!("asked for release, got {other:?}"),
+            }
+        };
+        assert_eq!(release("x release --namespace b,a -n b"), ["a", "b"]);
+        assert!(release("x release").is_empty());
+        assert!(Arguments::try_parse_from(["x", "release", "-n", "A"]).is_err());
     }
 
     #[test]

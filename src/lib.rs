@@ -9,6 +9,8 @@
 //! | [`reconciler`] | the brain: pure decisions for all objects of one cluster; start at [`reconciler::target`] |
 //! | [`elasticsearch`] | the client of the machine learning API; knows nothing of Kubernetes |
 //! | [`controller`] | the shell: watches in, calls and status writes out |
+//! | [`finalizer`] | the one patch that adds our finalizer or takes it away |
+//! | [`release`] | `anomalyjob-operator release`: no object is held back by us any more |
 //! | [`kubernetes`] | the one client for the API server, and which of its calls are bounded where |
 //! | [`telemetry`] | logs and metrics; every metric and label name stands there |
 //! | [`admin`] | `/livez`, `/readyz`, `/metrics` |
@@ -24,8 +26,10 @@ pub mod arguments;
 pub mod artifacts;
 pub mod controller;
 pub mod elasticsearch;
+pub mod finalizer;
 pub mod kubernetes;
 pub mod lease;
 pub mod reconciler;
+pub mod release;
 pub mod shutdown;
 pub mod telemetry;

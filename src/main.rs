@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anomalyjob_operator::admin::{Admin, Liveness, Readiness, Shown};
-use anomalyjob_operator::arguments::{Arguments, Command, Run};
+use anomalyjob_operator::arguments::{Arguments, Command, Release, Run};
 use anomalyjob_operator::lease::{Claim, Lease};
 use anomalyjob_operator::shutdown::{self, Shutdown, Trigger};
 use anomalyjob_operator::telemetry::{self, Format, Metrics};
-use anomalyjob_operator::{artifacts, controller, kubernetes};
+use anomalyjob_operator::{artifacts, controller, kubernetes, release};
 use anyhow::{Context as _, anyhow};
 use clap::Parser as _;
 use kube::Client;
@@ -29,6 +29,7 @@ const MISCONFIGURED: u8 = 2;
 fn main() -> ExitCode {
     match Arguments::parse().command() {
         Command::Crd => print_crds(),
+        Command::Release(release) => run(let_go(&release)),
         Command::Run(run) => start(&run),
     }
 }
@@ -57,14 +58,19 @@ fn print_crds() -> ExitCode {
     }
 }
 
-fn start(run: &Run) -> ExitCode {
+fn start(options: &Run) -> ExitCode {
     let terminal = std::io::stdout().is_terminal();
-    let format = run
+    let format = options
         .log_format
         .unwrap_or(if terminal { Format::Text } else { Format::Json });
-    if let Err(error) = telemetry::install(format, &run.log_level, terminal) {
+    if let Err(error) = telemetry::install(format, &options.log_level, terminal) {
         return refuse(&error);
     }
+    run(operate(options))
+}
+
+/// Runs the process's one future to its end.
+fn run(of: impl Future<Output = ExitCode>) -> ExitCode {
     // Installed by hand: with two providers in a build rustls would not choose, and panic at the first connection.
     if rustls::crypto::ring::default_provider()
         .install_default()
@@ -84,7 +90,7 @@ fn start(run: &Run) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return refuse(&error),
     };
-    let code = runtime.block_on(operate(run));
+    let code = runtime.block_on(of);
     runtime.shutdown_timeout(THREADS_STOP);
     code
 }
@@ -92,6 +98,24 @@ fn start(run: &Run) -> ExitCode {
 fn refuse(error: &dyn std::error::Error) -> ExitCode {
     eprintln!("error: {error}");
     ExitCode::from(MISCONFIGURED)
+}
+
+/// Takes our finalizer off objects. A reader of the lines may leave early; the work goes on.
+async fn let_go(options: &Release) -> ExitCode {
+    let client = match kubernetes::client().await {
+        Ok(client) => client,
+        Err(error) => return refuse(&error),
+    };
+    let tell = |line: String| {
+        let _ = writeln!(std::io::stdout(), "{line}");
+    };
+    match release::release(&client, &options.namespaces(), tell).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 async fn operate(run: &Run) -> ExitCode {

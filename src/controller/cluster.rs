@@ -24,6 +24,7 @@ use crate::reconciler::input::{
     Call, Connection, Delivered, Depth, Finish, Input, Moment, ObjectKey, Output, Refusal, Ticket,
     View,
 };
+use crate::reconciler::turns::Lane;
 use crate::telemetry::{CloseOutcome, ElasticsearchApi, Metrics};
 
 /// How long Elasticsearch may hold a call; the deadline is the operator's own.
@@ -233,7 +234,8 @@ impl Driver {
                 uid: &uid,
                 resource_version: &resource_version,
             };
-            let answer = writer.write::<AnomalyJob>(&at, &*status).await;
+            let turn = writer.turn(&key.namespace, Lane::Fresh).await;
+            let answer = writer.write::<AnomalyJob>(turn, &at, &*status).await;
             Some(Input::Written(ticket, answer))
         });
     }

@@ -2,6 +2,8 @@
 //!
 //! The parser's text may quote a value of the object, never of a Secret; it is cut and its control characters are escaped.
 
+use std::sync::Arc;
+
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use serde_json::json;
@@ -9,13 +11,14 @@ use serde_json::json;
 use super::watch::Undecodable;
 use super::writer::{Precondition, Writer};
 use crate::api::{ConditionStatus, ConditionType, Reason, new_condition};
+use crate::reconciler::turns::Lane;
 
 /// The longest text of a parser that is shown.
 const SHOWN: usize = 256;
 
 /// What the status is written about.
 pub(super) struct Seen {
-    namespace: String,
+    namespace: Arc<str>,
     name: String,
     uid: String,
     resource_version: String,
@@ -26,7 +29,7 @@ pub(super) struct Seen {
 impl Seen {
     pub(super) fn of(object: &Undecodable) -> Self {
         Self {
-            namespace: object.namespace.clone(),
+            namespace: Arc::from(object.namespace.as_str()),
             name: object.name.clone(),
             uid: object.uid.clone(),
             resource_version: object.resource_version.clone(),
@@ -79,5 +82,6 @@ pub(super) async fn report<K: Resource<DynamicType = ()>>(writer: Writer, seen: 
         resource_version: &seen.resource_version,
     };
     // A conflict means that it was changed, and then it is delivered again.
-    let _ = writer.write::<K>(&at, &status).await;
+    let turn = writer.turn(&seen.namespace, Lane::Slow).await;
+    let _ = writer.write::<K>(turn, &at, &status).await;
 }

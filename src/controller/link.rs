@@ -20,6 +20,7 @@ use super::writer::{API_SERVER_LIMIT, Writer};
 use crate::api::{ElasticsearchConnection, Reason};
 use crate::elasticsearch::{Client, Credentials, Endpoint, Error, Limits, Product, Version};
 use crate::reconciler::input::{Connection, Trouble};
+use crate::reconciler::turns::Lane;
 
 /// How often a good connection is proven again.
 const PROBE: Duration = Duration::from_secs(60);
@@ -279,10 +280,12 @@ impl Link {
 
     async fn report(&self, object: &ElasticsearchConnection, outcome: &Result<Probe, Trouble>) {
         if let Some((at, status)) = connection_status::next(object, outcome) {
+            let tenant = Arc::from(self.namespace.as_str());
+            let turn = self.writer.turn(&tenant, Lane::Fresh).await;
             // A conflict or an outage: the next probe, or the delivery of what changed, comes here again.
             let _ = self
                 .writer
-                .write::<ElasticsearchConnection>(&at.borrowed(), &status)
+                .write::<ElasticsearchConnection>(turn, &at.borrowed(), &status)
                 .await;
         }
     }

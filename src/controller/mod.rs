@@ -4,7 +4,7 @@
 //! - `cluster`: one task a cluster, driving one [`Reconciler`](crate::reconciler::Reconciler)
 //! - `link`: from an ElasticsearchConnection and its Secret to a proven client; `connection_status`: what is said of it
 //! - `observe`: a read of the brain as requests; `translate`: between the words of both sides
-//! - `writer`: the only place that writes to the API server; `invalid`: what is said of what cannot be decoded
+//! - `writer`: the only place that writes to the API server; `turn`: in which order; `invalid`: what is said of what cannot be decoded
 //!
 //! It decides nothing about jobs, keeps nothing that must survive, and awaits nothing that may take long in the way of
 //! anything else. Everything it starts ends with it.
@@ -16,6 +16,7 @@ mod invalid;
 mod link;
 mod observe;
 mod translate;
+mod turn;
 mod watch;
 mod writer;
 

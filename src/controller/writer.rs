@@ -1,21 +1,25 @@
-//! The only place that writes to the API server: status by compare-and-swap, and events.
+//! The only place that writes to the API server: status by compare-and-swap, our finalizer, and events.
 //!
-//! A status is replaced whole through its subresource, with uid and resource version as preconditions; `spec` is never
-//! written. Nothing is written without a current claim, and no more than eight writes are on their way at once.
+//! A status is replaced whole through its subresource, and the finalizers by a patch that names nothing else, both with
+//! uid and resource version as preconditions; `spec` is never written. Nothing is written without a current claim, and no
+//! more than eight writes are on their way at once, in the fair order of `turn`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::api::{DynamicObject, PostParams};
+use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube::core::{PartialObjectMeta, Request};
 use kube::runtime::events::{Event as KubeEvent, EventType as KubeEventType, Recorder, Reporter};
 use kube::{Client, Resource, ResourceExt as _};
 use serde::Serialize;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
+use super::turn::{Gate, Turn};
 use crate::api::AnomalyJob;
+use crate::finalizer;
 use crate::lease::Claim;
 use crate::reconciler::input::{Event, ObjectKey, WriteRefused};
+use crate::reconciler::turns::Lane;
 use crate::telemetry::{EventOutcome, EventType, Metrics, StatusWrite};
 
 /// The name under which fields of status are owned.
@@ -35,7 +39,7 @@ pub(super) struct Writer {
     client: Client,
     claim: Claim,
     metrics: Metrics,
-    permits: Arc<Semaphore>,
+    gate: Gate,
     events: mpsc::Sender<(ObjectKey, Arc<str>, Event)>,
 }
 
@@ -60,29 +64,64 @@ impl Writer {
             client,
             claim,
             metrics,
-            permits: Arc::new(Semaphore::new(WRITERS)),
+            gate: Gate::new(WRITERS),
             events,
         };
         (writer, telling)
     }
 
-    /// Replaces the status of an object and returns its new resource version.
+    /// Waits for a fair turn among all writes of the process; the tenant is the namespace that is written to.
+    pub(super) async fn turn(&self, tenant: &Arc<str>, lane: Lane) -> Turn {
+        self.gate.wait(tenant, lane).await
+    }
+
+    /// A turn at once, where nobody waits and a place is free.
+    pub(super) fn try_turn(&self) -> Option<Turn> {
+        self.gate.try_turn()
+    }
+
+    /// Replaces the status of an object and returns its new resource version. The turn is used up.
     pub(super) async fn write<K>(
         &self,
+        turn: Turn,
         at: &Precondition<'_>,
         status: &impl Serialize,
     ) -> Result<Arc<str>, WriteRefused>
     where
         K: Resource<DynamicType = ()>,
     {
-        let Ok(_permit) = self.permits.acquire().await else {
-            return Err(WriteRefused::Failed);
-        };
-        if !self.claim.is_current() {
-            return Err(WriteRefused::Failed);
+        let (outcome, answer) = self.bounded(at, self.put::<K>(at, status)).await;
+        drop(turn);
+        if let Some(outcome) = outcome {
+            self.metrics.status_write(outcome);
         }
-        let answer = tokio::time::timeout(API_SERVER_LIMIT, self.put::<K>(at, status)).await;
-        let (outcome, answer) = match answer {
+        answer
+    }
+
+    /// Adds or removes our finalizer of an AnomalyJob, keeps the `others`, and returns its new resource version. Nothing
+    /// else of the object is named in the patch. The turn is used up.
+    pub(super) async fn finalizer(
+        &self,
+        turn: Turn,
+        at: &Precondition<'_>,
+        others: &[String],
+        present: bool,
+    ) -> Result<Arc<str>, WriteRefused> {
+        let (_, answer) = self.bounded(at, self.patch(at, others, present)).await;
+        drop(turn);
+        answer
+    }
+
+    /// Makes a write, if this replica may; no outcome where it may not. Conflicts are no news: the caller reads again.
+    async fn bounded(
+        &self,
+        at: &Precondition<'_>,
+        write: impl Future<Output = Result<String, kube::Error>>,
+    ) -> (Option<StatusWrite>, Result<Arc<str>, WriteRefused>) {
+        if !self.claim.is_current() {
+            return (None, Err(WriteRefused::Failed));
+        }
+        let (outcome, answer) = match tokio::time::timeout(API_SERVER_LIMIT, write).await {
             Ok(Ok(version)) => (StatusWrite::Written, Ok(Arc::from(version))),
             Ok(Err(kube::Error::Api(status))) if status.is_conflict() => {
                 (StatusWrite::Conflict, Err(WriteRefused::Conflict))
@@ -91,13 +130,30 @@ impl Writer {
                 (StatusWrite::Gone, Err(WriteRefused::Gone))
             }
             Ok(Err(error)) => {
-                tracing::warn!(namespace = at.namespace, name = at.name, %error, "the status was not taken");
+                tracing::warn!(namespace = at.namespace, name = at.name, %error, "a write was not taken");
                 (StatusWrite::Failed, Err(WriteRefused::Failed))
             }
             Err(_) => (StatusWrite::Failed, Err(WriteRefused::Failed)),
         };
-        self.metrics.status_write(outcome);
-        answer
+        (Some(outcome), answer)
+    }
+
+    async fn patch(
+        &self,
+        at: &Precondition<'_>,
+        others: &[String],
+        present: bool,
+    ) -> Result<String, kube::Error> {
+        let body = finalizer::patch(at.uid, at.resource_version, others, present);
+        let params = PatchParams {
+            field_manager: Some(FIELD_MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let request = Request::new(AnomalyJob::url_path(&(), Some(at.namespace)))
+            .patch(at.name, &params, &Patch::Merge(body))
+            .map_err(kube::Error::BuildRequest)?;
+        let written: PartialObjectMeta<DynamicObject> = self.client.request(request).await?;
+        Ok(written.resource_version().unwrap_or_default())
     }
 
     async fn put<K>(
@@ -196,3 +252,7 @@ fn reference(key: &ObjectKey, uid: &str) -> k8s_openapi::api::core::v1::ObjectRe
         ..Default::default()
     }
 }
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;

@@ -37,13 +37,13 @@ pub struct Turns<K> {
 #[derive(Debug, Clone)]
 struct Place {
     tenant: Arc<str>,
-    line: Line,
+    standing: Standing,
     number: u64,
     asked: Duration,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Line {
+enum Standing {
     Fresh,
     Risen,
     Slow,
@@ -65,24 +65,24 @@ impl<K: Ord + Clone> Turns<K> {
     /// Asks for a turn. A key that waits already keeps its place; `Fresh` lifts it out of the slow lane.
     pub fn ask(&mut self, tenant: &Arc<str>, key: K, lane: Lane, now: Duration) {
         if let Some(place) = self.places.get(&key).cloned() {
-            if lane == Lane::Fresh && place.line != Line::Fresh {
+            if lane == Lane::Fresh && place.standing != Standing::Fresh {
                 self.leave(&place);
-                self.stand(key, place, Line::Fresh);
+                self.stand(key, place, Standing::Fresh);
             }
             return;
         }
         self.last_number += 1;
-        let line = match lane {
-            Lane::Fresh => Line::Fresh,
-            Lane::Slow => Line::Slow,
+        let standing = match lane {
+            Lane::Fresh => Standing::Fresh,
+            Lane::Slow => Standing::Slow,
         };
         let place = Place {
             tenant: Arc::clone(tenant),
-            line,
+            standing,
             number: self.last_number,
             asked: now,
         };
-        self.stand(key, place, line);
+        self.stand(key, place, standing);
     }
 
     /// Takes out whose turn it is.
@@ -124,32 +124,32 @@ impl<K: Ord + Clone> Turns<K> {
         {
             if let Some(place) = self.places.get(&key).cloned() {
                 self.leave(&place);
-                self.stand(key, place, Line::Risen);
+                self.stand(key, place, Standing::Risen);
             }
         }
     }
 
-    fn stand(&mut self, key: K, place: Place, line: Line) {
-        let round = match line {
-            Line::Fresh | Line::Risen => &mut self.fresh,
-            Line::Slow => &mut self.slow,
+    fn stand(&mut self, key: K, place: Place, standing: Standing) {
+        let round = match standing {
+            Standing::Fresh | Standing::Risen => &mut self.fresh,
+            Standing::Slow => &mut self.slow,
         };
         round.add(
             &place.tenant,
             place.number,
             key.clone(),
-            line == Line::Risen,
+            standing == Standing::Risen,
         );
-        if line == Line::Slow {
+        if standing == Standing::Slow {
             self.rising.insert((place.asked, place.number), key.clone());
         }
-        self.places.insert(key, Place { line, ..place });
+        self.places.insert(key, Place { standing, ..place });
     }
 
     fn leave(&mut self, place: &Place) {
-        match place.line {
-            Line::Fresh | Line::Risen => self.fresh.remove(&place.tenant, place.number),
-            Line::Slow => self.slow.remove(&place.tenant, place.number),
+        match place.standing {
+            Standing::Fresh | Standing::Risen => self.fresh.remove(&place.tenant, place.number),
+            Standing::Slow => self.slow.remove(&place.tenant, place.number),
         }
         self.rising.remove(&(place.asked, place.number));
     }

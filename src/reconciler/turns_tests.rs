@@ -27,7 +27,7 @@ fn rest(turns: &mut Turns<u32>, now: Duration) -> Vec<u32> {
 
 /// Nothing is left of what is over.
 fn assert_at_rest(turns: &Turns<u32>) {
-    assert!(turns.is_empty() && turns.len() == 0 && turns.rising.is_empty());
+    assert!(turns.is_empty() && turns.rising.is_empty());
     for round in [&turns.fresh, &turns.slow] {
         assert!(round.tenants.is_empty() && round.order.is_empty());
     }
@@ -249,7 +249,7 @@ fn in_any_run_each_ask_gets_one_turn_and_no_fresh_ask_is_passed_over_by_a_slow_o
                     let gone = got.map(|got| waiting.remove(&got).expect("it was asked for"));
                     assert!(got.is_some() || waiting.is_empty());
                     if let Some((_, lane, asked)) = gone {
-                        let urgent = lane == Lane::Fresh || now - asked >= RISES_AFTER;
+                        let urgent = lane == Lane::Fresh || asked + RISES_AFTER <= now;
                         let passed = waiting.values().any(|(_, lane, _)| *lane == Lane::Fresh);
                         assert!(
                             urgent || !passed,

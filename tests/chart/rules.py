@@ -15,7 +15,7 @@ KEEP = "helm.sh/resource-policy"
 VOLUMES = {"configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"}
 # The rights of design: reliability, section 4.5. (group, resource) -> verbs.
 WATCHED = {
-    ("anomalyjob.dev", "anomalyjobs"): {"get", "list", "watch"},
+    ("anomalyjob.dev", "anomalyjobs"): {"get", "list", "watch", "patch"},
     ("anomalyjob.dev", "elasticsearchconnections"): {"list", "watch"},
     ("anomalyjob.dev", "anomalyjobs/status"): {"update"},
     ("anomalyjob.dev", "elasticsearchconnections/status"): {"update"},

@@ -210,6 +210,28 @@ fn crd_prints_the_committed_crds_one_yaml_document_each() {
 }
 
 #[test]
+fn release_says_what_it_takes_what_it_needs_and_what_its_exit_codes_mean() {
+    let help = say(&["release", "--help"], &[]);
+    assert_eq!(help.code, Some(0));
+    for words in [
+        "--namespace <NAMESPACE>",
+        "ANOMALYJOB_RELEASE_NAMESPACE",
+        "Stop the operator first",
+        "list, get and patch anomalyjobs",
+        "1 some are or may be",
+    ] {
+        assert!(help.out.contains(words), "{words} in {}", help.out);
+    }
+    for said in [
+        say(&["release", "-n", "A_b"], &[]),
+        say(&["release"], &[("ANOMALYJOB_RELEASE_NAMESPACE", "A_b")]),
+    ] {
+        assert_eq!(said.code, Some(2), "{}", said.err);
+        assert!(said.err.contains("such as team-a"), "{}", said.err);
+    }
+}
+
+#[test]
 fn the_version_is_the_packages() {
     let said = say(&["--version"], &[]);
     assert_eq!(

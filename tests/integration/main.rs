@@ -18,5 +18,6 @@ mod lease;
 mod operator;
 mod pages;
 mod process;
+mod release;
 mod schema;
 mod support;

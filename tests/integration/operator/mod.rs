@@ -5,6 +5,7 @@ mod bad_input;
 mod close;
 mod crash;
 mod decisions;
+mod kstatus;
 mod many;
 mod outage;
 mod replicas;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anomalyjob_operator::api::AnomalyJob;
+use anomalyjob_operator::finalizer::FINALIZER;
 use elasticsearch_simulator::Profile;
 use k8s_openapi::api::core::v1::ConfigMap;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -13,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
+use crate::release;
 use crate::support::controlplane::ControlPlane;
 use crate::support::elastic::Elastic;
 use crate::support::room::{NAME, Room, rights};
@@ -148,6 +150,12 @@ fn the_operator_uses_every_right_that_the_chart_gives_and_asks_for_no_other() {
     let next = room.operator();
     room.close("again", &json!({}));
     room.until("again", &["Ready=True/InDesiredState", "Closed=True"]);
+    // The right to patch is for finalizers alone; it is used here by the account, through `release`.
+    let held = json!({"metadata": {"finalizers": [FINALIZER]}});
+    room.patch::<AnomalyJob>("again", &held);
+    let namespace = ["--namespace", &room.namespace];
+    let released = release::run(&room.kubeconfig(), &namespace);
+    assert_eq!(released.code, Some(0), "{}", released.err);
     assert_rights(&room);
     drop(next);
 }

@@ -3,6 +3,7 @@
 pub(crate) mod controlplane;
 pub(crate) mod elastic;
 pub(crate) mod http;
+pub(crate) mod kstatus;
 pub(crate) mod operator;
 pub(crate) mod room;
 

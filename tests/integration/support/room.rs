@@ -73,7 +73,8 @@ impl<'p> Room<'p> {
         std::fs::write(self.kubeconfig(), config.to_string()).expect("write");
     }
 
-    fn kubeconfig(&self) -> PathBuf {
+    /// That of the operator's own account.
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
         self.folder.path().join("kubeconfig")
     }
 

@@ -1,0 +1,337 @@
+//! A turn to write to the API server: at most so many at once in the process, and a fair order among those that wait.
+//!
+//! It exists because a queue of writes is shared by all clusters and tenants, and a plain semaphore would let whoever
+//! asked for most stand before all others. It knows nothing of what is written. A place cannot get lost: whoever is
+//! dropped, waiting, just called or writing, gives it to the next.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::reconciler::turns::{Lane, Turns};
+
+/// Hands out turns; cheap to clone.
+#[derive(Clone)]
+pub(super) struct Gate {
+    shared: Arc<Shared>,
+}
+
+/// The right to make one write. Dropping it gives the place to the next.
+pub(super) struct Turn {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    begun: Instant,
+    places: Mutex<Places>,
+}
+
+struct Places {
+    /// Places nobody has; while there are any, nobody waits.
+    free: usize,
+    turns: Turns<u64>,
+    /// How those are called that wait.
+    waiting: HashMap<u64, oneshot::Sender<()>>,
+    last_number: u64,
+}
+
+impl Gate {
+    /// A gate with this many places.
+    pub(super) fn new(places: usize) -> Self {
+        let places = Places {
+            free: places,
+            turns: Turns::default(),
+            waiting: HashMap::new(),
+            last_number: 0,
+        };
+        Self {
+            shared: Arc::new(Shared {
+                begun: Instant::now(),
+                places: Mutex::new(places),
+            }),
+        }
+    }
+
+    /// A turn at once, where nobody waits and a place is free.
+    pub(super) fn try_turn(&self) -> Option<Turn> {
+        let mut places = self.shared.lock();
+        places.free = places.free.checked_sub(1)?;
+        drop(places);
+        Some(self.turn())
+    }
+
+    /// Waits for a turn.
+    pub(super) async fn wait(&self, tenant: &Arc<str>, lane: Lane) -> Turn {
+        if let Some(turn) = self.try_turn() {
+            return turn;
+        }
+        let mut waiting = self.stand(tenant, lane);
+        // The sender goes only when it calls, so an answer of any kind is the call.
+        let _ = (&mut waiting.called).await;
+        waiting.arrived = true;
+        self.turn()
+    }
+
+    fn turn(&self) -> Turn {
+        Turn {
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    fn stand(&self, tenant: &Arc<str>, lane: Lane) -> Waiting {
+        let (call, called) = oneshot::channel();
+        let now = self.shared.begun.elapsed();
+        let mut places = self.shared.lock();
+        places.last_number += 1;
+        let number = places.last_number;
+        places.turns.ask(tenant, number, lane, now);
+        places.waiting.insert(number, call);
+        // Between the look at the free places and this a place may have been given back.
+        places.call_next(self.shared.begun);
+        drop(places);
+        Waiting {
+            shared: Arc::clone(&self.shared),
+            number,
+            called,
+            arrived: false,
+        }
+    }
+}
+
+impl Shared {
+    /// A panic while it is held leaves it as consistent as it was: each change below is made whole.
+    fn lock(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn give_back(&self) {
+        let mut places = self.lock();
+        places.free += 1;
+        places.call_next(self.begun);
+    }
+}
+
+impl Places {
+    fn call_next(&mut self, begun: Instant) {
+        while self.free > 0
+            && let Some(number) = self.turns.next(begun.elapsed())
+        {
+            // One that is dropped right now gives its place back itself: it finds that it was called.
+            if let Some(call) = self.waiting.remove(&number) {
+                self.free -= 1;
+                let _ = call.send(());
+            }
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.shared.give_back();
+    }
+}
+
+/// Stands in the queue for as long as it lives.
+struct Waiting {
+    shared: Arc<Shared>,
+    number: u64,
+    called: oneshot::Receiver<()>,
+    /// The place it was called to is held by a [`Turn`] now.
+    arrived: bool,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        if self.arrived {
+            return;
+        }
+        let mut places = self.shared.lock();
+        let was_called = places.waiting.remove(&self.number).is_none();
+        places.turns.forget(&self.number);
+        drop(places);
+        if was_called {
+            self.shared.give_back();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use futures::FutureExt as _;
+    use tokio::sync::mpsc;
+
+    use super::*;
+
+    fn tenant(name: &str) -> Arc<str> {
+        Arc::from(name)
+    }
+
+    /// Nobody waits, nothing is remembered, and all places can be had.
+    fn assert_at_rest(gate: &Gate, places: usize) {
+        let held: Vec<Turn> = std::iter::from_fn(|| gate.try_turn()).collect();
+        assert_eq!(held.len(), places);
+        let shared = gate.shared.lock();
+        assert!(shared.turns.is_empty() && shared.waiting.is_empty());
+        drop(shared);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_than_its_places_are_had_at_once() {
+        let gate = Gate::new(8);
+        let held: Vec<Turn> = std::iter::from_fn(|| gate.try_turn()).collect();
+        assert_eq!(held.len(), 8);
+        let ninth = gate.wait(&tenant("a"), Lane::Fresh).now_or_never();
+        assert!(ninth.is_none(), "a ninth was let in");
+        drop(held);
+        assert_at_rest(&gate, 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_waits_is_not_passed_by_one_that_comes_at_once() {
+        let gate = Gate::new(1);
+        let held = gate.try_turn().unwrap();
+        let tenant = tenant("a");
+        let mut waiting = Box::pin(gate.wait(&tenant, Lane::Slow));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        drop(held);
+        assert!(gate.try_turn().is_none(), "the place was promised");
+        drop(waiting.await);
+        assert_at_rest(&gate, 1);
+    }
+
+    /// Each takes its turn, says its name and writes for a millisecond.
+    async fn order(gate: &Gate, asks: Vec<(&'static str, Lane)>) -> Vec<String> {
+        let (said, mut heard) = mpsc::unbounded_channel();
+        let held: Vec<Turn> = std::iter::from_fn(|| gate.try_turn()).collect();
+        let mut tasks = Vec::new();
+        for (number, (of, lane)) in asks.into_iter().enumerate() {
+            let (gate, said) = (gate.clone(), said.clone());
+            tasks.push(tokio::spawn(async move {
+                let _turn = gate.wait(&tenant(of), lane).await;
+                said.send(format!("{of}{number}")).unwrap();
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }));
+            tokio::task::yield_now().await;
+        }
+        drop((held, said));
+        let mut names = Vec::new();
+        while let Some(name) = heard.recv().await {
+            names.push(name);
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+        names
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn namespaces_take_turns_and_edits_come_before_a_catch_up() {
+        let gate = Gate::new(1);
+        let asks = vec![
+            ("a", Lane::Slow),
+            ("a", Lane::Slow),
+            ("a", Lane::Slow),
+            ("b", Lane::Slow),
+            ("c", Lane::Fresh),
+        ];
+        assert_eq!(order(&gate, asks).await, ["c4", "a0", "b3", "a1", "a2"]);
+        assert_at_rest(&gate, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_catch_up_that_waited_long_is_not_passed_by_a_flood_of_edits() {
+        let gate = Gate::new(1);
+        let held = gate.try_turn().unwrap();
+        let (quiet, flood) = (tenant("quiet"), tenant("flood"));
+        let mut slow = Box::pin(gate.wait(&quiet, Lane::Slow));
+        assert!(slow.as_mut().now_or_never().is_none());
+        tokio::time::advance(Duration::from_secs(30)).await;
+        let mut edits: Vec<_> = (0..2)
+            .map(|_| Box::pin(gate.wait(&flood, Lane::Fresh)))
+            .collect();
+        for edit in &mut edits {
+            assert!(edit.as_mut().now_or_never().is_none());
+        }
+        drop(held);
+        drop(edits.remove(0).await);
+        assert!(slow.as_mut().now_or_never().is_some(), "it waited 30 s");
+        drop(edits);
+        assert_at_rest(&gate, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_gives_up_waiting_leaves_nothing_and_delays_nobody() {
+        let gate = Gate::new(1);
+        let held = gate.try_turn().unwrap();
+        let tenant = tenant("a");
+        let brief = Duration::from_secs(1);
+        let given_up = tokio::time::timeout(brief, gate.wait(&tenant, Lane::Fresh)).await;
+        assert!(given_up.is_err());
+        let mut patient = Box::pin(gate.wait(&tenant, Lane::Slow));
+        assert!(patient.as_mut().now_or_never().is_none());
+        drop(held);
+        drop(patient.await);
+        assert_at_rest(&gate, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_dropped_between_its_call_and_its_turn_gives_the_place_to_the_next() {
+        let gate = Gate::new(1);
+        let held = gate.try_turn().unwrap();
+        let tenant = tenant("a");
+        let mut called = Box::pin(gate.wait(&tenant, Lane::Fresh));
+        let mut next = Box::pin(gate.wait(&tenant, Lane::Fresh));
+        assert!(called.as_mut().now_or_never().is_none());
+        assert!(next.as_mut().now_or_never().is_none());
+        drop(held);
+        drop(called);
+        assert!(next.as_mut().now_or_never().is_some());
+        drop(next);
+        assert_at_rest(&gate, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_task_that_is_aborted_while_it_writes_gives_its_place_back() {
+        let gate = Gate::new(2);
+        let mut tasks = Vec::new();
+        for _ in 0..20 {
+            let gate = gate.clone();
+            tasks.push(tokio::spawn(async move {
+                let _turn = gate.wait(&tenant("a"), Lane::Fresh).await;
+                std::future::pending::<()>().await;
+            }));
+        }
+        tokio::task::yield_now().await;
+        for task in tasks {
+            task.abort();
+            assert!(task.await.unwrap_err().is_cancelled());
+        }
+        assert_at_rest(&gate, 2);
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn no_place_is_lost_where_many_threads_wait_write_and_give_up() {
+        let gate = Gate::new(3);
+        let mut tasks = Vec::new();
+        for number in 0..400_u64 {
+            let gate = gate.clone();
+            tasks.push(tokio::spawn(async move {
+                let tenant = tenant(if number % 3 == 0 { "a" } else { "b" });
+                let patience = Duration::from_micros(number % 7 * 300);
+                let turn = gate.wait(&tenant, Lane::Fresh);
+                if let Ok(turn) = tokio::time::timeout(patience, turn).await {
+                    tokio::time::sleep(Duration::from_micros(number % 5 * 100)).await;
+                    drop(turn);
+                }
+            }));
+        }
+        for task in tasks {
+            task.await.unwrap();
+        }
+        assert_at_rest(&gate, 3);
+    }
+}

@@ -1,0 +1,148 @@
+//! What a write asks of the API server, what its answers mean, and that no answer keeps a place.
+
+use std::sync::Mutex;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::*;
+use crate::finalizer::FINALIZER;
+use crate::lease::Grant;
+
+/// What was asked: method, path with query, body.
+type Asked = Arc<Mutex<Vec<(String, Value)>>>;
+
+const AT: Precondition<'static> = Precondition {
+    namespace: "a",
+    name: "one",
+    uid: "u",
+    resource_version: "7",
+};
+
+/// A writer before an API server that always gives this answer, or none at all.
+fn writer(answer: Option<(u16, Value)>) -> (Writer, Asked, Grant) {
+    let asked = Asked::default();
+    let seen = Arc::clone(&asked);
+    let server = move |request: Request| {
+        let (answer, seen) = (answer.clone(), Arc::clone(&seen));
+        async move {
+            let line = format!("{} {}", request.method(), request.uri());
+            let body = axum::body::to_bytes(request.into_body(), 1 << 20).await;
+            let body = serde_json::from_slice(&body.unwrap()).unwrap();
+            seen.lock().unwrap().push((line, body));
+            let Some((code, answer)) = answer else {
+                return std::future::pending().await;
+            };
+            (StatusCode::from_u16(code).unwrap(), answer.to_string())
+        }
+    };
+    let client = Client::new(Router::new().fallback(server), "default");
+    let (grant, claim) = Grant::new(Instant::now(), Duration::from_secs(600));
+    let (writer, _telling) = Writer::new(client, claim, Metrics::new("x"));
+    (writer, asked, grant)
+}
+
+fn stored() -> (u16, Value) {
+    (
+        200,
+        json!({"metadata": {"name": "one", "resourceVersion": "8"}}),
+    )
+}
+
+fn refused(code: u16, reason: &str) -> (u16, Value) {
+    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "message": "no", "reason": reason, "code": code});
+    (code, status)
+}
+
+fn assert_all_places_are_free(writer: &Writer) {
+    let held: Vec<Turn> = std::iter::from_fn(|| writer.try_turn()).collect();
+    assert_eq!(held.len(), WRITERS);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_finalizer_is_a_merge_patch_of_the_object_with_both_preconditions() {
+    let (writer, asked, _grant) = writer(Some(stored()));
+    let turn = writer.turn(&Arc::from("a"), Lane::Fresh).await;
+    let others = ["x/other".to_owned()];
+    let answer = writer.finalizer(turn, &AT, &others, true);
+    assert_eq!(answer.await.unwrap().as_ref(), "8");
+    let asked = asked.lock().unwrap().clone();
+    let [(line, body)] = asked.as_slice() else {
+        panic!("{asked:?}");
+    };
+    let path = "PATCH /apis/anomalyjob.dev/v1alpha1/namespaces/a/anomalyjobs/one?";
+    assert!(line.starts_with(path), "{line}");
+    let expected = json!({"metadata": {"uid": "u", "resourceVersion": "7", "finalizers": ["x/other", FINALIZER]}});
+    assert_eq!(*body, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_answer_has_its_meaning_and_gives_the_place_back() {
+    for (answer, expected) in [
+        (Some(refused(409, "Conflict")), WriteRefused::Conflict),
+        (Some(refused(404, "NotFound")), WriteRefused::Gone),
+        (Some(refused(422, "Invalid")), WriteRefused::Failed),
+        (Some(refused(500, "InternalError")), WriteRefused::Failed),
+        (None, WriteRefused::Failed),
+    ] {
+        let (writer, _, _grant) = writer(answer.clone());
+        for _ in 0..=WRITERS {
+            let turn = writer.try_turn().expect("a free place");
+            let written = writer.write::<AnomalyJob>(turn, &AT, &json!({})).await;
+            assert_eq!(written.unwrap_err(), expected, "{answer:?}");
+            let turn = writer.try_turn().expect("a free place");
+            let patched = writer.finalizer(turn, &AT, &[], false).await;
+            assert_eq!(patched.unwrap_err(), expected, "{answer:?}");
+        }
+        assert_all_places_are_free(&writer);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_without_a_claim_sends_nothing() {
+    let (writer, asked, grant) = writer(Some(stored()));
+    drop(grant);
+    for present in [true, false] {
+        let turn = writer.turn(&Arc::from("a"), Lane::Slow).await;
+        let patched = writer.finalizer(turn, &AT, &[], present).await;
+        assert_eq!(patched.unwrap_err(), WriteRefused::Failed);
+    }
+    let turn = writer.turn(&Arc::from("a"), Lane::Slow).await;
+    let written = writer.write::<AnomalyJob>(turn, &AT, &json!({})).await;
+    assert_eq!(written.unwrap_err(), WriteRefused::Failed);
+    assert!(asked.lock().unwrap().is_empty());
+    assert_all_places_are_free(&writer);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_is_dropped_on_its_way_gives_its_place_back() {
+    let (writer, asked, _grant) = writer(None);
+    let turn = writer.try_turn().expect("a free place");
+    let status = json!({});
+    let write = writer.write::<AnomalyJob>(turn, &AT, &status);
+    let brief = Duration::from_millis(10);
+    assert!(tokio::time::timeout(brief, write).await.is_err());
+    assert_eq!(asked.lock().unwrap().len(), 1);
+    assert_all_places_are_free(&writer);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nine_writes_of_one_tenant_are_eight_at_once_and_the_ninth_after() {
+    let (writer, asked, _grant) = writer(None);
+    let mut running = tokio::task::JoinSet::new();
+    for _ in 0..=WRITERS {
+        let writer = writer.clone();
+        running.spawn(async move {
+            let turn = writer.turn(&Arc::from("a"), Lane::Fresh).await;
+            let _ = writer.write::<AnomalyJob>(turn, &AT, &json!({})).await;
+        });
+    }
+    tokio::time::sleep(API_SERVER_LIMIT / 2).await;
+    assert_eq!(asked.lock().unwrap().len(), WRITERS);
+    while running.join_next().await.is_some() {}
+    assert_eq!(asked.lock().unwrap().len(), WRITERS + 1);
+    assert_all_places_are_free(&writer);
+}
