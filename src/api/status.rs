@@ -212,6 +212,11 @@ pub struct Target {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub corrected_at: Option<MicroTime>,
+
+    /// What somebody else, or Elasticsearch itself, did to the job after it had been where it should be. Absent: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "DriftSeen")]
+    pub drift: Option<DriftSeen>,
 }
 
 impl Target {
@@ -232,8 +237,27 @@ impl Target {
             last_error: None,
             corrections: 0,
             corrected_at: None,
+            drift: None,
         }
     }
+}
+
+/// A change of a job's state that nobody here asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DriftSeen {
+    /// Who or what did it, one of the reasons of conditions. Example: `ReopenedElsewhere`.
+    #[schemars(schema_with = "schema::reason")]
+    pub cause: String,
+    /// The state that was seen: `opening`, `opened`, `closing`, `closed` or `failed`.
+    pub state: JobState,
+    /// When it was seen. Example: `2026-11-23T21:58:04.120000Z`.
+    #[schemars(schema_with = "schema::time")]
+    pub at: MicroTime,
+    /// Whether the job is back where it should be.
+    /// - `true`: it is.
+    /// - `false` (default): not yet, or it is left as it is.
+    #[serde(default)]
+    pub corrected: bool,
 }
 
 /// How far the operator is with a job; the field `step` explains each.

@@ -1,4 +1,4 @@
-//! The facts of one close: what was asked, what was seen of it, what has to survive a crash.
+//! The facts of one attempt, a close or an open: what was asked, what was seen of it, what has to survive a crash.
 //!
 //! Here are the rules of session and evidence. Nothing here decides; nothing here reads a clock. A deadline is
 //! the sum of answered reads that said `closing`, so an outage, a crash or a jump of the wall clock never brings it nearer.
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use super::input::{Moment, SeenJob, SeenState, Trouble};
+use super::input::{Moment, SeenConfig, SeenState, Trouble};
 use super::pace;
 use crate::api::{JobState, stamp};
 
@@ -15,7 +15,7 @@ use crate::api::{JobState, stamp};
 const SESSION_MARGIN: SignedDuration = SignedDuration::from_secs(2);
 
 /// One target job of one object.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
     /// When the close in progress was first asked for. Durable.
     pub requested_at: Option<Timestamp>,
@@ -54,7 +54,24 @@ pub struct Facts {
     pub unsaved: bool,
     /// How long answered reads have not known the job.
     pub absent_for: Duration,
+    /// How long answered reads have said `opening`, which is what `open.timeout` is compared with.
+    pub opening_for: Duration,
+    /// What a force will cost, as the live reads before it said.
+    pub cost: Option<Cost>,
     pub(super) counted: Option<(Counted, Duration)>,
+}
+
+/// What is lost by a force: the work since the newest model snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cost {
+    /// When that snapshot was taken; absent where there is none, or none could be read.
+    pub snapshot_at: Option<Timestamp>,
+    /// The newest record that it has learned from.
+    pub from: Option<Timestamp>,
+    /// The newest record that the job has analysed.
+    pub until: Option<Timestamp>,
+    /// When the force was decided.
+    pub at: Timestamp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,23 +82,59 @@ pub(super) enum Counted {
 }
 
 impl Facts {
+    /// Nothing was asked and nothing was seen.
+    pub const NONE: Self = Self {
+        requested_at: None,
+        accepted_at: None,
+        evidence: Duration::ZERO,
+        unproven: Duration::ZERO,
+        checkpoint: Duration::ZERO,
+        deadline: None,
+        forced_at: None,
+        durable_forced_at: None,
+        attempts: 0,
+        failures: 0,
+        last_error: None,
+        answered: 0,
+        call_ended: None,
+        force_sent: None,
+        started: None,
+        verified_at: None,
+        unsaved: false,
+        absent_for: Duration::ZERO,
+        opening_for: Duration::ZERO,
+        cost: None,
+        counted: None,
+    };
+
     /// The close in progress is another one: everything begins again, with a graceful close.
     pub fn start_over(&mut self) {
         *self = Self {
             durable_forced_at: self.durable_forced_at,
-            ..Self::default()
+            ..Self::NONE
         };
     }
 
-    /// Takes in what an answered read said.
-    pub fn observe(&mut self, seen: &SeenJob, timeout: Duration, now: Moment) {
-        let Some(state) = seen.state.filter(|_| seen.config.is_some()) else {
+    /// An attempt is under way that the last word was not spoken of.
+    pub fn in_progress(&self) -> bool {
+        self.requested_at.is_some() || self.forced_at.is_some()
+    }
+
+    /// Takes in what an answered read said of a job that is wanted closed.
+    pub fn observe(
+        &mut self,
+        state: Option<&SeenState>,
+        config: Option<&SeenConfig>,
+        timeout: Duration,
+        now: Moment,
+    ) {
+        let (Some(state), Some(config)) = (state, config) else {
             let gap = self.count(Counted::Absent, pace::SWEEP * 2, now);
             self.absent_for += gap;
             return;
         };
         self.absent_for = Duration::ZERO;
-        if self.is_another_session(seen, state, now) {
+        if self.is_another_session(config, state, now) {
             self.start_over();
         }
         let cap = pace::look_gap(self.age(now), timeout) * 2;
@@ -109,7 +162,40 @@ impl Facts {
         }
     }
 
-    fn still_open(&mut self, state: SeenState, cap: Duration, now: Moment) {
+    /// Takes in what an answered read said of a job that is wanted opened.
+    pub fn observe_opening(
+        &mut self,
+        state: Option<&SeenState>,
+        config: Option<&SeenConfig>,
+        timeout: Duration,
+        now: Moment,
+    ) {
+        let (Some(state), Some(_)) = (state, config) else {
+            let gap = self.count(Counted::Absent, pace::SWEEP * 2, now);
+            self.absent_for += gap;
+            return;
+        };
+        self.absent_for = Duration::ZERO;
+        let cap = pace::look_gap(self.age(now), timeout) * 2;
+        match state.state {
+            _ if state.upgrade_mode => self.counted = None,
+            JobState::Opening => {
+                self.started.get_or_insert(now.monotonic);
+                self.opening_for += self.count(Counted::StillOpen(JobState::Opening), cap, now);
+            }
+            JobState::Closing => {
+                self.started.get_or_insert(now.monotonic);
+                self.evidence += self.count(Counted::Closing, cap, now);
+            }
+            JobState::Opened | JobState::Closed | JobState::Failed => {
+                self.counted = None;
+                self.opening_for = Duration::ZERO;
+                self.evidence = Duration::ZERO;
+            }
+        }
+    }
+
+    fn still_open(&mut self, state: &SeenState, cap: Duration, now: Moment) {
         let kind = Counted::StillOpen(state.state);
         let unbroken = self.counted.is_some_and(|(before, at)| {
             before == kind && now.monotonic.saturating_sub(at) <= pace::SWEEP * 2
@@ -148,7 +234,7 @@ impl Facts {
         gap
     }
 
-    fn is_another_session(&self, seen: &SeenJob, state: SeenState, now: Moment) -> bool {
+    fn is_another_session(&self, config: &SeenConfig, state: &SeenState, now: Moment) -> bool {
         let reopened = matches!(state.state, JobState::Opened | JobState::Opening)
             && self.accepted_at.is_some();
         // What was opened after it had been asked to close was not asked.
@@ -160,11 +246,7 @@ impl Facts {
             .open_for
             .and_then(|open_for| SignedDuration::try_from(open_for).ok())
             .is_some_and(|open_for| open_for + SESSION_MARGIN < age);
-        let created_later = seen
-            .config
-            .as_ref()
-            .and_then(|config| config.created_at)
-            .is_some_and(|created| created > since);
+        let created_later = config.created_at.is_some_and(|created| created > since);
         reopened || opened_later || created_later
     }
 

@@ -1,16 +1,19 @@
 //! What the reconciler is told and what it asks for: plain data, both ways.
 //!
 //! This is the whole seam between the brain and the shell. It holds no behaviour, knows no HTTP and no
-//! Kubernetes client, and a test can write every value of it by hand.
+//! Kubernetes client, and a test can write every value of it by hand. What is seen of Elasticsearch is in `seen`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
+pub use super::claims::{Claim, Ruling};
+pub use super::seen::*;
+pub use super::turns::Lane;
 use crate::api::{
-    AnomalyJobStatus, ClosePolicy, DatafeedId, DatafeedState, JobId, JobState, Reason,
+    AnomalyJobStatus, ClosePolicy, DatafeedId, DeletionPolicy, DriftPolicy, JobExpression, JobId,
+    JobPattern, OpenPolicy, Reason,
 };
 
 /// A moment, told from outside. The monotonic part decides; the wall clock is only written down for people and
@@ -45,21 +48,44 @@ pub enum Wanted {
     Observed,
     /// `state: Closed`.
     Closed,
+    /// `state: Opened`.
+    Opened,
+}
+
+/// Which jobs are meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Scope {
+    /// `spec.jobId`.
+    pub expression: JobExpression,
+    /// `spec.exclude`.
+    pub exclude: Vec<JobPattern>,
+    /// `spec.allowNoMatch`.
+    pub allow_no_match: bool,
+    /// `spec.maxJobs`, or its default.
+    pub max_jobs: u32,
 }
 
 /// The spec of one object, as the brain needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Desired {
-    /// The job that is meant.
-    pub job: JobId,
-    /// What is wanted of it.
+    /// The jobs that are meant.
+    pub scope: Scope,
+    /// What is wanted of them.
     pub wanted: Wanted,
     /// `spec.suspend`.
     pub suspended: bool,
-    /// A deletion timestamp is set.
-    pub deleting: bool,
+    /// The deletion timestamp, where one is set.
+    pub deleting: Option<Timestamp>,
     /// How to close.
     pub close: ClosePolicy,
+    /// How to open.
+    pub open: OpenPolicy,
+    /// What to do where somebody else changed the state.
+    pub drift: DriftPolicy,
+    /// What a deletion of the object does.
+    pub deletion: DeletionPolicy,
+    /// The annotation that asks for everything to be looked at again.
+    pub requested: Option<Arc<str>>,
 }
 
 /// An object as the watch, or a live read, delivered it.
@@ -69,99 +95,66 @@ pub struct Delivered {
     pub key: ObjectKey,
     /// The uid: an object of the same name and another uid is another object.
     pub uid: Arc<str>,
+    /// When it was created: of two objects that mean one job the older one acts.
+    pub created_at: Timestamp,
     /// `metadata.generation`.
     pub generation: i64,
     /// `metadata.resourceVersion`, for the compare-and-swap of the next status write.
     pub resource_version: Arc<str>,
+    /// `metadata.finalizers`, ours among them.
+    pub finalizers: Vec<String>,
     /// What it asks for.
     pub desired: Desired,
     /// Its status as stored.
     pub status: AnomalyJobStatus,
 }
 
-/// Why nothing can be said or done about a whole cluster.
+/// Why nothing can be said or done about a job or a whole cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trouble {
     /// The closed word for it.
     pub reason: Reason,
     /// A sentence for people: what is wrong and what would mend it. Never holds a secret or an answer's body.
     pub message: Arc<str>,
+    /// How long Elasticsearch asked to be left alone.
+    pub retry_after: Option<Duration>,
+}
+
+impl Trouble {
+    /// A trouble of this reason.
+    pub fn new(reason: Reason, message: impl Into<Arc<str>>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+            retry_after: None,
+        }
+    }
 }
 
 /// What the shell knows of the connection to the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Connection {
     /// A client exists and the cluster proved to be the right one.
-    Usable {
-        /// The cluster's uuid, where `GET /` may be read.
-        cluster_uuid: Option<Arc<str>>,
-        /// The version number, where it is known.
-        version: Option<Arc<str>>,
-        /// Elasticsearch before 7.14 answers 409 to a close while a datafeed runs, so that has to be stopped first.
-        stops_datafeeds: bool,
-    },
+    Usable(Usable),
     /// There is no client, or the cluster must not be called.
     Unusable(Trouble),
 }
 
-/// How much a read is to find out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Depth {
-    /// The states of the named jobs and datafeeds: one or two requests.
-    States,
-    /// Configs, blocks, datafeeds, upgrade mode and states: a handful of requests for any number of jobs.
-    Full,
-}
-
-/// What `_stats` said of a job that has a state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SeenState {
-    /// The raw state, stale or not.
-    pub state: JobState,
-    /// Some node runs the task: the assignment explanation is empty.
-    pub assigned: bool,
-    /// The assignment explanation speaks of upgrade mode.
-    pub upgrade_mode: bool,
-    /// How long the job has been open on its node, to the second; absent without a live process.
-    pub open_for: Option<Duration>,
-}
-
-/// What the job's config said.
+/// A cluster that answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeenConfig {
-    /// `create_time`.
-    pub created_at: Option<Timestamp>,
-    /// `blocked.reason` or `deleting`: reset, revert or delete works on the job.
-    pub blocked: Option<Arc<str>>,
-}
-
-/// A job's datafeed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeenDatafeed {
-    /// Its id.
-    pub id: DatafeedId,
-    /// Its state.
-    pub state: DatafeedState,
-}
-
-/// What one read found out about one job.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct SeenJob {
-    /// From `_stats`; `None` when it did not know the id.
-    pub state: Option<SeenState>,
-    /// From the configs; meaningful after a full read only.
-    pub config: Option<SeenConfig>,
-    /// Its datafeed; after a read of states only where that was asked for.
-    pub datafeed: Option<SeenDatafeed>,
-}
-
-/// The answer to a read: one entry for each job that was asked about.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct View {
-    /// By job.
-    pub jobs: BTreeMap<JobId, SeenJob>,
-    /// From `_ml/info`, in a full read.
-    pub upgrade_mode: Option<bool>,
+pub struct Usable {
+    /// Who the cluster is for claims: its uuid, or where that may not be read its address and authority.
+    pub identity: Arc<str>,
+    /// The cluster's uuid, where `GET /` may be read.
+    pub cluster_uuid: Option<Arc<str>>,
+    /// The version number, where it is known.
+    pub version: Option<Arc<str>>,
+    /// Elasticsearch before 7.14 answers 409 to a close while a datafeed runs, so that has to be stopped first.
+    pub stops_datafeeds: bool,
+    /// Bytes of joined ids that fit into one list.
+    pub list_room: usize,
+    /// `limits.maxClosing`: jobs closing at once.
+    pub max_closing: usize,
 }
 
 /// How a call ended that was not answered with success.
@@ -172,10 +165,16 @@ pub enum Refusal {
         /// Elasticsearch itself answered.
         answered: bool,
     },
+    /// 404 that names these of the ids as unknown; none of the list was touched.
+    Unknown(Vec<JobId>),
+    /// The list does not fit into a request line; this many bytes of ids do. None of it was touched.
+    ListTooLong(usize),
     /// 409 of Elasticsearch before 7.14: a datafeed runs.
     DatafeedRuns,
     /// 429 of upgrade mode.
     UpgradeMode,
+    /// 429 or 503: fewer requests are wanted. Nothing was touched.
+    Overloaded(Trouble),
     /// The cluster as a whole did not answer: unreachable, no master, credentials refused.
     Cluster(Trouble),
     /// This call was refused; trying again later may help.
@@ -186,7 +185,7 @@ pub enum Refusal {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);
 
-/// How a status write ended that was not acknowledged.
+/// How a write to the API server ended that was not acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WriteRefused {
     /// Somebody wrote the object meanwhile.
@@ -209,18 +208,22 @@ pub enum Input {
     /// The connection changed.
     Connection(Connection),
     /// A read was answered, or failed as a whole.
-    Read(Ticket, Result<View, Trouble>),
+    Read(Ticket, Result<Answer, Trouble>),
     /// A call was answered.
     Called(Ticket, Result<(), Refusal>),
     /// The live reads before a force: the object (or `None`: gone, or another uid), and what Elasticsearch says.
-    Verified(Ticket, Result<(Option<Box<Delivered>>, View), Refusal>),
+    Verified(Ticket, Result<(Option<Box<Delivered>>, LiveLook), Refusal>),
+    /// It is this object's turn to be written.
+    Turn(ObjectKey),
     /// A status write was acknowledged with the new resource version, or not.
     Written(Ticket, Result<Arc<str>, WriteRefused>),
+    /// Who acts on jobs that objects of this brain claim.
+    Ruled(Vec<Ruling>),
     /// Time passed.
     Tick,
 }
 
-/// A mutating call to Elasticsearch. Close carries literal ids only; force is always one id.
+/// A mutating call to Elasticsearch. Close carries literal ids only; all others one id.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Call {
     /// Close gracefully.
@@ -238,6 +241,15 @@ pub enum Call {
         /// Not waiting for its running search.
         force: bool,
     },
+    /// Open one job.
+    Open(JobId),
+    /// Start a job's datafeed behind the last record that it has seen.
+    StartDatafeed {
+        /// The job it belongs to.
+        job: JobId,
+        /// The datafeed.
+        datafeed: DatafeedId,
+    },
 }
 
 impl Call {
@@ -245,9 +257,11 @@ impl Call {
     pub fn jobs(&self) -> &[JobId] {
         match self {
             Self::Close(jobs) => jobs,
-            Self::Confirm(job) | Self::ForceClose(job) | Self::StopDatafeed { job, .. } => {
-                std::slice::from_ref(job)
-            }
+            Self::Confirm(job)
+            | Self::ForceClose(job)
+            | Self::Open(job)
+            | Self::StopDatafeed { job, .. }
+            | Self::StartDatafeed { job, .. } => std::slice::from_ref(job),
         }
     }
 }
@@ -277,16 +291,12 @@ pub struct Event {
 /// What the brain asks for.
 #[derive(Debug, Clone)]
 pub enum Output {
-    /// Read these jobs.
+    /// Read this.
     Read {
         /// The answer carries it.
         ticket: Ticket,
-        /// How much.
-        depth: Depth,
-        /// Which jobs; never empty.
-        jobs: Vec<JobId>,
-        /// Datafeeds whose state is wanted as well in a read of states.
-        datafeeds: Vec<(JobId, DatafeedId)>,
+        /// What.
+        question: Question,
     },
     /// Call Elasticsearch.
     Call {
@@ -294,12 +304,12 @@ pub enum Output {
         ticket: Ticket,
         /// What.
         call: Call,
-        /// The objects that mean its jobs, for the log.
+        /// The objects that asked for it, for the log.
         objects: Vec<ObjectKey>,
     },
     /// The answer of this call is not waited for any longer; dropping it changes nothing in Elasticsearch.
     LetGo(Ticket),
-    /// Read the object live, and `_ml/info`, config, datafeed and states of the job.
+    /// Read the object live, and what Elasticsearch says of the job right now.
     Verify {
         /// The answer carries it.
         ticket: Ticket,
@@ -309,8 +319,12 @@ pub enum Output {
         uid: Arc<str>,
         /// The job.
         job: JobId,
+        /// Its datafeed, where it has one.
+        datafeed: Option<DatafeedId>,
     },
-    /// Write this status, if the object still has this resource version.
+    /// This object wants to be written; [`Input::Turn`] says when.
+    WantTurn(ObjectKey, Lane),
+    /// Write this status, if the object still has this resource version. It uses the turn that was just given.
     Write {
         /// The answer carries it.
         ticket: Ticket,
@@ -323,6 +337,25 @@ pub enum Output {
         /// The whole status.
         status: Box<AnomalyJobStatus>,
     },
+    /// Put our finalizer on the object, or take it off; answered by [`Input::Written`], and it uses the turn.
+    Finalize {
+        /// The answer carries it.
+        ticket: Ticket,
+        /// The object.
+        key: ObjectKey,
+        /// Its uid.
+        uid: Arc<str>,
+        /// The precondition.
+        resource_version: Arc<str>,
+        /// All finalizers that it shall have.
+        finalizers: Vec<String>,
+    },
+    /// This object means to act on these jobs; [`Input::Ruled`] says whether it may.
+    Claim(Claim),
+    /// This object does not mean these jobs any more.
+    Release(ObjectKey, Vec<JobId>),
+    /// This object gives way on this job, for which no call is on its way.
+    GiveWay(ObjectKey, JobId),
     /// A close of ours came to its end; for the metrics.
     Finished {
         /// How.
@@ -339,7 +372,7 @@ pub enum Output {
         /// Its uid.
         uid: Arc<str>,
         /// The job it speaks of, for the log.
-        job: JobId,
+        job: Option<JobId>,
         /// The event.
         event: Event,
     },

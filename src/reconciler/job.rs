@@ -1,21 +1,28 @@
 //! One Elasticsearch job as the reconciler has seen it: the newest observation, shared by all objects that mean it.
 //!
 //! It knows which reads may be believed: a read that was sent before the last call ended shows the world before it.
+//! What its config says stands in the catalogue.
 
 use std::time::Duration;
 
-use super::input::{Call, Depth, Moment, ObjectKey, SeenJob, Ticket};
+use super::input::{Moment, ObjectKey, SeenDatafeed, SeenJob, SeenState, Ticket};
 use super::pace;
+use super::target::Ask;
+use crate::api::JobState;
 
 /// A job that at least one object means.
 #[derive(Debug, Default)]
 pub struct Job {
-    /// The objects that mean it, oldest first.
+    /// The objects that mean it.
     pub users: Vec<ObjectKey>,
     /// The newest observation.
     pub seen: Option<Seen>,
     /// The call that concerns it, at most one.
-    pub in_flight: Option<(Ticket, Call)>,
+    pub in_flight: Option<(Ticket, Ask)>,
+    /// It belongs to a refused list in which the refused ones are being sought.
+    pub suspect: bool,
+    /// When a force of this process was sent.
+    pub forced: Option<Duration>,
     touched: Ticket,
     newest: Ticket,
 }
@@ -23,13 +30,12 @@ pub struct Job {
 /// An observation with its age.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// What was seen.
-    pub job: SeenJob,
-
-    /// When the answer arrived.
+    /// From `_stats`; `None` where it did not know the id.
+    pub state: Option<SeenState>,
+    /// Its datafeed, as far as it was seen.
+    pub datafeed: Option<SeenDatafeed>,
+    /// When it was read, or confirmed by the tasks of the cluster.
     pub at: Duration,
-    /// The config has been read: until then nothing is known of blocks and datafeeds.
-    pub whole: bool,
     /// No call has ended since.
     pub current: bool,
 }
@@ -37,54 +43,76 @@ pub struct Seen {
 impl Job {
     /// Takes what a read found out. Returns whether anything differs from before, or `None` where the read was sent
     /// before the last call ended, or before a read that was answered already, and says nothing of now.
-    pub fn see(
-        &mut self,
-        asked: Ticket,
-        depth: Depth,
-        found: SeenJob,
-        now: Moment,
-    ) -> Option<bool> {
+    pub fn see(&mut self, asked: Ticket, found: SeenJob, now: Moment) -> Option<bool> {
         if asked < self.touched.max(self.newest) {
             return None;
         }
         self.newest = asked;
         let before = self.seen.take();
-        let job = match (&before, depth) {
-            (Some(seen), Depth::States) => SeenJob {
-                state: found.state,
-                config: seen.job.config.clone(),
-                datafeed: found.datafeed.or_else(|| seen.job.datafeed.clone()),
-            },
-            _ => found,
-        };
-        let whole = depth == Depth::Full || before.as_ref().is_some_and(|seen| seen.whole);
-        let news = before
-            .as_ref()
-            .is_none_or(|seen| seen.job != job || seen.whole != whole);
-        self.seen = Some(Seen {
-            job,
+        let datafeed = found
+            .datafeed
+            .map(|feed| keep_kind(feed, before.as_ref()))
+            .or_else(|| before.as_ref().and_then(|seen| seen.datafeed.clone()));
+        let seen = Seen {
+            state: found.state,
+            datafeed,
             at: now.monotonic,
-            whole,
             current: true,
+        };
+        let news = before.as_ref().is_none_or(|before| {
+            before.state != seen.state || before.datafeed != seen.datafeed || !before.current
         });
+        self.seen = Some(seen);
         Some(news)
+    }
+
+    /// What a status that was stored said: something to go on saying until it is looked at, never to act on.
+    pub fn remember(&mut self, state: SeenState, datafeed: Option<SeenDatafeed>) {
+        self.seen.get_or_insert(Seen {
+            state: Some(state),
+            datafeed,
+            at: Duration::ZERO,
+            current: false,
+        });
+    }
+
+    /// The tasks of the cluster said this of it. Returns whether it is worth a look: they are a hint and no more.
+    pub fn compare(
+        &mut self,
+        asked: Ticket,
+        task: Option<JobState>,
+        datafeed: Option<&(SeenDatafeed, bool)>,
+        now: Moment,
+    ) -> bool {
+        if asked < self.touched.max(self.newest) {
+            return false;
+        }
+        let Some(seen) = &mut self.seen else {
+            return true;
+        };
+        if let (Some(feed), Some((_, has_end))) = (&mut seen.datafeed, datafeed) {
+            feed.real_time.get_or_insert(!has_end);
+        }
+        let state = seen.state.as_ref().map(|state| state.state);
+        let closed = |state: Option<JobState>| state.filter(|state| *state != JobState::Closed);
+        let runs = seen.datafeed.as_ref().is_some_and(SeenDatafeed::runs);
+        let same = closed(state) == task && runs == datafeed.is_some();
+        if same && seen.current {
+            seen.at = now.monotonic;
+        }
+        !same
     }
 
     /// The observation that may be acted on now, if there is one.
     pub fn fresh(&self, now: Moment) -> Option<&Seen> {
         self.seen.as_ref().filter(|seen| {
-            seen.whole && seen.current && now.monotonic.saturating_sub(seen.at) <= pace::FRESH_FOR
+            seen.current && now.monotonic.saturating_sub(seen.at) <= pace::FRESH_FOR
         })
     }
 
-    /// How much has to be read before something can be decided.
-    pub fn depth_needed(&self, now: Moment) -> Depth {
-        let recent =
-            |seen: &&Seen| seen.whole && now.monotonic.saturating_sub(seen.at) <= pace::FRESH_FOR;
-        self.seen
-            .as_ref()
-            .filter(recent)
-            .map_or(Depth::Full, |_| Depth::States)
+    /// The state that was seen last.
+    pub fn state(&self) -> Option<JobState> {
+        Some(self.seen.as_ref()?.state.as_ref()?.state)
     }
 
     /// A call ended: what was seen before, or by a read sent before ticket `next`, is not acted on any more.
@@ -95,4 +123,15 @@ impl Job {
             seen.current = false;
         }
     }
+}
+
+/// Whether a datafeed runs without an end is told while it runs; a stopped one is still the same.
+fn keep_kind(mut feed: SeenDatafeed, before: Option<&Seen>) -> SeenDatafeed {
+    let known = before.and_then(|seen| seen.datafeed.as_ref());
+    if feed.real_time.is_none()
+        && let Some(known) = known.filter(|known| known.id == feed.id)
+    {
+        feed.real_time = known.real_time;
+    }
+    feed
 }

@@ -1,60 +1,82 @@
-//! The brain: a synchronous state machine, one for each Elasticsearch cluster, with many objects in it.
+//! The brain: a synchronous state machine, one for each connection to an Elasticsearch cluster, with many objects in it.
 //!
 //! It is told what happened and says what shall be done. It never waits, reads no clock, holds no client and rolls no
 //! dice: [`Reconciler::handle`] is given the time, [`Reconciler::next_wake`] says when it wants to be asked again. So
 //! all of its behaviour, outages and crashes included, runs in unit tests in virtual time.
 //!
-//! - [`input`]: what goes in and out, plain data
-//! - [`target`]: the decision table for one job; start reading here
-//! - [`expression`]: which jobs an object means
-//! - [`facts`]: what was asked and seen of one close; the rules of session and evidence
-//! - [`job`], [`object`], [`health`]: what is known of a job, an object, the cluster
-//! - `steps`: from a decision to calls, notes and looks
-//! - `reads`: one shared read of states for all objects; [`pace`]: how often, how many
-//! - [`turns`]: who is next among tenants
+//! - [`input`], [`seen`]: what goes in and out, plain data
+//! - [`target`], [`opening`]: the decision tables for one job; start reading here
+//! - [`facts`]: what was asked and seen of one attempt; the rules of session and evidence
+//! - [`expression`], [`catalogue`], `membership`: who is meant; [`claims`]: who of several objects acts
+//! - [`job`], [`object`], [`member`], [`health`]: what is known of a job, an object, a job of an object, the cluster
+//! - `steps`: from a decision to notes, looks and calls; `drift`: what others did; `deletion`: how an object goes
+//! - `calls`, [`batch`], [`isolate`], [`turns`], [`pace`]: what is sent together, in which order, how often, how many
+//! - `reads`: one shared read for all objects
 //! - `report`: status and conditions from facts; `publish`: when they are written
 
+mod answers;
+pub mod batch;
+mod calls;
+pub mod catalogue;
+pub mod claims;
+mod deletion;
+mod drift;
 pub mod expression;
 pub mod facts;
 pub mod health;
 pub mod input;
+pub mod isolate;
 pub mod job;
+pub mod member;
+mod membership;
 pub mod object;
+mod opening;
 pub mod pace;
 mod publish;
 mod reads;
 mod report;
+pub mod seen;
 mod steps;
 pub mod target;
 #[cfg(test)]
 mod tests;
 pub mod turns;
+mod verify;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use catalogue::Catalogue;
 use health::Health;
-use input::{Delivered, Event, Input, Moment, ObjectKey, Output, Ticket};
+use input::{Connection, Delivered, Event, Input, Moment, ObjectKey, Output, Ticket};
 use job::Job;
 use object::{News, Object};
 
 use crate::api::JobId;
+
+/// A job of an object.
+type Spot = (ObjectKey, JobId);
 
 /// Decides for all objects of one Elasticsearch cluster.
 #[derive(Debug)]
 pub struct Reconciler {
     connection: Arc<str>,
     health: Health,
-    objects: BTreeMap<ObjectKey, Object>,
+    catalogue: Catalogue,
+    objects: BTreeMap<ObjectKey, Box<Object>>,
     jobs: BTreeMap<JobId, Job>,
     reads: reads::Reads,
-    calls: BTreeMap<Ticket, (ObjectKey, Arc<str>, input::Call)>,
-    verifications: BTreeMap<Ticket, ObjectKey>,
+    calls: calls::Calls,
+    verifications: BTreeMap<Ticket, Spot>,
     writes: BTreeMap<Ticket, ObjectKey>,
-    room: steps::Room,
-    due: BTreeSet<ObjectKey>,
-    timers: BTreeSet<(Duration, ObjectKey)>,
+    /// Members whose job has no config: they wait for the next list.
+    missing: BTreeSet<Spot>,
+    due: BTreeSet<Spot>,
+    unsaid: BTreeSet<ObjectKey>,
+    timers: BTreeSet<(Duration, ObjectKey, Option<JobId>)>,
+    /// Nothing is claimed of the cluster, because it was silent for too long.
+    unobserved: bool,
     last_ticket: u64,
     outputs: Vec<Output>,
 }
@@ -65,15 +87,18 @@ impl Reconciler {
         Self {
             connection: Arc::from(connection),
             health: Health::new(now),
+            catalogue: Catalogue::default(),
             objects: BTreeMap::new(),
             jobs: BTreeMap::new(),
-            reads: reads::Reads::new(now),
-            calls: BTreeMap::new(),
+            reads: reads::Reads::default(),
+            calls: calls::Calls::default(),
             verifications: BTreeMap::new(),
             writes: BTreeMap::new(),
-            room: steps::Room::default(),
+            missing: BTreeSet::new(),
             due: BTreeSet::new(),
+            unsaid: BTreeSet::new(),
             timers: BTreeSet::new(),
+            unobserved: false,
             last_ticket: 0,
             outputs: Vec::new(),
         }
@@ -85,26 +110,29 @@ impl Reconciler {
             Input::Delivered(delivered) => self.delivered(*delivered, now),
             Input::Gone(key) => self.gone(&key),
             Input::Refreshed(key, uid, found) => self.refreshed(&key, &uid, found, now),
-            Input::Connection(connection) => {
-                if matches!(connection, input::Connection::Unusable(_)) {
-                    self.lose_count();
-                }
-                if self.health.connect(connection, now) {
-                    self.wake_all();
-                }
-            }
+            Input::Connection(connection) => self.connected(connection, now),
             Input::Read(ticket, answer) => self.read(ticket, answer, now),
             Input::Called(ticket, answer) => self.called(ticket, answer, now),
             Input::Verified(ticket, answer) => self.verified(ticket, answer, now),
+            Input::Turn(key) => self.write_now(&key, now),
             Input::Written(ticket, answer) => self.acknowledged(ticket, answer, now),
+            Input::Ruled(rulings) => self.ruled(rulings),
             Input::Tick => {}
         }
         self.take_timers(now);
-        while let Some(key) = self.due.pop_first() {
-            self.step(&key, now);
-            if self.due.is_empty() {
-                self.fill_room();
+        self.watch_silence(now);
+        loop {
+            while let Some((key, job)) = self.due.pop_first() {
+                self.step(&key, &job, now);
+                self.unsaid.insert(key);
             }
+            self.send_calls(now);
+            if self.due.is_empty() {
+                break;
+            }
+        }
+        while let Some(key) = self.unsaid.pop_first() {
+            self.publish(&key, now);
         }
         self.send_reads(now);
         std::mem::take(&mut self.outputs)
@@ -112,8 +140,13 @@ impl Reconciler {
 
     /// When [`Input::Tick`] is wanted at the latest, in the monotonic time of [`Moment`].
     pub fn next_wake(&self) -> Option<Duration> {
-        let timer = self.timers.first().map(|(at, _)| *at);
-        [timer, self.next_read()].into_iter().flatten().min()
+        let timer = self.timers.first().map(|(at, ..)| *at);
+        let silence = (self.health.trouble().is_some() && !self.unobserved)
+            .then(|| self.health.not_observed_at());
+        [timer, silence, self.next_read(), self.next_call()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// How many objects it knows.
@@ -136,32 +169,54 @@ impl Reconciler {
         Ticket(self.last_ticket + 1)
     }
 
+    fn connected(&mut self, connection: Connection, now: Moment) {
+        match &connection {
+            Connection::Unusable(_) => self.lose_count(),
+            Connection::Usable(usable) => {
+                self.calls.limit(usable.list_room, usable.max_closing);
+            }
+        }
+        let identity = self.health.claims_as();
+        if !self.health.connect(connection, now) {
+            return;
+        }
+        self.reads.reconnected(now);
+        if self.health.claims_as() != identity {
+            self.claim_anew();
+        }
+        self.wake_all();
+    }
+
     fn delivered(&mut self, delivered: Delivered, now: Moment) {
         let digest = publish::digest(&delivered.status);
         let sight_from = self.next_ticket();
         let key = delivered.key.clone();
-        if let Some(object) = self
+        let known = self
             .objects
             .get_mut(&key)
-            .filter(|object| object.uid == delivered.uid)
-        {
-            let job = object.desired.job.clone();
-            if object.deliver(delivered, digest, sight_from) == News::Echo {
-                return;
+            .filter(|object| object.uid == delivered.uid);
+        let (scope, requested) = match known {
+            Some(object) => match object.deliver(delivered, digest, sight_from) {
+                News::Echo => return,
+                News::Changed { scope, requested } => (scope, requested),
+            },
+            None => {
+                self.gone(&key);
+                let object = Object::new(delivered, digest, sight_from, now);
+                self.objects.insert(key.clone(), Box::new(object));
+                (true, false)
             }
-            if job != object.desired.job {
-                let new = object.desired.job.clone();
-                self.leave(&key, &job);
-                self.jobs.entry(new).or_default().users.push(key.clone());
-            }
-        } else {
-            self.gone(&key);
-            let job = delivered.desired.job.clone();
-            self.jobs.entry(job).or_default().users.push(key.clone());
-            self.objects
-                .insert(key.clone(), Object::new(delivered, digest, sight_from, now));
+        };
+        if requested {
+            self.look_at_everything(&key, now);
         }
-        self.due.insert(key);
+        if scope {
+            self.resolve(&key, now);
+        } else {
+            self.claim(&key);
+            self.wake_members(&key);
+        }
+        self.unsaid.insert(key);
     }
 
     /// A read that was asked for came back. The watch may have been faster, so it says nothing of an object that is
@@ -173,7 +228,7 @@ impl Reconciler {
         found: Option<Box<Delivered>>,
         now: Moment,
     ) {
-        let asked = |object: &&mut Object| object.uid == *uid && object.refreshing;
+        let asked = |object: &&mut Box<Object>| object.uid == *uid && object.refreshing;
         let Some(object) = self.objects.get_mut(key).filter(asked) else {
             return;
         };
@@ -187,38 +242,81 @@ impl Reconciler {
     fn gone(&mut self, key: &ObjectKey) {
         if let Some(object) = self.objects.remove(key) {
             if let Some(at) = object.timer {
-                self.timers.remove(&(at, key.clone()));
+                self.timers.remove(&(at, key.clone(), None));
             }
-            self.leave(key, &object.desired.job);
+            let jobs: Vec<JobId> = object.members.iter().map(|(job, _)| job.clone()).collect();
+            for (job, member) in object.members.iter() {
+                if let Some(at) = member.timer {
+                    self.timers.remove(&(at, key.clone(), Some(job.clone())));
+                }
+                self.leave(key, job);
+            }
+            if !jobs.is_empty() {
+                self.outputs.push(Output::Release(key.clone(), jobs));
+            }
         }
-        self.due.remove(key);
-        self.room.leave(key);
+        self.unsaid.remove(key);
     }
 
-    /// The object does not mean this job any more.
-    fn leave(&mut self, key: &ObjectKey, job: &JobId) {
-        if let Some(known) = self.jobs.get_mut(job) {
-            known.users.retain(|user| user != key);
-            self.forget_unused(job);
-        }
-    }
-
-    /// Nobody means this job any more, and no call for it is on its way: it is not read and holds no place in the wave.
-    fn forget_unused(&mut self, job: &JobId) {
-        let unused = |known: &Job| known.users.is_empty() && known.in_flight.is_none();
-        if self.jobs.get(job).is_some_and(unused) {
-            self.jobs.remove(job);
-            self.reads.forget(job);
-            self.room.forget(job);
-        }
-    }
-
+    /// Steps everything that is under way; what is where it should be is not touched by news about the cluster.
     fn wake_all(&mut self) {
-        self.due.extend(self.objects.keys().cloned());
+        for (key, object) in &self.objects {
+            for (job, member) in object.members.iter() {
+                if !member.is_settled() {
+                    self.due.insert((key.clone(), job.clone()));
+                }
+            }
+            self.unsaid.insert(key.clone());
+        }
     }
 
-    /// Steps again at `at`, or at the earlier time that is set already.
-    fn wake_at(&mut self, at: Duration, key: &ObjectKey) {
+    fn wake_members(&mut self, key: &ObjectKey) {
+        if let Some(object) = self.objects.get(key) {
+            let jobs = object.members.iter().map(|(job, _)| job);
+            self.due.extend(jobs.map(|job| (key.clone(), job.clone())));
+        }
+    }
+
+    /// After a long silence nothing is claimed any more, and when it ends everything is looked at before it is claimed again.
+    fn watch_silence(&mut self, now: Moment) {
+        let silent = self.health.not_observed(now);
+        if silent == self.unobserved {
+            return;
+        }
+        self.unobserved = silent;
+        let next = self.next_ticket();
+        for (key, object) in &mut self.objects {
+            self.unsaid.insert(key.clone());
+            if silent {
+                continue;
+            }
+            object.sight_from = next;
+            object.regaining = true;
+            for (job, member) in object.members.iter_mut() {
+                member.sighted = false;
+                self.due.insert((key.clone(), job.clone()));
+            }
+        }
+    }
+
+    /// Steps a member again at `at`, or at the earlier time that is set already.
+    fn wake_at(&mut self, at: Duration, key: &ObjectKey, job: &JobId) {
+        let member = self.objects.get_mut(key).and_then(|object| object.members.get_mut(job));
+        let Some(member) = member else {
+            return;
+        };
+        if member.timer.is_some_and(|set| set <= at) {
+            return;
+        }
+        let timer = |at| (at, key.clone(), Some(job.clone()));
+        if let Some(later) = member.timer.replace(at) {
+            self.timers.remove(&timer(later));
+        }
+        self.timers.insert(timer(at));
+    }
+
+    /// Looks at an object again at `at`, or at the earlier time that is set already.
+    fn wake_object_at(&mut self, at: Duration, key: &ObjectKey) {
         let Some(object) = self.objects.get_mut(key) else {
             return;
         };
@@ -226,29 +324,40 @@ impl Reconciler {
             return;
         }
         if let Some(later) = object.timer.replace(at) {
-            self.timers.remove(&(later, key.clone()));
+            self.timers.remove(&(later, key.clone(), None));
         }
-        self.timers.insert((at, key.clone()));
+        self.timers.insert((at, key.clone(), None));
     }
 
     fn take_timers(&mut self, now: Moment) {
-        while let Some((at, _)) = self.timers.first()
+        while let Some((at, ..)) = self.timers.first()
             && *at <= now.monotonic
-            && let Some((_, key)) = self.timers.pop_first()
+            && let Some((_, key, job)) = self.timers.pop_first()
         {
-            if let Some(object) = self.objects.get_mut(&key) {
-                object.timer = None;
-                self.due.insert(key);
+            let Some(object) = self.objects.get_mut(&key) else {
+                continue;
+            };
+            match job {
+                None => {
+                    object.timer = None;
+                    self.unsaid.insert(key);
+                }
+                Some(job) => {
+                    if let Some(member) = object.members.get_mut(&job) {
+                        member.timer = None;
+                        self.due.insert((key, job));
+                    }
+                }
             }
         }
     }
 
-    fn event(&mut self, key: &ObjectKey, event: Event) {
+    fn event(&mut self, key: &ObjectKey, job: Option<&JobId>, event: Event) {
         if let Some(object) = self.objects.get(key) {
             self.outputs.push(Output::Event {
                 key: key.clone(),
                 uid: Arc::clone(&object.uid),
-                job: object.desired.job.clone(),
+                job: job.cloned(),
                 event,
             });
         }
@@ -259,15 +368,18 @@ impl Reconciler {
 impl Reconciler {
     /// Nothing is left over of what has ended.
     fn assert_at_rest(&self) {
-        assert!(self.calls.is_empty(), "calls: {:?}", self.calls);
         assert!(self.verifications.is_empty() && self.writes.is_empty() && self.due.is_empty());
-        assert!(self.outputs.is_empty());
-        assert!(self.timers.len() <= self.objects.len());
+        assert!(self.outputs.is_empty() && self.unsaid.is_empty());
+        let members: usize = self.objects.values().map(|object| object.members.len()).sum();
+        assert!(self.timers.len() <= self.objects.len() + members);
         assert!(
             self.jobs.values().all(|job| !job.users.is_empty()),
             "a job that nobody means is kept: {:?}",
             self.jobs
         );
-        self.room.assert_at_rest(&self.jobs);
+        assert!(self.missing.iter().all(|(key, job)| {
+            self.objects.get(key).is_some_and(|object| object.members.get(job).is_some())
+        }));
+        self.calls.assert_at_rest(&self.jobs);
     }
 }

@@ -3,18 +3,21 @@
 //! The object itself is not kept. Whether a delivery is news, our own echo, or somebody else's edit of our status
 //! is decided here; what follows from it is not.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::facts::Facts;
-use super::input::{Delivered, Desired, Moment, SeenJob, Ticket, Trouble};
-use super::target::Decision;
+use super::input::{Delivered, Desired, Lane, Moment, Ticket, Trouble, Wanted};
+use super::member::{Member, Members};
 use crate::api::{
-    AnomalyJobStatus, ConditionStatus, ConditionType, DatafeedId, LastClose, Reason, Step,
+    AnomalyJobStatus, ConditionStatus, ConditionType, DatafeedId, FINALIZER, JobId, LastClose,
+    Reason, Target,
 };
+
+/// An object that was created so recently that somebody waits for it.
+const JUST_CREATED: Duration = Duration::from_secs(60);
 
 /// A condition as far as the next decision about writing needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,27 +41,26 @@ pub struct Published {
     pub conditions: Vec<Held>,
 }
 
-/// A status write that was sent and not answered yet.
+/// The facts of a status on which calls depend.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Durable {
+    /// Forces that were noted.
+    pub forced: BTreeMap<JobId, Timestamp>,
+    /// Datafeeds that ran when their jobs were closed.
+    pub resume: Arc<BTreeSet<DatafeedId>>,
+}
+
+/// A write that was sent and not answered yet.
 #[derive(Debug, Clone)]
 pub struct Writing {
     /// Its ticket.
     pub ticket: Ticket,
-    /// What will be stored when it is taken.
-    pub published: Published,
-    /// The durable facts in it.
-    pub forced_at: Option<Timestamp>,
-    /// The durable datafeeds in it.
-    pub resume: Vec<DatafeedId>,
+    /// What will be stored when it is taken; `None` where only the finalizers are written.
+    pub content: Option<(Published, Durable)>,
     /// The watch brought it back already, under this version: it was taken, whatever its answer says.
     pub echoed: Option<Arc<str>>,
+    finalizers: Option<Vec<String>>,
     overtaken: bool,
-}
-
-/// What somebody else did to the job after it had been where it should be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Drift {
-    /// It is back.
-    pub corrected: bool,
 }
 
 /// One object.
@@ -66,52 +68,72 @@ pub struct Drift {
 pub struct Object {
     /// Its uid.
     pub uid: Arc<str>,
+    /// When it was created.
+    pub created_at: Timestamp,
     /// The generation that was delivered last.
     pub generation: i64,
     /// The precondition of the next write.
     pub resource_version: Arc<str>,
+    /// The finalizers that it has.
+    pub finalizers: Vec<String>,
     /// The spec.
     pub desired: Desired,
-    /// The facts of the close in progress.
-    pub facts: Facts,
-    /// The last decision.
-    pub decision: Option<Decision>,
-    /// The job was seen where it should be, at this generation.
-    pub arrived: bool,
-    /// The job was read since this generation was delivered.
-    pub sighted: bool,
-    /// Reads with an earlier ticket were sent before that.
+    /// The jobs that it means; empty until the catalogue was read.
+    pub members: Members,
+    /// It is known which jobs are meant.
+    pub resolved: bool,
+    /// Jobs that matched, where they are too many to be members.
+    pub too_many: Option<usize>,
+    /// Why what is meant cannot be found out, or part of it cannot be.
+    pub obstacle: Option<Trouble>,
+    /// Tokens that match nothing and must, and for how long answered lists have not known them.
+    pub unmatched: Vec<Arc<str>>,
+    /// See above.
+    pub unmatched_for: Duration,
+    /// When they were missed last.
+    pub unmatched_at: Option<Duration>,
+    /// Reads with an earlier ticket were sent before this generation was known.
     pub sight_from: Ticket,
-    /// Corrections of drift since the last edit.
-    pub corrections: u32,
-    /// The next correction may be made after this.
-    pub correct_after: Duration,
-    /// What somebody else did.
-    pub drift: Option<Drift>,
+    /// Somebody waits for it, or it is one of many at a start.
+    pub lane: Lane,
     /// Datafeeds that ran when we closed.
-    pub resume: Vec<DatafeedId>,
-    /// The same, as the API server acknowledged them.
-    pub durable_resume: Vec<DatafeedId>,
-    /// Why the close in progress, or the last one, used force.
-    pub force_reason: Option<Reason>,
-    /// The last close that came to an end.
+    pub resume: Arc<BTreeSet<DatafeedId>>,
+    /// What the API server acknowledged of it, and of the forces.
+    pub durable: Durable,
+    /// Datafeeds that ran and cannot be started again as they were: told once an attempt.
+    pub told_not_resumable: BTreeSet<DatafeedId>,
+    /// The close in progress, or the last one that came to an end.
     pub last_close: Option<LastClose>,
+    /// The request to look at everything that was answered last.
+    pub handled_request: Option<Arc<str>>,
+    /// Jobs that are still to be looked at for the newest one, by reads from this ticket on.
+    pub requested: (Ticket, BTreeSet<JobId>),
+    /// The cluster answers again after a long silence and not all jobs were looked at since.
+    pub regaining: bool,
     /// What the API server has.
     pub published: Published,
     /// The write in flight.
     pub writing: Option<Writing>,
+    /// A turn to write was asked for.
+    pub wants_turn: bool,
     /// Writes that failed in a row.
     pub write_failures: u32,
     /// No write before this.
     pub write_after: Duration,
+    /// When progress was written last.
+    pub progress_at: Option<Duration>,
     /// Since when the status differs from what is stored.
     pub unwritten_since: Option<Duration>,
-    /// When it is stepped again without an input.
+    /// When it is looked at again for a write, or the end of its deletion.
     pub timer: Option<Duration>,
     /// An answer to a read of the object is wanted; one that comes after a later write was acknowledged is not.
     pub refreshing: bool,
-    /// The live reads in flight.
-    pub verifying: Option<Ticket>,
+    /// What the status told of jobs that are not members yet.
+    pub restoring: Vec<Target>,
+    /// Counts arrivals.
+    pub arrivals: u64,
+    /// Nothing more is done: its finalizer is off, or being taken off.
+    pub leaving: bool,
     echoes: VecDeque<Arc<str>>,
 }
 
@@ -121,7 +143,12 @@ pub enum News {
     /// Our own write came back.
     Echo,
     /// Something is new.
-    Changed,
+    Changed {
+        /// The jobs that are meant may be others.
+        scope: bool,
+        /// Everything is to be looked at.
+        requested: bool,
+    },
 }
 
 impl Object {
@@ -129,47 +156,59 @@ impl Object {
     pub fn new(delivered: Delivered, digest: u64, sight_from: Ticket, now: Moment) -> Self {
         let Delivered {
             uid,
+            created_at,
             generation,
             resource_version,
+            finalizers,
             desired,
             status,
             ..
         } = delivered;
-        let facts = facts_of(&status, &desired, now);
         let published = Published {
             digest,
             conditions: held(&status),
         };
-        let arrived = status.observed_generation == generation && done(&status, &desired);
-        let mut object = Self {
+        let age = Duration::try_from(now.wall.duration_since(created_at)).unwrap_or_default();
+        let fresh = status.observed_generation != generation && age < JUST_CREATED;
+        let durable = durable(&status);
+        let looked_at = status.observed_generation == generation;
+        Self {
             uid,
+            created_at,
             generation,
             resource_version,
-            facts,
-            decision: None,
-            arrived,
-            sighted: false,
+            finalizers,
+            members: Members::default(),
+            resolved: false,
+            too_many: None,
+            obstacle: None,
+            unmatched: Vec::new(),
+            unmatched_for: Duration::ZERO,
+            unmatched_at: None,
             sight_from,
-            corrections: 0,
-            correct_after: Duration::ZERO,
-            drift: drift_of(&status),
-            durable_resume: status.resume_datafeeds.clone(),
-            published,
-            resume: status.resume_datafeeds,
-            force_reason: None,
+            lane: if fresh { Lane::Fresh } else { Lane::Slow },
+            resume: Arc::clone(&durable.resume),
+            durable,
+            told_not_resumable: BTreeSet::new(),
             last_close: status.last_close,
+            handled_request: status.last_handled_reconcile_at.map(Arc::from),
+            requested: (Ticket::default(), BTreeSet::new()),
+            regaining: false,
+            published,
             writing: None,
+            wants_turn: false,
             write_failures: 0,
             write_after: Duration::ZERO,
+            progress_at: None,
             unwritten_since: None,
             timer: None,
             refreshing: false,
-            verifying: None,
+            restoring: restorable(status.targets, looked_at),
+            arrivals: 0,
+            leaving: false,
             echoes: VecDeque::new(),
             desired,
-        };
-        object.force_reason = object.stored(ConditionType::Forced).map(|held| held.reason);
-        object
+        }
     }
 
     /// Takes a delivery of the same uid.
@@ -183,33 +222,49 @@ impl Object {
             writing.overtaken = true;
         }
         self.resource_version = delivered.resource_version;
+        self.finalizers = delivered.finalizers;
         // Whatever is stored now, it is compared with what should be, also where somebody else wrote it; and only
         // what is in there is durable, also where the acknowledgement of our own write was lost.
         self.published = Published {
             digest,
             conditions: held(&delivered.status),
         };
-        self.facts.durable_forced_at = target_of(&delivered.status, &delivered.desired)
-            .and_then(|target| target.forced_at.as_ref())
-            .map(|at| at.0);
-        self.durable_resume = delivered.status.resume_datafeeds;
-        if delivered.generation != self.generation {
-            self.generation = delivered.generation;
-            self.arrived = false;
-            self.sighted = false;
-            self.sight_from = sight_from;
-            self.corrections = 0;
-            self.correct_after = Duration::ZERO;
-            self.drift = None;
-        }
+        self.is_durable(durable(&delivered.status));
+        let generation = delivered.generation != self.generation;
         let before = std::mem::replace(&mut self.desired, delivered.desired);
-        if before.job != self.desired.job {
-            self.facts = Facts::default();
-            self.resume.clear();
-        } else if before.wanted != self.desired.wanted {
-            self.facts.start_over();
+        let requested = before.requested != self.desired.requested;
+        if generation {
+            self.generation = delivered.generation;
+            self.sight_from = sight_from;
+            self.lane = Lane::Fresh;
         }
-        News::Changed
+        self.begin_anew(&before, generation, requested);
+        let scope = before.scope != self.desired.scope;
+        if scope {
+            self.restoring.clear();
+        }
+        News::Changed { scope, requested }
+    }
+
+    fn begin_anew(&mut self, before: &Desired, generation: bool, requested: bool) {
+        let other_state = before.wanted != self.desired.wanted;
+        let deleting = before.deleting.is_none() && self.desired.deleting.is_some();
+        if generation || requested {
+            self.told_not_resumable.clear();
+        }
+        for (_, member) in self.members.iter_mut() {
+            if generation {
+                member.arrived = false;
+                member.sighted = false;
+                member.drift = None;
+            }
+            if generation || requested {
+                member.rearm();
+            }
+            if other_state || deleting {
+                member.start_over();
+            }
+        }
     }
 
     fn is_echo(&mut self, delivered: &Delivered, digest: u64) -> bool {
@@ -222,13 +277,19 @@ impl Object {
             return true;
         }
         let same = delivered.generation == self.generation && delivered.desired == self.desired;
-        match &mut self.writing {
-            Some(writing) if same && writing.published.digest == digest => {
-                writing.echoed = Some(Arc::clone(&delivered.resource_version));
-                true
-            }
-            _ => same && delivered.resource_version == self.resource_version,
+        let Some(writing) = &mut self.writing else {
+            return same && delivered.resource_version == self.resource_version;
+        };
+        let ours = match (&writing.content, &writing.finalizers) {
+            (Some((published, _)), _) => published.digest == digest,
+            (None, Some(finalizers)) => *finalizers == delivered.finalizers,
+            (None, None) => false,
+        };
+        if same && ours {
+            writing.echoed = Some(Arc::clone(&delivered.resource_version));
+            return true;
         }
+        same && delivered.resource_version == self.resource_version
     }
 
     /// A write was acknowledged. Returns whether it is known what is stored now: where something else was delivered
@@ -245,105 +306,130 @@ impl Object {
         }
         self.refreshing = false;
         self.resource_version = version;
-        self.published = writing.published;
-        self.facts.durable_forced_at = writing.forced_at;
-        self.durable_resume = writing.resume;
-        self.unwritten_since = None;
+        if let Some(finalizers) = writing.finalizers {
+            self.finalizers = finalizers;
+        }
+        if let Some((published, durable)) = writing.content {
+            self.published = published;
+            self.is_durable(durable);
+            self.unwritten_since = None;
+        }
         true
     }
 
-    /// Takes in what a read said of the job. Returns whether something may follow from it.
-    pub fn see(&mut self, ticket: Ticket, seen: &SeenJob, news: bool, now: Moment) -> bool {
-        let first_sight = !self.sighted && ticket >= self.sight_from;
-        self.sighted |= first_sight;
-        self.facts
-            .observe(seen, self.desired.close.timeout.as_duration(), now);
-        let settled = matches!(self.decision, Some(Decision::Done | Decision::Rest(_)));
-        news || first_sight || !settled
+    /// What is stored of the facts on which calls depend.
+    fn is_durable(&mut self, durable: Durable) {
+        if self.durable.forced != durable.forced {
+            for (job, member) in self.members.iter_mut() {
+                member.durable_force(durable.forced.get(job).copied());
+            }
+        }
+        self.durable = durable;
     }
 
-    /// The datafeeds that are stored as running, and stay so when the write on its way arrives.
-    pub fn safe_resume(&self) -> &[DatafeedId] {
-        let stays = self
-            .writing
-            .as_ref()
-            .is_none_or(|writing| writing.resume == self.durable_resume);
-        if stays { &self.durable_resume } else { &[] }
+    /// The datafeed is stored as running, and stays so when the write on its way arrives.
+    pub fn is_safe_to_stop(&self, datafeed: &DatafeedId) -> bool {
+        let stays = self.writing.as_ref().is_none_or(|writing| {
+            let content = writing.content.as_ref();
+            content.is_none_or(|(_, durable)| durable.resume == self.durable.resume)
+        });
+        stays && self.durable.resume.contains(datafeed)
+    }
+
+    /// A member for a job that came to be meant.
+    pub fn member_for(&self, job: &JobId, now: Moment) -> Member {
+        let stored = self.restoring.iter().find(|target| target.job_id == *job);
+        let mut member = stored.map_or_else(Member::default, |target| Member::restored(target, now));
+        member.durable_force(self.durable.forced.get(job).copied());
+        // What was seen where it should be, and stored of this generation, stands until somebody looks.
+        member.sighted = member.arrived;
+        let forced = self.last_close.as_ref().is_some_and(|last| last.forced.contains(job));
+        if forced {
+            member.force_reason = self.stored(ConditionType::Forced).map(|held| held.reason);
+        }
+        member
     }
 
     /// The condition that is stored.
     pub fn stored(&self, of: ConditionType) -> Option<&Held> {
         self.published.conditions.iter().find(|held| held.of == of)
     }
+
+    /// Our finalizer is on it.
+    pub fn is_held(&self) -> bool {
+        self.finalizers.iter().any(|name| name == FINALIZER)
+    }
+
+    /// The one job that it means by its id, where it means one.
+    pub fn literal(&self) -> Option<JobId> {
+        self.desired.scope.expression.literal()
+    }
+
+    /// What is enforced of its jobs, deletion included; `None` where nothing is.
+    pub fn enforces(&self) -> Option<Wanted> {
+        let desired = &self.desired;
+        let wanted = match desired.wanted {
+            Wanted::Observed => return None,
+            Wanted::Closed | Wanted::Opened if desired.suspended => return None,
+            wanted => wanted,
+        };
+        match desired.deleting {
+            None => Some(wanted),
+            Some(_) if self.closes_before_it_goes() => Some(Wanted::Closed),
+            Some(_) => None,
+        }
+    }
+
+    fn closes_before_it_goes(&self) -> bool {
+        self.desired.deletion == crate::api::DeletionPolicy::Close && self.is_held() && !self.leaving
+    }
 }
 
 impl Writing {
-    /// A write that is being sent.
-    pub fn new(ticket: Ticket, published: Published, object: &Object) -> Self {
+    /// A status that is being sent.
+    pub fn status(ticket: Ticket, published: Published, durable: Durable) -> Self {
         Self {
             ticket,
-            published,
-            forced_at: object.facts.forced_at,
-            resume: object.resume.clone(),
+            content: Some((published, durable)),
             echoed: None,
+            finalizers: None,
+            overtaken: false,
+        }
+    }
+
+    /// Finalizers that are being sent.
+    pub fn finalizers(ticket: Ticket, finalizers: Vec<String>) -> Self {
+        Self {
+            ticket,
+            content: None,
+            echoed: None,
+            finalizers: Some(finalizers),
             overtaken: false,
         }
     }
 }
 
-fn target_of<'a>(
-    status: &'a AnomalyJobStatus,
-    desired: &Desired,
-) -> Option<&'a crate::api::Target> {
-    status
+/// Of a status of an earlier generation only what was begun is still true; where a job is, is to be seen anew.
+fn restorable(targets: Vec<Target>, looked_at: bool) -> Vec<Target> {
+    let keep = |mut target: Target| {
+        if !looked_at && target.step == crate::api::Step::Done {
+            target.step = crate::api::Step::Pending;
+        }
+        target
+    };
+    targets.into_iter().map(keep).collect()
+}
+
+/// The facts of a status on which calls depend.
+pub fn durable(status: &AnomalyJobStatus) -> Durable {
+    let forced = status
         .targets
         .iter()
-        .find(|target| target.job_id == desired.job)
-}
-
-fn done(status: &AnomalyJobStatus, desired: &Desired) -> bool {
-    target_of(status, desired).is_some_and(|target| target.step == Step::Done)
-}
-
-fn facts_of(status: &AnomalyJobStatus, desired: &Desired, now: Moment) -> Facts {
-    let Some(target) = target_of(status, desired) else {
-        return Facts::default();
-    };
-    let evidence = target
-        .evidence
-        .map_or(Duration::ZERO, crate::api::Elapsed::as_duration);
-    let forced_at = target.forced_at.as_ref().map(|at| at.0);
-    Facts {
-        requested_at: target.requested_at.as_ref().map(|at| at.0),
-        accepted_at: target.accepted_at.as_ref().map(|at| at.0),
-        evidence,
-        checkpoint: evidence,
-        deadline: target.deadline.as_ref().map(|at| at.0),
-        forced_at,
-        durable_forced_at: forced_at,
-        // Whether the force that was written down was also sent is not known: it is given its time to show.
-        force_sent: forced_at.map(|_| now.monotonic),
-        attempts: target.attempts,
-        failures: target.failures,
-        last_error: target.last_error.as_ref().and_then(|error| {
-            Some(Trouble {
-                reason: Reason::parse(&error.category)?,
-                message: Arc::from(error.message.as_str()),
-            })
-        }),
-        started: target.requested_at.as_ref().map(|_| now.monotonic),
-        ..Facts::default()
+        .filter_map(|target| Some((target.job_id.clone(), target.forced_at.as_ref()?.0)));
+    Durable {
+        forced: forced.collect(),
+        resume: Arc::new(status.resume_datafeeds.iter().cloned().collect()),
     }
-}
-
-fn drift_of(status: &AnomalyJobStatus) -> Option<Drift> {
-    let condition = status
-        .conditions
-        .iter()
-        .find(|known| known.type_ == ConditionType::Drifted.as_str())?;
-    Some(Drift {
-        corrected: condition.reason == Reason::Corrected.as_str(),
-    })
 }
 
 fn held(status: &AnomalyJobStatus) -> Vec<Held> {

@@ -4,10 +4,37 @@
 
 use std::time::Duration;
 
-/// A read of states older than this is not acted on.
-pub const FRESH_FOR: Duration = Duration::from_secs(45);
-/// Quiet jobs are read this often, all in one sweep.
+/// A state that was neither read nor confirmed for this long is not acted on.
+pub const FRESH_FOR: Duration = Duration::from_secs(60);
+/// What waits for somebody else, a missing or a blocked job, is looked at thrice in this time; gaps between two looks
+/// that are longer than twice this time count as so much and no more.
 pub const SWEEP: Duration = Duration::from_secs(30);
+/// The tasks of the cluster are read this often: the greatest delay with which a change of state is noticed at rest.
+pub const TASKS: Duration = Duration::from_secs(50);
+/// Where they may not be read, so often some of the quiet jobs are asked for their states, one line's worth each time.
+pub const ROLL: Duration = Duration::from_secs(45);
+/// The configs are listed again after this time for each request that it takes: three of them where no list is cut.
+pub const CATALOGUE_FOR_EACH_REQUEST: Duration = Duration::from_secs(100);
+/// While an expression or an id matches nothing they are listed this often.
+pub const CATALOGUE_UNRESOLVED: Duration = Duration::from_secs(60);
+/// An empty list is read again after this time before it is believed.
+pub const DOUBT: Duration = Duration::from_secs(1);
+/// No job is opened so soon after a force of ours: its process may still be dying.
+pub const NO_OPEN_AFTER_FORCE: Duration = Duration::from_secs(60);
+/// A job is called flapping after so many corrections, each within [`FLAPPING_WITHIN`] of the one before.
+pub const FLAPPING_AFTER: u32 = 5;
+/// See [`FLAPPING_AFTER`].
+pub const FLAPPING_WITHIN: Duration = Duration::from_secs(24 * 3600);
+/// Elasticsearch closes jobs that were idle for this long (reference section 0, 9.4 and later).
+pub const IDLE: Duration = Duration::from_secs(48 * 3600);
+/// What came out of a call of the slow lane is looked at after this time, so that many are read together.
+pub const LOOK_TOGETHER: Duration = Duration::from_millis(100);
+/// Closes gather while a call of theirs is younger than this; an older one waits for models to be saved, not for a master.
+pub const GATHER: Duration = Duration::from_millis(100);
+/// Progress of many jobs is written this often at most.
+pub const PROGRESS: Duration = Duration::from_secs(10);
+/// A deletion that was to close first is given up this long after `close.timeout`.
+pub const DELETION_MARGIN: Duration = Duration::from_secs(60);
 /// A cluster that did not answer for this long is not observed any more.
 pub const NOT_OBSERVED_AFTER: Duration = Duration::from_secs(300);
 /// What is missing may still be created for this long before a human is called.
@@ -24,8 +51,6 @@ pub const VERIFY_LATER: Duration = Duration::from_millis(250);
 pub const QUIET_FOR: Duration = Duration::from_secs(2);
 /// Closes answered but without effect before that counts as "not accepted".
 pub const TRIES_BEFORE_NOT_ACCEPTED: u32 = 3;
-/// Jobs closing at once in one cluster, so that saving models does not flood its disks.
-pub const MAX_CLOSING: usize = 64;
 /// Calls in flight at once to one cluster.
 pub const MAX_IN_FLIGHT: usize = 8;
 /// How often a cluster in upgrade mode is asked whether it has ended.

@@ -1,6 +1,7 @@
 //! When a status is written: once for each outcome, never where nothing differs, and at once where a call depends on it.
 //!
-//! What it says is the report's. Progress that ends within two seconds is not worth a write of its own.
+//! What it says is the report's. Progress that ends within two seconds is not worth a write of its own, and what is
+//! written is made when its turn has come, so that only the latest is ever sent.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -8,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::input::{Moment, ObjectKey, Output, Ticket, WriteRefused};
-use super::object::{Object, Published, Writing};
+use super::object::{Object, Published, Writing, durable};
 use super::target::Decision;
+use super::turns::Lane;
 use super::{Reconciler, pace, report};
 use crate::api::AnomalyJobStatus;
 
@@ -28,87 +30,160 @@ pub(super) fn digest(status: &AnomalyJobStatus) -> u64 {
 
 /// A call waits for this write.
 fn gates_a_call(object: &Object) -> bool {
-    let force = object.facts.forced_at.is_some() && !object.facts.force_is_durable();
-    let datafeed = matches!(object.decision, Some(Decision::NoteDatafeed(_)));
-    force || datafeed
+    let forces = object.members.iter().any(|(_, member)| member.waits_for_the_note());
+    forces || object.resume != object.durable.resume && object.members.iter().any(|(_, member)| {
+        matches!(member.decision, Some(Decision::NoteDatafeed(_)))
+    })
 }
 
-/// The decision is an outcome rather than a step on the way.
+/// Every job is at an outcome rather than at a step on the way.
 fn is_outcome(object: &Object) -> bool {
-    match &object.decision {
-        Some(Decision::Done | Decision::Stall(_)) => true,
-        Some(Decision::Rest(_)) => object.sighted,
-        Some(
-            Decision::Hold(_)
-            | Decision::Observe(_)
-            | Decision::Wait(..)
-            | Decision::NoteDatafeed(_)
-            | Decision::NoteForce
-            | Decision::Verify
-            | Decision::Call(_),
-        )
-        | None => false,
-    }
+    object.resolved
+        && object.members.iter().all(|(_, member)| match &member.decision {
+            Some(Decision::Done | Decision::Stall(_)) => true,
+            Some(Decision::Rest(_)) => member.sighted,
+            Some(
+                Decision::Hold(_)
+                | Decision::Observe
+                | Decision::Wait(..)
+                | Decision::NoteDatafeed(_)
+                | Decision::NoteForce
+                | Decision::Verify
+                | Decision::Call(_),
+            )
+            | None => false,
+        })
+}
+
+/// Of jobs that are restored as they were stored nothing new is known, and a start is no reason to write.
+fn only_remembers(object: &Object) -> bool {
+    !object.resolved
+        && object.obstacle.is_none()
+        && object.stored(crate::api::ConditionType::Ready).is_some()
 }
 
 impl Reconciler {
-    /// Writes the object's status if it differs and the time for it has come.
+    /// Asks for a turn to write where the object's status differs and the time for it has come.
     pub(super) fn publish(&mut self, key: &ObjectKey, now: Moment) {
-        let Some(object) = self
-            .objects
-            .get(key)
-            .filter(|object| !object.desired.deleting)
-        else {
+        let held = self.hold(key, now).is_some();
+        let Some(object) = self.objects.get(key) else {
             return;
         };
         if object.writing.is_some() {
             return;
         }
-        let (status, conditions) = report::status(
-            object,
-            self.jobs.get(&object.desired.job),
-            &self.health,
-            &self.connection,
-            now,
-        );
-        let digest = digest(&status);
-        let unchanged = digest == object.published.digest;
-        let urgent = is_outcome(object) || gates_a_call(object);
+        let due = if held {
+            Some(object.write_after)
+        } else {
+            self.due_at(key, now)
+        };
+        let Some(due) = due else {
+            return;
+        };
+        if now.monotonic < due {
+            self.wake_object_at(due, key);
+            return;
+        }
         let Some(object) = self.objects.get_mut(key) else {
             return;
         };
+        if !std::mem::replace(&mut object.wants_turn, true) {
+            let urgent = object.lane == Lane::Fresh || gates_a_call(object);
+            let lane = if urgent { Lane::Fresh } else { Lane::Slow };
+            self.outputs.push(Output::WantTurn(key.clone(), lane));
+        }
+    }
+
+    /// When the status is to be written; `None` where it is stored as it should be.
+    fn due_at(&mut self, key: &ObjectKey, now: Moment) -> Option<Duration> {
+        let object = self.objects.get(key)?;
+        // What goes at once is not written any more.
+        let goes = object.desired.deleting.is_some() && object.enforces().is_none();
+        let silent = only_remembers(object) && !self.unobserved && self.health.stalled(now).is_none();
+        if goes || silent {
+            return None;
+        }
+        if let Some(event) = self.objects.get_mut(key).and_then(|object| report::end_close(object, now)) {
+            self.event(key, None, event);
+        }
+        let object = self.objects.get(key)?;
+        let (status, _) = self.report(object, now);
+        let unchanged = digest(&status) == object.published.digest;
+        let urgent = is_outcome(object) || gates_a_call(object);
+        let object = self.objects.get_mut(key)?;
         if unchanged {
             object.unwritten_since = None;
-            return;
+            return None;
         }
         let since = *object.unwritten_since.get_or_insert(now.monotonic);
-        let quiet_until = if urgent {
-            Duration::ZERO
-        } else {
-            since + pace::QUIET_FOR
+        let quiet_until = if urgent { Duration::ZERO } else { since + pace::QUIET_FOR };
+        // Progress of many jobs ticks; of one job each step is a word of its own.
+        let spaced = object.progress_at.filter(|_| !urgent && object.members.len() > 1);
+        let spaced = spaced.map_or(Duration::ZERO, |at| at + pace::PROGRESS);
+        Some(quiet_until.max(spaced).max(object.write_after))
+    }
+
+    fn report(
+        &self,
+        object: &Object,
+        now: Moment,
+    ) -> (AnomalyJobStatus, Vec<super::object::Held>) {
+        report::status(
+            object,
+            &report::Surroundings {
+                jobs: &self.jobs,
+                catalogue: &self.catalogue,
+                health: &self.health,
+                connection: &self.connection,
+                unobserved: self.unobserved,
+                shut: self.calls.window.is_shut(now.monotonic),
+            },
+            now,
+        )
+    }
+
+    /// It is the object's turn: what is true now is written, if it still differs.
+    pub(super) fn write_now(&mut self, key: &ObjectKey, now: Moment) {
+        let Some(object) = self.objects.get_mut(key) else {
+            return;
         };
-        let due = quiet_until.max(object.write_after);
-        if now.monotonic < due {
-            self.wake_at(due, key);
+        object.wants_turn = false;
+        if object.writing.is_some() {
             return;
         }
-        let ticket = self.ticket();
-        let published = Published { digest, conditions };
-        self.write(key, ticket, published, status);
+        if let Some(hold) = self.hold(key, now) {
+            return self.write_finalizers(key, hold);
+        }
+        if self.due_at(key, now).is_none_or(|due| due > now.monotonic) {
+            self.unsaid.insert(key.clone());
+            return;
+        }
+        let Some(object) = self.objects.get(key) else {
+            return;
+        };
+        let (status, conditions) = self.report(object, now);
+        let published = Published {
+            digest: digest(&status),
+            conditions,
+        };
+        self.write(key, published, status, now);
     }
 
     fn write(
         &mut self,
         key: &ObjectKey,
-        ticket: Ticket,
         published: Published,
         status: AnomalyJobStatus,
+        now: Moment,
     ) {
+        let ticket = self.ticket();
         let Some(object) = self.objects.get_mut(key) else {
             return;
         };
         let events = report::events(object, &published.conditions, &status);
-        object.writing = Some(Writing::new(ticket, published, object));
+        object.writing = Some(Writing::status(ticket, published, durable(&status)));
+        object.progress_at = Some(now.monotonic);
+        object.handled_request = status.last_handled_reconcile_at.as_deref().map(Arc::from);
         let resource_version = Arc::clone(&object.resource_version);
         self.writes.insert(ticket, key.clone());
         self.outputs.push(Output::Write {
@@ -119,7 +194,7 @@ impl Reconciler {
             status: Box::new(status),
         });
         for event in events {
-            self.event(key, event);
+            self.event(key, None, event);
         }
     }
 
@@ -133,10 +208,10 @@ impl Reconciler {
         let again = object.write_after.max(now.monotonic) + REFRESHED_WITHIN;
         let uid = Arc::clone(&object.uid);
         self.outputs.push(Output::Refresh(key.clone(), uid));
-        self.wake_at(again, key);
+        self.wake_object_at(again, key);
     }
 
-    /// A status write was acknowledged, or not.
+    /// A write was acknowledged, or not.
     pub(super) fn acknowledged(
         &mut self,
         ticket: Ticket,
@@ -175,6 +250,21 @@ impl Reconciler {
                 }
             }
         }
-        self.due.insert(key);
+        self.wake_waiting(&key);
+        self.unsaid.insert(key);
+    }
+
+    /// What waited for the write goes on.
+    fn wake_waiting(&mut self, key: &ObjectKey) {
+        let Some(object) = self.objects.get(key) else {
+            return;
+        };
+        let waits = object.members.iter().filter(|(_, member)| {
+            matches!(
+                member.decision,
+                Some(Decision::NoteForce | Decision::NoteDatafeed(_))
+            )
+        });
+        self.due.extend(waits.map(|(job, _)| (key.clone(), job.clone())));
     }
 }

@@ -1,158 +1,317 @@
-//! One shared read of states for all objects of a cluster.
+//! Shared reads for all objects of a cluster: one list of configs, one list of tasks, states only where something moves.
 //!
-//! Jobs ask to be looked at by a time; what is due together is read together, and while one read is in flight the
-//! next ones gather. Quiet jobs are read in one slow sweep. A cluster in trouble is probed with growing gaps, once.
+//! Jobs ask to be looked at by a time; what is due together is read together, and while one read is in flight the next
+//! ones gather. At rest the tasks tell when a state has changed; where they may not be read, some of the quiet jobs are
+//! asked at a time, in turn. A cluster in trouble is probed with growing gaps, once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::input::{Call, Depth, Moment, Output, SeenJob, Ticket, Trouble, View};
+use super::input::{
+    Answer, Listing, Moment, Output, Question, SeenJob, Tasks, Ticket, Trouble,
+};
 use super::{Reconciler, pace};
-use crate::api::{DatafeedState, JobId, JobState};
+use crate::api::{DatafeedId, JobId, JobState};
 
 /// Looks within this time of one that is due go with it.
 const TOGETHER: Duration = Duration::from_millis(100);
+/// Bytes of ids that are asked for in one turn of the roll call: one request line.
+const ROLL_BYTES: usize = 3500;
+/// More jobs than this are asked for all at once, where they are most of the cluster's.
+const ASK_FOR_ALL: usize = 400;
 
 /// What is to be read, and what is being read.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Reads {
-    looks: BTreeMap<JobId, (Duration, Depth)>,
+    looks: BTreeMap<JobId, Duration>,
     by_time: BTreeSet<(Duration, JobId)>,
-    in_flight: BTreeMap<Depth, (Ticket, Vec<JobId>)>,
-    sweep_at: Duration,
+    states: Option<(Ticket, Vec<JobId>)>,
+    /// The list, the tasks, upgrade mode: when next, and the read in flight.
+    list: Due,
+    tasks: Due,
+    info: Due,
+    /// The tasks may not be read, so jobs are asked in turn; the last one that was.
+    roll: Option<Due>,
+    rolled: Option<JobId>,
+    /// Jobs that run and that no list has named.
+    unheard: BTreeSet<JobId>,
+}
+
+#[derive(Debug, Default)]
+struct Due {
+    at: Option<Duration>,
+    asked: Option<Ticket>,
+}
+
+impl Due {
+    fn by(&mut self, at: Duration) {
+        self.at = Some(self.at.map_or(at, |set| set.min(at)));
+    }
+
+    fn is_due(&self, now: Duration) -> bool {
+        self.asked.is_none() && self.at.is_some_and(|at| at <= now)
+    }
+
+    fn next(&self) -> Option<Duration> {
+        self.at.filter(|_| self.asked.is_none())
+    }
 }
 
 impl Reads {
-    pub(super) fn new(now: Moment) -> Self {
-        Self {
-            looks: BTreeMap::new(),
-            by_time: BTreeSet::new(),
-            in_flight: BTreeMap::new(),
-            sweep_at: now.monotonic + pace::SWEEP,
-        }
-    }
-
-    /// Asks for a read of the job at `at` or earlier, at least this deep.
-    pub(super) fn look(&mut self, job: &JobId, at: Duration, depth: Depth) {
-        let (at, depth) = match self.looks.get(job) {
-            Some((earlier, deeper)) => (at.min(*earlier), depth.max(*deeper)),
-            None => (at, depth),
-        };
+    /// Asks for a read of the job's state at `at` or earlier.
+    pub(super) fn look(&mut self, job: &JobId, at: Duration) {
+        let at = self.looks.get(job).map_or(at, |set| at.min(*set));
         self.forget(job);
-        self.looks.insert(job.clone(), (at, depth));
+        self.looks.insert(job.clone(), at);
         self.by_time.insert((at, job.clone()));
     }
 
     pub(super) fn forget(&mut self, job: &JobId) {
-        if let Some((at, _)) = self.looks.remove(job) {
+        if let Some(at) = self.looks.remove(job) {
             self.by_time.remove(&(at, job.clone()));
         }
     }
 
-    /// Takes out what is due by `until` and can be read now, by depth.
-    fn take_due(&mut self, until: Duration) -> BTreeMap<Depth, Vec<JobId>> {
-        let mut due: BTreeMap<Depth, Vec<JobId>> = BTreeMap::new();
-        let in_time = self.by_time.iter().take_while(|(at, _)| *at <= until);
-        for (_, job) in in_time {
-            if let Some((_, depth)) = self.looks.get(job)
-                && !self.in_flight.contains_key(depth)
-            {
-                due.entry(*depth).or_default().push(job.clone());
-            }
-        }
-        for job in due.values().flatten() {
+    /// Asks for the configs at `at` or earlier.
+    pub(super) fn list_by(&mut self, at: Duration) {
+        self.list.by(at);
+    }
+
+    /// Asks for upgrade mode at `at` or earlier.
+    pub(super) fn ask_info(&mut self, at: Duration) {
+        self.info.by(at);
+    }
+
+    /// Another cluster, or other rights: what may be read is found out anew.
+    pub(super) fn reconnected(&mut self, now: Moment) {
+        self.roll = None;
+        self.list.by(now.monotonic);
+        self.tasks.by(now.monotonic);
+    }
+
+    fn take_due(&mut self, until: Duration) -> Vec<JobId> {
+        let due = self.by_time.iter().take_while(|(at, _)| *at <= until);
+        let jobs: BTreeSet<JobId> = due.map(|(_, job)| job.clone()).collect();
+        for job in &jobs {
             self.forget(job);
         }
-        due
+        jobs.into_iter().collect()
     }
 }
 
 impl Reconciler {
     /// Sends the reads that are due.
     pub(super) fn send_reads(&mut self, now: Moment) {
-        if !self.health.readable() || now.monotonic < self.health.retry_at() {
+        let nothing_to_know = self.objects.is_empty();
+        if !self.health.readable() || nothing_to_know || now.monotonic < self.health.retry_at() {
             return;
         }
-        if now.monotonic >= self.reads.sweep_at {
-            self.reads.sweep_at = now.monotonic + pace::SWEEP;
-            for job in self.jobs.keys() {
-                self.reads.look(job, now.monotonic, Depth::Full);
+        let at = now.monotonic;
+        // While a cluster is in trouble one question is enough to find out whether that has ended.
+        let troubled = self.health.trouble().is_some();
+        if self.reads.list.is_due(at) || troubled && !self.catalogue.is_known() {
+            if self.reads.list.asked.is_none() {
+                self.reads.list = Due { at: None, asked: Some(self.question(Question::Catalogue)) };
+            }
+            if troubled {
+                return;
             }
         }
-        let is_due = |(at, _): &(Duration, JobId)| *at <= now.monotonic;
-        if !self.reads.by_time.first().is_some_and(is_due) {
-            return;
+        if self.reads.tasks.is_due(at) {
+            self.reads.tasks = Due { at: None, asked: Some(self.question(Question::Tasks)) };
+            if troubled {
+                return;
+            }
         }
-        for (depth, mut jobs) in self.reads.take_due(now.monotonic + TOGETHER) {
-            jobs.sort();
-            let ticket = self.ticket();
-            let datafeeds = self.running_datafeeds(depth, &jobs);
-            self.reads.in_flight.insert(depth, (ticket, jobs.clone()));
-            self.outputs.push(Output::Read {
-                ticket,
-                depth,
-                jobs,
-                datafeeds,
-            });
+        if self.reads.info.is_due(at) {
+            self.reads.info = Due { at: None, asked: Some(self.question(Question::Info)) };
         }
+        self.call_the_roll(at);
+        self.read_states(at, troubled);
     }
 
-    fn running_datafeeds(
-        &self,
-        depth: Depth,
-        jobs: &[JobId],
-    ) -> Vec<(JobId, crate::api::DatafeedId)> {
-        if depth == Depth::Full {
-            return Vec::new();
+    fn question(&mut self, question: Question) -> Ticket {
+        let ticket = self.ticket();
+        self.outputs.push(Output::Read { ticket, question });
+        ticket
+    }
+
+    fn read_states(&mut self, now: Duration, troubled: bool) {
+        let due = self.reads.by_time.first().is_some_and(|(at, _)| *at <= now);
+        let waits_for_list = !self.catalogue.is_known();
+        if !due || self.reads.states.is_some() || waits_for_list {
+            return;
         }
-        let seen = jobs
-            .iter()
-            .filter_map(|job| Some((job, self.jobs.get(job)?.seen.as_ref()?)));
-        seen.filter_map(|(job, seen)| {
-            let datafeed = seen.job.datafeed.as_ref()?;
-            (datafeed.state != DatafeedState::Stopped).then(|| (job.clone(), datafeed.id.clone()))
+        let mut jobs = self.reads.take_due(now + TOGETHER);
+        if troubled {
+            for job in jobs.split_off(1.min(jobs.len())) {
+                self.reads.look(&job, now);
+            }
+        }
+        let datafeeds = self.datafeeds_of(&jobs);
+        let known = self.catalogue.len();
+        let all = jobs.len() > ASK_FOR_ALL && jobs.len() * 2 >= known && self.catalogue.is_complete();
+        let ticket = self.question(Question::States {
+            jobs: jobs.clone(),
+            datafeeds,
+            all,
+        });
+        self.reads.states = Some((ticket, jobs));
+    }
+
+    /// Those that may run: their state was never seen, they ran, or the job moves.
+    fn datafeeds_of(&self, jobs: &[JobId]) -> Vec<(JobId, DatafeedId)> {
+        let wanted = jobs.iter().filter_map(|job| {
+            let id = self.catalogue.datafeed(job)?;
+            let known = self.jobs.get(job).and_then(|job| job.seen.as_ref());
+            let feed = known.and_then(|seen| seen.datafeed.as_ref());
+            let stopped = feed.is_some_and(|feed| !feed.runs() && feed.id == *id);
+            let starts = self.jobs.get(job).and_then(|job| job.in_flight.as_ref());
+            (!stopped || starts.is_some() || self.is_wanted_open(job))
+                .then(|| (job.clone(), id.clone()))
+        });
+        wanted.collect()
+    }
+
+    fn is_wanted_open(&self, job: &JobId) -> bool {
+        let users = self.jobs.get(job).into_iter().flat_map(|job| &job.users);
+        users.filter_map(|key| self.objects.get(key)).any(|object| {
+            object.enforces() == Some(super::input::Wanted::Opened)
         })
-        .collect()
+    }
+
+    /// Without the tasks, some of the quiet jobs are looked at each time, all of them in turn.
+    fn call_the_roll(&mut self, now: Duration) {
+        let Some(roll) = self.reads.roll.as_mut().filter(|roll| roll.is_due(now)) else {
+            return;
+        };
+        roll.at = Some(now + pace::ROLL);
+        let start = match self.reads.rolled.take() {
+            Some(last) => std::ops::Bound::Excluded(last),
+            None => std::ops::Bound::Unbounded,
+        };
+        let (mut bytes, mut last) = (0, None);
+        for job in self.jobs.range((start, std::ops::Bound::Unbounded)).map(|(job, _)| job) {
+            bytes += super::batch::cost(job);
+            if bytes > ROLL_BYTES {
+                break;
+            }
+            self.reads.look(job, now);
+            last = Some(job.clone());
+        }
+        // At the end the next turn begins at the first.
+        let more = last.as_ref().is_some_and(|last| self.jobs.keys().next_back() != Some(last));
+        self.reads.rolled = last.filter(|_| more);
     }
 
     /// When the next read becomes due.
     pub(super) fn next_read(&self) -> Option<Duration> {
-        if !self.health.readable() || self.jobs.is_empty() {
+        if !self.health.readable() || self.objects.is_empty() {
             return None;
         }
-        let free = |(_, job): &&(Duration, JobId)| {
-            let depth = self.reads.looks.get(job).map(|(_, depth)| depth);
-            depth.is_some_and(|depth| !self.reads.in_flight.contains_key(depth))
-        };
-        let look = self.reads.by_time.iter().find(free).map(|(at, _)| *at);
-        let next = look.map_or(self.reads.sweep_at, |at| at.min(self.reads.sweep_at));
+        let reads = &self.reads;
+        let free = reads.states.is_none() && self.catalogue.is_known();
+        let look = reads.by_time.first().map(|(at, _)| *at).filter(|_| free);
+        let roll = reads.roll.as_ref().and_then(Due::next);
+        let next = [look, reads.list.next(), reads.tasks.next(), reads.info.next(), roll];
+        let next = next.into_iter().flatten().min()?;
         Some(next.max(self.health.retry_at()))
     }
 
     /// A read was answered.
-    pub(super) fn read(&mut self, ticket: Ticket, answer: Result<View, Trouble>, now: Moment) {
-        let Some(depth) = self.depth_in_flight(ticket) else {
-            return;
-        };
-        let Some((_, asked)) = self.reads.in_flight.remove(&depth) else {
-            return;
-        };
-        match answer {
-            Ok(view) => {
-                if self.health.answered(view.upgrade_mode, now) {
-                    self.wake_all();
-                }
-                self.see(ticket, depth, view, now);
+    pub(super) fn read(&mut self, ticket: Ticket, answer: Result<Answer, Trouble>, now: Moment) {
+        let asked = Some(ticket);
+        let reads = &mut self.reads;
+        let again = now.monotonic;
+        if reads.list.asked == asked {
+            reads.list.asked = None;
+            if answer.is_err() {
+                reads.list.by(again);
             }
-            Err(trouble) => {
-                for job in &asked {
-                    if self.jobs.contains_key(job) {
-                        self.reads.look(job, now.monotonic, depth);
-                    }
-                }
-                self.in_trouble(trouble, now);
+        } else if reads.tasks.asked == asked {
+            reads.tasks.asked = None;
+            if answer.is_err() {
+                reads.tasks.by(again);
+            }
+        } else if reads.info.asked == asked {
+            reads.info.asked = None;
+            if answer.is_err() {
+                reads.info.by(again);
+            }
+        } else if let Some((_, jobs)) = reads.states.take_if(|(sent, _)| *sent == ticket) {
+            for job in jobs.iter().filter(|job| answer.is_err() && self.jobs.contains_key(*job)) {
+                reads.look(job, again);
+            }
+        } else {
+            return;
+        }
+        match answer {
+            Ok(answer) => self.answered(ticket, answer, now),
+            Err(trouble) => self.in_trouble(trouble, now),
+        }
+    }
+
+    fn answered(&mut self, ticket: Ticket, answer: Answer, now: Moment) {
+        let mode = match &answer {
+            Answer::Catalogue(listing) => Some(listing.upgrade_mode),
+            Answer::Info(mode) => Some(*mode),
+            Answer::Tasks(_) | Answer::States(_) => None,
+        };
+        if self.health.answered(mode, now) {
+            self.wake_all();
+        }
+        if self.health.upgrade_mode() {
+            self.reads.ask_info(now.monotonic + pace::UPGRADE_MODE_POLL);
+        }
+        match answer {
+            Answer::Catalogue(listing) => self.listed(listing, now),
+            Answer::Tasks(Some(tasks)) => self.tasked(ticket, &tasks, now),
+            Answer::Tasks(None) => {
+                let mut roll = Due::default();
+                roll.by(now.monotonic + pace::ROLL);
+                self.reads.roll.get_or_insert(roll);
+            }
+            Answer::Info(_) => {}
+            Answer::States(states) => self.see(ticket, states, now),
+        }
+    }
+
+    fn listed(&mut self, listing: Listing, now: Moment) {
+        let requests = listing.requests.max(1);
+        let first = !self.catalogue.is_known();
+        let Some(changes) = self.catalogue.take(listing, now.monotonic) else {
+            return self.reads.list_by(now.monotonic + pace::DOUBT);
+        };
+        let gap = pace::CATALOGUE_FOR_EACH_REQUEST * requests;
+        self.reads.list_by(now.monotonic + gap);
+        if first {
+            for key in self.objects.keys().cloned().collect::<Vec<_>>() {
+                self.resolve(&key, now);
             }
         }
+        self.relist(&changes, first, now);
+    }
+
+    /// The tasks are a hint: whatever differs from what was seen is looked at, and nothing is believed.
+    fn tasked(&mut self, ticket: Ticket, tasks: &Tasks, now: Moment) {
+        self.reads.tasks.by(now.monotonic + pace::TASKS);
+        let unheard = tasks.jobs.keys().filter(|job| self.catalogue.config(job).is_none());
+        let unheard: BTreeSet<JobId> = unheard.cloned().collect();
+        let mut odd = Vec::new();
+        for (id, job) in &mut self.jobs {
+            let (task, feed) = (tasks.jobs.get(id).copied(), tasks.datafeeds.get(id));
+            if job.compare(ticket, task, feed, now) {
+                odd.push(id.clone());
+            }
+        }
+        for id in odd {
+            self.reads.look(&id, now.monotonic);
+        }
+        // New, or without its config for ever: that is worth one list, not one at each look.
+        if self.catalogue.is_known() && !unheard.is_subset(&self.reads.unheard) {
+            self.reads.list_by(now.monotonic);
+        }
+        self.reads.unheard = unheard;
     }
 
     /// The cluster as a whole did not answer: nobody's evidence grows, and whoever waits is told why.
@@ -174,61 +333,42 @@ impl Reconciler {
     /// Nobody answers: what passes until somebody does is no evidence.
     pub(super) fn lose_count(&mut self) {
         for object in self.objects.values_mut() {
-            object.facts.outage();
-        }
-    }
-
-    fn depth_in_flight(&self, ticket: Ticket) -> Option<Depth> {
-        let found = self
-            .reads
-            .in_flight
-            .iter()
-            .find(|(_, (sent, _))| *sent == ticket);
-        found.map(|(depth, _)| *depth)
-    }
-
-    /// Takes what was found out, and wakes exactly the objects whose jobs changed or are on their way.
-    pub(super) fn see(&mut self, ticket: Ticket, depth: Depth, view: View, now: Moment) {
-        for (id, found) in view.jobs {
-            let Some(job) = self.jobs.get_mut(&id) else {
-                continue;
-            };
-            let Some(news) = job.see(ticket, depth, found, now) else {
-                // Sent before the last call ended: what it says is of the time before.
-                self.reads.look(&id, now.monotonic, depth);
-                continue;
-            };
-            let seen = job
-                .seen
-                .as_ref()
-                .map(|seen| seen.job.clone())
-                .unwrap_or_default();
-            let users = job.users.clone();
-            self.let_go(&id, &seen);
-            self.note_closing(std::slice::from_ref(&id));
-            for key in users {
-                if let Some(object) = self.objects.get_mut(&key)
-                    && object.see(ticket, &seen, news, now)
-                {
-                    self.due.insert(key);
+            for (_, member) in object.members.iter_mut() {
+                if *member.facts() != super::facts::Facts::NONE {
+                    member.facts_mut().outage();
                 }
             }
         }
     }
 
-    /// A close that Elasticsearch is seen working on needs no connection of ours.
-    fn let_go(&mut self, id: &JobId, seen: &SeenJob) {
-        let closing = seen
-            .state
-            .is_some_and(|state| state.state == JobState::Closing);
-        let Some(job) = self.jobs.get_mut(id).filter(|_| closing) else {
-            return;
-        };
-        if let Some((ticket, Call::Close(_))) = job.in_flight {
-            job.in_flight = None;
-            self.calls.remove(&ticket);
-            self.outputs.push(Output::LetGo(ticket));
-            self.forget_unused(id);
+    /// Takes what was found out, and wakes exactly the objects whose jobs changed or are on their way.
+    pub(super) fn see(&mut self, ticket: Ticket, found: BTreeMap<JobId, SeenJob>, now: Moment) {
+        for (id, found) in found {
+            let Some(job) = self.jobs.get_mut(&id) else {
+                continue;
+            };
+            let before = job.seen.clone();
+            let upgrading = found.state.as_ref().is_some_and(|state| state.upgrade_mode);
+            let state = found.state.as_ref().map(|state| state.state);
+            let Some(news) = job.see(ticket, found, now) else {
+                // Sent before the last call ended: what it says is of the time before.
+                self.reads.look(&id, now.monotonic);
+                continue;
+            };
+            let users = job.users.clone();
+            if upgrading && !self.health.upgrade_mode() {
+                self.reads.ask_info(now.monotonic);
+            }
+            if state.is_some_and(|state| state != JobState::Closed) && self.catalogue.config(&id).is_none() {
+                self.reads.list_by(now.monotonic + pace::SWEEP / 3);
+            }
+            self.let_go(&id, state, now);
+            self.note_closing(&id);
+            for key in users {
+                if self.sees(&key, &id, before.as_ref(), news, ticket, now) {
+                    self.due.insert((key, id.clone()));
+                }
+            }
         }
     }
 }

@@ -1,436 +1,283 @@
-//! From a decision to what is asked of the shell: calls where there is room, notes before calls, looks, timers.
+//! From a decision to what is asked of the shell: notes before calls, looks, timers, calls.
 //!
-//! It never decides what a situation means (that is the table's) and never says it to people (the report's).
+//! It never decides what a situation means (that is the tables') and never says it to people (the report's).
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::input::{
-    Call, Delivered, Depth, Event, Moment, ObjectKey, Output, Refusal, SeenJob, Ticket, View,
-    Wanted,
-};
-use super::job::Job;
-use super::object::{Drift, Object};
-use super::target::{Decision, Situation, decide};
-use super::{Reconciler, pace, report};
-use crate::api::{DatafeedState, JobId, JobState, Reason};
+use super::input::{Moment, ObjectKey, Ticket, Wanted};
+use super::job::Seen;
+use super::member::stamped;
+use super::object::Object;
+use super::target::{Ask, Decision, Situation, decide, running};
+use super::{Reconciler, drift, pace, report};
+use crate::api::{DatafeedId, JobId, JobState, OpenDatafeed, Reason};
 
 /// A decision may lead to the next at once; more than this many in a row would be a loop.
 const DECISIONS_IN_A_ROW: usize = 8;
 
 impl Reconciler {
-    /// Decides for one object, does what follows, and reports.
-    pub(super) fn step(&mut self, key: &ObjectKey, now: Moment) {
+    /// Decides for one job of one object, and does what follows.
+    pub(super) fn step(&mut self, key: &ObjectKey, job: &JobId, now: Moment) {
         for _ in 0..DECISIONS_IN_A_ROW {
-            let Some(decision) = self.decide(key, now) else {
+            let Some(decision) = self.decide(key, job, now) else {
                 return;
             };
-            let again = self.act(key, &decision, now);
+            let again = self.act(key, job, &decision, now);
             let answering = self.health.trouble().is_none();
-            if let Some(object) = self.objects.get_mut(key) {
+            let spot = (key.clone(), job.clone());
+            if decision.is_over() {
+                // Whoever only waits for Elasticsearch or a human must not keep others from being closed.
+                self.calls.free(job);
+            }
+            if !matches!(decision, Decision::Call(_)) {
+                self.calls.forget(&spot);
+            }
+            if self.catalogue.is_known() && self.catalogue.config(job).is_none() {
+                self.missing.insert(spot);
+            } else {
+                self.missing.remove(&spot);
+            }
+            if let Some(member) = self.member(key, job) {
                 // What was seen since, and is not where it should be, undoes the arrival; silence does not.
-                object.arrived &= !(answering && decision.is_away());
-                if decision.is_over() {
-                    // Whoever only waits for Elasticsearch or a human must not keep others from being closed.
-                    self.room.forget(&object.desired.job);
-                }
-                object.decision = Some(decision);
+                member.arrived &= !(answering && decision.is_away());
+                member.decision = Some(decision);
             }
             if !again {
                 break;
             }
         }
-        self.publish(key, now);
     }
 
-    fn decide(&mut self, key: &ObjectKey, now: Moment) -> Option<Decision> {
-        let object = self.objects.get_mut(key)?;
-        let job = self.jobs.get(&object.desired.job)?;
-        if let Some(seen) = job.fresh(now) {
-            notice_drift(object, &seen.job, now);
-        }
+    pub(super) fn member(&mut self, key: &ObjectKey, job: &JobId) -> Option<&mut super::member::Member> {
+        self.objects.get_mut(key)?.members.get_mut(job)
+    }
+
+    /// What the table says of a job of an object as things are.
+    pub(super) fn decide(&mut self, key: &ObjectKey, id: &JobId, now: Moment) -> Option<Decision> {
         let object = self.objects.get(key)?;
+        let member = object.members.get(id)?;
+        let job = self.jobs.get(id)?;
+        let feed = job.seen.as_ref().and_then(running);
         Some(decide(&Situation {
             desired: &object.desired,
-            facts: &object.facts,
+            enforces: object.enforces(),
+            id,
+            member,
             job,
+            config: self.catalogue.config(id),
+            listed: self.catalogue.is_known(),
             health: &self.health,
-            durable_resume: object.safe_resume(),
-            sighted: object.sighted,
-            correct_after: object.correct_after,
+            datafeed_is_noted: feed.is_none_or(|feed| {
+                feed.real_time != Some(true) || object.is_safe_to_stop(&feed.id)
+            }),
+            resumes: job
+                .seen
+                .as_ref()
+                .and_then(|seen| seen.datafeed.as_ref())
+                .is_some_and(|feed| object.resume.contains(&feed.id)),
+            open_after: open_after(object, job.forced, id, now),
             now,
         }))
     }
 
     /// Does what the decision says. Returns whether to decide again at once.
-    fn act(&mut self, key: &ObjectKey, decision: &Decision, now: Moment) -> bool {
-        let Some(object) = self.objects.get_mut(key) else {
-            return false;
-        };
-        let job = object.desired.job.clone();
+    fn act(&mut self, key: &ObjectKey, job: &JobId, decision: &Decision, now: Moment) -> bool {
         match decision {
-            Decision::Rest(_) => {
-                if !object.sighted && !object.desired.deleting {
-                    self.reads.look(&job, now.monotonic, Depth::Full);
-                }
-            }
+            Decision::Rest(_) => self.rest(key, job, now),
             Decision::Hold(_) => {
-                let times = [self.health.stalled_at(), self.health.not_observed_at()];
-                for at in times.into_iter().filter(|at| *at > now.monotonic) {
-                    self.wake_at(at, key);
+                let at = self.health.stalled_at();
+                if self.health.trouble().is_some() && at > now.monotonic {
+                    self.wake_at(at, key, job);
                 }
             }
-            Decision::Observe(depth) => self.reads.look(&job, now.monotonic, *depth),
+            Decision::Observe => self.observe(job, now.monotonic),
             Decision::Wait(_, reason, gap) => {
-                let whole = matches!(
+                let listed = matches!(
                     reason,
                     Reason::JobNotFound | Reason::JobBlocked | Reason::ConfigLost
                 );
-                let depth = if whole { Depth::Full } else { Depth::States };
-                self.reads.look(&job, now.monotonic + *gap, depth);
+                if listed {
+                    self.reads.list_by(now.monotonic + *gap);
+                }
+                self.reads.look(job, now.monotonic + *gap);
             }
-            // The sweep looks at it again.
-            Decision::Stall(_) => {}
-            Decision::Done => self.arrive(key, now),
-            Decision::NoteDatafeed(datafeed) => object.resume = vec![datafeed.clone()],
-            Decision::NoteForce => {
-                if object.facts.forced_at.is_none() {
-                    object.facts.forced_at = Some(crate::api::stamp(now.wall).0);
+            Decision::Stall(_) => self.stalled(key, job, now),
+            Decision::Done => self.arrive(key, job, now),
+            Decision::NoteDatafeed(datafeed) => {
+                if let Some(object) = self.objects.get_mut(key) {
+                    Arc::make_mut(&mut object.resume).insert(datafeed.clone());
                 }
             }
-            Decision::Verify => self.verify(key, now),
-            Decision::Call(call) => return self.call(key, call, now),
+            Decision::NoteForce => {
+                if let Some(member) = self.member(key, job) {
+                    member.facts_mut().forced_at.get_or_insert(stamped(now));
+                }
+            }
+            Decision::Verify => self.verify(key, job, now),
+            Decision::Call(ask) => self.ask(key, job, ask, now),
         }
         false
     }
 
-    /// Makes the live reads before a force; no more of them at once than calls.
-    fn verify(&mut self, key: &ObjectKey, now: Moment) {
-        if self.verifications.len() >= pace::MAX_IN_FLIGHT {
-            self.wake_at(now.monotonic + pace::VERIFY_LATER, key);
-            return;
+    fn observe(&mut self, job: &JobId, at: Duration) {
+        if !self.catalogue.is_known() {
+            self.reads.list_by(at);
         }
-        let ticket = self.ticket();
-        let Some(object) = self
-            .objects
-            .get_mut(key)
-            .filter(|object| object.verifying.is_none())
-        else {
-            return;
-        };
-        object.verifying = Some(ticket);
-        let (uid, job) = (object.uid.clone(), object.desired.job.clone());
-        self.verifications.insert(ticket, key.clone());
-        self.outputs.push(Output::Verify {
-            ticket,
-            key: key.clone(),
-            uid,
-            job,
+        self.reads.look(job, at);
+    }
+
+    fn rest(&mut self, key: &ObjectKey, job: &JobId, now: Moment) {
+        let unseen = self.objects.get(key).is_some_and(|object| {
+            object.desired.deleting.is_none()
+                && object.members.get(job).is_some_and(|member| !member.sighted)
         });
+        if unseen {
+            self.observe(job, now.monotonic);
+        }
     }
 
-    /// The live reads before a force were answered; the decision is made anew with what they say.
-    pub(super) fn verified(
+    /// The tasks, or the roll call, tell when something changes; what was refused is tried again after a while.
+    fn stalled(&mut self, key: &ObjectKey, job: &JobId, now: Moment) {
+        if self.catalogue.config(job).is_none() {
+            self.reads.list_by(now.monotonic + pace::CATALOGUE_UNRESOLVED);
+            self.reads.look(job, now.monotonic + pace::CATALOGUE_UNRESOLVED);
+        }
+        let ended = self.member(key, job).and_then(|member| member.facts().call_ended);
+        let again = ended.map(|ended| ended + pace::NOT_OBSERVED_AFTER);
+        if let Some(again) = again.filter(|again| *again > now.monotonic) {
+            self.wake_at(again, key, job);
+        }
+    }
+
+    /// A read said something about a job: what it means for one object. Returns whether something may follow from it.
+    pub(super) fn sees(
         &mut self,
-        ticket: Ticket,
-        answer: Result<(Option<Box<Delivered>>, View), Refusal>,
+        key: &ObjectKey,
+        job: &JobId,
+        before: Option<&Seen>,
+        news: bool,
+        sent: Ticket,
         now: Moment,
-    ) {
-        let Some(key) = self.verifications.remove(&ticket) else {
-            return;
-        };
-        let asked = self
-            .objects
-            .get_mut(&key)
-            .and_then(|object| object.verifying.take());
-        if asked != Some(ticket) {
-            return;
-        }
-        match answer {
-            Err(Refusal::Refused(trouble)) => {
-                if let Some(object) = self.objects.get_mut(&key) {
-                    object.facts.failed(trouble, now);
-                }
-            }
-            Err(refusal) => self.refused(refusal, now),
-            Ok((None, _)) => self.gone(&key),
-            Ok((Some(delivered), view)) => {
-                let job = delivered.desired.job.clone();
-                self.delivered(*delivered, now);
-                let looked_at = view.jobs.contains_key(&job);
-                self.health.answered(view.upgrade_mode, now);
-                self.see(ticket, Depth::Full, view, now);
-                if let Some(object) = self.objects.get_mut(&key).filter(|_| looked_at) {
-                    object.facts.verified_at = Some(now.monotonic);
-                }
-            }
-        }
-        self.due.insert(key);
-    }
-
-    /// Sends the call if there is room for it; otherwise the object waits its turn.
-    fn call(&mut self, key: &ObjectKey, call: &Call, now: Moment) -> bool {
-        if !self.has_room(call) {
-            self.room.wait(key, call);
+    ) -> bool {
+        let (_, version) = self.health.identity();
+        let Some(seen) = self.jobs.get(job).and_then(|known| known.seen.as_ref()) else {
             return false;
-        }
-        let ticket = self.ticket();
+        };
         let Some(object) = self.objects.get_mut(key) else {
             return false;
         };
-        let Some(job) = self.jobs.get_mut(&object.desired.job) else {
+        let enforces = object.enforces();
+        let (close, open) = (object.desired.close.timeout, object.desired.open.timeout);
+        let sight_from = object.sight_from;
+        let answers = sent >= object.requested.0 && object.requested.1.remove(job);
+        let Some(member) = object.members.get_mut(job) else {
             return false;
         };
-        if object.facts.requested_at.is_none() {
-            forget_resume(object, job);
+        let first_sight = !member.sighted && sent >= sight_from;
+        member.sighted |= first_sight;
+        let (state, config) = (seen.state.as_ref(), self.catalogue.config(job));
+        if !self.catalogue.is_known() {
+            return first_sight;
         }
-        let closed = job.seen.as_ref().and_then(|seen| seen.job.state);
-        let closed = closed.is_some_and(|seen| seen.state == JobState::Closed);
-        // What confirms a close, or stops a stray datafeed, asks for no close.
-        if !matches!(call, Call::Confirm(_)) && !closed {
-            object.facts.calling(now);
+        // A closed job at rest keeps no facts.
+        let unusual = enforces.is_some()
+            && (member.facts().in_progress()
+                || config.is_none()
+                || state.is_none_or(|state| state.state != JobState::Closed));
+        if unusual && enforces == Some(Wanted::Opened) {
+            member.facts_mut().observe_opening(state, config, open.as_duration(), now);
+        } else if unusual {
+            member.facts_mut().observe(state, config, close.as_duration(), now);
         }
-        let uid = Arc::clone(&object.uid);
-        job.in_flight = Some((ticket, call.clone()));
-        let event = match call {
-            Call::ForceClose(_) => {
-                object.facts.force_sent = Some(now.monotonic);
-                object.facts.verified_at = None;
-                let reason = report::why_forced(object, job);
-                object.force_reason = Some(reason);
-                Some(report::force_event(object, reason))
-            }
-            Call::Close(_) | Call::Confirm(_) | Call::StopDatafeed { .. } => None,
-        };
-        let objects = job.users.clone();
-        self.note_closing(call.jobs());
-        self.calls.insert(ticket, (key.clone(), uid, call.clone()));
-        self.outputs.push(Output::Call {
-            ticket,
-            call: call.clone(),
-            objects,
-        });
-        if let Some(event) = event {
-            self.event(key, event);
-        }
-        true
-    }
-
-    fn has_room(&self, call: &Call) -> bool {
-        let wave_is_full =
-            matches!(call, Call::Close(_)) && self.room.closing.len() >= pace::MAX_CLOSING;
-        self.calls.len() < pace::MAX_IN_FLIGHT && !wave_is_full
-    }
-
-    /// Counts the jobs that are closing, or are being asked to.
-    pub(super) fn note_closing(&mut self, jobs: &[JobId]) {
-        for id in jobs {
-            let job = self.jobs.get(id);
-            let asked = job.is_some_and(|job| matches!(job.in_flight, Some((_, Call::Close(_)))));
-            let seen = job.and_then(|job| job.seen.as_ref()?.job.state);
-            if asked || seen.is_some_and(|seen| seen.state == JobState::Closing) {
-                self.room.closing.insert(id.clone());
-            } else {
-                self.room.closing.remove(id);
-            }
-        }
-    }
-
-    /// Lets one in that waited for room, first come first served; a full wave holds up nothing but closes.
-    pub(super) fn fill_room(&mut self) {
-        if self.calls.len() >= pace::MAX_IN_FLIGHT {
-            return;
-        }
-        let wave_has_room = self.room.closing.len() < pace::MAX_CLOSING;
-        let next = self.room.others.pop_front();
-        let next = next.or_else(|| {
-            if wave_has_room {
-                self.room.closes.pop_front()
-            } else {
-                None
-            }
-        });
-        self.due.extend(next);
-    }
-
-    /// A call was answered.
-    pub(super) fn called(&mut self, ticket: Ticket, answer: Result<(), Refusal>, now: Moment) {
-        let Some((key, uid, call)) = self.calls.remove(&ticket) else {
-            return;
-        };
-        let next = self.next_ticket();
-        for id in call.jobs() {
-            if let Some(job) = self.jobs.get_mut(id) {
-                job.touch(next);
-                self.reads.look(id, now.monotonic, Depth::States);
-            }
-        }
-        self.note_closing(call.jobs());
-        for id in call.jobs() {
-            self.forget_unused(id);
-        }
-        let refusal = answer.err();
-        if matches!(
-            refusal,
-            None | Some(Refusal::LookAgain { answered: true } | Refusal::Refused(_))
-        ) {
-            self.health.called();
-        }
-        if matches!(refusal, None | Some(Refusal::LookAgain { answered: true })) {
-            self.prove(now);
-        }
-        // An object that was made anew under the name, or means another job now, did not ask for this.
-        let asked =
-            |object: &&mut Object| object.uid == uid && call.jobs().contains(&object.desired.job);
-        let object = self.objects.get_mut(&key).filter(asked);
-        let facts = object.map(|object| &mut object.facts);
-        match (refusal, facts) {
-            (None, Some(facts)) => {
-                facts.succeeded(now);
-                facts.answered += u32::from(matches!(call, Call::Close(_)));
-            }
-            (Some(Refusal::LookAgain { answered }), Some(facts)) => {
-                facts.call_ended = Some(now.monotonic);
-                facts.answered += u32::from(answered && matches!(call, Call::Close(_)));
-            }
-            (Some(Refusal::Refused(trouble)), Some(facts)) => facts.failed(trouble, now),
-            (Some(refusal @ Refusal::DatafeedRuns), _) => {
-                for id in call.jobs().iter().filter(|id| self.jobs.contains_key(*id)) {
-                    self.reads.look(id, now.monotonic, Depth::Full);
-                }
-                self.refused(refusal, now);
-            }
-            (Some(refusal), _) => self.refused(refusal, now),
-            (None, None) => {}
-        }
-        self.due.insert(key);
-    }
-
-    /// A master answered, which one call shows for all jobs that are closing.
-    fn prove(&mut self, now: Moment) {
-        let closing = self.room.closing.iter().filter_map(|id| self.jobs.get(id));
-        for key in closing.flat_map(|job| &job.users) {
-            if let Some(object) = self.objects.get_mut(key) {
-                let timeout = object.desired.close.timeout.as_duration();
-                object.facts.proven(timeout, now);
-            }
-        }
-    }
-
-    /// A refusal that says something about the cluster.
-    fn refused(&mut self, refusal: Refusal, now: Moment) {
-        match refusal {
-            Refusal::DatafeedRuns => self.health.stop_datafeeds_first(),
-            Refusal::UpgradeMode => {
-                self.health.upgrading();
-                self.wake_all();
-            }
-            Refusal::Cluster(trouble) => self.refused_by_cluster(trouble, now),
-            Refusal::LookAgain { .. } | Refusal::Refused(_) => {}
-        }
+        drift::notice(member, enforces, seen, before, version.as_deref(), now);
+        news || first_sight || answers || !member.is_settled()
     }
 
     /// The job is where it should be.
-    fn arrive(&mut self, key: &ObjectKey, now: Moment) {
+    fn arrive(&mut self, key: &ObjectKey, job: &JobId, now: Moment) {
+        let feed = self.jobs.get(job).and_then(|known| known.seen.as_ref()?.datafeed.clone());
         let Some(object) = self.objects.get_mut(key) else {
             return;
         };
-        let finished = report::finish(object, now);
-        let finished = finished.map(|(outcome, took, event)| {
-            self.outputs.push(Output::Finished { outcome, took });
-            event
-        });
-        let back = object.drift.as_mut().filter(|drift| !drift.corrected);
-        let corrected = back.map(|drift| drift.corrected = true).is_some();
-        object.arrived = true;
-        object.facts.start_over();
-        let events = finished.into_iter().chain(corrected.then(|| Event {
-            reason: "DriftCorrected",
-            note: format!(
-                "Closed job {} again after somebody else had opened it",
-                object.desired.job
-            ),
-            warning: false,
-        }));
-        for event in events.collect::<Vec<_>>() {
-            self.event(key, event);
-        }
-    }
-}
-
-/// Who waits for room for a call, and who takes it up.
-#[derive(Debug, Default)]
-pub(super) struct Room {
-    closing: BTreeSet<JobId>,
-    closes: VecDeque<ObjectKey>,
-    others: VecDeque<ObjectKey>,
-}
-
-impl Room {
-    fn wait(&mut self, key: &ObjectKey, call: &Call) {
-        let queue = if matches!(call, Call::Close(_)) {
-            &mut self.closes
-        } else {
-            &mut self.others
+        let opened = object.enforces() == Some(Wanted::Opened);
+        object.arrivals += 1;
+        let (arrivals, alone) = (object.arrivals, object.members.len() == 1);
+        let wants = object.desired.open.datafeed;
+        let Some(member) = object.members.get_mut(job) else {
+            return;
         };
-        if !queue.contains(key) {
-            queue.push_back(key.clone());
+        if !member.arrived {
+            member.arrival = arrivals;
+        }
+        member.arrived = true;
+        member.resuming = false;
+        let back = member.drift.as_mut().filter(|drift| !drift.corrected);
+        let corrected = back.map(|drift| drift.corrected = true).is_some();
+        let mut events = Vec::new();
+        if opened {
+            events.extend(report::opened(object, job, now));
+            // Who ran is known until it runs again, or until it was said that it shall not.
+            if feed.as_ref().is_none_or(|feed| feed.runs()) || wants == OpenDatafeed::Leave {
+                forget(object, feed.as_ref().map(|feed| &feed.id));
+            }
+        } else if let Some(end) = report::finish(object, job, now) {
+            self.outputs.push(super::input::Output::Finished {
+                outcome: end.outcome,
+                took: end.took,
+            });
+            events.extend(alone.then_some(end.event));
+        }
+        if let Some(object) = self.objects.get_mut(key) {
+            if let Some(member) = object.members.get_mut(job) {
+                member.start_over();
+            }
+            events.extend(corrected.then(|| report::corrected(job, opened)));
+        }
+        for event in events {
+            self.event(key, Some(job), event);
         }
     }
 
-    pub(super) fn forget(&mut self, job: &JobId) {
-        self.closing.remove(job);
-    }
-
-    pub(super) fn leave(&mut self, key: &ObjectKey) {
-        self.closes.retain(|waiting| waiting != key);
-        self.others.retain(|waiting| waiting != key);
+    /// Somebody asked for everything to be looked at again.
+    pub(super) fn look_at_everything(&mut self, key: &ObjectKey, now: Moment) {
+        self.reads.list_by(now.monotonic);
+        let next = self.next_ticket();
+        let Some(object) = self.objects.get_mut(key) else {
+            return;
+        };
+        let jobs: BTreeSet<JobId> = object.members.iter().map(|(job, _)| job.clone()).collect();
+        for job in &jobs {
+            self.reads.look(job, now.monotonic);
+        }
+        object.requested = (next, jobs);
+        object.unmatched_for = Duration::ZERO;
     }
 }
 
-/// The datafeed that ran at an earlier close says nothing about this one.
-fn forget_resume(object: &mut Object, job: &Job) {
-    let seen = job
-        .seen
-        .as_ref()
-        .and_then(|seen| seen.job.datafeed.as_ref());
-    let running = seen.filter(|datafeed| datafeed.state != DatafeedState::Stopped);
-    object
-        .resume
-        .retain(|id| running.is_some_and(|datafeed| datafeed.id == *id));
+fn forget(object: &mut Object, feed: Option<&DatafeedId>) {
+    if let Some(feed) = feed.filter(|feed| object.resume.contains(*feed)) {
+        Arc::make_mut(&mut object.resume).remove(feed);
+    }
 }
 
-/// The job was where it should be, and now it is not: somebody else did that.
-fn notice_drift(object: &mut Object, seen: &SeenJob, now: Moment) {
-    let away = seen
-        .state
-        .is_some_and(|state| state.state != JobState::Closed);
-    let enforced = object.desired.wanted == Wanted::Closed && !object.desired.suspended;
-    let was_there = object.arrived;
-    // Deleted or changed, by whomever: nothing may be claimed of it any more.
-    let feeds = seen
-        .datafeed
-        .as_ref()
-        .is_some_and(|datafeed| datafeed.state != DatafeedState::Stopped);
-    object.arrived &= seen.state.is_some() && !away && !feeds;
-    if !(was_there && away && enforced && object.facts.requested_at.is_none()) {
-        return;
-    }
-    object.facts.start_over();
-    object.drift = Some(Drift { corrected: false });
-    let gap = pace::correction_gap(object.corrections);
-    object.correct_after = now.monotonic + gap;
-    object.corrections = object.corrections.saturating_add(1);
+/// How long a job may not be opened yet, because its process may still be dying of our force.
+fn open_after(object: &Object, forced: Option<Duration>, job: &JobId, now: Moment) -> Duration {
+    let here = forced.map_or(Duration::ZERO, |at| {
+        (at + pace::NO_OPEN_AFTER_FORCE).saturating_sub(now.monotonic)
+    });
+    let noted = object.durable.forced.get(job).copied();
+    let last = object.last_close.as_ref().filter(|last| last.forced.contains(job));
+    let stored = noted.or_else(|| last.and_then(|last| last.finished_at.as_ref().map(|at| at.0)));
+    let since = stored.map(|at| Duration::try_from(now.wall.duration_since(at)).unwrap_or_default());
+    let then = since.map_or(Duration::ZERO, |since| {
+        pace::NO_OPEN_AFTER_FORCE.saturating_sub(since)
+    });
+    here.max(then)
 }
 
-#[cfg(test)]
-impl Room {
-    pub(super) fn assert_at_rest(&self, jobs: &std::collections::BTreeMap<JobId, Job>) {
-        assert!(
-            self.closing.iter().all(|id| jobs.contains_key(id)),
-            "a job that nobody means holds a place: {:?}",
-            self.closing
-        );
-        assert!(self.closes.is_empty() && self.others.is_empty());
-    }
+/// The call for this ask needs no request of its own.
+pub(super) fn is_close(decision: &Decision) -> bool {
+    matches!(decision, Decision::Call(Ask::Close))
 }

@@ -2,38 +2,96 @@
 //!
 //! Pure and synchronous. Reads top to bottom like the table of the design; the order of the rows is the meaning.
 //! At most one step follows from one look; what the step costs and whether there is room for it is not decided here.
+//! The rows for a job that is wanted opened are in `opening`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::facts::Facts;
 use super::health::{Health, needs_a_human};
-use super::input::{Call, Depth, Desired, Moment, SeenDatafeed, SeenJob, Trouble, Wanted};
-use super::job::{Job, Seen};
-use super::pace;
-use crate::api::{
-    CloseMode, DatafeedId, DatafeedState, JobState, OnFailed, OnTimeout, Reason, Step,
+use super::input::{
+    Call, Desired, Moment, SeenConfig, SeenDatafeed, SeenState, Trouble, Wanted,
 };
+use super::job::{Job, Seen};
+use super::member::{Claimed, Drift, Member};
+use super::{opening, pace};
+use crate::api::{CloseMode, DatafeedId, DriftPolicy, JobId, JobState, OnFailed, OnTimeout, Reason, Step};
 
 /// Everything that a decision about one target may depend on.
 #[derive(Debug, Clone, Copy)]
 pub struct Situation<'a> {
     /// The spec, as delivered last, or read live.
     pub desired: &'a Desired,
-    /// The facts of the close.
-    pub facts: &'a Facts,
+    /// What is enforced; `None`: nothing is called.
+    pub enforces: Option<Wanted>,
+    /// The job.
+    pub id: &'a JobId,
+    /// How far it is.
+    pub member: &'a Member,
     /// The job as seen.
     pub job: &'a Job,
+    /// Its config; `None` where it has none.
+    pub config: Option<&'a SeenConfig>,
+    /// The configs were read.
+    pub listed: bool,
     /// The cluster.
     pub health: &'a Health,
-    /// The datafeeds that the API server has acknowledged as running when their jobs were closed.
-    pub durable_resume: &'a [DatafeedId],
-    /// The job was read since this generation was delivered.
-    pub sighted: bool,
-    /// A correction of drift may be made only after this.
-    pub correct_after: Duration,
+    /// Its datafeed is stored as running, or is none that would be started again.
+    pub datafeed_is_noted: bool,
+    /// Its datafeed ran when it was closed here.
+    pub resumes: bool,
+    /// Seconds that are left until it may be opened after a force of ours.
+    pub open_after: Duration,
     /// Now.
     pub now: Moment,
+}
+
+impl Situation<'_> {
+    pub(super) fn facts(&self) -> &Facts {
+        self.member.facts()
+    }
+}
+
+/// What is asked of Elasticsearch for one job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ask {
+    /// Close it gracefully; leaves together with others.
+    Close,
+    /// Close it again while it is closing: the answer shows that there is a master.
+    Confirm,
+    /// Close it by force.
+    Force,
+    /// Stop its datafeed.
+    StopDatafeed {
+        /// Which.
+        datafeed: DatafeedId,
+        /// Not waiting for its search.
+        force: bool,
+    },
+    /// Open it.
+    Open,
+    /// Start its datafeed.
+    StartDatafeed(DatafeedId),
+}
+
+impl Ask {
+    /// The call for this job alone.
+    pub fn call(&self, job: JobId) -> Call {
+        match self {
+            Self::Close => Call::Close(vec![job]),
+            Self::Confirm => Call::Confirm(job),
+            Self::Force => Call::ForceClose(job),
+            Self::StopDatafeed { datafeed, force } => Call::StopDatafeed {
+                job,
+                datafeed: datafeed.clone(),
+                force: *force,
+            },
+            Self::Open => Call::Open(job),
+            Self::StartDatafeed(datafeed) => Call::StartDatafeed {
+                job,
+                datafeed: datafeed.clone(),
+            },
+        }
+    }
 }
 
 /// What is to be done about one target.
@@ -44,7 +102,7 @@ pub enum Decision {
     /// The cluster cannot be asked or must not be called.
     Hold(Trouble),
     /// Look first.
-    Observe(Depth),
+    Observe,
     /// Something is under way; look again after the gap.
     Wait(Step, Reason, Duration),
     /// The job is where it should be.
@@ -58,11 +116,11 @@ pub enum Decision {
     /// Make the live reads that precede a force.
     Verify,
     /// Call Elasticsearch.
-    Call(Call),
+    Call(Ask),
 }
 
 impl Decision {
-    /// Nothing more is done about the close but to look: it takes no place in a wave.
+    /// Nothing more is done about the job but to look: it takes no place in a wave.
     pub fn is_over(&self) -> bool {
         matches!(
             self,
@@ -73,7 +131,7 @@ impl Decision {
     /// The job was seen, and is not where it should be.
     pub fn is_away(&self) -> bool {
         match self {
-            Self::Rest(_) | Self::Hold(_) | Self::Observe(_) | Self::Done => false,
+            Self::Rest(_) | Self::Hold(_) | Self::Observe | Self::Done => false,
             Self::Wait(..)
             | Self::Stall(_)
             | Self::NoteDatafeed(_)
@@ -86,95 +144,107 @@ impl Decision {
 
 /// Decides.
 pub fn decide(situation: &Situation) -> Decision {
-    let desired = situation.desired;
-    if desired.deleting {
-        return Decision::Rest(Reason::Waiting);
-    }
-    if desired.suspended {
-        return Decision::Rest(Reason::Suspended);
-    }
-    if desired.wanted == Wanted::Observed {
-        return Decision::Rest(Reason::Observing);
-    }
+    let Some(wanted) = situation.enforces else {
+        return Decision::Rest(why_nothing(situation.desired));
+    };
     if let Some(trouble) = situation.health.trouble() {
         return situation
             .health
             .stalled(situation.now)
             .map_or(Decision::Hold(trouble), Decision::Stall);
     }
-    if situation.job.in_flight.is_some() {
+    match &situation.member.claimed {
+        Claimed::Ours => {}
+        Claimed::No | Claimed::Asked => {
+            return Decision::Hold(Trouble::new(
+                Reason::Pending,
+                "finding out whether another object means the same job",
+            ));
+        }
+        Claimed::Rival(_) => return stall(Reason::Conflict, conflict(situation)),
+    }
+    if situation.job.in_flight.is_some() || situation.job.suspect {
         return in_flight(situation);
     }
-    let Some(seen) = situation.job.fresh(situation.now) else {
-        return Decision::Observe(situation.job.depth_needed(situation.now));
+    let Some(seen) = situation.job.fresh(situation.now).filter(|_| situation.listed) else {
+        return Decision::Observe;
     };
-    let decision = seen_now(situation, seen);
+    let decision = match wanted {
+        Wanted::Opened => opening::decide(situation, seen),
+        Wanted::Closed | Wanted::Observed => seen_now(situation, seen),
+    };
     if situation.health.upgrade_mode() && !matches!(decision, Decision::Done | Decision::Stall(_)) {
-        return Decision::Hold(upgrade_mode());
+        return Decision::Hold(Trouble::new(
+            Reason::UpgradeMode,
+            "Elasticsearch is in upgrade mode and refuses every call; waiting until it ends",
+        ));
     }
     decision
 }
 
-fn upgrade_mode() -> Trouble {
-    Trouble {
-        reason: Reason::UpgradeMode,
-        message: Arc::from(
-            "Elasticsearch is in upgrade mode and refuses every call; waiting until it ends",
-        ),
+fn why_nothing(desired: &Desired) -> Reason {
+    if desired.deleting.is_some() {
+        Reason::Deleting
+    } else if desired.suspended {
+        Reason::Suspended
+    } else {
+        Reason::Observing
     }
 }
 
+/// The other object is named where it is in the same namespace, and nowhere else.
+fn conflict(situation: &Situation) -> String {
+    let id = situation.id;
+    format!("another, older AnomalyJob acts on job {id}; this one takes over when that one goes")
+}
+
 fn in_flight(situation: &Situation) -> Decision {
-    let gap = pace::look_gap(
-        situation.facts.age(situation.now),
-        situation.desired.close.timeout.as_duration(),
-    );
-    match situation.job.in_flight {
-        Some((_, Call::ForceClose(_))) => {
-            Decision::Wait(Step::ForceClosing, Reason::ForceClosing, gap)
-        }
-        Some((_, Call::StopDatafeed { .. })) => {
-            Decision::Wait(Step::StoppingDatafeed, Reason::StoppingDatafeed, gap)
-        }
-        Some((_, Call::Close(_) | Call::Confirm(_))) | None => {
-            Decision::Wait(Step::ClosingGracefully, Reason::Closing, gap)
-        }
-    }
+    let timeout = situation.desired.close.timeout.as_duration();
+    let gap = pace::look_gap(situation.facts().age(situation.now), timeout);
+    let (step, reason) = match &situation.job.in_flight {
+        Some((_, Ask::Force)) => (Step::ForceClosing, Reason::ForceClosing),
+        Some((_, Ask::StopDatafeed { .. })) => (Step::StoppingDatafeed, Reason::StoppingDatafeed),
+        Some((_, Ask::Open)) => (Step::Opening, Reason::Opening),
+        Some((_, Ask::StartDatafeed(_))) => (Step::StartingDatafeed, Reason::StartingDatafeed),
+        Some((_, Ask::Close | Ask::Confirm)) | None => (Step::ClosingGracefully, Reason::Closing),
+    };
+    Decision::Wait(step, reason, gap)
 }
 
 /// The rows for a job that was just seen.
 fn seen_now(situation: &Situation, seen: &Seen) -> Decision {
-    let job = &seen.job;
-    match (job.state, &job.config) {
+    match (&seen.state, situation.config) {
         (None, _) => missing(situation),
         (Some(_), None) => config_lost(situation),
-        (Some(_), Some(config)) if config.blocked.is_some() => {
-            Decision::Wait(Step::Waiting, Reason::JobBlocked, pace::SWEEP / 3)
-        }
+        (Some(_), Some(config)) if config.blocked.is_some() => blocked(),
         (Some(state), Some(_)) => match state.state {
             JobState::Closed => closed(situation, seen),
-            JobState::Failed => failed(situation, job),
+            JobState::Failed => failed(situation, seen),
             JobState::Closing => closing(situation),
-            JobState::Opened | JobState::Opening => open(situation, job),
+            JobState::Opened | JobState::Opening => open(situation, seen),
         },
     }
 }
 
-fn missing(situation: &Situation) -> Decision {
-    if situation.facts.absent_for < pace::GRACE {
+pub(super) fn blocked() -> Decision {
+    Decision::Wait(Step::Waiting, Reason::JobBlocked, pace::SWEEP / 3)
+}
+
+pub(super) fn missing(situation: &Situation) -> Decision {
+    if situation.facts().absent_for < pace::GRACE {
         return Decision::Wait(Step::Pending, Reason::JobNotFound, pace::SWEEP / 3);
     }
     stall(
         Reason::JobNotFound,
         format!(
             "Elasticsearch knows no job {}; create it, or mend spec.jobId",
-            situation.desired.job
+            situation.id
         ),
     )
 }
 
 fn config_lost(situation: &Situation) -> Decision {
-    if situation.facts.absent_for < pace::GRACE {
+    if situation.facts().absent_for < pace::GRACE {
         return Decision::Wait(Step::Waiting, Reason::ConfigLost, pace::SWEEP / 3);
     }
     match situation.desired.close.on_failed {
@@ -183,29 +253,29 @@ fn config_lost(situation: &Situation) -> Decision {
             Reason::ConfigLost,
             format!(
                 "job {} has a running task but no config; only a force close ends it, and close.onFailed is Stall",
-                situation.desired.job
+                situation.id
             ),
         ),
     }
 }
 
 fn closed(situation: &Situation, seen: &Seen) -> Decision {
-    match running(&seen.job) {
+    match running(seen) {
         // Closed is claimed of a generation only when a read that was sent after it had been delivered says so.
-        None if !situation.sighted => Decision::Observe(Depth::States),
+        None if !situation.member.sighted => Decision::Observe,
         None => Decision::Done,
         // A close does not stop the datafeed of a job that is closed already.
         Some(datafeed) => stop_datafeed(situation, datafeed, false),
     }
 }
 
-fn failed(situation: &Situation, seen: &SeenJob) -> Decision {
+fn failed(situation: &Situation, seen: &Seen) -> Decision {
     match situation.desired.close.on_failed {
         OnFailed::Stall => stall(
             Reason::JobFailed,
             format!(
                 "job {} has failed; only a force close ends it, and close.onFailed is Stall",
-                situation.desired.job
+                situation.id
             ),
         ),
         OnFailed::Force => match running(seen) {
@@ -216,7 +286,7 @@ fn failed(situation: &Situation, seen: &SeenJob) -> Decision {
 }
 
 fn closing(situation: &Situation) -> Decision {
-    let (facts, close) = (situation.facts, &situation.desired.close);
+    let (facts, close) = (situation.facts(), &situation.desired.close);
     let timeout = close.timeout.as_duration();
     // A force that was noted is no permission: what allowed it must still hold, as the policy may be another by now.
     if close.mode == CloseMode::Immediate {
@@ -229,7 +299,7 @@ fn closing(situation: &Situation) -> Decision {
     if left.is_zero() || facts.unproven >= pace::CONFIRM_AFTER {
         return retry(situation, Step::ClosingGracefully, Reason::Closing)
             .filter(|_| facts.failures > 0)
-            .unwrap_or_else(|| Decision::Call(Call::Confirm(situation.desired.job.clone())));
+            .unwrap_or(Decision::Call(Ask::Confirm));
     }
     let gap = pace::look_gap(facts.age(situation.now), timeout);
     let gap = gap.min(left.max(Duration::from_millis(100)));
@@ -237,7 +307,7 @@ fn closing(situation: &Situation) -> Decision {
 }
 
 fn out_of_time(situation: &Situation, reason: Reason) -> Decision {
-    let (job, close) = (&situation.desired.job, &situation.desired.close);
+    let close = &situation.desired.close;
     match close.on_timeout {
         OnTimeout::Force => force(situation),
         OnTimeout::Wait => Decision::Wait(
@@ -247,25 +317,45 @@ fn out_of_time(situation: &Situation, reason: Reason) -> Decision {
         ),
         OnTimeout::Stall => stall(
             reason,
-            format!("job {job} did not close within close.timeout, and close.onTimeout is Stall"),
+            format!(
+                "job {} did not close within close.timeout, and close.onTimeout is Stall",
+                situation.id
+            ),
         ),
     }
 }
 
-fn open(situation: &Situation, seen: &SeenJob) -> Decision {
-    let (facts, desired) = (situation.facts, situation.desired);
-    if situation.now.monotonic < situation.correct_after {
-        let gap = situation
-            .correct_after
-            .saturating_sub(situation.now.monotonic);
-        return Decision::Wait(
-            Step::Waiting,
-            Reason::ReopenedElsewhere,
-            gap.min(pace::SWEEP),
+/// What was done to a job that had been where it should be: put it back, or only say so; never in a hurry twice.
+pub(super) fn drifted(situation: &Situation) -> Option<Decision> {
+    let Drift { cause, .. } = situation.member.drift.filter(|drift| !drift.corrected)?;
+    let id = situation.id;
+    if situation.desired.drift == DriftPolicy::Report {
+        let message = format!(
+            "somebody else changed the state of job {id}, and driftPolicy is Report"
         );
+        return Some(stall(cause, message));
+    }
+    if situation.member.corrections > pace::FLAPPING_AFTER {
+        let message = format!(
+            "job {id} was put back {} times and changed again each time; find out who does that, then edit this object or annotate it with anomalyjob.dev/reconcile-requested-at",
+            pace::FLAPPING_AFTER
+        );
+        return Some(stall(Reason::Flapping, message));
+    }
+    let left = situation
+        .member
+        .correct_after
+        .saturating_sub(situation.now.monotonic);
+    (!left.is_zero()).then(|| Decision::Wait(Step::Waiting, cause, left.min(pace::SWEEP)))
+}
+
+fn open(situation: &Situation, seen: &Seen) -> Decision {
+    let (facts, desired) = (situation.facts(), situation.desired);
+    if let Some(decision) = drifted(situation) {
+        return decision;
     }
     if let Some(datafeed) = running(seen) {
-        if !situation.durable_resume.contains(&datafeed.id) {
+        if !situation.datafeed_is_noted {
             return Decision::NoteDatafeed(datafeed.id.clone());
         }
         if situation.health.datafeeds_first() {
@@ -282,12 +372,12 @@ fn open(situation: &Situation, seen: &SeenJob) -> Decision {
         return out_of_time(situation, Reason::CloseNotAccepted);
     }
     retry(situation, Step::ClosingGracefully, Reason::Closing)
-        .unwrap_or_else(|| Decision::Call(Call::Close(vec![desired.job.clone()])))
+        .unwrap_or(Decision::Call(Ask::Close))
 }
 
 /// The delay that a refused, or an answered but ineffective, call asks for.
-fn retry(situation: &Situation, step: Step, reason: Reason) -> Option<Decision> {
-    let facts = situation.facts;
+pub(super) fn retry(situation: &Situation, step: Step, reason: Reason) -> Option<Decision> {
+    let facts = situation.facts();
     let ended = facts.call_ended?;
     if let Some(trouble) = facts
         .last_error
@@ -300,8 +390,10 @@ fn retry(situation: &Situation, step: Step, reason: Reason) -> Option<Decision> 
     }
     let delay = match facts.failures {
         0 => pace::repeat_close_after(facts.attempts),
-        failures => pace::retry_delay(failures, seed(situation)),
+        failures => pace::retry_delay(failures, seed(situation.id)),
     };
+    let asked = facts.last_error.as_ref().and_then(|error| error.retry_after);
+    let delay = delay.max(asked.unwrap_or_default());
     let left = (ended + delay)
         .checked_sub(situation.now.monotonic)
         .filter(|left| !left.is_zero())?;
@@ -313,25 +405,19 @@ fn retry(situation: &Situation, step: Step, reason: Reason) -> Option<Decision> 
     Some(Decision::Wait(step, reason, left))
 }
 
-fn seed(situation: &Situation) -> u64 {
-    situation
-        .desired
-        .job
-        .to_string()
-        .bytes()
-        .fold(1, |seed, byte| {
-            seed.wrapping_mul(31).wrapping_add(u64::from(byte))
-        })
+fn seed(id: &JobId) -> u64 {
+    id.as_str().bytes().fold(1, |seed, byte| {
+        seed.wrapping_mul(31).wrapping_add(u64::from(byte))
+    })
 }
 
 fn stop_datafeed(situation: &Situation, datafeed: &SeenDatafeed, force: bool) -> Decision {
-    let (facts, close) = (situation.facts, &situation.desired.close);
+    let (facts, close) = (situation.facts(), &situation.desired.close);
     // A stop that keeps failing is forced by the same policy as the close.
     let give_up =
         facts.failures >= pace::TRIES_BEFORE_NOT_ACCEPTED && close.on_timeout == OnTimeout::Force;
     retry(situation, Step::StoppingDatafeed, Reason::StoppingDatafeed).unwrap_or_else(|| {
-        Decision::Call(Call::StopDatafeed {
-            job: situation.desired.job.clone(),
+        Decision::Call(Ask::StopDatafeed {
             datafeed: datafeed.id.clone(),
             force: force || give_up || close.mode == CloseMode::Immediate,
         })
@@ -340,7 +426,7 @@ fn stop_datafeed(situation: &Situation, datafeed: &SeenDatafeed, force: bool) ->
 
 /// Live reads, then the durable note, then the force; and all of it again where it shows no effect.
 fn force(situation: &Situation) -> Decision {
-    let (facts, now) = (situation.facts, situation.now);
+    let (facts, now) = (situation.facts(), situation.now);
     if let Some(sent) = facts.force_sent {
         let again = sent + pace::FORCE_AGAIN_AFTER;
         if now.monotonic < again {
@@ -363,18 +449,19 @@ fn force(situation: &Situation) -> Decision {
     if !facts.force_is_durable() {
         return Decision::NoteForce;
     }
-    Decision::Call(Call::ForceClose(situation.desired.job.clone()))
+    Decision::Call(Ask::Force)
 }
 
-fn running(seen: &SeenJob) -> Option<&SeenDatafeed> {
-    seen.datafeed
-        .as_ref()
-        .filter(|datafeed| datafeed.state != DatafeedState::Stopped)
+/// The datafeed, where it runs.
+pub fn running(seen: &Seen) -> Option<&SeenDatafeed> {
+    seen.datafeed.as_ref().filter(|datafeed| datafeed.runs())
 }
 
-fn stall(reason: Reason, message: String) -> Decision {
-    Decision::Stall(Trouble {
-        reason,
-        message: Arc::from(message),
-    })
+/// Some node runs the job.
+pub(super) fn is_assigned(state: &SeenState) -> bool {
+    state.assigned || state.upgrade_mode
+}
+
+pub(super) fn stall(reason: Reason, message: String) -> Decision {
+    Decision::Stall(Trouble::new(reason, message))
 }

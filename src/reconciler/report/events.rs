@@ -1,22 +1,21 @@
-//! What is told once: the end of a close, a force, a trouble, drift. Kubernetes events for people.
+//! What is told once: a force, a trouble, drift, an open. Kubernetes events for people.
 //!
 //! An event repeats nothing that did not change, so a cluster that is down for a day is told of once.
 
 use std::time::Duration;
 
-use super::super::input::{Event, Finish, Moment};
+use super::super::input::{Event, Moment, SeenConfig};
 use super::super::job::Job;
 use super::super::object::{Held, Object};
+use super::super::target::{Ask, running};
 use crate::api::{
-    AnomalyJobStatus, CloseMode, ConditionStatus, ConditionType, Elapsed, JobState, LastClose,
-    Reason, humane, stamp,
+    AnomalyJobStatus, CloseMode, ConditionStatus, ConditionType, JobId, JobState, Reason, humane,
 };
 
 /// Why this force is being used.
-pub(in super::super) fn why_forced(object: &Object, job: &Job) -> Reason {
-    let seen = job.seen.as_ref().map(|seen| &seen.job);
-    let state = seen.and_then(|seen| seen.state).map(|state| state.state);
-    if seen.is_some_and(|seen| seen.config.is_none()) {
+fn why_forced(object: &Object, job: &Job, config: Option<&SeenConfig>) -> Reason {
+    let state = job.state();
+    if config.is_none() {
         Reason::ConfigLost
     } else if state == Some(JobState::Failed) {
         Reason::JobFailed
@@ -29,71 +28,87 @@ pub(in super::super) fn why_forced(object: &Object, job: &Job) -> Reason {
     }
 }
 
-/// The event that says a force is being sent.
-pub(in super::super) fn force_event(object: &Object, reason: Reason) -> Event {
-    let job = &object.desired.job;
+/// A force is being sent: notes why, and says it.
+pub(in super::super) fn forcing(
+    object: &mut Object,
+    id: &JobId,
+    job: &Job,
+    config: Option<&SeenConfig>,
+) -> Event {
+    let reason = why_forced(object, job, config);
+    if let Some(member) = object.members.get_mut(id) {
+        member.force_reason = Some(reason);
+    }
+    let timeout = object.desired.close.timeout;
     let why = match reason {
         Reason::JobFailed => "it has failed and Elasticsearch refuses all else".to_owned(),
         Reason::RequestedByUser => "close.mode is Immediate".to_owned(),
         Reason::ConfigLost => "its config is lost and its task still runs".to_owned(),
-        Reason::CloseNotAccepted => format!(
-            "Elasticsearch did not take the close within {}",
-            object.desired.close.timeout
-        ),
-        _ => format!(
-            "it was still closing after {}",
-            object.desired.close.timeout
-        ),
+        Reason::CloseNotAccepted => {
+            format!("Elasticsearch did not take the close within {timeout}")
+        }
+        _ => format!("it was still closing after {timeout}"),
     };
     Event {
         reason: Reason::ForceClosing.as_str(),
         note: format!(
-            "Closing job {job} by force: {why}; changes to its model since the last snapshot are lost"
+            "Closing job {id} by force: {why}; changes to its model since the last snapshot are lost"
         ),
         warning: true,
     }
 }
 
-/// Records a close that came to its end, and says how. Nothing where there was none of ours.
-pub(in super::super) fn finish(
+/// A datafeed is being stopped of which it is not known that it ran without an end: it is not started again by itself.
+pub(in super::super) fn not_resumed(
     object: &mut Object,
-    now: Moment,
-) -> Option<(Finish, Duration, Event)> {
-    let facts = &object.facts;
-    let started = facts.requested_at.or(facts.forced_at)?;
-    let took = Duration::try_from(now.wall.duration_since(started)).unwrap_or_default();
-    let job = object.desired.job.clone();
-    // What was noted and never sent did not close anything.
-    let (outcome, how) = match (facts.force_sent.is_some(), facts.unsaved) {
-        (true, _) => (Finish::Forced, "by force"),
-        (false, true) => (
-            Finish::Unsaved,
-            "without its model being saved: it had lost its node",
+    id: &JobId,
+    job: &Job,
+    ask: &Ask,
+) -> Option<Event> {
+    if !matches!(ask, Ask::Close | Ask::Force | Ask::StopDatafeed { .. }) {
+        return None;
+    }
+    let feed = running(job.seen.as_ref()?).filter(|feed| feed.real_time != Some(true))?;
+    if !object.told_not_resumable.insert(feed.id.clone()) {
+        return None;
+    }
+    let why = match feed.real_time {
+        Some(_) => "it was started with an end",
+        None => "it cannot be seen whether it was started with an end",
+    };
+    Some(Event {
+        reason: "DatafeedNotResumed",
+        note: format!(
+            "Datafeed {} of job {id} stops with it and will not be started again by itself: {why}",
+            feed.id
         ),
-        (false, false) => (Finish::Graceful, "gracefully"),
+        warning: false,
+    })
+}
+
+/// A job was brought to `opened`. Nothing where it was not by us.
+pub(in super::super) fn opened(object: &Object, id: &JobId, now: Moment) -> Option<Event> {
+    let started = object.members.get(id)?.facts().requested_at?;
+    let took = Duration::try_from(now.wall.duration_since(started)).unwrap_or_default();
+    Some(Event {
+        reason: "JobOpened",
+        note: format!("Opened job {id} after {}", humane(took)),
+        warning: false,
+    })
+}
+
+/// A drift was put right.
+pub(in super::super) fn corrected(id: &JobId, opened: bool) -> Event {
+    let (done, undone) = if opened {
+        ("Opened", "closed")
+    } else {
+        ("Closed", "opened")
     };
-    let event = Event {
-        reason: "JobClosed",
-        note: format!("Closed job {job} after {}, {how}", humane(took)),
-        warning: outcome != Finish::Graceful,
-    };
-    let listed = |of: Finish| {
-        if outcome == of {
-            vec![job.clone()]
-        } else {
-            Vec::new()
-        }
-    };
-    object.last_close = Some(LastClose {
-        started_at: Some(stamp(started)),
-        finished_at: Some(stamp(now.wall)),
-        duration: Some(Elapsed::from(took)),
-        graceful: u32::from(outcome == Finish::Graceful),
-        unsaved: listed(Finish::Unsaved),
-        forced: listed(Finish::Forced),
-        losses: Vec::new(),
-    });
-    Some((outcome, took, event))
+    Event {
+        reason: "DriftCorrected",
+        note: format!("{done} job {id} again after somebody else had {undone} it"),
+        warning: false,
+    }
 }
 
 /// Events for what changes with this write: a trouble, a stall, a close that takes its time, drift.
@@ -118,10 +133,16 @@ pub(in super::super) fn events(
     };
     let worth_telling = |held: &Held| match (held.of, held.status) {
         (ConditionType::Stalled | ConditionType::Drifted, ConditionStatus::True) => Some(true),
+        (ConditionType::Ready, ConditionStatus::True) if held.reason == Reason::NoJobsMatched => {
+            Some(true)
+        }
         (ConditionType::Reconciling, _) => match held.reason {
             // A force is told when it is sent.
             Reason::Pending | Reason::ForceClosing => None,
-            Reason::Closing | Reason::StoppingDatafeed => Some(false),
+            Reason::Closing
+            | Reason::StoppingDatafeed
+            | Reason::Opening
+            | Reason::StartingDatafeed => Some(false),
             _ => Some(true),
         },
         _ => None,

@@ -1,35 +1,51 @@
 //! What status says, as a function of facts: for people and for kstatus.
 //!
 //! Pure. Nothing here decides what is done, and no text holds a number that only ticks, so an unchanged situation
-//! gives an unchanged status. `conditions` has the six conditions, `events` what is told once.
+//! gives an unchanged status. `sum` counts the members, `conditions` has the six conditions in the words of `words`,
+//! `targets` the jobs that are listed, `tally` how closes ended, `events` what is told once.
 
 mod conditions;
 mod events;
+mod sum;
+mod tally;
+mod targets;
+mod words;
+
+use std::collections::BTreeMap;
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::catalogue::Catalogue;
 use super::health::Health;
-use super::input::{Moment, SeenJob};
+use super::input::{Moment, Wanted};
 use super::job::Job;
 use super::object::{Held, Object};
-use super::target::Decision;
-use crate::api::{
-    AnomalyJobStatus, ConnectionKind, ConnectionSeen, DatafeedSeen, Elapsed, JobCounts, JobState,
-    LastError, Reason, Step, Target, new_condition, stamp,
-};
+use crate::api::{AnomalyJobStatus, ConnectionSeen, JobCounts, JobId, JobState, new_condition};
 use conditions::{Says, conditions};
-pub(super) use events::{events, finish, force_event, why_forced};
+pub(super) use events::{corrected, events, forcing, not_resumed, opened};
+use sum::Sum;
+pub(super) use tally::{end_close, finish};
+
+/// What is around an object when its status is made.
+pub(super) struct Surroundings<'a> {
+    pub(super) jobs: &'a BTreeMap<JobId, Job>,
+    pub(super) catalogue: &'a Catalogue,
+    pub(super) health: &'a Health,
+    pub(super) connection: &'a str,
+    /// The cluster was silent for so long that nothing is claimed of it.
+    pub(super) unobserved: bool,
+    /// Calls are held back, because Elasticsearch asked for fewer.
+    pub(super) shut: bool,
+}
 
 /// The whole status of an object, and its conditions as the object keeps them.
 pub(super) fn status(
     object: &Object,
-    job: Option<&Job>,
-    health: &Health,
-    connection: &str,
+    around: &Surroundings,
     now: Moment,
 ) -> (AnomalyJobStatus, Vec<Held>) {
-    let seen = job.and_then(|job| job.seen.as_ref()).map(|seen| &seen.job);
-    let said = conditions(object, seen, health, now);
+    let sum = Sum::of(object, around);
+    let said = conditions(object, &sum, around);
     let held: Vec<Held> = said.iter().map(|said| hold(object, said, now)).collect();
     let written = said.iter().zip(&held).map(|(said, held)| {
         new_condition(
@@ -41,24 +57,33 @@ pub(super) fn status(
             held.since,
         )
     });
-    let (cluster_uuid, version) = health.identity();
+    let (cluster_uuid, version) = around.health.identity();
     let status = AnomalyJobStatus {
         observed_generation: object.generation,
-        summary: summary(seen),
-        jobs: seen.map(counts),
-        targets: vec![target(object, seen)],
+        summary: summary(object, &sum),
+        jobs: (sum.seen > 0 || object.resolved).then_some(counts(object, &sum)),
+        targets: targets::listed(object, around),
         last_close: object.last_close.clone(),
-        resume_datafeeds: object.resume.clone(),
-        last_handled_reconcile_at: None,
+        resume_datafeeds: object.resume.iter().cloned().collect(),
         connection: Some(ConnectionSeen {
-            kind: ConnectionKind::default(),
-            name: connection.to_owned(),
+            name: around.connection.to_owned(),
             cluster_uuid: cluster_uuid.map(|uuid| uuid.to_string()),
             version: version.map(|version| version.to_string()),
+            ..ConnectionSeen::default()
         }),
+        last_handled_reconcile_at: handled(object),
         conditions: written.collect(),
     };
     (status, held)
+}
+
+/// The newest request that was answered: everything was looked at since.
+fn handled(object: &Object) -> Option<String> {
+    let answered = object.resolved && object.requested.1.is_empty();
+    let newest = object.desired.requested.as_ref().filter(|_| answered);
+    newest
+        .or(object.handled_request.as_ref())
+        .map(|request| request.chars().take(256).collect())
 }
 
 fn hold(object: &Object, said: &Says, now: Moment) -> Held {
@@ -74,73 +99,38 @@ fn hold(object: &Object, said: &Says, now: Moment) -> Held {
     }
 }
 
-fn summary(seen: Option<&SeenJob>) -> String {
-    match seen {
-        None => "unknown".to_owned(),
-        Some(seen) => seen
-            .state
-            .map_or("missing", |state| state.state.as_str())
-            .to_owned(),
+/// The state of the one job that is meant by its id, or how many of all are where they should be.
+fn summary(object: &Object, sum: &Sum) -> String {
+    if object.literal().is_some()
+        && let Some((_, _)) = object.members.only()
+    {
+        return match (sum.seen, sum.only_state) {
+            (0, _) => "unknown".to_owned(),
+            (_, None) => "missing".to_owned(),
+            (_, Some(state)) => state.as_str().to_owned(),
+        };
     }
+    if !object.resolved {
+        return "unknown".to_owned();
+    }
+    if let Some(matched) = object.too_many {
+        return format!("{matched} jobs");
+    }
+    let (word, there) = match object.enforces() {
+        Some(Wanted::Opened) => ("opened", sum.counts.opened),
+        _ => ("closed", sum.counts.closed),
+    };
+    format!("{there}/{} {word}", sum.counts.matched)
 }
 
-fn counts(seen: &SeenJob) -> JobCounts {
-    let is = |state| u32::from(seen.state.is_some_and(|seen| seen.state == state));
-    JobCounts {
-        matched: u32::from(seen.state.is_some() || seen.config.is_some()),
-        opened: is(JobState::Opened),
-        opening: is(JobState::Opening),
-        closing: is(JobState::Closing),
-        closed: is(JobState::Closed),
-        failed: is(JobState::Failed),
+fn counts(object: &Object, sum: &Sum) -> JobCounts {
+    let mut counts = sum.counts;
+    if let Some(matched) = object.too_many {
+        counts.matched = u32::try_from(matched).unwrap_or(u32::MAX);
     }
+    counts
 }
 
-fn target(object: &Object, seen: Option<&SeenJob>) -> Target {
-    let facts = &object.facts;
-    let micro = |at: Option<Timestamp>| at.map(stamp);
-    Target {
-        state: seen.and_then(|seen| seen.state).map(|state| state.state),
-        datafeed: seen
-            .and_then(|seen| seen.datafeed.as_ref())
-            .map(|datafeed| DatafeedSeen {
-                id: datafeed.id.clone(),
-                state: datafeed.state,
-            }),
-        step: step(object),
-        requested_at: micro(facts.requested_at),
-        accepted_at: micro(facts.accepted_at),
-        evidence: Some(facts.checkpoint)
-            .filter(|evidence| !evidence.is_zero())
-            .map(Elapsed::from),
-        deadline: micro(facts.deadline.filter(|_| facts.accepted_at.is_some())),
-        forced_at: micro(facts.forced_at),
-        attempts: facts.attempts,
-        failures: facts.failures,
-        last_error: facts.last_error.as_ref().map(|error| LastError {
-            category: error.reason.as_str().to_owned(),
-            message: error.message.to_string(),
-        }),
-        ..Target::new(object.desired.job.clone())
-    }
-}
-
-fn step(object: &Object) -> Step {
-    match &object.decision {
-        Some(Decision::Done | Decision::Rest(Reason::Observing)) => Step::Done,
-        Some(Decision::Wait(step, ..)) => *step,
-        Some(Decision::Hold(_)) if object.arrived => Step::Done,
-        Some(Decision::NoteForce) => Step::ForceClosing,
-        Some(Decision::Hold(_) | Decision::Stall(_) | Decision::Rest(_)) => Step::Waiting,
-        Some(
-            Decision::Observe(_) | Decision::NoteDatafeed(_) | Decision::Verify | Decision::Call(_),
-        )
-        | None => {
-            if object.facts.requested_at.is_some() {
-                Step::ClosingGracefully
-            } else {
-                Step::Pending
-            }
-        }
-    }
+fn is(state: JobState, seen: Option<JobState>) -> u32 {
+    u32::from(seen == Some(state))
 }

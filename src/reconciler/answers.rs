@@ -1,0 +1,315 @@
+//! What the answer of a call means: for the jobs of the call, for the list that it was, for the cluster.
+//!
+//! An answer is a hint; the states that are read after it are facts. Nothing is sent from here.
+
+use super::calls::{Calls, Isolating, Sent};
+use super::input::{Call, Moment, Output, Refusal, Ticket, Trouble};
+use super::isolate::Isolation;
+use super::target::Ask;
+use super::{Reconciler, Spot};
+use crate::api::{JobId, JobState, Reason};
+
+impl Reconciler {
+    /// A call was answered.
+    pub(super) fn called(&mut self, ticket: Ticket, answer: Result<(), Refusal>, now: Moment) {
+        let Some(sent) = self.calls.in_flight.remove(&ticket) else {
+            return;
+        };
+        let refusal = answer.err();
+        match &refusal {
+            None | Some(Refusal::LookAgain { answered: true } | Refusal::Refused(_) | Refusal::Unknown(_)) => {
+                self.health.called();
+                self.calls.window.went_well();
+            }
+            Some(_) => {}
+        }
+        if matches!(refusal, None | Some(Refusal::LookAgain { answered: true })) {
+            self.prove(now);
+        }
+        let of = match refusal {
+            Some(refusal) => self.refused_call(sent, refusal, now),
+            None => {
+                self.ended(&sent, now);
+                self.each(&sent, |member, call| {
+                    member.facts_mut().succeeded(now);
+                    member.facts_mut().answered += u32::from(matches!(call, Call::Close(_)));
+                });
+                self.narrow(sent.isolation, None, now);
+                sent.of
+            }
+        };
+        for (spot, _) in of {
+            self.note_closing(&spot.1);
+            self.give_way(&spot);
+            self.forget_unused(&spot.1);
+            self.due.insert(spot);
+        }
+    }
+
+    /// It was not answered with success.
+    fn refused_call(
+        &mut self,
+        sent: Sent,
+        refusal: Refusal,
+        now: Moment,
+    ) -> Vec<(Spot, std::sync::Arc<str>)> {
+        match refusal {
+            Refusal::Unknown(ids) => self.unknown(&sent, &ids, now),
+            Refusal::ListTooLong(room) => {
+                self.calls.shorten(room);
+                self.untouched(&sent, now);
+            }
+            Refusal::Overloaded(trouble) => {
+                self.calls.window.overloaded(trouble.retry_after, now.monotonic);
+                self.untouched(&sent, now);
+            }
+            Refusal::Refused(trouble) if sent.of.len() > 1 && sent.isolation.is_none() => {
+                self.isolate(&sent, now);
+                self.note_error(&sent, &trouble);
+            }
+            Refusal::Refused(trouble) => {
+                if sent.isolation.is_some() {
+                    self.release_in_flight(&sent);
+                } else {
+                    self.ended(&sent, now);
+                    self.each(&sent, |member, _| member.facts_mut().failed(trouble.clone(), now));
+                }
+                self.narrow(sent.isolation, Some(&trouble), now);
+            }
+            Refusal::LookAgain { answered } => {
+                self.ended(&sent, now);
+                self.each(&sent, |member, call| {
+                    let facts = member.facts_mut();
+                    facts.call_ended = Some(now.monotonic);
+                    facts.answered += u32::from(answered && matches!(call, Call::Close(_)));
+                });
+                self.narrow(sent.isolation, None, now);
+            }
+            refusal @ (Refusal::DatafeedRuns | Refusal::UpgradeMode | Refusal::Cluster(_)) => {
+                self.ended(&sent, now);
+                self.abandon(&sent);
+                self.refused(refusal, now);
+            }
+        }
+        sent.of
+    }
+
+    /// The call changed nothing or everything: what was seen before it is not acted on any more.
+    fn ended(&mut self, sent: &Sent, now: Moment) {
+        let next = self.next_ticket();
+        let at = now.monotonic + Calls::look_after(sent.lane);
+        for ((_, id), _) in &sent.of {
+            if let Some(job) = self.jobs.get_mut(id) {
+                job.touch(next);
+                self.reads.look(id, at);
+            }
+        }
+    }
+
+    /// The call reached no job: what was seen of them still holds.
+    fn release_in_flight(&mut self, sent: &Sent) {
+        for ((_, id), _) in &sent.of {
+            if let Some(job) = self.jobs.get_mut(id) {
+                job.in_flight = None;
+            }
+        }
+    }
+
+    fn untouched(&mut self, sent: &Sent, now: Moment) {
+        self.release_in_flight(sent);
+        if matches!(sent.call, Call::Close(_)) {
+            self.abandon(sent);
+        } else {
+            self.ended(sent, now);
+        }
+        // It was no try of theirs.
+        self.each(sent, |member, _| {
+            let facts = member.facts_mut();
+            facts.attempts = facts.attempts.saturating_sub(1);
+            if facts.attempts == 0 && facts.accepted_at.is_none() && facts.forced_at.is_none() {
+                facts.requested_at = None;
+            }
+        });
+    }
+
+    /// 404: the unknown ones are taken out, the others leave together once more.
+    fn unknown(&mut self, sent: &Sent, ids: &[JobId], now: Moment) {
+        self.untouched(sent, now);
+        self.reads.list_by(now.monotonic);
+        let next = self.next_ticket();
+        for id in ids {
+            if let Some(job) = self.jobs.get_mut(id) {
+                job.touch(next);
+                self.reads.look(id, now.monotonic);
+            }
+        }
+    }
+
+    /// For each object that still is the one that asked.
+    fn each(&mut self, sent: &Sent, change: impl Fn(&mut super::member::Member, &Call)) {
+        for ((key, id), uid) in &sent.of {
+            // An object that was made anew under the name, or means other jobs now, did not ask for this.
+            let object = self.objects.get_mut(key).filter(|object| object.uid == *uid);
+            if let Some(member) = object.and_then(|object| object.members.get_mut(id)) {
+                change(member, &sent.call);
+            }
+        }
+    }
+
+    /// A list was refused and nobody says for which of its ids.
+    fn isolate(&mut self, sent: &Sent, now: Moment) {
+        self.untouched(sent, now);
+        for ((_, id), _) in &sent.of {
+            if let Some(job) = self.jobs.get_mut(id) {
+                job.suspect = true;
+            }
+        }
+        let owners = sent.of.iter().map(|((key, id), _)| (id.clone(), key.clone()));
+        let ids = sent.of.iter().map(|((_, id), _)| id.clone());
+        let number = self.next_ticket().0;
+        self.calls.isolations.insert(
+            number,
+            Isolating {
+                search: Isolation::new(ids.collect()),
+                owners: owners.collect(),
+            },
+        );
+    }
+
+    /// What the answer says in the search that the call belongs to.
+    fn narrow(&mut self, number: Option<u64>, refused: Option<&Trouble>, now: Moment) {
+        let Some(number) = number else {
+            return;
+        };
+        let Some(found) = self.calls.isolations.get_mut(&number) else {
+            return;
+        };
+        let verdict = found.search.answered(refused.is_some());
+        let over = found.search.is_over();
+        let owner = verdict.refused.as_ref().and_then(|id| found.owners.get(id)).cloned();
+        if over {
+            self.calls.isolations.remove(&number);
+        }
+        for id in verdict.taken.iter().chain(&verdict.refused) {
+            if let Some(job) = self.jobs.get_mut(id) {
+                job.suspect = false;
+            }
+            self.forget_unused(id);
+        }
+        if let (Some(id), Some(owner)) = (verdict.refused, owner) {
+            let trouble = refused.cloned().unwrap_or_else(|| {
+                Trouble::new(
+                    Reason::RequestRefused,
+                    format!("Elasticsearch refuses to close job {id} together with others"),
+                )
+            });
+            let next = self.next_ticket();
+            if let Some(job) = self.jobs.get_mut(&id) {
+                job.touch(next);
+                self.reads.look(&id, now.monotonic);
+            }
+            if let Some(member) = self.member(&owner, &id) {
+                member.facts_mut().calling(now);
+                member.facts_mut().failed(trouble, now);
+            }
+            self.due.insert((owner, id));
+        }
+    }
+
+    /// The search ends without a verdict: all that are left go their ordinary way again.
+    fn abandon(&mut self, sent: &Sent) {
+        let Some(number) = sent.isolation else {
+            return;
+        };
+        if let Some(found) = self.calls.isolations.remove(&number) {
+            for id in found.search.left() {
+                if let Some(job) = self.jobs.get_mut(id) {
+                    job.suspect = false;
+                }
+                if let Some(owner) = found.owners.get(id) {
+                    self.due.insert((owner.clone(), id.clone()));
+                }
+            }
+        }
+    }
+
+    fn note_error(&mut self, sent: &Sent, trouble: &Trouble) {
+        self.each(sent, |member, _| {
+            member.facts_mut().last_error = Some(trouble.clone());
+        });
+    }
+
+    /// A master answered, which one call shows for all jobs that are closing.
+    fn prove(&mut self, now: Moment) {
+        for id in &self.calls.closing {
+            let Some(job) = self.jobs.get(id) else {
+                continue;
+            };
+            for key in &job.users {
+                let Some(object) = self.objects.get_mut(key) else {
+                    continue;
+                };
+                let timeout = object.desired.close.timeout.as_duration();
+                if let Some(member) = object.members.get_mut(id)
+                    && member.facts().accepted_at.is_some()
+                {
+                    member.facts_mut().proven(timeout, now);
+                }
+            }
+        }
+    }
+
+    /// A refusal that says something about the cluster.
+    pub(super) fn refused(&mut self, refusal: Refusal, now: Moment) {
+        match refusal {
+            Refusal::DatafeedRuns => {
+                self.health.stop_datafeeds_first();
+                self.reads.list_by(now.monotonic);
+            }
+            Refusal::UpgradeMode => {
+                self.health.upgrading();
+                self.reads.ask_info(now.monotonic + super::pace::UPGRADE_MODE_POLL);
+                self.wake_all();
+            }
+            Refusal::Cluster(trouble) => self.refused_by_cluster(trouble, now),
+            Refusal::LookAgain { .. }
+            | Refusal::Refused(_)
+            | Refusal::Overloaded(_)
+            | Refusal::Unknown(_)
+            | Refusal::ListTooLong(_) => {}
+        }
+    }
+
+    /// What Elasticsearch is seen working on needs no connection of ours.
+    pub(super) fn let_go(&mut self, id: &JobId, state: Option<JobState>, now: Moment) {
+        let Some(job) = self.jobs.get_mut(id) else {
+            return;
+        };
+        let taken = matches!(
+            (&job.in_flight, state),
+            (Some((_, Ask::Close)), Some(JobState::Closing))
+                | (Some((_, Ask::Open)), Some(JobState::Opening | JobState::Opened))
+        );
+        let Some((ticket, _)) = job.in_flight.take_if(|_| taken) else {
+            return;
+        };
+        let Some(sent) = self.calls.in_flight.get_mut(&ticket) else {
+            return;
+        };
+        // Nothing of a refused list is touched, so one that was taken speaks for all.
+        let number = sent.isolation.take();
+        let (gone, stay) = std::mem::take(&mut sent.of)
+            .into_iter()
+            .partition::<Vec<_>, _>(|(spot, _)| spot.1 == *id);
+        sent.of = stay;
+        if sent.of.is_empty() {
+            self.calls.in_flight.remove(&ticket);
+            self.outputs.push(Output::LetGo(ticket));
+        }
+        self.narrow(number, None, now);
+        for (spot, _) in gone {
+            self.give_way(&spot);
+            self.forget_unused(id);
+        }
+    }
+}

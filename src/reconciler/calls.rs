@@ -1,0 +1,412 @@
+//! Sending: what asks for a call waits its turn here, closes gather into lists, and never too many go at once.
+//!
+//! A close goes at once where none is on its way; while one is, the next gather and leave together. What waits is decided
+//! anew when its turn comes, because the world may have changed. What an answer means is in `answers`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::batch::{Batch, Window, cost};
+use super::input::{Call, Moment, ObjectKey, Output, Ticket, Wanted};
+use super::isolate::Isolation;
+use super::job::Job;
+use super::member::Claimed;
+use super::steps::is_close;
+use super::target::{Ask, Decision};
+use super::turns::{Lane, Turns};
+use super::{Reconciler, Spot, pace, report};
+use crate::api::{JobId, JobState};
+
+/// The default of `limits.maxClosing`, so that saving models does not flood the disks of a cluster.
+const MAX_CLOSING: usize = 64;
+/// Bytes of ids in a list until the connection says how many fit.
+const LIST_ROOM: usize = 2048;
+
+/// What waits and what is on its way.
+#[derive(Debug)]
+pub(super) struct Calls {
+    pub(super) in_flight: BTreeMap<Ticket, Sent>,
+    closes: Turns<Spot>,
+    others: Turns<Spot>,
+    /// Bytes of the ids that wait to be closed.
+    waiting: usize,
+    pub(super) window: Window,
+    pub(super) isolations: BTreeMap<u64, Isolating>,
+    /// Jobs that are closing, or are being asked to.
+    pub(super) closing: BTreeSet<JobId>,
+    list_room: usize,
+    max_closing: usize,
+}
+
+/// A call on its way.
+#[derive(Debug)]
+pub(super) struct Sent {
+    pub(super) call: Call,
+    /// For whom; without those whose job was seen to have taken it.
+    pub(super) of: Vec<(Spot, Arc<str>)>,
+    pub(super) at: Duration,
+    pub(super) lane: Lane,
+    pub(super) isolation: Option<u64>,
+}
+
+/// A refused list in which the refused ids are being sought.
+#[derive(Debug)]
+pub(super) struct Isolating {
+    pub(super) search: Isolation,
+    pub(super) owners: BTreeMap<JobId, ObjectKey>,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self {
+            in_flight: BTreeMap::new(),
+            closes: Turns::default(),
+            others: Turns::default(),
+            waiting: 0,
+            window: Window::default(),
+            isolations: BTreeMap::new(),
+            closing: BTreeSet::new(),
+            list_room: LIST_ROOM,
+            max_closing: MAX_CLOSING,
+        }
+    }
+}
+
+impl Calls {
+    /// What the connection allows.
+    pub(super) fn limit(&mut self, list_room: usize, max_closing: usize) {
+        self.list_room = list_room.max(1);
+        self.max_closing = max_closing.max(1);
+    }
+
+    /// Lists have to be shorter from now on.
+    pub(super) fn shorten(&mut self, list_room: usize) {
+        self.list_room = list_room.clamp(1, self.list_room);
+    }
+
+    /// The job holds no place in the wave.
+    pub(super) fn free(&mut self, job: &JobId) {
+        self.closing.remove(job);
+    }
+
+    /// Nothing is asked for it any more.
+    pub(super) fn forget(&mut self, spot: &Spot) {
+        if self.closes.contains(spot) {
+            self.closes.forget(spot);
+            self.waiting = self.waiting.saturating_sub(cost(&spot.1));
+        }
+        self.others.forget(spot);
+    }
+
+    fn wait(&mut self, spot: &Spot, ask: &Ask, lane: Lane, now: Moment) {
+        let tenant = &spot.0.namespace;
+        if *ask != Ask::Close {
+            if self.closes.contains(spot) {
+                self.forget(spot);
+            }
+            return self.others.ask(tenant, spot.clone(), lane, now.monotonic);
+        }
+        if !self.closes.contains(spot) {
+            self.waiting += cost(&spot.1);
+        }
+        self.closes.ask(tenant, spot.clone(), lane, now.monotonic);
+    }
+
+    fn next_close(&mut self, now: Moment) -> Option<Spot> {
+        let spot = self.closes.next(now.monotonic)?;
+        self.waiting = self.waiting.saturating_sub(cost(&spot.1));
+        Some(spot)
+    }
+
+    fn has_slot(&self, now: Moment) -> bool {
+        self.in_flight.len() < self.window.size(now.monotonic)
+    }
+
+    /// A list is on its way that may be answered any moment, so that it pays to gather until then.
+    fn gathers_until(&self) -> Option<Duration> {
+        let close = |sent: &&Sent| matches!(sent.call, Call::Close(_));
+        let newest = self.in_flight.values().filter(close).map(|sent| sent.at).max();
+        newest.map(|at| at + pace::GATHER)
+    }
+
+    fn closes_may_go(&self, now: Moment) -> bool {
+        let room = self.max_closing.saturating_sub(self.closing.len());
+        if self.closes.is_empty() || room == 0 || !self.has_slot(now) {
+            return false;
+        }
+        let full = self.waiting > self.list_room || self.closes.len() >= self.max_closing;
+        full || self.gathers_until().is_none_or(|until| until <= now.monotonic)
+    }
+
+    /// Looks at a job in this lane: at once where somebody waits for it, else together with others.
+    pub(super) fn look_after(lane: Lane) -> Duration {
+        match lane {
+            Lane::Fresh => Duration::ZERO,
+            Lane::Slow => pace::LOOK_TOGETHER,
+        }
+    }
+}
+
+impl Reconciler {
+    /// Asks for a call: it is sent when its turn has come and there is room for it.
+    pub(super) fn ask(&mut self, key: &ObjectKey, job: &JobId, ask: &Ask, now: Moment) {
+        let Some(object) = self.objects.get(key) else {
+            return;
+        };
+        let lane = object.lane;
+        let confirming = |sent: &Sent| matches!(sent.call, Call::Confirm(_));
+        if *ask == Ask::Confirm && self.calls.in_flight.values().any(confirming) {
+            // One answer of a master tells for all jobs that are closing.
+            return self.wake_at(now.monotonic + pace::VERIFY_LATER, key, job);
+        }
+        self.calls.wait(&(key.clone(), job.clone()), ask, lane, now);
+    }
+
+    /// Sends what has its turn, as far as there is room.
+    pub(super) fn send_calls(&mut self, now: Moment) {
+        if self.health.trouble().is_some() {
+            return;
+        }
+        self.search_on(now);
+        while self.calls.has_slot(now) {
+            if let Some(spot) = self.calls.others.next(now.monotonic) {
+                self.send_alone(spot, now);
+            } else if self.calls.closes_may_go(now) {
+                self.send_list(now);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// When something that waits may be sent without another input.
+    pub(super) fn next_call(&self) -> Option<Duration> {
+        if self.health.trouble().is_some() {
+            return None;
+        }
+        let calls = &self.calls;
+        let waits = !calls.others.is_empty() || !calls.closes.is_empty() || !calls.isolations.is_empty();
+        let shut = calls.window.opens_at();
+        let gathered = (!calls.closes.is_empty()
+            && calls.closing.len() < calls.max_closing
+            && calls.in_flight.len() < pace::MAX_IN_FLIGHT)
+            .then(|| calls.gathers_until())
+            .flatten();
+        match gathered {
+            Some(until) => Some(until.max(shut)),
+            // Without a call on its way nothing else wakes what waits for the window to open.
+            None if waits && calls.in_flight.is_empty() => Some(shut),
+            None => None,
+        }
+    }
+
+    fn send_alone(&mut self, spot: Spot, now: Moment) {
+        match self.decide(&spot.0, &spot.1, now) {
+            Some(Decision::Call(ask)) if ask != Ask::Close => {
+                let call = ask.call(spot.1.clone());
+                self.send(call, &ask, vec![spot], None, now);
+            }
+            _ => drop(self.due.insert(spot)),
+        }
+    }
+
+    /// Closes that wait, as many as fit; one that was refused before goes alone.
+    fn send_list(&mut self, now: Moment) {
+        let room = self.calls.max_closing.saturating_sub(self.calls.closing.len());
+        let mut batch = Batch::new(self.calls.list_room, room);
+        let mut spots: Vec<Spot> = Vec::new();
+        while let Some(spot) = self.calls.next_close(now) {
+            let decision = self.decide(&spot.0, &spot.1, now);
+            if !decision.as_ref().is_some_and(is_close) {
+                self.due.insert(spot);
+                continue;
+            }
+            let failed = self
+                .member(&spot.0, &spot.1)
+                .is_some_and(|member| member.facts().failures > 0);
+            if !batch.fits(&spot.1) || failed && !batch.is_empty() {
+                self.ask(&spot.0, &spot.1, &Ask::Close, now);
+                break;
+            }
+            batch.push(spot.1.clone());
+            spots.push(spot);
+            if failed {
+                break;
+            }
+        }
+        if !spots.is_empty() {
+            self.send_closes(spots, None, now);
+        }
+    }
+
+    /// Goes on with the searches in refused lists.
+    fn search_on(&mut self, now: Moment) {
+        for number in self.calls.isolations.keys().copied().collect::<Vec<_>>() {
+            if !self.calls.has_slot(now) {
+                return;
+            }
+            self.withdraw_unwilling(number);
+            let Some(found) = self.calls.isolations.get_mut(&number) else {
+                continue;
+            };
+            let Some(ids) = found.search.next() else {
+                continue;
+            };
+            let owners = &found.owners;
+            let spots = ids
+                .iter()
+                .filter_map(|id| Some((owners.get(id)?.clone(), id.clone())));
+            let spots: Vec<Spot> = spots.collect();
+            self.send_closes(spots, Some(number), now);
+        }
+    }
+
+    /// Nothing is sent for an object that does not want it any more.
+    fn withdraw_unwilling(&mut self, number: u64) {
+        let Some(found) = self.calls.isolations.get_mut(&number) else {
+            return;
+        };
+        let wants = |id: &&JobId| {
+            let object = found.owners.get(*id).and_then(|key| self.objects.get(key));
+            let member = object.and_then(|object| object.members.get(id));
+            object.is_some_and(|object| object.enforces() == Some(Wanted::Closed))
+                && member.is_some_and(|member| member.claimed == Claimed::Ours)
+        };
+        let unwilling: Vec<JobId> = found.search.left().filter(|id| !wants(id)).cloned().collect();
+        for id in unwilling {
+            found.search.withdraw(&id);
+            if let Some(job) = self.jobs.get_mut(&id) {
+                job.suspect = false;
+            }
+            if let Some(owner) = found.owners.get(&id) {
+                self.due.insert((owner.clone(), id.clone()));
+            }
+        }
+        if found.search.is_over() {
+            self.calls.isolations.remove(&number);
+        }
+    }
+
+    fn send_closes(&mut self, spots: Vec<Spot>, isolation: Option<u64>, now: Moment) {
+        let ids = spots.iter().map(|(_, job)| job.clone()).collect();
+        self.send(Call::Close(ids), &Ask::Close, spots, isolation, now);
+    }
+
+    fn send(
+        &mut self,
+        call: Call,
+        ask: &Ask,
+        spots: Vec<Spot>,
+        isolation: Option<u64>,
+        now: Moment,
+    ) {
+        let ticket = self.ticket();
+        let mut lane = Lane::Slow;
+        let mut of = Vec::with_capacity(spots.len());
+        for spot in spots {
+            let Some(object) = self.objects.get(&spot.0) else {
+                continue;
+            };
+            lane = lane.min(object.lane);
+            of.push((spot.clone(), Arc::clone(&object.uid)));
+            self.sending(ticket, &spot, ask, now);
+        }
+        let mut objects: Vec<ObjectKey> = of.iter().map(|((key, _), _)| key.clone()).collect();
+        objects.dedup();
+        self.outputs.push(Output::Call {
+            ticket,
+            call: call.clone(),
+            objects,
+        });
+        let sent = Sent {
+            call,
+            of,
+            at: now.monotonic,
+            lane,
+            isolation,
+        };
+        self.calls.in_flight.insert(ticket, sent);
+    }
+
+    /// What is noted of a job when a call for it is sent.
+    fn sending(&mut self, ticket: Ticket, spot: &Spot, ask: &Ask, now: Moment) {
+        let (key, id) = spot;
+        self.calls.forget(spot);
+        let Some(job) = self.jobs.get_mut(id) else {
+            return;
+        };
+        job.in_flight = Some((ticket, ask.clone()));
+        if *ask == Ask::Force {
+            job.forced = Some(now.monotonic);
+        }
+        let closed = job.state() == Some(JobState::Closed);
+        let mut events = Vec::new();
+        if let Some(object) = self.objects.get_mut(key) {
+            events.extend(report::not_resumed(object, id, job, ask));
+            let begins = object
+                .members
+                .get(id)
+                .is_some_and(|member| !member.facts().in_progress() && !member.resuming);
+            if begins && matches!(ask, Ask::Close | Ask::Force | Ask::StopDatafeed { .. }) {
+                forget_resume(object, job);
+            }
+            if let Some(member) = object.members.get_mut(id) {
+                // What confirms a close, or stops a stray datafeed, asks for no close.
+                let stray = closed && matches!(ask, Ask::StopDatafeed { .. });
+                if *ask != Ask::Confirm && !stray {
+                    member.facts_mut().calling(now);
+                }
+                member.resuming |= matches!(ask, Ask::Open | Ask::StartDatafeed(_));
+                if *ask == Ask::Force {
+                    let facts = member.facts_mut();
+                    facts.force_sent = Some(now.monotonic);
+                    facts.verified_at = None;
+                }
+            }
+            if *ask == Ask::Force {
+                events.push(report::forcing(object, id, job, self.catalogue.config(id)));
+            }
+        }
+        self.note_closing(id);
+        for event in events {
+            self.event(key, Some(id), event);
+        }
+    }
+
+    /// Counts the job where it is closing, or is being asked to.
+    pub(super) fn note_closing(&mut self, id: &JobId) {
+        let job = self.jobs.get(id);
+        let asked = job.is_some_and(|job| matches!(job.in_flight, Some((_, Ask::Close))));
+        let seen = job.and_then(Job::state);
+        if asked || seen == Some(JobState::Closing) {
+            self.calls.closing.insert(id.clone());
+        } else {
+            self.calls.closing.remove(id);
+        }
+    }
+}
+
+/// The datafeed that ran at an earlier close says nothing about this one.
+fn forget_resume(object: &mut super::object::Object, job: &Job) {
+    let Some(feed) = job.seen.as_ref().and_then(|seen| seen.datafeed.as_ref()) else {
+        return;
+    };
+    if !feed.runs() && object.resume.contains(&feed.id) {
+        Arc::make_mut(&mut object.resume).remove(&feed.id);
+    }
+}
+
+#[cfg(test)]
+impl Calls {
+    pub(super) fn assert_at_rest(&self, jobs: &BTreeMap<JobId, Job>) {
+        assert!(self.in_flight.is_empty(), "calls: {:?}", self.in_flight);
+        assert!(self.isolations.is_empty());
+        assert!(
+            self.closing.iter().all(|id| jobs.contains_key(id)),
+            "a job that nobody means holds a place: {:?}",
+            self.closing
+        );
+        assert!(self.closes.is_empty() && self.others.is_empty() && self.waiting == 0);
+    }
+}

@@ -1,0 +1,182 @@
+//! The configs of one cluster, as they were listed last: which jobs and groups there are, what blocks a job, its datafeed.
+//!
+//! Shared by all objects. It says what is there, and never in which state: a config has none. A list that Elasticsearch
+//! cut, or one that became empty from one moment to the next, is no ground to say that something is missing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::expression::Names;
+use super::seen::{Listing, SeenConfig};
+use crate::api::{DatafeedId, JobId};
+
+/// What was listed.
+#[derive(Debug, Default)]
+pub struct Catalogue {
+    jobs: BTreeMap<JobId, SeenConfig>,
+    datafeeds: BTreeMap<JobId, DatafeedId>,
+    names: Names,
+    complete: bool,
+    known_at: Option<Duration>,
+    doubted: bool,
+}
+
+/// What a new list changed.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Jobs that came, went, or whose config or datafeed differs.
+    pub jobs: BTreeSet<JobId>,
+    /// Ids or groups differ, so expressions may mean other jobs.
+    pub names: bool,
+}
+
+impl Catalogue {
+    /// Takes a list. `None`: it is empty and the one before was not, so it is to be read once more before it is believed.
+    pub fn take(&mut self, listing: Listing, now: Duration) -> Option<Changes> {
+        let emptied = listing.jobs.is_empty() && (!self.jobs.is_empty() || self.known_at.is_none());
+        if emptied && !self.doubted {
+            self.doubted = true;
+            return None;
+        }
+        self.doubted = false;
+        let first = self.known_at.replace(now).is_none();
+        let mut changes = Changes {
+            jobs: self.changed(&listing),
+            names: first || self.complete != listing.complete,
+        };
+        let named = |job: &JobId| {
+            let of = |configs: &BTreeMap<JobId, SeenConfig>| {
+                configs
+                    .get(job)
+                    .map(|config| (config.groups.clone(), config.deleting))
+            };
+            of(&self.jobs) != of(&listing.jobs)
+        };
+        changes.names |= changes.jobs.iter().any(named);
+        if changes.names {
+            self.names = Names::default();
+            for (id, config) in &listing.jobs {
+                self.names.insert(id, &config.groups, config.deleting);
+            }
+        }
+        self.complete = listing.complete;
+        self.jobs = listing.jobs;
+        self.datafeeds = listing.datafeeds;
+        Some(changes)
+    }
+
+    fn changed(&self, listing: &Listing) -> BTreeSet<JobId> {
+        let new = listing.jobs.iter().filter(|(id, config)| {
+            self.jobs.get(*id) != Some(config)
+                || self.datafeeds.get(*id) != listing.datafeeds.get(*id)
+        });
+        let gone = self
+            .jobs
+            .keys()
+            .filter(|id| !listing.jobs.contains_key(*id));
+        new.map(|(id, _)| id).chain(gone).cloned().collect()
+    }
+
+    /// The config of a job.
+    pub fn config(&self, job: &JobId) -> Option<&SeenConfig> {
+        self.jobs.get(job)
+    }
+
+    /// What the live reads found of one job is newer than the list.
+    pub fn correct(&mut self, job: &JobId, config: Option<SeenConfig>) {
+        // Names stay until the next list: who is meant is decided by whole lists.
+        match config {
+            Some(config) => drop(self.jobs.insert(job.clone(), config)),
+            None => drop(self.jobs.remove(job)),
+        }
+    }
+
+    /// The datafeed of a job.
+    pub fn datafeed(&self, job: &JobId) -> Option<&DatafeedId> {
+        self.datafeeds.get(job)
+    }
+
+    /// Ids and groups.
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// How many jobs there are.
+    pub fn len(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// It was read.
+    pub fn is_known(&self) -> bool {
+        self.known_at.is_some()
+    }
+
+    /// Nothing is left out.
+    pub fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    /// An empty list waits to be confirmed.
+    pub fn is_doubted(&self) -> bool {
+        self.doubted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+
+    fn job(id: &str) -> JobId {
+        JobId::parse(id).unwrap()
+    }
+
+    fn listing(jobs: &[(&str, &[&str])]) -> Listing {
+        let config = |groups: &[&str]| SeenConfig {
+            groups: groups.iter().map(|group| Arc::from(*group)).collect(),
+            ..SeenConfig::default()
+        };
+        Listing {
+            jobs: jobs
+                .iter()
+                .map(|(id, groups)| (job(id), config(groups)))
+                .collect(),
+            complete: true,
+            ..Listing::default()
+        }
+    }
+
+    #[test]
+    fn an_empty_list_is_believed_when_it_is_read_twice() {
+        let mut catalogue = Catalogue::default();
+        assert!(catalogue.take(listing(&[]), Duration::ZERO).is_none());
+        assert!(!catalogue.is_known() && catalogue.is_doubted());
+        assert!(catalogue.take(listing(&[]), Duration::ZERO).is_some());
+        assert!(catalogue.is_known() && !catalogue.is_doubted());
+        catalogue.take(listing(&[("a", &[])]), Duration::ZERO);
+        assert!(catalogue.take(listing(&[]), Duration::ZERO).is_none());
+        assert_eq!(catalogue.len(), 1);
+        let changes = catalogue.take(listing(&[("a", &[])]), Duration::ZERO);
+        assert_eq!(changes, Some(Changes::default()));
+    }
+
+    #[test]
+    fn only_what_differs_is_told() {
+        let mut catalogue = Catalogue::default();
+        catalogue.take(
+            listing(&[("a", &["g"]), ("b", &[]), ("c", &[])]),
+            Duration::ZERO,
+        );
+        let mut next = listing(&[("a", &["g", "h"]), ("b", &[]), ("d", &[])]);
+        let changes = catalogue.take(next.clone(), Duration::ZERO).unwrap();
+        assert_eq!(
+            changes.jobs,
+            [job("a"), job("c"), job("d")].into_iter().collect()
+        );
+        assert!(changes.names);
+        next.jobs.get_mut(&job("b")).unwrap().blocked = Some(Arc::from("reset"));
+        let changes = catalogue.take(next, Duration::ZERO).unwrap();
+        assert_eq!(changes.jobs, [job("b")].into_iter().collect());
+        assert!(!changes.names, "who is meant did not change");
+    }
+}

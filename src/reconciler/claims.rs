@@ -1,0 +1,211 @@
+//! Who acts on a job: of several objects that mean the same job of the same cluster, the oldest.
+//!
+//! Pure, and one for the whole process: the objects may belong to different brains, because two connections may lead to
+//! one cluster. A younger holder is asked to give way and the older one is told only when it has, so that never two of
+//! them have a call for the job on its way. It must not know what is done about a job.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::input::ObjectKey;
+use crate::api::JobId;
+
+/// An object that means to act on jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Who the cluster is, however it is reached.
+    pub cluster: Arc<str>,
+    /// The object.
+    pub key: ObjectKey,
+    /// Its uid.
+    pub uid: Arc<str>,
+    /// Its age decides; its name where two are of the same second.
+    pub created_at: Timestamp,
+    /// The jobs.
+    pub jobs: Vec<JobId>,
+}
+
+/// What is said to an object of one job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ruling {
+    /// The object.
+    pub key: ObjectKey,
+    /// Its uid.
+    pub uid: Arc<str>,
+    /// The job.
+    pub job: JobId,
+    /// `None`: it acts. Otherwise the one that does; where this one acted until now it gives way by a release.
+    pub rival: Option<ObjectKey>,
+}
+
+#[derive(Debug)]
+struct Claimant {
+    brain: u64,
+    key: ObjectKey,
+    uid: Arc<str>,
+    created_at: Timestamp,
+    holds: bool,
+    told: Option<Option<ObjectKey>>,
+}
+
+impl Claimant {
+    fn rank(&self) -> (Timestamp, &ObjectKey) {
+        (self.created_at, &self.key)
+    }
+}
+
+/// All claims of the process.
+#[derive(Debug, Default)]
+pub struct Claims {
+    jobs: BTreeMap<(Arc<str>, JobId), Vec<Claimant>>,
+    /// The cluster of each object that claims anything, and how many jobs it claims there.
+    of: BTreeMap<(u64, ObjectKey), (Arc<str>, usize)>,
+}
+
+/// Rulings and the brains they are for.
+pub type Rulings = BTreeMap<u64, Vec<Ruling>>;
+
+impl Claims {
+    /// An object of this brain claims jobs, in addition to those that it has claimed.
+    pub fn claim(&mut self, brain: u64, claim: Claim) -> Rulings {
+        let mut rulings = Rulings::new();
+        let Claim {
+            cluster,
+            key,
+            uid,
+            created_at,
+            jobs,
+        } = claim;
+        let mut new = 0;
+        for job in jobs {
+            let at = (Arc::clone(&cluster), job);
+            let claimants = self.jobs.entry(at.clone()).or_default();
+            let before = claimants.len();
+            claimants.retain(|known| known.brain != brain || known.key != key || known.uid == uid);
+            let same = |known: &Claimant| known.brain == brain && known.key == key;
+            if !claimants.iter().any(same) {
+                new += usize::from(before == claimants.len());
+                claimants.push(Claimant {
+                    brain,
+                    key: key.clone(),
+                    uid: Arc::clone(&uid),
+                    created_at,
+                    holds: false,
+                    told: None,
+                });
+            }
+            settle(&at.1, claimants, &mut rulings);
+        }
+        let (of, count) = self
+            .of
+            .entry((brain, key))
+            .or_insert_with(|| (Arc::clone(&cluster), 0));
+        *of = cluster;
+        *count += new;
+        rulings
+    }
+
+    /// An object does not mean these jobs any more.
+    pub fn release(&mut self, brain: u64, key: &ObjectKey, jobs: &[JobId]) -> Rulings {
+        self.change(brain, key, jobs, |claimants, ours| {
+            claimants.retain(|known| !ours(known));
+        })
+    }
+
+    /// A holder that was told of an older one has no call on its way any more: the other one acts now.
+    pub fn give_way(&mut self, brain: u64, key: &ObjectKey, jobs: &[JobId]) -> Rulings {
+        self.change(brain, key, jobs, |claimants, ours| {
+            for known in claimants.iter_mut().filter(|known| ours(known)) {
+                known.holds = false;
+            }
+        })
+    }
+
+    fn change(
+        &mut self,
+        brain: u64,
+        key: &ObjectKey,
+        jobs: &[JobId],
+        change: impl Fn(&mut Vec<Claimant>, &dyn Fn(&Claimant) -> bool),
+    ) -> Rulings {
+        let mut rulings = Rulings::new();
+        let name = (brain, key.clone());
+        let Some((cluster, mut count)) = self.of.remove(&name) else {
+            return rulings;
+        };
+        let ours = |known: &Claimant| known.brain == brain && known.key == *key;
+        for job in jobs {
+            let at = (Arc::clone(&cluster), job.clone());
+            let Some(claimants) = self.jobs.get_mut(&at) else {
+                continue;
+            };
+            let before = claimants.len();
+            change(claimants, &ours);
+            count = count.saturating_sub(before - claimants.len());
+            settle(job, claimants, &mut rulings);
+            if claimants.is_empty() {
+                self.jobs.remove(&at);
+            }
+        }
+        if count > 0 {
+            self.of.insert(name, (cluster, count));
+        }
+        rulings
+    }
+
+    /// A brain is no more, and with it all that it has claimed.
+    pub fn forget(&mut self, brain: u64) -> Rulings {
+        let mut rulings = Rulings::new();
+        for (job, claimants) in &mut self.jobs {
+            claimants.retain(|known| known.brain != brain);
+            settle(&job.1, claimants, &mut rulings);
+        }
+        self.jobs.retain(|_, claimants| !claimants.is_empty());
+        self.of.retain(|(of, _), _| *of != brain);
+        rulings
+    }
+}
+
+/// Says to each claimant of a job what it does not know yet.
+fn settle(job: &JobId, claimants: &mut [Claimant], rulings: &mut Rulings) {
+    let Some(best) = claimants
+        .iter()
+        .enumerate()
+        .min_by(|(_, one), (_, other)| one.rank().cmp(&other.rank()))
+        .map(|(at, _)| at)
+    else {
+        return;
+    };
+    let taken = claimants.iter().any(|known| known.holds);
+    if !taken && let Some(first) = claimants.get_mut(best) {
+        first.holds = true;
+    }
+    let winner = claimants.get(best).map(|first| first.key.clone());
+    for (at, known) in claimants.iter_mut().enumerate() {
+        let says = if at == best {
+            // Not before the present holder has given way.
+            if !known.holds {
+                continue;
+            }
+            None
+        } else {
+            winner.clone()
+        };
+        if known.told.as_ref() == Some(&says) {
+            continue;
+        }
+        known.told = Some(says.clone());
+        rulings.entry(known.brain).or_default().push(Ruling {
+            key: known.key.clone(),
+            uid: Arc::clone(&known.uid),
+            job: job.clone(),
+            rival: says,
+        });
+    }
+}
+
+#[cfg(test)]
+#[path = "claims_tests.rs"]
+mod tests;

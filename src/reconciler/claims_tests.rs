@@ -1,0 +1,111 @@
+//! Whose job it is: the oldest object's, and never two objects' at once.
+
+use super::*;
+
+fn key(name: &str) -> ObjectKey {
+    ObjectKey {
+        namespace: Arc::from("ns"),
+        name: Arc::from(name),
+    }
+}
+
+fn job() -> JobId {
+    JobId::parse("a").unwrap()
+}
+
+fn claim(name: &str, age: i64) -> Claim {
+    Claim {
+        cluster: Arc::from("uuid"),
+        key: key(name),
+        uid: Arc::from(name),
+        created_at: Timestamp::from_second(age).unwrap(),
+        jobs: vec![job()],
+    }
+}
+
+fn says(rulings: &Rulings) -> Vec<(u64, String, Option<String>)> {
+    let one = |(brain, rulings): (&u64, &Vec<Ruling>)| {
+        let brain = *brain;
+        let said = rulings.iter().map(move |ruling| {
+            let rival = ruling.rival.as_ref().map(|key| key.name.to_string());
+            (brain, ruling.key.name.to_string(), rival)
+        });
+        said.collect::<Vec<_>>()
+    };
+    rulings.iter().flat_map(one).collect()
+}
+
+#[test]
+fn the_first_acts_and_a_younger_one_is_told_of_it() {
+    let mut claims = Claims::default();
+    let first = claims.claim(1, claim("old", 10));
+    assert_eq!(says(&first), [(1, "old".into(), None)]);
+    let second = claims.claim(2, claim("young", 20));
+    assert_eq!(says(&second), [(2, "young".into(), Some("old".into()))]);
+    assert!(says(&claims.claim(2, claim("young", 20))).is_empty());
+}
+
+#[test]
+fn an_older_one_waits_until_the_holder_has_given_way() {
+    let mut claims = Claims::default();
+    claims.claim(1, claim("young", 20));
+    let asked = claims.claim(2, claim("old", 10));
+    assert_eq!(says(&asked), [(1, "young".into(), Some("old".into()))]);
+    let given = claims.give_way(1, &key("young"), &[job()]);
+    assert_eq!(says(&given), [(2, "old".into(), None)]);
+    let back = claims.release(2, &key("old"), &[job()]);
+    assert_eq!(says(&back), [(1, "young".into(), None)]);
+}
+
+#[test]
+fn a_holder_that_leaves_while_it_is_asked_to_give_way_is_gone_for_good() {
+    let mut claims = Claims::default();
+    claims.claim(1, claim("young", 20));
+    claims.claim(2, claim("old", 10));
+    let left = claims.release(1, &key("young"), &[job()]);
+    assert_eq!(says(&left), [(2, "old".into(), None)]);
+    assert!(says(&claims.release(2, &key("old"), &[job()])).is_empty());
+    assert!(claims.jobs.is_empty());
+}
+
+#[test]
+fn objects_of_one_second_are_told_apart_by_their_names() {
+    let mut claims = Claims::default();
+    claims.claim(1, claim("b", 10));
+    let second = claims.claim(1, claim("a", 10));
+    assert_eq!(says(&second), [(1, "b".into(), Some("a".into()))]);
+}
+
+#[test]
+fn another_cluster_is_another_job() {
+    let mut claims = Claims::default();
+    claims.claim(1, claim("old", 10));
+    let mut elsewhere = claim("young", 20);
+    elsewhere.cluster = Arc::from("other");
+    let granted = claims.claim(2, elsewhere);
+    assert_eq!(says(&granted), [(2, "young".into(), None)]);
+}
+
+#[test]
+fn an_object_made_anew_claims_anew() {
+    let mut claims = Claims::default();
+    claims.claim(1, claim("x", 10));
+    claims.claim(1, claim("y", 20));
+    let mut anew = claim("x", 30);
+    anew.uid = Arc::from("x-2");
+    let rulings = claims.claim(1, anew);
+    assert_eq!(
+        says(&rulings),
+        [(1, "y".into(), None), (1, "x".into(), Some("y".into()))]
+    );
+}
+
+#[test]
+fn what_a_brain_has_claimed_goes_with_it() {
+    let mut claims = Claims::default();
+    claims.claim(1, claim("old", 10));
+    claims.claim(2, claim("young", 20));
+    assert_eq!(says(&claims.forget(1)), [(2, "young".into(), None)]);
+    claims.forget(2);
+    assert!(claims.jobs.is_empty() && claims.of.is_empty());
+}

@@ -1,0 +1,93 @@
+//! What was done to a job after it had been where it should be: by somebody else, or by Elasticsearch itself.
+//!
+//! It says what happened and when the next correction may be made. Whether it is corrected is the table's decision.
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::SignedDuration;
+
+use super::input::{Moment, Wanted};
+use super::job::Seen;
+use super::member::{Drift, Member, stamped};
+use super::pace;
+use crate::api::{JobState, Reason};
+
+/// Notices that the job is not where it was left. `before` is what was seen of it while it was there.
+pub(super) fn notice(
+    member: &mut Member,
+    wanted: Option<Wanted>,
+    seen: &Seen,
+    before: Option<&Seen>,
+    version: Option<&str>,
+    now: Moment,
+) {
+    let there = match wanted {
+        Some(Wanted::Opened) => JobState::Opened,
+        _ => JobState::Closed,
+    };
+    let state = seen.state.as_ref().map(|state| state.state);
+    let away = state.filter(|state| *state != there);
+    let was_there = member.arrived;
+    let feeds = there == JobState::Closed && seen.datafeed.as_ref().is_some_and(|feed| feed.runs());
+    // Deleted or changed, by whomever: nothing may be claimed of it any more.
+    member.arrived &= state.is_some() && away.is_none() && !feeds;
+    let enforced = matches!(wanted, Some(Wanted::Closed | Wanted::Opened));
+    let Some(state) = away.filter(|_| was_there && enforced && !member.facts().in_progress()) else {
+        return;
+    };
+    let cause = match (wanted, state) {
+        (Some(Wanted::Opened), JobState::Closed | JobState::Closing) => closed_by(seen, before, version, now),
+        (Some(Wanted::Opened), _) => Reason::ClosedElsewhere,
+        _ => Reason::ReopenedElsewhere,
+    };
+    member.start_over();
+    member.drift = Some(Drift {
+        cause,
+        seen: state,
+        at: stamped(now),
+        corrected: false,
+    });
+    let since = member
+        .corrected_at
+        .map(|at| Duration::try_from(now.wall.duration_since(at)).unwrap_or_default());
+    if since.is_some_and(|since| since > pace::FLAPPING_WITHIN) {
+        member.corrections = 0;
+    }
+    member.correct_after = now.monotonic + pace::correction_gap(member.corrections);
+    member.corrections = member.corrections.saturating_add(1);
+    member.corrected_at = Some(stamped(now));
+}
+
+/// Who closed a job that is wanted opened, as far as it can be told (reference sections 7, 10.2: J26, J28).
+fn closed_by(seen: &Seen, before: Option<&Seen>, version: Option<&str>, now: Moment) -> Reason {
+    let feed = before.and_then(|before| before.datafeed.as_ref());
+    if feed.is_some_and(|feed| feed.runs() && feed.real_time == Some(false)) {
+        return Reason::Completed;
+    }
+    if feed.is_some_and(|feed| feed.runs()) || !may_close_idle_jobs(version) {
+        return Reason::ClosedElsewhere;
+    }
+    let idle = SignedDuration::try_from(pace::IDLE).unwrap_or(SignedDuration::MAX);
+    let data = seen.state.as_ref().and_then(|state| state.last_data);
+    let opened = before
+        .and_then(|before| before.state.as_ref()?.open_for)
+        .and_then(|open_for| SignedDuration::try_from(open_for).ok());
+    let is_idle = match data {
+        Some(data) => now.wall.duration_since(data) >= idle,
+        None => opened.is_some_and(|open_for| open_for >= idle),
+    };
+    if is_idle {
+        Reason::IdleClosed
+    } else {
+        Reason::ClosedElsewhere
+    }
+}
+
+/// From 9.4 on a nightly task closes idle jobs; where the version is not known it may be one of these.
+fn may_close_idle_jobs(version: Option<&str>) -> bool {
+    let Some(version) = version else {
+        return true;
+    };
+    let mut numbers = version.split('.').map_while(|part| part.parse::<u32>().ok());
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (9, 4)
+}

@@ -1,0 +1,288 @@
+//! One job of one object: how far it is there. And the sorted list of them that an object has.
+//!
+//! A member at rest is small, because an object may have ten thousand of them, or a cluster ten thousand objects. What is
+//! done about it is decided elsewhere.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::facts::Facts;
+use super::input::{Moment, ObjectKey, Ticket, Trouble};
+use super::target::Decision;
+use crate::api::{JobId, JobState, Reason, Step, Target, stamp};
+
+/// Whether this object acts on the job.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Claimed {
+    /// It does not mean to.
+    #[default]
+    No,
+    /// It was asked for and not ruled yet.
+    Asked,
+    /// It does.
+    Ours,
+    /// Another object does.
+    Rival(ObjectKey),
+}
+
+/// What somebody else, or Elasticsearch itself, did to the job after it had been where it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drift {
+    /// Who or what did it.
+    pub cause: Reason,
+    /// The state that was seen.
+    pub seen: JobState,
+    /// When it was seen.
+    pub at: Timestamp,
+    /// It is back.
+    pub corrected: bool,
+}
+
+/// One job of one object.
+#[derive(Debug, Clone, Default)]
+pub struct Member {
+    facts: Option<Box<Facts>>,
+    /// The last decision.
+    pub decision: Option<Decision>,
+    /// The job was seen where it should be, at this generation.
+    pub arrived: bool,
+    /// The job was read since this generation was delivered.
+    pub sighted: bool,
+    /// Whether it may act.
+    pub claimed: Claimed,
+    /// What somebody else did.
+    pub drift: Option<Drift>,
+    /// Corrections of drift, each soon after the one before.
+    pub corrections: u32,
+    /// When the last of them was decided.
+    pub corrected_at: Option<Timestamp>,
+    /// The next correction may be made after this.
+    pub correct_after: Duration,
+    /// Why the close in progress, or the last one, used force.
+    pub force_reason: Option<Reason>,
+    /// A job that was opened here and whose datafeed was not started again yet: who ran is still to be known.
+    pub resuming: bool,
+    /// The live reads in flight.
+    pub verifying: Option<Ticket>,
+    /// When it is stepped again without an input.
+    pub timer: Option<Duration>,
+    /// Counts up with each arrival of a member of the object: the latest are shown.
+    pub arrival: u64,
+}
+
+static NOTHING: Facts = Facts::NONE;
+
+impl Member {
+    /// The facts of the attempt in progress.
+    pub fn facts(&self) -> &Facts {
+        self.facts.as_deref().unwrap_or(&NOTHING)
+    }
+
+    /// The same, to be changed.
+    pub fn facts_mut(&mut self) -> &mut Facts {
+        self.facts.get_or_insert_with(|| Box::new(Facts::NONE))
+    }
+
+    /// Everything begins again.
+    pub fn start_over(&mut self) {
+        if let Some(facts) = &mut self.facts {
+            facts.start_over();
+            if **facts == Facts::NONE {
+                self.facts = None;
+            }
+        }
+    }
+
+    /// What a new generation, or a human's request, makes worth another try.
+    pub fn rearm(&mut self) {
+        self.corrections = 0;
+        self.corrected_at = None;
+        self.correct_after = Duration::ZERO;
+        if let Some(facts) = &mut self.facts {
+            facts.failures = 0;
+            facts.call_ended = None;
+        }
+    }
+
+    /// A member as a status told of it: what must survive a crash is taken from there.
+    pub fn restored(target: &Target, now: Moment) -> Self {
+        let facts = facts_of(target, now);
+        let step = target.step;
+        Self {
+            arrived: step == Step::Done,
+            resuming: matches!(step, Step::Opening | Step::StartingDatafeed),
+            corrections: target.corrections,
+            corrected_at: target.corrected_at.as_ref().map(|at| at.0),
+            drift: target.drift.as_ref().and_then(|drift| {
+                Some(Drift {
+                    cause: Reason::parse(&drift.cause)?,
+                    seen: drift.state,
+                    at: drift.at.0,
+                    corrected: drift.corrected,
+                })
+            }),
+            facts: (facts != Facts::NONE).then(|| Box::new(facts)),
+            ..Self::default()
+        }
+    }
+
+    /// The force was written down and is not acknowledged.
+    pub fn waits_for_the_note(&self) -> bool {
+        let facts = self.facts();
+        facts.forced_at.is_some() && !facts.force_is_durable()
+    }
+
+    /// What is stored of a force.
+    pub fn durable_force(&mut self, at: Option<Timestamp>) {
+        if self.facts().durable_forced_at != at {
+            self.facts_mut().durable_forced_at = at;
+        }
+    }
+
+    /// Nothing is under way.
+    pub fn is_settled(&self) -> bool {
+        matches!(self.decision, Some(Decision::Done | Decision::Rest(_)))
+    }
+}
+
+fn facts_of(target: &Target, now: Moment) -> Facts {
+    let evidence = target
+        .evidence
+        .map_or(Duration::ZERO, crate::api::Elapsed::as_duration);
+    let forced_at = target.forced_at.as_ref().map(|at| at.0);
+    let begun = target.requested_at.is_some() || forced_at.is_some();
+    Facts {
+        requested_at: target.requested_at.as_ref().map(|at| at.0),
+        accepted_at: target.accepted_at.as_ref().map(|at| at.0),
+        evidence,
+        checkpoint: evidence,
+        deadline: target.deadline.as_ref().map(|at| at.0),
+        forced_at,
+        durable_forced_at: forced_at,
+        // Whether the force that was written down was also sent is not known: it is given its time to show.
+        force_sent: forced_at.map(|_| now.monotonic),
+        attempts: target.attempts,
+        failures: target.failures,
+        last_error: target.last_error.as_ref().and_then(|error| {
+            Some(Trouble::new(
+                Reason::parse(&error.category)?,
+                Arc::from(error.message.as_str()),
+            ))
+        }),
+        started: begun.then_some(now.monotonic),
+        ..Facts::NONE
+    }
+}
+
+/// The members of an object, sorted by job.
+#[derive(Debug, Default)]
+pub struct Members(Vec<(JobId, Member)>);
+
+impl Members {
+    /// The member for this job.
+    pub fn get(&self, job: &JobId) -> Option<&Member> {
+        let at = self.0.binary_search_by(|(known, _)| known.cmp(job)).ok()?;
+        self.0.get(at).map(|(_, member)| member)
+    }
+
+    /// The same, to be changed.
+    pub fn get_mut(&mut self, job: &JobId) -> Option<&mut Member> {
+        let at = self.0.binary_search_by(|(known, _)| known.cmp(job)).ok()?;
+        self.0.get_mut(at).map(|(_, member)| member)
+    }
+
+    /// All, in the order of their jobs.
+    pub fn iter(&self) -> impl Iterator<Item = (&JobId, &Member)> {
+        self.0.iter().map(|(job, member)| (job, member))
+    }
+
+    /// All, to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&JobId, &mut Member)> {
+        self.0.iter_mut().map(|(job, member)| (&*job, member))
+    }
+
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// None.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The only one, where there is one.
+    pub fn only(&self) -> Option<(&JobId, &Member)> {
+        match self.0.as_slice() {
+            [(job, member)] => Some((job, member)),
+            _ => None,
+        }
+    }
+
+    /// Keeps and adds members so that these jobs are all; `make` makes the new ones. Returns who came and who went.
+    pub fn become_these(
+        &mut self,
+        jobs: &BTreeSet<JobId>,
+        mut make: impl FnMut(&JobId) -> Member,
+    ) -> (Vec<JobId>, Vec<JobId>) {
+        let (mut came, mut went) = (Vec::new(), Vec::new());
+        let mut before = std::mem::take(&mut self.0).into_iter().peekable();
+        self.0 = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            while let Some((old, _)) = before.next_if(|(known, _)| known < job) {
+                went.push(old);
+            }
+            if let Some(kept) = before.next_if(|(known, _)| known == job) {
+                self.0.push(kept);
+            } else {
+                came.push(job.clone());
+                self.0.push((job.clone(), make(job)));
+            }
+        }
+        went.extend(before.map(|(old, _)| old));
+        (came, went)
+    }
+}
+
+/// The moment as status keeps it.
+pub fn stamped(now: Moment) -> Timestamp {
+    stamp(now.wall).0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn jobs(ids: &[&str]) -> BTreeSet<JobId> {
+        ids.iter().map(|id| JobId::parse(id).unwrap()).collect()
+    }
+
+    #[test]
+    fn members_follow_the_jobs_that_are_meant_and_keep_what_they_know() {
+        let mut members = Members::default();
+        let new = |_: &JobId| Member::default();
+        let (came, went) = members.become_these(&jobs(&["b", "d"]), new);
+        assert_eq!((came.len(), went.len()), (2, 0));
+        let b = JobId::parse("b").unwrap();
+        members.get_mut(&b).unwrap().arrived = true;
+        let (came, went) = members.become_these(&jobs(&["a", "b", "c"]), new);
+        assert_eq!((came.len(), went.len()), (2, 1));
+        assert!(members.get(&b).unwrap().arrived);
+        assert_eq!(members.len(), 3);
+        let (_, went) = members.become_these(&jobs(&[]), new);
+        assert!(went.len() == 3 && members.is_empty());
+    }
+
+    #[test]
+    fn a_member_at_rest_keeps_no_facts() {
+        let mut member = Member::default();
+        assert_eq!(*member.facts(), Facts::NONE);
+        member.facts_mut().attempts = 3;
+        assert_eq!(member.facts().attempts, 3);
+        member.start_over();
+        assert!(member.facts.is_none());
+    }
+}

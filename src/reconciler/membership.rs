@@ -1,0 +1,324 @@
+//! Which jobs an object means, as the catalogue changes, and whether it may act on them.
+//!
+//! It must not decide what is done about a job. What cannot be found out for sure leaves the object without the jobs
+//! concerned: to act on less is safe, to act on more never is.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::catalogue::Changes;
+use super::expression::{Resolution, resolve};
+use super::input::{Claim, Moment, ObjectKey, Output, Ruling, SeenDatafeed, SeenState, Trouble};
+use super::member::Claimed;
+use super::object::Object;
+use super::target::Decision;
+use super::{Reconciler, Spot, pace};
+use crate::api::{JobId, Reason, Target};
+
+impl Reconciler {
+    /// Finds out anew which jobs the object means.
+    pub(super) fn resolve(&mut self, key: &ObjectKey, now: Moment) {
+        if !self.catalogue.is_known() {
+            self.reads.list_by(now.monotonic);
+            return;
+        }
+        let Some(object) = self.objects.get_mut(key) else {
+            return;
+        };
+        let scope = &object.desired.scope;
+        let found = resolve(
+            &scope.expression,
+            &scope.exclude,
+            scope.allow_no_match,
+            self.catalogue.names(),
+        );
+        let jobs = meant(object, found, self.catalogue.is_complete(), |job| {
+            self.catalogue.config(job).is_some()
+        });
+        object.resolved = true;
+        let mut members = std::mem::take(&mut object.members);
+        let (came, went) = members.become_these(&jobs, |job| object.member_for(job, now));
+        object.members = members;
+        self.join(key, &came);
+        for job in &went {
+            self.leave(key, job);
+        }
+        if !went.is_empty() {
+            self.outputs.push(Output::Release(key.clone(), went));
+        }
+        if let Some(object) = self.objects.get_mut(key) {
+            if object.obstacle.is_none() {
+                object.restoring = Vec::new();
+            }
+            if !object.unmatched.is_empty() || object.obstacle.is_some() {
+                self.reads.list_by(now.monotonic + pace::SWEEP / 3);
+            }
+        }
+        self.claim(key);
+        self.unsaid.insert(key.clone());
+    }
+
+    fn join(&mut self, key: &ObjectKey, came: &[JobId]) {
+        for job in came {
+            let known = self.jobs.entry(job.clone()).or_default();
+            known.users.push(key.clone());
+            let Some(object) = self.objects.get_mut(key) else {
+                return;
+            };
+            let stored = object.restoring.iter().find(|target| target.job_id == *job);
+            if let Some((state, feed)) = stored.and_then(remembered) {
+                known.remember(state, feed);
+            }
+            let rests = object.enforces().is_none();
+            let Some(member) = object.members.get_mut(job) else {
+                continue;
+            };
+            if member.arrived && stored.is_some() {
+                // It stands as it is stored, until something says otherwise.
+                member.decision = Some(if rests {
+                    Decision::Rest(Reason::Observing)
+                } else {
+                    Decision::Done
+                });
+            } else {
+                self.due.insert((key.clone(), job.clone()));
+            }
+        }
+    }
+
+    /// The object does not mean this job any more.
+    pub(super) fn leave(&mut self, key: &ObjectKey, job: &JobId) {
+        let spot = (key.clone(), job.clone());
+        self.due.remove(&spot);
+        self.missing.remove(&spot);
+        self.calls.forget(&spot);
+        if let Some(known) = self.jobs.get_mut(job) {
+            known.users.retain(|user| user != key);
+            self.forget_unused(job);
+        }
+    }
+
+    /// Nobody means this job any more, and no call for it is on its way: it is not read and holds no place in the wave.
+    pub(super) fn forget_unused(&mut self, job: &JobId) {
+        let unused = self.jobs.get(job).is_some_and(|known| {
+            known.users.is_empty() && known.in_flight.is_none() && !known.suspect
+        });
+        if unused {
+            self.jobs.remove(job);
+            self.reads.forget(job);
+            self.calls.free(job);
+        }
+    }
+
+    /// A list brought something new: expressions may mean other jobs, and what was missing may be there.
+    pub(super) fn relist(&mut self, changes: &Changes, first: bool, now: Moment) {
+        if changes.names {
+            for key in self.objects.keys().cloned().collect::<Vec<_>>() {
+                self.resolve(&key, now);
+            }
+        }
+        for job in &changes.jobs {
+            let Some(known) = self.jobs.get(job) else {
+                continue;
+            };
+            let odd = self.catalogue.config(job).is_none_or(|config| config.blocked.is_some());
+            if !first {
+                self.reads.look(job, now.monotonic);
+            }
+            for key in &known.users {
+                let member = self.objects.get(key).and_then(|object| object.members.get(job));
+                if odd || member.is_some_and(|member| !member.is_settled()) {
+                    self.due.insert((key.clone(), job.clone()));
+                }
+            }
+        }
+        self.due.extend(self.missing.iter().cloned());
+        self.count_unmatched(now);
+    }
+
+    /// How long answered lists have not known what is meant.
+    fn count_unmatched(&mut self, now: Moment) {
+        for (key, object) in &mut self.objects {
+            if object.unmatched.is_empty() {
+                object.unmatched_for = Duration::ZERO;
+                object.unmatched_at = None;
+                continue;
+            }
+            let gap = object
+                .unmatched_at
+                .map_or(Duration::ZERO, |at| now.monotonic.saturating_sub(at));
+            object.unmatched_for += gap.min(pace::SWEEP * 2);
+            object.unmatched_at = Some(now.monotonic);
+            self.unsaid.insert(key.clone());
+            let soon = object.unmatched_for < pace::GRACE;
+            let gap = if soon { pace::SWEEP / 3 } else { pace::CATALOGUE_UNRESOLVED };
+            self.reads.list_by(now.monotonic + gap);
+        }
+    }
+
+    /// Asks to act on all members, where something is enforced; gives up what is not any more.
+    pub(super) fn claim(&mut self, key: &ObjectKey) {
+        let Some(cluster) = self.health.claims_as() else {
+            return;
+        };
+        let Some(object) = self.objects.get_mut(key) else {
+            return;
+        };
+        let acts = object.enforces().is_some();
+        let mut jobs = Vec::new();
+        for (job, member) in object.members.iter_mut() {
+            match (acts, &member.claimed) {
+                (true, Claimed::No) => member.claimed = Claimed::Asked,
+                (false, Claimed::Asked | Claimed::Ours | Claimed::Rival(_)) => {
+                    member.claimed = Claimed::No;
+                }
+                (true, _) | (false, Claimed::No) => continue,
+            }
+            jobs.push(job.clone());
+        }
+        if jobs.is_empty() {
+            return;
+        }
+        self.outputs.push(if acts {
+            Output::Claim(Claim {
+                cluster,
+                key: key.clone(),
+                uid: Arc::clone(&object.uid),
+                created_at: object.created_at,
+                jobs,
+            })
+        } else {
+            Output::Release(key.clone(), jobs)
+        });
+    }
+
+    /// The cluster turned out to be known by another name: what was claimed under the old one is claimed again.
+    pub(super) fn claim_anew(&mut self) {
+        for key in self.objects.keys().cloned().collect::<Vec<_>>() {
+            let mut held = Vec::new();
+            if let Some(object) = self.objects.get_mut(&key) {
+                for (job, member) in object.members.iter_mut() {
+                    if std::mem::take(&mut member.claimed) != Claimed::No {
+                        held.push(job.clone());
+                    }
+                }
+            }
+            if !held.is_empty() {
+                self.outputs.push(Output::Release(key.clone(), held));
+            }
+            self.claim(&key);
+        }
+    }
+
+    /// It was said who acts.
+    pub(super) fn ruled(&mut self, rulings: Vec<Ruling>) {
+        for ruling in rulings {
+            let spot = (ruling.key, ruling.job);
+            let object = self.objects.get_mut(&spot.0);
+            let member = object
+                .filter(|object| object.uid == ruling.uid)
+                .and_then(|object| object.members.get_mut(&spot.1))
+                .filter(|member| member.claimed != Claimed::No);
+            let Some(member) = member else {
+                continue;
+            };
+            let acted = member.claimed == Claimed::Ours;
+            let rests = member.is_settled() && ruling.rival.is_none();
+            member.claimed = ruling.rival.map_or(Claimed::Ours, Claimed::Rival);
+            if acted {
+                self.give_way(&spot);
+            }
+            if !rests {
+                self.due.insert(spot);
+            }
+        }
+    }
+
+    /// Lets the older object act, once no call of this one is on its way.
+    pub(super) fn give_way(&mut self, spot: &Spot) {
+        let member = self.objects.get(&spot.0).and_then(|object| object.members.get(&spot.1));
+        let gives = member.is_some_and(|member| matches!(member.claimed, Claimed::Rival(_)));
+        let free = self
+            .jobs
+            .get(&spot.1)
+            .is_none_or(|job| job.in_flight.is_none() && !job.suspect);
+        if gives && free {
+            self.outputs.push(Output::GiveWay(spot.0.clone(), spot.1.clone()));
+        }
+    }
+}
+
+/// The jobs that are members, with what stands in the way of others.
+fn meant(
+    object: &mut Object,
+    found: Resolution,
+    complete: bool,
+    listed: impl Fn(&JobId) -> bool,
+) -> BTreeSet<JobId> {
+    object.obstacle = None;
+    object.too_many = None;
+    object.unmatched = Vec::new();
+    if found.refused {
+        object.obstacle = Some(Trouble::new(
+            Reason::ExpressionRefused,
+            "Elasticsearch refuses an expression of 512 wildcards or more; write fewer, or name a group",
+        ));
+        return BTreeSet::new();
+    }
+    let scope = &object.desired.scope;
+    let ids: BTreeSet<JobId> = scope
+        .expression
+        .tokens()
+        .filter_map(|token| JobId::parse(token).ok())
+        .collect();
+    let mut jobs = found.jobs;
+    if !complete && scope.expression.tokens().any(|token| !JobId::parse(token).is_ok_and(|id| listed(&id))) {
+        jobs.retain(|job| ids.contains(job));
+        object.obstacle = Some(Trouble::new(
+            Reason::ViewIncomplete,
+            "the cluster has more jobs than Elasticsearch tells, so it is not known which of them are meant; name the jobs by their ids",
+        ));
+        return jobs;
+    }
+    if jobs.len() > usize::try_from(scope.max_jobs).unwrap_or(usize::MAX) {
+        object.too_many = Some(jobs.len());
+        object.obstacle = Some(Trouble::new(
+            Reason::TooManyJobs,
+            format!(
+                "spec.jobId matches {} jobs and spec.maxJobs allows {}; raise maxJobs, or narrow jobId or exclude",
+                jobs.len(),
+                scope.max_jobs
+            ),
+        ));
+        return BTreeSet::new();
+    }
+    for token in found.unmatched {
+        let id = JobId::parse(&token).ok();
+        // An id that is not listed yet may come, or have lost its config: it is looked at by its name.
+        match id.filter(|id| !scope.exclude.iter().any(|pattern| pattern.matches(id))) {
+            Some(id) => drop(jobs.insert(id)),
+            None => object.unmatched.push(token),
+        }
+    }
+    jobs
+}
+
+/// What a status told of a job, as something to go on saying.
+fn remembered(target: &Target) -> Option<(SeenState, Option<SeenDatafeed>)> {
+    let state = SeenState {
+        state: target.state?,
+        assigned: true,
+        upgrade_mode: false,
+        explanation: None,
+        open_for: None,
+        latest_record: None,
+        last_data: None,
+    };
+    let feed = target.datafeed.as_ref().map(|feed| SeenDatafeed {
+        id: feed.id.clone(),
+        state: feed.state,
+        real_time: None,
+    });
+    Some((state, feed))
+}

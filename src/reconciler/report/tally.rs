@@ -1,0 +1,141 @@
+//! How closes ended: counted while they go on, summed up when the last one of an object has ended.
+
+use std::time::Duration;
+
+use super::super::input::{Event, Finish, Moment};
+use super::super::object::Object;
+use super::words::{after, lost};
+use crate::api::{Elapsed, JobId, LastClose, Loss, humane, stamp};
+
+/// The most jobs that are named.
+const NAMED: usize = 100;
+
+/// The end of one job's close.
+pub(in super::super) struct End {
+    pub(in super::super) outcome: Finish,
+    pub(in super::super) took: Duration,
+    /// For an object of one job; many are told of together.
+    pub(in super::super) event: Event,
+}
+
+/// Records a close that came to its end, and says how. Nothing where there was none of ours.
+pub(in super::super) fn finish(object: &mut Object, job: &JobId, now: Moment) -> Option<End> {
+    let alone = object.members.len() == 1;
+    let member = object.members.get(job)?;
+    let facts = member.facts();
+    let started = facts.requested_at.or(facts.forced_at)?;
+    let took = Duration::try_from(now.wall.duration_since(started)).unwrap_or_default();
+    // What was noted and never sent did not close anything.
+    let (outcome, how) = match (facts.force_sent.is_some(), facts.unsaved) {
+        (true, _) => (Finish::Forced, "by force"),
+        (false, true) => (
+            Finish::Unsaved,
+            "without its model being saved: it had lost its node",
+        ),
+        (false, false) => (Finish::Graceful, "gracefully"),
+    };
+    let loss = (outcome == Finish::Forced).then(|| facts.cost.map(|cost| loss(job, &cost))).flatten();
+    let mut last = begun(object, started);
+    last.forced.retain(|known| known != job);
+    last.unsaved.retain(|known| known != job);
+    last.losses.retain(|known| known.job_id != *job);
+    match outcome {
+        Finish::Graceful => last.graceful = last.graceful.saturating_add(1),
+        Finish::Unsaved => add(&mut last.unsaved, job.clone()),
+        Finish::Forced => add(&mut last.forced, job.clone()),
+    }
+    if let Some(loss) = loss {
+        add(&mut last.losses, loss);
+    }
+    if alone {
+        last.finished_at = Some(stamp(now.wall));
+        last.duration = Some(Elapsed::from(took));
+    }
+    let cost = if outcome == Finish::Forced { format!("; {}", lost(&last)) } else { String::new() };
+    object.last_close = Some(last);
+    let event = Event {
+        reason: "JobClosed",
+        note: format!("Closed job {job} after {}, {how}{cost}", humane(took)),
+        warning: outcome != Finish::Graceful,
+    };
+    Some(End { outcome, took, event })
+}
+
+fn add<T>(list: &mut Vec<T>, new: T) {
+    if list.len() < NAMED {
+        list.push(new);
+    }
+}
+
+/// The close in progress; a new one remembers the jobs of which the last word still is a force.
+fn begun(object: &mut Object, started: k8s_openapi::jiff::Timestamp) -> LastClose {
+    match object.last_close.take() {
+        Some(mut last) if last.finished_at.is_none() => {
+            let earlier = last.started_at.as_ref().is_none_or(|at| at.0 > started);
+            if earlier {
+                last.started_at = Some(stamp(started));
+            }
+            last
+        }
+        before => {
+            let mut next = LastClose {
+                started_at: Some(stamp(started)),
+                ..LastClose::default()
+            };
+            if let Some(before) = before {
+                let stays = |job: &JobId| object.members.get(job).is_some();
+                next.forced = before.forced.into_iter().filter(stays).collect();
+                next.losses = before
+                    .losses
+                    .into_iter()
+                    .filter(|loss| stays(&loss.job_id))
+                    .collect();
+            }
+            next
+        }
+    }
+}
+
+fn loss(job: &JobId, cost: &super::super::facts::Cost) -> Loss {
+    let age = cost
+        .snapshot_at
+        .map(|taken| Duration::try_from(cost.at.duration_since(taken)).unwrap_or_default());
+    Loss {
+        job_id: job.clone(),
+        snapshot_at: cost.snapshot_at.map(stamp),
+        snapshot_age: age.map(Elapsed::from),
+        lost_from: cost.from.map(stamp),
+        lost_until: cost.until.map(stamp),
+    }
+}
+
+/// Sums up, when no close of the object is in progress any more. Returns what is told of it.
+pub(in super::super) fn end_close(object: &mut Object, now: Moment) -> Option<Event> {
+    let under_way = object
+        .members
+        .iter()
+        .any(|(_, member)| member.facts().in_progress());
+    let last = object
+        .last_close
+        .as_mut()
+        .filter(|last| last.finished_at.is_none() && !under_way)?;
+    let took = last
+        .started_at
+        .as_ref()
+        .map(|at| Duration::try_from(now.wall.duration_since(at.0)).unwrap_or_default());
+    last.finished_at = Some(stamp(now.wall));
+    last.duration = took.map(Elapsed::from);
+    let mut parts = vec![format!("{} gracefully", last.graceful)];
+    if !last.unsaved.is_empty() {
+        parts.push(format!("{} without their models being saved", last.unsaved.len()));
+    }
+    if !last.forced.is_empty() {
+        parts.push(format!("{} by force; {}", last.forced.len(), lost(last)));
+    }
+    let warning = !(last.unsaved.is_empty() && last.forced.is_empty());
+    Some(Event {
+        reason: "JobsClosed",
+        note: format!("Closed jobs within {}: {}", after(took.unwrap_or_default()), parts.join(", ")),
+        warning,
+    })
+}

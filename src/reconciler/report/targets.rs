@@ -1,0 +1,108 @@
+//! The jobs that a status lists: those that are not where they should be, the urgent ones first, then the latest that arrived.
+//!
+//! What must survive a crash stands in them, so a job whose force was noted is always listed.
+
+use k8s_openapi::jiff::Timestamp;
+
+use super::super::member::Member;
+use super::super::object::Object;
+use super::super::target::Decision;
+use super::Surroundings;
+use crate::api::{
+    DatafeedSeen, DriftSeen, Elapsed, JobId, LastError, Reason, Step, Target, stamp,
+};
+
+/// How many jobs are listed, however many are meant.
+const LISTED: usize = 100;
+
+pub(super) fn listed(object: &Object, around: &Surroundings) -> Vec<Target> {
+    let mut all: Vec<(u8, u64, &JobId, &Member)> = object
+        .members
+        .iter()
+        .map(|(job, member)| (rank(member), u64::MAX - member.arrival, job, member))
+        .collect();
+    if all.len() > LISTED {
+        let by = |one: &(u8, u64, &JobId, &Member)| (one.0, one.1, one.2.clone());
+        all.select_nth_unstable_by_key(LISTED, by);
+        all.truncate(LISTED);
+    }
+    all.sort_unstable_by_key(|(rank, arrival, job, _)| (*rank, *arrival, (*job).clone()));
+    all.into_iter()
+        .map(|(_, _, job, member)| target(object, job, member, around))
+        .collect()
+}
+
+fn rank(member: &Member) -> u8 {
+    let facts = member.facts();
+    if facts.forced_at.is_some() {
+        return 0;
+    }
+    match &member.decision {
+        Some(Decision::Stall(_)) => 1,
+        _ if facts.accepted_at.is_some() => 2,
+        _ if facts.in_progress() => 3,
+        _ if member.drift.is_some_and(|drift| !drift.corrected) => 4,
+        _ if !member.arrived => 5,
+        _ => 6,
+    }
+}
+
+fn target(object: &Object, job: &JobId, member: &Member, around: &Surroundings) -> Target {
+    let facts = member.facts();
+    let seen = around.jobs.get(job).and_then(|job| job.seen.as_ref());
+    let micro = |at: Option<Timestamp>| at.map(stamp);
+    Target {
+        state: seen
+            .and_then(|seen| seen.state.as_ref())
+            .map(|state| state.state),
+        datafeed: seen
+            .and_then(|seen| seen.datafeed.as_ref())
+            .map(|datafeed| DatafeedSeen {
+                id: datafeed.id.clone(),
+                state: datafeed.state,
+            }),
+        step: step(object, member),
+        requested_at: micro(facts.requested_at),
+        accepted_at: micro(facts.accepted_at),
+        evidence: Some(facts.checkpoint)
+            .filter(|evidence| !evidence.is_zero())
+            .map(Elapsed::from),
+        deadline: micro(facts.deadline.filter(|_| facts.accepted_at.is_some())),
+        forced_at: micro(facts.forced_at),
+        attempts: facts.attempts,
+        failures: facts.failures,
+        last_error: facts.last_error.as_ref().map(|error| LastError {
+            category: error.reason.as_str().to_owned(),
+            message: error.message.to_string(),
+        }),
+        corrections: member.corrections,
+        corrected_at: micro(member.corrected_at),
+        drift: member.drift.map(|drift| DriftSeen {
+            cause: drift.cause.as_str().to_owned(),
+            state: drift.seen,
+            at: stamp(drift.at),
+            corrected: drift.corrected,
+        }),
+        ..Target::new(job.clone())
+    }
+}
+
+fn step(object: &Object, member: &Member) -> Step {
+    match &member.decision {
+        Some(Decision::Done | Decision::Rest(Reason::Observing)) => Step::Done,
+        Some(Decision::Wait(step, ..)) => *step,
+        Some(Decision::Hold(_)) if member.arrived => Step::Done,
+        Some(Decision::NoteForce) => Step::ForceClosing,
+        Some(Decision::Hold(_) | Decision::Stall(_) | Decision::Rest(_)) => Step::Waiting,
+        Some(Decision::Observe | Decision::NoteDatafeed(_) | Decision::Verify | Decision::Call(_))
+        | None => {
+            if member.facts().requested_at.is_none() {
+                Step::Pending
+            } else if object.enforces() == Some(super::Wanted::Opened) {
+                Step::Opening
+            } else {
+                Step::ClosingGracefully
+            }
+        }
+    }
+}

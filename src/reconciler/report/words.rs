@@ -1,0 +1,128 @@
+//! The sentences of a status: what is being done, what was lost. For people who know Elasticsearch.
+
+use std::time::Duration;
+
+use super::super::member::Member;
+use super::super::object::Object;
+use super::Surroundings;
+use super::sum::Sum;
+use crate::api::{JobId, LastClose, Loss, Reason};
+
+/// `job a`, or `5 jobs`.
+pub(super) fn count(object: &Object) -> String {
+    match object.members.only() {
+        Some((job, _)) => format!("job {job}"),
+        None if object.members.is_empty() => match object.literal() {
+            Some(job) => format!("job {job}"),
+            None => "the jobs that spec.jobId means".to_owned(),
+        },
+        None => format!("{} jobs", object.members.len()),
+    }
+}
+
+/// What is under way with the jobs that move.
+pub(super) fn moving(object: &Object, sum: &Sum, reason: Reason, around: &Surroundings) -> String {
+    if let Some((job, member)) = object.members.only() {
+        return doing(object, job, member, reason, around);
+    }
+    let example = sum.moving.first.iter().find(|(_, member)| {
+        matches!(&member.decision, Some(super::Decision::Wait(_, why, _)) if *why == reason)
+    });
+    let example = example.or(sum.moving.first.first());
+    let says = example.map(|(job, member)| doing(object, job, member, reason, around));
+    format!(
+        "{} of {} jobs are on their way; {}",
+        sum.moving.count,
+        object.members.len(),
+        says.unwrap_or_default()
+    )
+}
+
+/// What is under way with one job.
+pub(super) fn doing(
+    object: &Object,
+    job: &JobId,
+    member: &Member,
+    reason: Reason,
+    around: &Surroundings,
+) -> String {
+    let (close, facts) = (&object.desired.close, member.facts());
+    match reason {
+        Reason::Closing if object.enforces() == Some(super::Wanted::Opened) => {
+            format!("waiting until job {job} has closed, to open it then")
+        }
+        Reason::Closing if facts.accepted_at.is_some() => format!(
+            "Elasticsearch is closing job {job} and saves its model; close.onTimeout: {:?} applies after {} of it",
+            close.on_timeout, close.timeout
+        ),
+        Reason::Closing => format!("asked Elasticsearch to close job {job}"),
+        Reason::ForceClosing => format!(
+            "closing job {job} by force; changes to its model since the last snapshot are lost"
+        ),
+        Reason::StoppingDatafeed => format!("stopping the datafeed of job {job}"),
+        Reason::Opening if facts.requested_at.is_none() => {
+            format!("job {job} was closed by force a moment ago; opening it a minute after that")
+        }
+        Reason::Opening => format!("asked Elasticsearch to open job {job}"),
+        Reason::AwaitingNode => awaiting(job, around),
+        Reason::StartingDatafeed => format!("starting the datafeed of job {job}"),
+        Reason::JobBlocked => format!(
+            "Elasticsearch is resetting, reverting or deleting job {job}; waiting until that ends"
+        ),
+        Reason::JobNotFound => format!("Elasticsearch knows no job {job} yet"),
+        Reason::ConfigLost => format!("job {job} has a running task but no config"),
+        Reason::Waiting => format!(
+            "job {job} is still closing after {}, and close.onTimeout is Wait",
+            close.timeout
+        ),
+        Reason::ReopenedElsewhere => {
+            format!("job {job} keeps being opened by somebody else; closing it again after a pause")
+        }
+        Reason::ClosedElsewhere => {
+            format!("job {job} keeps being closed by somebody else; opening it again after a pause")
+        }
+        Reason::RetryingAfterError => facts.last_error.as_ref().map_or_else(
+            || format!("trying again with job {job}"),
+            |error| format!("trying again with job {job}: {}", error.message),
+        ),
+        other => other.meaning().to_owned(),
+    }
+}
+
+fn awaiting(job: &JobId, around: &Surroundings) -> String {
+    let seen = around.jobs.get(job).and_then(|job| job.seen.as_ref());
+    let why = seen.and_then(|seen| seen.state.as_ref()?.explanation.clone());
+    let why = why.unwrap_or_else(|| "Elasticsearch gives no reason".into());
+    format!("no node runs job {job}: {why}")
+}
+
+/// What forces cost, job by job.
+pub(super) fn lost(last: &LastClose) -> String {
+    let known: Vec<String> = last.losses.iter().map(loss).collect();
+    let all = "changes to the model since its last snapshot are lost";
+    if known.is_empty() {
+        return all.to_owned();
+    }
+    format!("{all}: {}", known.join("; "))
+}
+
+fn loss(of: &Loss) -> String {
+    let job = &of.job_id;
+    let snapshot = match of.snapshot_age {
+        Some(age) => format!("its newest snapshot was {} old", crate::api::humane(age.as_duration())),
+        None => "no snapshot of it was found".to_owned(),
+    };
+    match (&of.lost_from, &of.lost_until) {
+        (Some(from), Some(until)) if from.0 < until.0 => {
+            format!("{job} ({snapshot}; data from {:.0} to {:.0})", from.0, until.0)
+        }
+        (Some(_), Some(_)) => format!("{job} ({snapshot} and has learned from all its data)"),
+        (None, Some(until)) => format!("{job} ({snapshot}; data up to {:.0})", until.0),
+        _ => format!("{job} ({snapshot})"),
+    }
+}
+
+/// A span as people write it, or nothing for none.
+pub(super) fn after(took: Duration) -> String {
+    crate::api::humane(took)
+}
