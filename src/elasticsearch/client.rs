@@ -12,7 +12,8 @@ use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderValue};
 use serde::Deserialize;
 
 use super::answers::{
-    DatafeedConfig, DatafeedStats, Identity, JobConfig, JobStats, MlInfo, Version, View,
+    DatafeedConfig, DatafeedStats, Identity, JobConfig, JobStats, MlInfo, Snapshot, Tasks, Version,
+    View,
 };
 use super::classify::classify;
 use super::endpoint::{Endpoint, SetupError, checked_url};
@@ -23,9 +24,10 @@ use super::request::{self, Call};
 use super::tls;
 use super::transport::{Answer, exchange};
 use super::wire::{
-    Closed, Entry, Info, List, Root, Stopped, WireDatafeed, WireDatafeedStats, WireJob,
-    WireJobStats, parse,
+    Closed, Entry, Info, List, Opened, Root, Started, Stopped, WireDatafeed, WireDatafeedStats,
+    WireJob, WireJobStats, parse,
 };
+use super::wire_tasks::{ClusterState, Snapshots};
 use crate::api::id::{DatafeedId, JobId};
 
 /// How often a read by id is asked again without ids that are unknown. Elasticsearch names all of them at
@@ -179,6 +181,30 @@ impl Client {
             .await
     }
 
+    /// The states of all jobs, 10 000 at most. Four searches for each closed one: see
+    /// [`Self::persistent_tasks`].
+    pub async fn all_job_stats(&self) -> Result<View<JobId, JobStats>, Error> {
+        self.list::<WireJobStats>(&Call::all_job_stats(), None)
+            .await
+    }
+
+    /// The newest saved model of a job. Not on serverless.
+    pub async fn newest_snapshot(&self, id: &JobId) -> Result<Option<Snapshot>, Error> {
+        let call = Call::newest_snapshot(id);
+        let answer = self.send(&call, self.limits.call).await?;
+        let snapshots: Snapshots = shape(&answer)?;
+        snapshots.newest().map_err(|what| unusable(&answer, what))
+    }
+
+    /// The tasks of all jobs that are not closed and of all datafeeds that are not stopped, without any
+    /// search. Needs the privilege `monitor`. Not on serverless.
+    pub async fn persistent_tasks(&self) -> Result<Tasks, Error> {
+        let answer = self
+            .send(&Call::persistent_tasks(), self.limits.call)
+            .await?;
+        shape::<ClusterState>(&answer)?.tasks()
+    }
+
     /// The configs of all datafeeds, 10 000 at most.
     pub async fn datafeeds(&self) -> Result<View<DatafeedId, DatafeedConfig>, Error> {
         self.list::<WireDatafeed>(&Call::all_datafeeds(), None)
@@ -194,11 +220,22 @@ impl Client {
             .await
     }
 
+    /// The states of all datafeeds, 10 000 at most.
+    pub async fn all_datafeed_stats(&self) -> Result<View<DatafeedId, DatafeedStats>, Error> {
+        self.list::<WireDatafeedStats>(&Call::all_datafeed_stats(), None)
+            .await
+    }
+
     /// The jobs in as few lists as [`Self::close`] takes.
     pub fn close_lists(&self, ids: &Ids<JobId>, server_timeout: Duration) -> Vec<Ids<JobId>> {
         request::split(ids, &self.base, self.limits.request_line, |ids| {
             Call::close(ids, server_timeout)
         })
+    }
+
+    /// How many bytes of ids, joined by commas, fit into one list for [`Self::close`].
+    pub fn list_room(&self) -> usize {
+        request::close_room(&self.base, self.limits.request_line)
     }
 
     /// Closes these jobs gracefully, in one request. `Ok` means that their tasks are gone or moved, which
@@ -208,13 +245,32 @@ impl Client {
     /// `ids` must have been seen as jobs: a name that is a group's alone closes all jobs of the group.
     pub async fn close(&self, ids: &Ids<JobId>, server_timeout: Duration) -> Result<(), Error> {
         let call = Call::close(ids, server_timeout);
-        self.close_call(&call, self.limits.call.saturating_add(server_timeout))
+        self.change(&call, server_timeout, |closed: Closed| closed.closed)
             .await
     }
 
     /// Closes one job by force: its work since it last saved its model is lost.
     pub async fn force_close(&self, id: &JobId) -> Result<(), Error> {
-        self.close_call(&Call::force_close(id), self.limits.call)
+        let call = Call::force_close(id);
+        self.change(&call, Duration::ZERO, |closed: Closed| closed.closed)
+            .await
+    }
+
+    /// Opens one job. `Ok` means that it is open, or waits for a node where it may.
+    pub async fn open(&self, id: &JobId, server_timeout: Duration) -> Result<(), Error> {
+        let call = Call::open(id, server_timeout);
+        self.change(&call, server_timeout, |opened: Opened| opened.opened)
+            .await
+    }
+
+    /// Starts one datafeed, without an end, where it stopped: behind the last record of its job.
+    pub async fn start_datafeed(
+        &self,
+        id: &DatafeedId,
+        server_timeout: Duration,
+    ) -> Result<(), Error> {
+        let call = Call::start_datafeed(id, server_timeout);
+        self.change(&call, server_timeout, |started: Started| started.started)
             .await
     }
 
@@ -226,21 +282,20 @@ impl Client {
         server_timeout: Duration,
     ) -> Result<(), Error> {
         let call = Call::stop_datafeed(id, force, server_timeout);
-        let answer = self
-            .send(&call, self.limits.call.saturating_add(server_timeout))
-            .await?;
-        let stopped: Stopped = shape(&answer)?;
-        if stopped.stopped {
-            Ok(())
-        } else {
-            Err(unusable(&answer, Malformed::WrongShape))
-        }
+        self.change(&call, server_timeout, |stopped: Stopped| stopped.stopped)
+            .await
     }
 
-    async fn close_call(&self, call: &Call, time_limit: Duration) -> Result<(), Error> {
+    /// One change, whose answer has to say that it was done.
+    async fn change<T: for<'de> Deserialize<'de>>(
+        &self,
+        call: &Call,
+        server_timeout: Duration,
+        is_done: impl Fn(T) -> bool,
+    ) -> Result<(), Error> {
+        let time_limit = self.limits.call.saturating_add(server_timeout);
         let answer = self.send(call, time_limit).await?;
-        let closed: Closed = shape(&answer)?;
-        if closed.closed {
+        if is_done(shape(&answer)?) {
             Ok(())
         } else {
             Err(unusable(&answer, Malformed::WrongShape))
@@ -283,6 +338,7 @@ impl Client {
                             return Err(error);
                         };
                         view.missing.extend_from_slice(gone);
+                        view.requests += 1;
                         left = asked.without(gone);
                     }
                 }

@@ -30,10 +30,11 @@ mod request;
 pub mod tls;
 mod transport;
 mod wire;
+mod wire_tasks;
 
 pub use answers::{
-    Blocked, DatafeedConfig, DatafeedStats, Flavor, Identity, JobConfig, JobStats, MlInfo, Version,
-    View,
+    Blocked, DatafeedConfig, DatafeedStats, DatafeedTask, Flavor, Identity, JobConfig, JobStats,
+    JobTask, MlInfo, Snapshot, Tasks, Version, View,
 };
 pub use client::{Client, Limits};
 pub use credentials::Credentials;

@@ -16,12 +16,13 @@ use crate::api::id::{DatafeedId, JobId};
 const CALL_LIMIT: usize = 64 * 1024;
 const READ_LIMIT: usize = 16 * 1024 * 1024;
 
-const JOB_FIELDS: &str =
-    "count,jobs.job_id,jobs.create_time,jobs.finished_time,jobs.blocked.reason,jobs.deleting";
-const JOB_STATS_FIELDS: &str =
-    "count,jobs.job_id,jobs.state,jobs.node.id,jobs.assignment_explanation,jobs.open_time";
+const JOB_FIELDS: &str = "count,jobs.job_id,jobs.groups,jobs.create_time,jobs.finished_time,jobs.blocked.reason,jobs.deleting";
+const JOB_STATS_FIELDS: &str = "count,jobs.job_id,jobs.state,jobs.node.id,jobs.assignment_explanation,jobs.open_time,jobs.data_counts.latest_record_timestamp,jobs.data_counts.last_data_time";
 const DATAFEED_FIELDS: &str = "count,datafeeds.datafeed_id,datafeeds.job_id";
-const DATAFEED_STATS_FIELDS: &str = "count,datafeeds.datafeed_id,datafeeds.state,datafeeds.node.id,datafeeds.assignment_explanation";
+const DATAFEED_STATS_FIELDS: &str = "count,datafeeds.datafeed_id,datafeeds.state,datafeeds.node.id,datafeeds.assignment_explanation,datafeeds.running_state.real_time_configured";
+const TASK_FIELDS: &str = "cluster_uuid,metadata.persistent_tasks.tasks.id,metadata.persistent_tasks.tasks.task.*.state.state,metadata.persistent_tasks.tasks.task.*.params.job_id,metadata.persistent_tasks.tasks.task.*.params.end,metadata.persistent_tasks.tasks.assignment.executor_node";
+const SNAPSHOT_FIELDS: &str =
+    "count,model_snapshots.timestamp,model_snapshots.latest_record_time_stamp";
 const INFO_FIELDS: &str = "upgrade_mode,defaults.datafeeds.scroll_size";
 
 /// Whom a call names, so that ids in a refusal can be told from invented ones.
@@ -127,9 +128,43 @@ impl Call {
         Self::read(&segments, JOB_STATS_FIELDS, Subject::Jobs(ids.clone()))
     }
 
+    /// `GET /_ml/anomaly_detectors/_stats`, of all jobs, and of tasks whose job has lost its config.
+    pub(super) fn all_job_stats() -> Self {
+        let segments = ["_ml", "anomaly_detectors", "_stats"];
+        Self::read(&segments, JOB_STATS_FIELDS, Subject::Cluster)
+    }
+
+    /// `GET /_ml/anomaly_detectors/{id}/model_snapshots`, the newest one (reference 8).
+    pub(super) fn newest_snapshot(id: &JobId) -> Self {
+        let segments = ["_ml", "anomaly_detectors", id.as_str(), "model_snapshots"];
+        let subject = Subject::Jobs(Ids::one(id.clone()));
+        let call = Self::read(&segments, SNAPSHOT_FIELDS, subject);
+        Self {
+            query: format!("size=1&sort=timestamp&desc=true&{}", call.query),
+            body_limit: CALL_LIMIT,
+            ..call
+        }
+    }
+
+    /// `GET /_cluster/state/metadata`, of it only the tasks (reference 17, point 17).
+    pub(super) fn persistent_tasks() -> Self {
+        let segments = ["_cluster", "state", "metadata"];
+        let call = Self::read(&segments, TASK_FIELDS, Subject::Cluster);
+        Self {
+            privilege: "monitor",
+            ..call
+        }
+    }
+
     /// `GET /_ml/datafeeds`, all of them (reference 7).
     pub(super) fn all_datafeeds() -> Self {
         Self::read(&["_ml", "datafeeds"], DATAFEED_FIELDS, Subject::Cluster)
+    }
+
+    /// `GET /_ml/datafeeds/_stats`, of all datafeeds.
+    pub(super) fn all_datafeed_stats() -> Self {
+        let segments = ["_ml", "datafeeds", "_stats"];
+        Self::read(&segments, DATAFEED_STATS_FIELDS, Subject::Cluster)
     }
 
     /// `GET /_ml/datafeeds/{ids}/_stats`.
@@ -159,6 +194,26 @@ impl Call {
             &segments,
             "force=true".to_owned(),
             Subject::Jobs(Ids::one(id.clone())),
+        )
+    }
+
+    /// `POST /_ml/anomaly_detectors/{id}/_open` (reference 4).
+    pub(super) fn open(id: &JobId, server_timeout: Duration) -> Self {
+        let segments = ["_ml", "anomaly_detectors", id.as_str(), "_open"];
+        Self::change(
+            &segments,
+            format!("timeout={}", duration(server_timeout)),
+            Subject::Jobs(Ids::one(id.clone())),
+        )
+    }
+
+    /// `POST /_ml/datafeeds/{id}/_start` (reference 7). Without `start` it goes on behind the last record.
+    pub(super) fn start_datafeed(id: &DatafeedId, server_timeout: Duration) -> Self {
+        let segments = ["_ml", "datafeeds", id.as_str(), "_start"];
+        Self::change(
+            &segments,
+            format!("timeout={}", duration(server_timeout)),
+            Subject::Datafeeds(Ids::one(id.clone())),
         )
     }
 
@@ -211,6 +266,18 @@ where
         .line_length(&url)
         .saturating_sub(first.to_string().len());
     ids.split(limit.saturating_sub(frame))
+}
+
+/// How many bytes of joined ids fit into one close with any server timeout.
+pub(super) fn close_room(base: &Url, limit: usize) -> usize {
+    let placeholder = ["_ml", "anomaly_detectors", "a", "_close"];
+    // In ms, it has as many digits as a duration can have here.
+    let longest = duration(Duration::from_millis(86_399_999));
+    let call = Call::change(&placeholder, format!("timeout={longest}"), Subject::Cluster);
+    let frame = call
+        .url(base)
+        .map_or(limit, |url| call.line_length(&url) - 1);
+    limit.saturating_sub(frame)
 }
 
 /// A duration as Elasticsearch reads it: a whole number and a unit, never `0`, which has a meaning of its

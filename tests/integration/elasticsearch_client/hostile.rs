@@ -317,7 +317,7 @@ async fn a_gateway_without_elasticsearch_behind_it_is_unreachable() {
                 )
             },
             PATIENT,
-            |error| *error == Error::GatewayFailed(status),
+            |error| matches!(error, Error::GatewayFailed { status: seen, .. } if *seen == status),
         )
         .await;
     }
