@@ -99,7 +99,7 @@ pub(super) fn classify(answer: &Answer, call: &Call) -> Error {
     }
     match answer.status {
         401 => Error::CredentialsRejected,
-        414 | 431 => Error::LineTooLong,
+        413 | 414 | 431 => Error::LineTooLong,
         429 => overloaded(answer),
         status @ 502..=504 => Error::GatewayFailed {
             status,
@@ -143,6 +143,7 @@ fn by_status(answer: &Answer, refusal: &Refusal, call: &Call) -> Error {
         404 => not_found(refusal, call).or_else(|| starting(refusal)),
         409 => conflict(refusal, call).or_else(|| starting(refusal)),
         408 => starting(refusal),
+        413 | 414 | 431 => Some(Error::LineTooLong),
         429 if refusal.mentions("upgrade mode is enabled") => Some(Error::UpgradeMode),
         429 | 503 => starting(refusal)
             .or_else(|| server_failure(refusal, call))
@@ -219,7 +220,7 @@ fn not_found(refusal: &Refusal, call: &Call) -> Option<Error> {
             });
             Some(Error::NoSuchDatafeed(ids?))
         }
-        Subject::Cluster => None,
+        Subject::Cluster | Subject::Prefixes(_) => None,
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Duration;
 use reqwest::{Method, Url};
 
 use super::ids::Ids;
+use super::parts::Prefixes;
 use crate::api::id::{DatafeedId, JobId};
 
 /// Body limits by kind of call, in bytes.
@@ -34,6 +35,8 @@ pub(super) enum Subject {
     Jobs(Ids<JobId>),
     /// These datafeeds.
     Datafeeds(Ids<DatafeedId>),
+    /// All with one of so many prefixes.
+    Prefixes(usize),
 }
 
 /// Which proof of the product an answer without header may bring by itself.
@@ -113,6 +116,15 @@ impl Call {
         Self::read(&["_ml", "anomaly_detectors"], JOB_FIELDS, Subject::Cluster)
     }
 
+    /// `GET /_ml/anomaly_detectors/{prefixes}`, of a list that is too long for one answer.
+    pub(super) fn jobs_below(prefixes: &Prefixes) -> Self {
+        Self::read(
+            &["_ml", "anomaly_detectors", &prefixes.joined()],
+            JOB_FIELDS,
+            Subject::Prefixes(prefixes.len()),
+        )
+    }
+
     /// `GET /_ml/anomaly_detectors/{ids}`.
     pub(super) fn jobs(ids: &Ids<JobId>) -> Self {
         Self::read(
@@ -159,6 +171,24 @@ impl Call {
     /// `GET /_ml/datafeeds`, all of them (reference 7).
     pub(super) fn all_datafeeds() -> Self {
         Self::read(&["_ml", "datafeeds"], DATAFEED_FIELDS, Subject::Cluster)
+    }
+
+    /// `GET /_ml/datafeeds/{prefixes}`.
+    pub(super) fn datafeeds_below(prefixes: &Prefixes) -> Self {
+        Self::read(
+            &["_ml", "datafeeds", &prefixes.joined()],
+            DATAFEED_FIELDS,
+            Subject::Prefixes(prefixes.len()),
+        )
+    }
+
+    /// `GET /_ml/datafeeds/{ids}`.
+    pub(super) fn datafeeds(ids: &Ids<DatafeedId>) -> Self {
+        Self::read(
+            &["_ml", "datafeeds", &ids.joined()],
+            DATAFEED_FIELDS,
+            Subject::Datafeeds(ids.clone()),
+        )
     }
 
     /// `GET /_ml/datafeeds/_stats`, of all datafeeds.
@@ -227,6 +257,16 @@ impl Call {
         Self::change(&segments, query, Subject::Datafeeds(Ids::one(id.clone())))
     }
 
+    /// It names several things, so it can be asked in smaller parts.
+    pub(super) fn is_list(&self) -> bool {
+        match &self.subject {
+            Subject::Cluster => false,
+            Subject::Jobs(ids) => ids.as_slice().len() > 1,
+            Subject::Datafeeds(ids) => ids.as_slice().len() > 1,
+            Subject::Prefixes(count) => *count > 1,
+        }
+    }
+
     /// The whole URL below `base`, or nothing where `base` cannot have a path.
     pub(super) fn url(&self, base: &Url) -> Option<Url> {
         let mut url = base.clone();
@@ -259,13 +299,13 @@ where
         return Vec::new();
     };
     let one = call(&Ids::one(first.clone()));
-    let Some(url) = one.url(base) else {
-        return vec![ids.clone()];
-    };
-    let frame = one
-        .line_length(&url)
-        .saturating_sub(first.to_string().len());
-    ids.split(limit.saturating_sub(frame))
+    ids.split(room(base, limit, &one, first.to_string().len()))
+}
+
+/// How many bytes the ids may have in a line of `limit` bytes, when `call` has ids of `length` bytes.
+pub(super) fn room(base: &Url, limit: usize, call: &Call, length: usize) -> usize {
+    let line = call.url(base).map_or(limit, |url| call.line_length(&url));
+    limit.saturating_sub(line.saturating_sub(length))
 }
 
 /// How many bytes of joined ids fit into one close with any server timeout.
@@ -274,10 +314,7 @@ pub(super) fn close_room(base: &Url, limit: usize) -> usize {
     // In ms, it has as many digits as a duration can have here.
     let longest = duration(Duration::from_millis(86_399_999));
     let call = Call::change(&placeholder, format!("timeout={longest}"), Subject::Cluster);
-    let frame = call
-        .url(base)
-        .map_or(limit, |url| call.line_length(&url) - 1);
-    limit.saturating_sub(frame)
+    room(base, limit, &call, 1)
 }
 
 /// A duration as Elasticsearch reads it: a whole number and a unit, never `0`, which has a meaning of its

@@ -225,8 +225,14 @@ impl Shared {
 
 /// One entry of a list answer.
 pub(super) trait Entry {
-    type Id: Ord + Clone;
+    type Id: Ord + Clone + std::fmt::Display;
     type Item;
+    /// The id as it is written.
+    fn name(&self) -> &str;
+    /// A text that is an id.
+    fn id(text: &str) -> Option<Self::Id>;
+    /// The ids of the call that are unknown, where this is what is wrong.
+    fn unknown(error: &Error) -> Option<&[Self::Id]>;
     /// The id, and the item where its state is known. Nothing where the id is none that Elasticsearch
     /// could have given out: nobody can have asked for it.
     fn read(self, shared: &mut Shared) -> Option<(Self::Id, Option<Self::Item>)>;
@@ -235,6 +241,19 @@ pub(super) trait Entry {
 impl Entry for WireJob {
     type Id = JobId;
     type Item = JobConfig;
+    fn name(&self) -> &str {
+        &self.job_id
+    }
+    fn id(text: &str) -> Option<JobId> {
+        JobId::parse(text).ok()
+    }
+    fn unknown(error: &Error) -> Option<&[JobId]> {
+        if let Error::NoSuchJob(ids) = error {
+            Some(ids)
+        } else {
+            None
+        }
+    }
     fn read(self, shared: &mut Shared) -> Option<(JobId, Option<JobConfig>)> {
         // Groups keep the rule of ids (reference 6); what does not is none that could be meant.
         let groups = self
@@ -261,6 +280,19 @@ impl Entry for WireJob {
 impl Entry for WireJobStats {
     type Id = JobId;
     type Item = JobStats;
+    fn name(&self) -> &str {
+        &self.job_id
+    }
+    fn id(text: &str) -> Option<JobId> {
+        JobId::parse(text).ok()
+    }
+    fn unknown(error: &Error) -> Option<&[JobId]> {
+        if let Error::NoSuchJob(ids) = error {
+            Some(ids)
+        } else {
+            None
+        }
+    }
     fn read(self, _: &mut Shared) -> Option<(JobId, Option<JobStats>)> {
         let id = JobId::parse(&self.job_id).ok()?;
         let counts = self.data_counts.as_ref();
@@ -281,6 +313,19 @@ impl Entry for WireJobStats {
 impl Entry for WireDatafeed {
     type Id = DatafeedId;
     type Item = DatafeedConfig;
+    fn name(&self) -> &str {
+        &self.datafeed_id
+    }
+    fn id(text: &str) -> Option<DatafeedId> {
+        DatafeedId::parse(text).ok()
+    }
+    fn unknown(error: &Error) -> Option<&[DatafeedId]> {
+        if let Error::NoSuchDatafeed(ids) = error {
+            Some(ids)
+        } else {
+            None
+        }
+    }
     fn read(self, _: &mut Shared) -> Option<(DatafeedId, Option<DatafeedConfig>)> {
         let item = JobId::parse(&self.job_id)
             .ok()
@@ -292,6 +337,19 @@ impl Entry for WireDatafeed {
 impl Entry for WireDatafeedStats {
     type Id = DatafeedId;
     type Item = DatafeedStats;
+    fn name(&self) -> &str {
+        &self.datafeed_id
+    }
+    fn id(text: &str) -> Option<DatafeedId> {
+        DatafeedId::parse(text).ok()
+    }
+    fn unknown(error: &Error) -> Option<&[DatafeedId]> {
+        if let Error::NoSuchDatafeed(ids) = error {
+            Some(ids)
+        } else {
+            None
+        }
+    }
     fn read(self, _: &mut Shared) -> Option<(DatafeedId, Option<DatafeedStats>)> {
         let id = DatafeedId::parse(&self.datafeed_id).ok()?;
         let item = DatafeedState::parse(&self.state)
@@ -320,6 +378,13 @@ pub(super) struct List<T> {
 }
 
 impl<T: Entry> List<T> {
+    /// The last id, where the entries are sorted: behind it may be more.
+    pub(super) fn last(&self) -> Option<T::Id> {
+        let sorted = self.entries.is_sorted_by(|a, b| a.name() < b.name());
+        let last = self.entries.last().filter(|_| sorted)?;
+        T::id(last.name())
+    }
+
     /// The entries by id; where ids were asked for, only those, and which of them are missing.
     pub(super) fn view(self, asked: Option<&[T::Id]>) -> Result<View<T::Id, T::Item>, Malformed> {
         let cut = self.entries.len() >= CUT_AT;
