@@ -60,8 +60,14 @@ impl Client {
     {
         let split = |ids: &Ids<T::Id>| request::split(ids, &self.base, self.line.longest(), &call);
         let mut view = View::default();
-        let mut left: VecDeque<_> = split(ids).into_iter().map(|part| (part, 1)).collect();
+        let mut left = VecDeque::from([(ids.clone(), 1)]);
         while let Some((asked, round)) = left.pop_front() {
+            // Each time, because it may have been learned meanwhile that lines have to be shorter.
+            let mut parts = split(&asked).into_iter();
+            let Some(asked) = parts.next() else { continue };
+            for part in parts.rev() {
+                left.push_front((part, round));
+            }
             let page = self.page::<T>(&call(&asked), Some(asked.as_slice())).await;
             let error = match page {
                 // The members of a group fill the answer: who is behind them is not told.
@@ -84,11 +90,10 @@ impl Client {
                 left.extend(asked.without(gone).map(|asked| (asked, round + 1)));
                 continue;
             }
-            let shorter = split(&asked);
-            if error != Error::LineTooLong || shorter.len() < 2 {
+            if error != Error::LineTooLong || split(&asked).len() < 2 {
                 return Err(error);
             }
-            left.extend(shorter.into_iter().map(|part| (part, round)));
+            left.push_front((asked, round));
         }
         view.missing.sort();
         Ok(view)
@@ -110,8 +115,9 @@ impl Client {
         }
         let mut parts = Parts::behind(last.map(|last| last.to_string()).as_deref());
         while view.requests < MAX_REQUESTS {
-            let room = |call: &Call| request::room(&self.base, self.line.longest(), call, 0);
-            let Some(part) = parts.next(room(all).saturating_sub(1)) else {
+            let longest = self.line.longest();
+            let room = request::room(&self.base, longest, all, 0).saturating_sub(1);
+            let Some(part) = parts.next(room) else {
                 view.cut = false;
                 view.unreadable.sort();
                 view.unreadable.dedup();
@@ -133,7 +139,7 @@ impl Client {
                     }
                     view.absorb(found);
                 }
-                Err(Error::LineTooLong) if call.is_list() => {
+                Err(Error::LineTooLong) if self.line.longest() < longest => {
                     view.requests += 1;
                     parts.put_back(part);
                 }
