@@ -98,16 +98,29 @@ fn outcome(error: Option<&ElasticsearchError>) -> ElasticsearchOutcome {
             ElasticsearchOutcome::Denied
         }
         E::NoSuchJob(_) | E::NoSuchDatafeed(_) | E::TaskGone => ElasticsearchOutcome::NotFound,
-        E::JobFailed(_) | E::DatafeedRunning | E::DatafeedNotStopped | E::InterruptedByKill => {
-            ElasticsearchOutcome::Conflict
-        }
+        E::JobFailed(_)
+        | E::DatafeedRunning
+        | E::DatafeedNotStopped
+        | E::InterruptedByKill
+        | E::AlreadyOpen
+        | E::JobBlocked
+        | E::ClosedWhileOpening
+        | E::DatafeedAlreadyStarted
+        | E::DatafeedJobNotOpen => ElasticsearchOutcome::Conflict,
         E::UpgradeMode
         | E::NoMaster
         | E::StateNotRecovered
         | E::Overloaded { .. }
-        | E::GatewayFailed(_)
+        | E::GatewayFailed { .. }
+        | E::NoCapacity
+        | E::AssignmentDisabled
+        | E::DatafeedNoNode
         | E::NotFormed => ElasticsearchOutcome::Overloaded,
-        E::LineTooLong | E::RequestRefused { .. } | E::Unsendable => ElasticsearchOutcome::Invalid,
+        E::LineTooLong
+        | E::RequestRefused { .. }
+        | E::SnapshotTooOld
+        | E::DatafeedRefused
+        | E::Unsendable => ElasticsearchOutcome::Invalid,
         E::NotElasticsearch(_)
         | E::UnexpectedAnswer { .. }
         | E::Redirected(_)
@@ -115,6 +128,9 @@ fn outcome(error: Option<&ElasticsearchError>) -> ElasticsearchOutcome {
         | E::MlUnavailable => ElasticsearchOutcome::Unreadable,
         E::StillClosing
         | E::ForceCloseFailed
+        | E::OpenTimedOut
+        | E::OpenFailed
+        | E::DatafeedStartTimedOut
         | E::JobProcessDied
         | E::NodeLost
         | E::ServerError { .. } => ElasticsearchOutcome::ServerError,

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::api::id::JobId;
+use crate::api::id::{DatafeedId, JobId};
 use crate::api::state::{DatafeedState, JobState};
 
 /// A version of Elasticsearch, without what follows the third number.
@@ -114,6 +115,8 @@ pub struct JobConfig {
     pub blocked: Option<Blocked>,
     /// It is being deleted.
     pub deleting: bool,
+    /// The groups that it is in, as Elasticsearch lists them. Equal names within one read share their text.
+    pub groups: Vec<Arc<str>>,
 }
 
 /// The state of a job (`GET _ml/anomaly_detectors/_stats`).
@@ -128,6 +131,10 @@ pub struct JobStats {
     /// How long ago it was opened, with a node only. To the second below a minute, coarser above: the
     /// server writes two digits of the greatest unit.
     pub open_for: Option<Duration>,
+    /// The time of the newest record that it has taken, in the time of the data.
+    pub latest_record: Option<SystemTime>,
+    /// When data came last, by the clock of Elasticsearch.
+    pub last_data: Option<SystemTime>,
 }
 
 /// The part of a datafeed's config that matters here (`GET _ml/datafeeds`).
@@ -146,6 +153,53 @@ pub struct DatafeedStats {
     pub has_node: bool,
     /// Why it has no node, at most 512 characters.
     pub assignment_explanation: Option<String>,
+    /// It was started without an end, so its end is no end of the job. Told of running ones since 7.13 or so.
+    pub real_time: Option<bool>,
+}
+
+/// The task of a job that is not closed (`GET /_cluster/state/metadata`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JobTask {
+    /// Its state; a task without one is opening. Stale where a node was lost.
+    pub state: JobState,
+    /// A node has it.
+    pub assigned: bool,
+}
+
+/// The task of a datafeed that is not stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatafeedTask {
+    /// The job that it feeds.
+    pub job_id: Option<JobId>,
+    /// Its state; a task without one is starting.
+    pub state: DatafeedState,
+    /// It was started with an end: at that end it closes its job.
+    pub has_end: bool,
+}
+
+/// All machine learning tasks of the cluster. A job without a task is most often closed, but right after a
+/// restart nothing has one (reference 17, point 2): it is a hint to look, and no more.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tasks {
+    /// Which cluster said so.
+    pub cluster_uuid: Option<String>,
+    /// The tasks of jobs.
+    pub jobs: BTreeMap<JobId, JobTask>,
+    /// The tasks of datafeeds.
+    pub datafeeds: BTreeMap<DatafeedId, DatafeedTask>,
+    /// Jobs that have a task with a state this version does not know.
+    pub unreadable: Vec<JobId>,
+    /// Datafeeds that have such a task.
+    pub unreadable_datafeeds: Vec<DatafeedId>,
+}
+
+/// A saved model of a job (`GET _ml/anomaly_detectors/{id}/model_snapshots`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Snapshot {
+    /// When it was saved, by the clock of Elasticsearch.
+    pub taken_at: Option<SystemTime>,
+    /// The newest record that it has seen, in the time of the data.
+    pub latest_record: Option<SystemTime>,
 }
 
 /// What was read of several jobs or datafeeds.
@@ -161,6 +215,8 @@ pub struct View<Id, Item> {
     /// The server gave 10 000 entries, its limit, and says nothing of the rest (reference 17, point 1):
     /// what is not in `found` may exist all the same.
     pub cut: bool,
+    /// How many requests it took.
+    pub requests: u32,
 }
 
 impl<Id: Ord, Item> Default for View<Id, Item> {
@@ -170,6 +226,7 @@ impl<Id: Ord, Item> Default for View<Id, Item> {
             missing: Vec::new(),
             unreadable: Vec::new(),
             cut: false,
+            requests: 0,
         }
     }
 }
@@ -181,6 +238,7 @@ impl<Id: Ord, Item> View<Id, Item> {
         self.missing.append(&mut part.missing);
         self.unreadable.append(&mut part.unreadable);
         self.cut |= part.cut;
+        self.requests += part.requests;
     }
 }
 

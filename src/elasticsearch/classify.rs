@@ -99,9 +99,12 @@ pub(super) fn classify(answer: &Answer, call: &Call) -> Error {
     }
     match answer.status {
         401 => Error::CredentialsRejected,
-        414 | 431 => Error::LineTooLong,
+        413 | 414 | 431 => Error::LineTooLong,
         429 => overloaded(answer),
-        502..=504 => Error::GatewayFailed(answer.status),
+        status @ 502..=504 => Error::GatewayFailed {
+            status,
+            retry_after: answer.retry_after,
+        },
         status @ 500.. => Error::ServerError { status, kind: None },
         status => Error::UnexpectedAnswer {
             status,
@@ -134,14 +137,18 @@ fn by_type(answer: &Answer, refusal: &Refusal) -> Option<Error> {
 fn by_status(answer: &Answer, refusal: &Refusal, call: &Call) -> Error {
     let kind = ErrorType::parse(&refusal.kind);
     let found = match answer.status {
-        400 | 405 => not_there(refusal),
+        400 | 405 => not_there(refusal).or_else(|| starting(refusal)),
         401 => Some(Error::CredentialsRejected),
         403 => forbidden(refusal, call),
-        404 => not_found(refusal, call),
-        409 => conflict(refusal, call),
+        404 => not_found(refusal, call).or_else(|| starting(refusal)),
+        409 => conflict(refusal, call).or_else(|| starting(refusal)),
+        408 => starting(refusal),
+        413 | 414 | 431 => Some(Error::LineTooLong),
         429 if refusal.mentions("upgrade mode is enabled") => Some(Error::UpgradeMode),
-        429 | 503 => server_failure(refusal, call).or_else(|| Some(overloaded(answer))),
-        500.. => server_failure(refusal, call),
+        429 | 503 => starting(refusal)
+            .or_else(|| server_failure(refusal, call))
+            .or_else(|| Some(overloaded(answer))),
+        500.. => starting(refusal).or_else(|| server_failure(refusal, call)),
         _ => None,
     };
     found.unwrap_or(match answer.status {
@@ -205,12 +212,15 @@ fn not_found(refusal: &Refusal, call: &Call) -> Option<Error> {
             Some(Error::NoSuchJob(ids?))
         }
         Subject::Datafeeds(sent) => {
+            if refusal.says("No known job with id '") {
+                return Some(Error::DatafeedJobNotOpen);
+            }
             let ids = sent_ids(named("No datafeed with id [", ']')?, sent, |id| {
                 DatafeedId::parse(id).ok()
             });
             Some(Error::NoSuchDatafeed(ids?))
         }
-        Subject::Cluster => None,
+        Subject::Cluster | Subject::Prefixes(_) => None,
     }
 }
 
@@ -247,6 +257,81 @@ fn conflict(refusal: &Refusal, call: &Call) -> Option<Error> {
         };
         Error::JobFailed(JobId::parse(job).ok().filter(|id| sent.contains(id)))
     })
+}
+
+/// Refusals of open and start, whatever their status: it differs between versions (reference 4 and 7).
+fn starting(refusal: &Refusal) -> Option<Error> {
+    opening(refusal).or_else(|| starting_datafeed(refusal))
+}
+
+fn opening(refusal: &Refusal) -> Option<Error> {
+    let job = refusal.says("Cannot open job [");
+    if job && refusal.mentions("because it has already been opened") {
+        return Some(Error::AlreadyOpen);
+    }
+    let blocked = ["because it is executing [", "because it is being deleted"];
+    if job && blocked.iter().any(|text| refusal.mentions(text)) {
+        return Some(Error::JobBlocked);
+    }
+    if refusal.says("The job has been closed while waiting to be opened") {
+        return Some(Error::ClosedWhileOpening);
+    }
+    // First, because the explanation of a want of nodes may quote the next one.
+    let disabled = [
+        "Cannot open jobs because persistent task assignment is disabled",
+        "no persistent task assignments are allowed due to cluster settings",
+    ];
+    if disabled.iter().any(|text| refusal.mentions(text)) {
+        return Some(Error::AssignmentDisabled);
+    }
+    if refusal.says("Could not open job because no ") {
+        return Some(Error::NoCapacity);
+    }
+    if refusal.says("Opening job [") && refusal.mentions("] timed out after [") {
+        return Some(Error::OpenTimedOut);
+    }
+    if refusal.says("Unexpected job state [")
+        && refusal.mentions("while waiting for job to be opened")
+    {
+        let failed = refusal.says("Unexpected job state [failed]");
+        return Some(if failed {
+            Error::OpenFailed
+        } else {
+            Error::ClosedWhileOpening
+        });
+    }
+    (refusal.mentions("job model snapshot [") && refusal.mentions("has min version before ["))
+        .then_some(Error::SnapshotTooOld)
+}
+
+fn starting_datafeed(refusal: &Refusal) -> Option<Error> {
+    if refusal.says("No node found to start datafeed [") {
+        return Some(Error::DatafeedNoNode);
+    }
+    if refusal.says("Could not start datafeed [") && refusal.mentions("indices are being upgraded")
+    {
+        return Some(Error::UpgradeMode);
+    }
+    if refusal.says("Starting datafeed [") && refusal.mentions("] timed out after [") {
+        return Some(Error::DatafeedStartTimedOut);
+    }
+    if refusal.says("cannot start datafeed [") {
+        return Some(if refusal.mentions("because it has already been started") {
+            Error::DatafeedAlreadyStarted
+        } else if refusal.mentions("] because job [") {
+            Error::DatafeedJobNotOpen
+        } else {
+            Error::DatafeedRefused
+        });
+    }
+    let unreadable = [
+        "] cannot retrieve data because ",
+        "] cannot retrieve field [",
+    ];
+    unreadable
+        .iter()
+        .any(|text| refusal.mentions(text))
+        .then_some(Error::DatafeedRefused)
 }
 
 fn server_failure(refusal: &Refusal, call: &Call) -> Option<Error> {

@@ -376,7 +376,10 @@ fn refusals_that_are_not_elasticsearchs_say_so() {
         for status in [502, 503, 504] {
             assert_eq!(
                 foreign(status, body),
-                Error::GatewayFailed(status),
+                Error::GatewayFailed {
+                    status,
+                    retry_after: None
+                },
                 "{body}"
             );
         }

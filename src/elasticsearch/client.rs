@@ -1,7 +1,6 @@
 //! The calls. Each sends what its name says and nothing else, once, and says what came back.
 //!
-//! Reads by id are asked in as many requests as the request line makes necessary, and again without ids that
-//! turn out to be unknown. Changes are one request each and are never repeated: whether to repeat is decided
+//! Reads of lists may take several requests: see `reads`. Changes are one request each and are never repeated: whether to repeat is decided
 //! by who knows the states.
 
 use std::sync::Arc;
@@ -12,25 +11,24 @@ use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderValue};
 use serde::Deserialize;
 
 use super::answers::{
-    DatafeedConfig, DatafeedStats, Identity, JobConfig, JobStats, MlInfo, Version, View,
+    DatafeedConfig, DatafeedStats, Identity, JobConfig, JobStats, MlInfo, Snapshot, Tasks, Version,
+    View,
 };
 use super::classify::classify;
 use super::endpoint::{Endpoint, SetupError, checked_url};
 use super::error::{Error, Impostor, Malformed};
 use super::ids::Ids;
+use super::line::Line;
 use super::product::{Product, Proven};
 use super::request::{self, Call};
 use super::tls;
 use super::transport::{Answer, exchange};
 use super::wire::{
-    Closed, Entry, Info, List, Root, Stopped, WireDatafeed, WireDatafeedStats, WireJob,
+    Closed, Info, Opened, Root, Started, Stopped, WireDatafeed, WireDatafeedStats, WireJob,
     WireJobStats, parse,
 };
+use super::wire_tasks::{ClusterState, Snapshots};
 use crate::api::id::{DatafeedId, JobId};
-
-/// How often a read by id is asked again without ids that are unknown. Elasticsearch names all of them at
-/// once, so more than a second time happens only where jobs are deleted meanwhile.
-const MAX_ROUNDS: usize = 4;
 
 /// What a client allows itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,9 +57,10 @@ impl Default for Limits {
 #[derive(Clone)]
 pub struct Client {
     http: reqwest::Client,
-    base: Url,
+    pub(super) base: Url,
     authorization: Option<HeaderValue>,
-    limits: Limits,
+    pub(super) limits: Limits,
+    pub(super) line: Arc<Line>,
     /// Set by [`Client::within`].
     time_limit: Option<Duration>,
     proven: Arc<Proven>,
@@ -108,6 +107,7 @@ impl Client {
             base,
             authorization,
             limits,
+            line: Arc::new(Line::new(limits.request_line)),
             time_limit: None,
             proven: Arc::default(),
         })
@@ -163,25 +163,49 @@ impl Client {
         Ok(info.into())
     }
 
-    /// The configs of all jobs, 10 000 at most (see [`View::cut`]).
+    /// The configs of all jobs. Where they are more than one answer holds, in several requests.
     pub async fn jobs(&self) -> Result<View<JobId, JobConfig>, Error> {
-        self.list::<WireJob>(&Call::all_jobs(), None).await
+        self.whole::<WireJob>(&Call::all_jobs(), Call::jobs_below, Call::jobs)
+            .await
     }
 
     /// The configs of these jobs.
     pub async fn job_configs(&self, ids: &Ids<JobId>) -> Result<View<JobId, JobConfig>, Error> {
-        self.by_id::<WireJob>(ids, Call::jobs, job_is_missing).await
+        self.by_id::<WireJob>(ids, Call::jobs).await
     }
 
     /// The states of these jobs.
     pub async fn job_stats(&self, ids: &Ids<JobId>) -> Result<View<JobId, JobStats>, Error> {
-        self.by_id::<WireJobStats>(ids, Call::job_stats, job_is_missing)
-            .await
+        self.by_id::<WireJobStats>(ids, Call::job_stats).await
     }
 
-    /// The configs of all datafeeds, 10 000 at most.
+    /// The states of all jobs, 10 000 at most (see [`View::cut`]), in one request. Four searches for each closed one: see
+    /// [`Self::persistent_tasks`].
+    pub async fn all_job_stats(&self) -> Result<View<JobId, JobStats>, Error> {
+        self.all::<WireJobStats>(&Call::all_job_stats()).await
+    }
+
+    /// The newest saved model of a job. Not on serverless.
+    pub async fn newest_snapshot(&self, id: &JobId) -> Result<Option<Snapshot>, Error> {
+        let call = Call::newest_snapshot(id);
+        let answer = self.send(&call, self.limits.call).await?;
+        let snapshots: Snapshots = shape(&answer)?;
+        snapshots.newest().map_err(|what| unusable(&answer, what))
+    }
+
+    /// The tasks of all jobs that are not closed and of all datafeeds that are not stopped, without any
+    /// search. Needs the privilege `monitor`. Not on serverless.
+    pub async fn persistent_tasks(&self) -> Result<Tasks, Error> {
+        let answer = self
+            .send(&Call::persistent_tasks(), self.limits.call)
+            .await?;
+        shape::<ClusterState>(&answer)?.tasks()
+    }
+
+    /// The configs of all datafeeds, as with [`Self::jobs`].
     pub async fn datafeeds(&self) -> Result<View<DatafeedId, DatafeedConfig>, Error> {
-        self.list::<WireDatafeed>(&Call::all_datafeeds(), None)
+        let all = Call::all_datafeeds();
+        self.whole::<WireDatafeed>(&all, Call::datafeeds_below, Call::datafeeds)
             .await
     }
 
@@ -190,31 +214,56 @@ impl Client {
         &self,
         ids: &Ids<DatafeedId>,
     ) -> Result<View<DatafeedId, DatafeedStats>, Error> {
-        self.by_id::<WireDatafeedStats>(ids, Call::datafeed_stats, datafeed_is_missing)
+        self.by_id::<WireDatafeedStats>(ids, Call::datafeed_stats)
             .await
     }
 
-    /// The jobs in as few lists as [`Self::close`] takes.
-    pub fn close_lists(&self, ids: &Ids<JobId>, server_timeout: Duration) -> Vec<Ids<JobId>> {
-        request::split(ids, &self.base, self.limits.request_line, |ids| {
-            Call::close(ids, server_timeout)
-        })
+    /// The states of all datafeeds, 10 000 at most, in one request.
+    pub async fn all_datafeed_stats(&self) -> Result<View<DatafeedId, DatafeedStats>, Error> {
+        self.all::<WireDatafeedStats>(&Call::all_datafeed_stats())
+            .await
+    }
+
+    /// How many bytes of ids, joined by commas, fit into one list for [`Self::close`]: see [`Ids::split`]. It becomes
+    /// less when something on the way refuses a list as too long.
+    pub fn list_room(&self) -> usize {
+        request::close_room(&self.base, self.line.longest())
     }
 
     /// Closes these jobs gracefully, in one request. `Ok` means that their tasks are gone or moved, which
     /// is a hint: the states say whether they are closed. After [`Error::TimedOut`], a lost connection or a
     /// failed gateway the close may go on.
     ///
+    /// [`Error::LineTooLong`] means that nothing was done, and that [`Self::list_room`] is now less.
     /// `ids` must have been seen as jobs: a name that is a group's alone closes all jobs of the group.
     pub async fn close(&self, ids: &Ids<JobId>, server_timeout: Duration) -> Result<(), Error> {
         let call = Call::close(ids, server_timeout);
-        self.close_call(&call, self.limits.call.saturating_add(server_timeout))
+        self.change(&call, server_timeout, |closed: Closed| closed.closed)
             .await
     }
 
     /// Closes one job by force: its work since it last saved its model is lost.
     pub async fn force_close(&self, id: &JobId) -> Result<(), Error> {
-        self.close_call(&Call::force_close(id), self.limits.call)
+        let call = Call::force_close(id);
+        self.change(&call, Duration::ZERO, |closed: Closed| closed.closed)
+            .await
+    }
+
+    /// Opens one job. `Ok` means that it is open, or waits for a node where it may.
+    pub async fn open(&self, id: &JobId, server_timeout: Duration) -> Result<(), Error> {
+        let call = Call::open(id, server_timeout);
+        self.change(&call, server_timeout, |opened: Opened| opened.opened)
+            .await
+    }
+
+    /// Starts one datafeed, without an end, where it stopped: behind the last record of its job.
+    pub async fn start_datafeed(
+        &self,
+        id: &DatafeedId,
+        server_timeout: Duration,
+    ) -> Result<(), Error> {
+        let call = Call::start_datafeed(id, server_timeout);
+        self.change(&call, server_timeout, |started: Started| started.started)
             .await
     }
 
@@ -226,75 +275,36 @@ impl Client {
         server_timeout: Duration,
     ) -> Result<(), Error> {
         let call = Call::stop_datafeed(id, force, server_timeout);
-        let answer = self
-            .send(&call, self.limits.call.saturating_add(server_timeout))
-            .await?;
-        let stopped: Stopped = shape(&answer)?;
-        if stopped.stopped {
-            Ok(())
-        } else {
-            Err(unusable(&answer, Malformed::WrongShape))
-        }
+        self.change(&call, server_timeout, |stopped: Stopped| stopped.stopped)
+            .await
     }
 
-    async fn close_call(&self, call: &Call, time_limit: Duration) -> Result<(), Error> {
-        let answer = self.send(call, time_limit).await?;
-        let closed: Closed = shape(&answer)?;
-        if closed.closed {
-            Ok(())
-        } else {
-            Err(unusable(&answer, Malformed::WrongShape))
-        }
-    }
-
-    async fn list<T>(
+    /// One change, whose answer has to say that it was done.
+    async fn change<T: for<'de> Deserialize<'de>>(
         &self,
         call: &Call,
-        asked: Option<&[T::Id]>,
-    ) -> Result<View<T::Id, T::Item>, Error>
-    where
-        T: Entry + for<'de> Deserialize<'de>,
-    {
-        let answer = self.send(call, self.limits.call).await?;
-        let list: List<T> = shape(&answer)?;
-        list.view(asked).map_err(|what| unusable(&answer, what))
-    }
-
-    async fn by_id<T>(
-        &self,
-        ids: &Ids<T::Id>,
-        call: impl Fn(&Ids<T::Id>) -> Call,
-        missing: impl Fn(&Error) -> Option<&[T::Id]>,
-    ) -> Result<View<T::Id, T::Item>, Error>
-    where
-        T: Entry + for<'de> Deserialize<'de>,
-        T::Id: std::fmt::Display,
-    {
-        let mut view = View::default();
-        for part in request::split(ids, &self.base, self.limits.request_line, &call) {
-            let mut left = Some(part);
-            let mut rounds = 0;
-            while let Some(asked) = left.take() {
-                rounds += 1;
-                match self.list::<T>(&call(&asked), Some(asked.as_slice())).await {
-                    Ok(found) => view.absorb(found),
-                    Err(error) => {
-                        let Some(gone) = missing(&error).filter(|_| rounds < MAX_ROUNDS) else {
-                            return Err(error);
-                        };
-                        view.missing.extend_from_slice(gone);
-                        left = asked.without(gone);
-                    }
-                }
-            }
+        server_timeout: Duration,
+        is_done: impl Fn(T) -> bool,
+    ) -> Result<(), Error> {
+        let time_limit = self.limits.call.saturating_add(server_timeout);
+        let answer = self.send(call, time_limit).await?;
+        if is_done(shape(&answer)?) {
+            Ok(())
+        } else {
+            Err(unusable(&answer, Malformed::WrongShape))
         }
-        view.missing.sort();
-        Ok(view)
     }
 
-    async fn send(&self, call: &Call, time_limit: Duration) -> Result<Answer, Error> {
+    pub(super) async fn send(&self, call: &Call, time_limit: Duration) -> Result<Answer, Error> {
         let url = call.url(&self.base).ok_or(Error::Unsendable)?;
-        if call.line_length(&url) > self.limits.request_line {
+        let length = call.line_length(&url);
+        // What cannot be made shorter is tried, whatever was learned of lists.
+        let longest = if call.is_list() {
+            self.line.longest()
+        } else {
+            self.limits.request_line
+        };
+        if length > longest {
             return Err(Error::LineTooLong);
         }
         let mut request = reqwest::Request::new(call.method.clone(), url);
@@ -308,36 +318,32 @@ impl Client {
         let admit = |has_header| self.proven.admit(call.proof, has_header);
         let answer = exchange(&self.http, request, time_limit, call.body_limit, admit).await?;
         if answer.is_good() {
-            Ok(answer)
-        } else {
-            Err(classify(&answer, call))
+            return Ok(answer);
         }
+        let error = classify(&answer, call);
+        if call.is_list() && may_be_length(&error) && self.line.was_refused(length) {
+            return Err(Error::LineTooLong);
+        }
+        Err(error)
     }
 }
 
-fn shape<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T, Error> {
+/// Some proxies refuse a line that is too long for them with a plain 400.
+fn may_be_length(error: &Error) -> bool {
+    let foreign = Error::UnexpectedAnswer {
+        status: 400,
+        what: Malformed::ForeignRefusal,
+    };
+    *error == Error::LineTooLong || *error == foreign
+}
+
+pub(super) fn shape<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T, Error> {
     parse(&answer.body).map_err(|what| unusable(answer, what))
 }
 
-fn unusable(answer: &Answer, what: Malformed) -> Error {
+pub(super) fn unusable(answer: &Answer, what: Malformed) -> Error {
     Error::UnexpectedAnswer {
         status: answer.status,
         what,
-    }
-}
-
-#[allow(clippy::wildcard_enum_match_arm, reason = "one class is asked for")]
-fn job_is_missing(error: &Error) -> Option<&[JobId]> {
-    match error {
-        Error::NoSuchJob(ids) => Some(ids),
-        _ => None,
-    }
-}
-
-#[allow(clippy::wildcard_enum_match_arm, reason = "one class is asked for")]
-fn datafeed_is_missing(error: &Error) -> Option<&[DatafeedId]> {
-    match error {
-        Error::NoSuchDatafeed(ids) => Some(ids),
-        _ => None,
     }
 }

@@ -97,8 +97,13 @@ pub enum Error {
     ConnectionLost,
     /// Something in front of Elasticsearch answers that it cannot reach it (502, 503, 504, not in
     /// Elasticsearch's form). What a mutating call did is not known.
-    #[error("HTTP {0} from something between here and Elasticsearch")]
-    GatewayFailed(u16),
+    #[error("HTTP {status} from something between here and Elasticsearch")]
+    GatewayFailed {
+        /// The status.
+        status: u16,
+        /// What the answer asked to wait, an hour at most.
+        retry_after: Option<Duration>,
+    },
     /// A redirect; it was not followed.
     #[error(
         "HTTP {0}, a redirect, which is never followed; put the address that it leads to into url"
@@ -180,6 +185,51 @@ pub enum Error {
     /// 500: the analysis process died; the job is failed now.
     #[error("the analysis process died during the close")]
     JobProcessDied,
+    /// 409: the job has a task, so it is opening, open, closing or failed. Nothing was done.
+    #[error("the job has been opened already")]
+    AlreadyOpen,
+    /// 409: the job is being reset, reverted or deleted. Nothing was done.
+    #[error("the job cannot be opened while it is being reset, reverted or deleted")]
+    JobBlocked,
+    /// The job was closed while the open waited for it.
+    #[error("the job was closed while it was being opened")]
+    ClosedWhileOpening,
+    /// 429: no node can take the job now, for lack of room or of shards. It is closed again.
+    #[error("no machine learning node can take the job now")]
+    NoCapacity,
+    /// 429 or the like: a setting of the cluster keeps all tasks from being given to nodes. Nothing was done.
+    #[error(
+        "the setting cluster.persistent_tasks.allocation.enable keeps jobs and datafeeds from starting"
+    )]
+    AssignmentDisabled,
+    /// 408 or 500: not open when the server's timeout ran out. It goes on opening.
+    #[error("the job was not open when the server's timeout ran out")]
+    OpenTimedOut,
+    /// 500: the job failed while it was being opened, and stays failed.
+    #[error("the job failed while it was being opened")]
+    OpenFailed,
+    /// 400: its saved model is too old for this version. Nothing was done.
+    #[error(
+        "the saved model of the job is too old for this version of Elasticsearch; revert to a newer model snapshot or reset the job"
+    )]
+    SnapshotTooOld,
+    /// 409: the datafeed has a task. Nothing was done.
+    #[error("the datafeed has been started already")]
+    DatafeedAlreadyStarted,
+    /// The job of the datafeed is neither open nor opening, or is gone. Nothing was done.
+    #[error("the datafeed cannot start, because its job is not open")]
+    DatafeedJobNotOpen,
+    /// 409: no node can take the datafeed now. Nothing was done.
+    #[error("no node can take the datafeed now")]
+    DatafeedNoNode,
+    /// 408 or 500: not started when the server's timeout ran out. It goes on starting.
+    #[error("the datafeed was not started when the server's timeout ran out")]
+    DatafeedStartTimedOut,
+    /// The datafeed cannot read what it shall: an index or a field of it is not there, for example. Nothing was done.
+    #[error(
+        "the datafeed cannot start, because it cannot read its indices; see its messages in Elasticsearch"
+    )]
+    DatafeedRefused,
     /// A node left during the call.
     #[error("a node of the cluster left during the call")]
     NodeLost,
@@ -216,7 +266,7 @@ impl Error {
             Self::ConnectionRefused => "ConnectionRefused",
             Self::TimedOut(_) => "TimedOut",
             Self::Tls(_) => "TLSFailed",
-            Self::ConnectionLost | Self::GatewayFailed(_) => "ClusterUnreachable",
+            Self::ConnectionLost | Self::GatewayFailed { .. } => "ClusterUnreachable",
             // A redirect is most often the way to a login page, and is mended at the same field.
             Self::Redirected(_) | Self::NotElasticsearch(_) => "NotElasticsearch",
             Self::UnexpectedAnswer { .. } => "UnexpectedAnswer",
@@ -239,10 +289,30 @@ impl Error {
             Self::StillClosing => "StillClosing",
             Self::ForceCloseFailed => "ForceCloseFailed",
             Self::JobProcessDied => "JobProcessDied",
+            Self::AlreadyOpen => "AlreadyOpen",
+            Self::JobBlocked => "JobBlocked",
+            Self::ClosedWhileOpening => "ClosedElsewhere",
+            Self::NoCapacity => "NoCapacity",
+            Self::AssignmentDisabled | Self::SnapshotTooOld => "OpenRefused",
+            Self::OpenTimedOut => "Opening",
+            Self::OpenFailed => "JobFailed",
+            Self::DatafeedAlreadyStarted => "DatafeedAlreadyStarted",
+            Self::DatafeedJobNotOpen | Self::DatafeedRefused => "DatafeedRefused",
+            Self::DatafeedNoNode | Self::DatafeedStartTimedOut => "StartingDatafeed",
             Self::NodeLost => "NodeLost",
             Self::LineTooLong | Self::RequestRefused { .. } => "RequestRefused",
             Self::ServerError { .. } => "ServerError",
             Self::Unsendable => "InternalError",
+        }
+    }
+
+    /// What the answer asked to wait before anything is sent again, an hour at most.
+    pub fn retry_after(&self) -> Option<Duration> {
+        if let Self::Overloaded { retry_after, .. } | Self::GatewayFailed { retry_after, .. } = self
+        {
+            *retry_after
+        } else {
+            None
         }
     }
 
@@ -254,7 +324,7 @@ impl Error {
             | Self::TimedOut(_)
             | Self::Tls(_)
             | Self::ConnectionLost
-            | Self::GatewayFailed(_)
+            | Self::GatewayFailed { .. }
             | Self::Redirected(_)
             | Self::NotElasticsearch(_)
             | Self::UnexpectedAnswer { .. }
@@ -278,6 +348,19 @@ impl Error {
             | Self::StillClosing
             | Self::ForceCloseFailed
             | Self::JobProcessDied
+            | Self::AlreadyOpen
+            | Self::JobBlocked
+            | Self::ClosedWhileOpening
+            | Self::NoCapacity
+            | Self::AssignmentDisabled
+            | Self::OpenTimedOut
+            | Self::OpenFailed
+            | Self::SnapshotTooOld
+            | Self::DatafeedAlreadyStarted
+            | Self::DatafeedJobNotOpen
+            | Self::DatafeedNoNode
+            | Self::DatafeedStartTimedOut
+            | Self::DatafeedRefused
             | Self::NodeLost
             | Self::LineTooLong
             | Self::RequestRefused { .. }
@@ -326,7 +409,10 @@ mod tests {
             Error::TimedOut(Duration::ZERO),
             Error::Tls(TlsProblem::Expired),
             Error::ConnectionLost,
-            Error::GatewayFailed(502),
+            Error::GatewayFailed {
+                status: 502,
+                retry_after: None,
+            },
             Error::Redirected(302),
             Error::NotElasticsearch(Impostor::Stranger),
             Error::UnexpectedAnswer {

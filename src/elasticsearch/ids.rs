@@ -47,6 +47,15 @@ impl<T: Ord + Clone + Display> Ids<T> {
         Self::new(self.0.iter().filter(|id| !gone.contains(id)).cloned())
     }
 
+    /// These ids in two parts, or in one where they are too few.
+    pub(super) fn halves(&self) -> Vec<Self> {
+        let (first, second) = self.0.split_at(self.0.len() / 2);
+        let halves = [first, second].into_iter();
+        halves
+            .filter_map(|half| Self::new(half.iter().cloned()))
+            .collect()
+    }
+
     /// The ids as one path segment: separated by commas, nothing else.
     pub(super) fn joined(&self) -> String {
         let texts: Vec<String> = self.0.iter().map(ToString::to_string).collect();
@@ -55,7 +64,7 @@ impl<T: Ord + Clone + Display> Ids<T> {
 
     /// Parts whose joined length is `room` bytes at most, in order. An id that is longer alone makes a part
     /// of its own: to drop it silently would be worse than to be refused.
-    pub(super) fn split(&self, room: usize) -> Vec<Self> {
+    pub fn split(&self, room: usize) -> Vec<Self> {
         let mut parts = Vec::new();
         let mut part: Vec<T> = Vec::new();
         let mut used = 0;
@@ -126,6 +135,16 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn halves_hold_every_id_once() {
+        let of = |all: &[&'static str]| {
+            let halves = ids(all).halves();
+            halves.iter().map(Ids::joined).collect::<Vec<_>>()
+        };
+        assert_eq!(of(&["a"]), ["a"]);
+        assert_eq!(of(&["a", "b", "c"]), ["a", "b,c"]);
     }
 
     #[test]

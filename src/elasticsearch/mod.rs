@@ -11,9 +11,10 @@
 //! - [`ids`]: lists of ids that cannot be empty
 //! - [`client`]: the calls
 //! - `request`: path, query and length of a request line; the only place that builds a URL
+//! - `reads`: lists in as many requests as they need; `parts`: what a cut list left out; `line`: how long a request may be
 //! - `transport`: one request, one bounded answer, within one time limit
 //! - `product`: is this Elasticsearch at all?
-//! - [`answers`]: what a good answer says; `wire`: how it is written
+//! - [`answers`]: what a good answer says; `wire`, `wire_tasks`: how it is written
 //! - [`error`], `classify`: what a refusal means
 //!
 //! Sections named in this room ("reference 3.7") are those of the project's Elasticsearch reference.
@@ -25,15 +26,19 @@ pub mod credentials;
 pub mod endpoint;
 pub mod error;
 pub mod ids;
+mod line;
+mod parts;
 mod product;
+mod reads;
 mod request;
 pub mod tls;
 mod transport;
 mod wire;
+mod wire_tasks;
 
 pub use answers::{
-    Blocked, DatafeedConfig, DatafeedStats, Flavor, Identity, JobConfig, JobStats, MlInfo, Version,
-    View,
+    Blocked, DatafeedConfig, DatafeedStats, DatafeedTask, Flavor, Identity, JobConfig, JobStats,
+    JobTask, MlInfo, Snapshot, Tasks, Version, View,
 };
 pub use client::{Client, Limits};
 pub use credentials::Credentials;

@@ -10,18 +10,20 @@ use std::time::Duration;
 use reqwest::{Method, Url};
 
 use super::ids::Ids;
+use super::parts::Prefixes;
 use crate::api::id::{DatafeedId, JobId};
 
 /// Body limits by kind of call, in bytes.
 const CALL_LIMIT: usize = 64 * 1024;
 const READ_LIMIT: usize = 16 * 1024 * 1024;
 
-const JOB_FIELDS: &str =
-    "count,jobs.job_id,jobs.create_time,jobs.finished_time,jobs.blocked.reason,jobs.deleting";
-const JOB_STATS_FIELDS: &str =
-    "count,jobs.job_id,jobs.state,jobs.node.id,jobs.assignment_explanation,jobs.open_time";
+const JOB_FIELDS: &str = "count,jobs.job_id,jobs.groups,jobs.create_time,jobs.finished_time,jobs.blocked.reason,jobs.deleting";
+const JOB_STATS_FIELDS: &str = "count,jobs.job_id,jobs.state,jobs.node.id,jobs.assignment_explanation,jobs.open_time,jobs.data_counts.latest_record_timestamp,jobs.data_counts.last_data_time";
 const DATAFEED_FIELDS: &str = "count,datafeeds.datafeed_id,datafeeds.job_id";
-const DATAFEED_STATS_FIELDS: &str = "count,datafeeds.datafeed_id,datafeeds.state,datafeeds.node.id,datafeeds.assignment_explanation";
+const DATAFEED_STATS_FIELDS: &str = "count,datafeeds.datafeed_id,datafeeds.state,datafeeds.node.id,datafeeds.assignment_explanation,datafeeds.running_state.real_time_configured";
+const TASK_FIELDS: &str = "cluster_uuid,metadata.persistent_tasks.tasks.id,metadata.persistent_tasks.tasks.task.*.state.state,metadata.persistent_tasks.tasks.task.*.params.job_id,metadata.persistent_tasks.tasks.task.*.params.end,metadata.persistent_tasks.tasks.assignment.executor_node";
+const SNAPSHOT_FIELDS: &str =
+    "count,model_snapshots.timestamp,model_snapshots.latest_record_time_stamp";
 const INFO_FIELDS: &str = "upgrade_mode,defaults.datafeeds.scroll_size";
 
 /// Whom a call names, so that ids in a refusal can be told from invented ones.
@@ -33,6 +35,8 @@ pub(super) enum Subject {
     Jobs(Ids<JobId>),
     /// These datafeeds.
     Datafeeds(Ids<DatafeedId>),
+    /// All with one of so many prefixes.
+    Prefixes(usize),
 }
 
 /// Which proof of the product an answer without header may bring by itself.
@@ -112,6 +116,15 @@ impl Call {
         Self::read(&["_ml", "anomaly_detectors"], JOB_FIELDS, Subject::Cluster)
     }
 
+    /// `GET /_ml/anomaly_detectors/{prefixes}`, of a list that is too long for one answer.
+    pub(super) fn jobs_below(prefixes: &Prefixes) -> Self {
+        Self::read(
+            &["_ml", "anomaly_detectors", &prefixes.joined()],
+            JOB_FIELDS,
+            Subject::Prefixes(prefixes.len()),
+        )
+    }
+
     /// `GET /_ml/anomaly_detectors/{ids}`.
     pub(super) fn jobs(ids: &Ids<JobId>) -> Self {
         Self::read(
@@ -127,9 +140,61 @@ impl Call {
         Self::read(&segments, JOB_STATS_FIELDS, Subject::Jobs(ids.clone()))
     }
 
+    /// `GET /_ml/anomaly_detectors/_stats`, of all jobs, and of tasks whose job has lost its config.
+    pub(super) fn all_job_stats() -> Self {
+        let segments = ["_ml", "anomaly_detectors", "_stats"];
+        Self::read(&segments, JOB_STATS_FIELDS, Subject::Cluster)
+    }
+
+    /// `GET /_ml/anomaly_detectors/{id}/model_snapshots`, the newest one (reference 8).
+    pub(super) fn newest_snapshot(id: &JobId) -> Self {
+        let segments = ["_ml", "anomaly_detectors", id.as_str(), "model_snapshots"];
+        let subject = Subject::Jobs(Ids::one(id.clone()));
+        let call = Self::read(&segments, SNAPSHOT_FIELDS, subject);
+        Self {
+            query: format!("size=1&sort=timestamp&desc=true&{}", call.query),
+            body_limit: CALL_LIMIT,
+            ..call
+        }
+    }
+
+    /// `GET /_cluster/state/metadata`, of it only the tasks (reference 17, point 17).
+    pub(super) fn persistent_tasks() -> Self {
+        let segments = ["_cluster", "state", "metadata"];
+        let call = Self::read(&segments, TASK_FIELDS, Subject::Cluster);
+        Self {
+            privilege: "monitor",
+            ..call
+        }
+    }
+
     /// `GET /_ml/datafeeds`, all of them (reference 7).
     pub(super) fn all_datafeeds() -> Self {
         Self::read(&["_ml", "datafeeds"], DATAFEED_FIELDS, Subject::Cluster)
+    }
+
+    /// `GET /_ml/datafeeds/{prefixes}`.
+    pub(super) fn datafeeds_below(prefixes: &Prefixes) -> Self {
+        Self::read(
+            &["_ml", "datafeeds", &prefixes.joined()],
+            DATAFEED_FIELDS,
+            Subject::Prefixes(prefixes.len()),
+        )
+    }
+
+    /// `GET /_ml/datafeeds/{ids}`.
+    pub(super) fn datafeeds(ids: &Ids<DatafeedId>) -> Self {
+        Self::read(
+            &["_ml", "datafeeds", &ids.joined()],
+            DATAFEED_FIELDS,
+            Subject::Datafeeds(ids.clone()),
+        )
+    }
+
+    /// `GET /_ml/datafeeds/_stats`, of all datafeeds.
+    pub(super) fn all_datafeed_stats() -> Self {
+        let segments = ["_ml", "datafeeds", "_stats"];
+        Self::read(&segments, DATAFEED_STATS_FIELDS, Subject::Cluster)
     }
 
     /// `GET /_ml/datafeeds/{ids}/_stats`.
@@ -162,6 +227,26 @@ impl Call {
         )
     }
 
+    /// `POST /_ml/anomaly_detectors/{id}/_open` (reference 4).
+    pub(super) fn open(id: &JobId, server_timeout: Duration) -> Self {
+        let segments = ["_ml", "anomaly_detectors", id.as_str(), "_open"];
+        Self::change(
+            &segments,
+            format!("timeout={}", duration(server_timeout)),
+            Subject::Jobs(Ids::one(id.clone())),
+        )
+    }
+
+    /// `POST /_ml/datafeeds/{id}/_start` (reference 7). Without `start` it goes on behind the last record.
+    pub(super) fn start_datafeed(id: &DatafeedId, server_timeout: Duration) -> Self {
+        let segments = ["_ml", "datafeeds", id.as_str(), "_start"];
+        Self::change(
+            &segments,
+            format!("timeout={}", duration(server_timeout)),
+            Subject::Datafeeds(Ids::one(id.clone())),
+        )
+    }
+
     /// `POST /_ml/datafeeds/{id}/_stop` (reference 7).
     pub(super) fn stop_datafeed(id: &DatafeedId, force: bool, server_timeout: Duration) -> Self {
         let mut query = format!("timeout={}", duration(server_timeout));
@@ -170,6 +255,16 @@ impl Call {
         }
         let segments = ["_ml", "datafeeds", id.as_str(), "_stop"];
         Self::change(&segments, query, Subject::Datafeeds(Ids::one(id.clone())))
+    }
+
+    /// It names several things, so it can be asked in smaller parts.
+    pub(super) fn is_list(&self) -> bool {
+        match &self.subject {
+            Subject::Cluster => false,
+            Subject::Jobs(ids) => ids.as_slice().len() > 1,
+            Subject::Datafeeds(ids) => ids.as_slice().len() > 1,
+            Subject::Prefixes(count) => *count > 1,
+        }
     }
 
     /// The whole URL below `base`, or nothing where `base` cannot have a path.
@@ -204,13 +299,22 @@ where
         return Vec::new();
     };
     let one = call(&Ids::one(first.clone()));
-    let Some(url) = one.url(base) else {
-        return vec![ids.clone()];
-    };
-    let frame = one
-        .line_length(&url)
-        .saturating_sub(first.to_string().len());
-    ids.split(limit.saturating_sub(frame))
+    ids.split(room(base, limit, &one, first.to_string().len()))
+}
+
+/// How many bytes the ids may have in a line of `limit` bytes, when `call` has ids of `length` bytes.
+pub(super) fn room(base: &Url, limit: usize, call: &Call, length: usize) -> usize {
+    let line = call.url(base).map_or(limit, |url| call.line_length(&url));
+    limit.saturating_sub(line.saturating_sub(length))
+}
+
+/// How many bytes of joined ids fit into one close with any server timeout.
+pub(super) fn close_room(base: &Url, limit: usize) -> usize {
+    let placeholder = ["_ml", "anomaly_detectors", "a", "_close"];
+    // In ms, it has as many digits as a duration can have here.
+    let longest = duration(Duration::from_millis(86_399_999));
+    let call = Call::change(&placeholder, format!("timeout={longest}"), Subject::Cluster);
+    room(base, limit, &call, 1)
 }
 
 /// A duration as Elasticsearch reads it: a whole number and a unit, never `0`, which has a meaning of its

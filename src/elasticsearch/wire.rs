@@ -3,7 +3,8 @@
 //! Unknown fields are passed over: Elasticsearch adds some with every version. Missing ones are not: an
 //! answer that lacks what we read is of another shape, and says nothing. What is free text is cut here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
@@ -20,6 +21,8 @@ use crate::api::state::{DatafeedState, JobState};
 const CUT_AT: usize = 10_000;
 /// The longest explanation that is kept, in characters.
 const MAX_TEXT: usize = 512;
+/// `cluster_uuid` of a cluster that has not formed since it started.
+pub(super) const NOT_FORMED: &str = "_na_";
 const TAGLINE: &str = "You Know, for Search";
 
 /// Reads JSON of a known shape.
@@ -68,14 +71,10 @@ impl Root {
         if version < Version::OLDEST && flavor != Flavor::Serverless {
             return Err(Error::VersionTooOld(version));
         }
-        if self.cluster_uuid == "_na_" {
+        if self.cluster_uuid == NOT_FORMED {
             return Err(Error::NotFormed);
         }
-        let uuid = self.cluster_uuid.as_bytes();
-        let good_uuid = (1..=64).contains(&uuid.len())
-            && uuid
-                .iter()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+        let good_uuid = is_uuid(&self.cluster_uuid);
         let good_name = self.cluster_name.chars().count() <= 255
             && !self.cluster_name.chars().any(char::is_control);
         if !good_uuid || !good_name {
@@ -91,6 +90,12 @@ impl Root {
             flavor,
         })
     }
+}
+
+/// The form of a `cluster_uuid`.
+pub(super) fn is_uuid(text: &str) -> bool {
+    let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    (1..=64).contains(&text.len()) && text.bytes().all(good)
 }
 
 /// `_ml/info`. `defaults` is read to know the answer for what it is: where `/` is refused, this form is the
@@ -126,6 +131,18 @@ pub(super) struct Closed {
     pub(super) closed: bool,
 }
 
+/// `{"opened":true,"node":".."}`; the node is empty where none has taken the job yet.
+#[derive(Deserialize)]
+pub(super) struct Opened {
+    pub(super) opened: bool,
+}
+
+/// `{"started":true}`.
+#[derive(Deserialize)]
+pub(super) struct Started {
+    pub(super) started: bool,
+}
+
 /// `{"stopped":true}`.
 #[derive(Deserialize)]
 pub(super) struct Stopped {
@@ -151,6 +168,19 @@ pub(super) struct WireJob {
     blocked: Option<WireBlocked>,
     #[serde(default)]
     deleting: bool,
+    #[serde(default)]
+    groups: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct WireCounts {
+    latest_record_timestamp: Option<u64>,
+    last_data_time: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct WireRunning {
+    real_time_configured: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -160,6 +190,7 @@ pub(super) struct WireJobStats {
     node: Option<Node>,
     assignment_explanation: Option<String>,
     open_time: Option<String>,
+    data_counts: Option<WireCounts>,
 }
 
 #[derive(Deserialize)]
@@ -174,21 +205,61 @@ pub(super) struct WireDatafeedStats {
     state: String,
     node: Option<Node>,
     assignment_explanation: Option<String>,
+    running_state: Option<WireRunning>,
+}
+
+/// Texts that many entries of one answer share, each kept once.
+#[derive(Default)]
+pub(super) struct Shared(BTreeSet<Arc<str>>);
+
+impl Shared {
+    fn text(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.0.get(text) {
+            return Arc::clone(known);
+        }
+        let new: Arc<str> = Arc::from(text);
+        self.0.insert(Arc::clone(&new));
+        new
+    }
 }
 
 /// One entry of a list answer.
 pub(super) trait Entry {
-    type Id: Ord + Clone;
+    type Id: Ord + Clone + std::fmt::Display;
     type Item;
+    /// The id as it is written.
+    fn name(&self) -> &str;
+    /// A text that is an id.
+    fn id(text: &str) -> Option<Self::Id>;
+    /// The ids of the call that are unknown, where this is what is wrong.
+    fn unknown(error: &Error) -> Option<&[Self::Id]>;
     /// The id, and the item where its state is known. Nothing where the id is none that Elasticsearch
     /// could have given out: nobody can have asked for it.
-    fn read(self) -> Option<(Self::Id, Option<Self::Item>)>;
+    fn read(self, shared: &mut Shared) -> Option<(Self::Id, Option<Self::Item>)>;
 }
 
 impl Entry for WireJob {
     type Id = JobId;
     type Item = JobConfig;
-    fn read(self) -> Option<(JobId, Option<JobConfig>)> {
+    fn name(&self) -> &str {
+        &self.job_id
+    }
+    fn id(text: &str) -> Option<JobId> {
+        JobId::parse(text).ok()
+    }
+    fn unknown(error: &Error) -> Option<&[JobId]> {
+        if let Error::NoSuchJob(ids) = error {
+            Some(ids)
+        } else {
+            None
+        }
+    }
+    fn read(self, shared: &mut Shared) -> Option<(JobId, Option<JobConfig>)> {
+        // Groups keep the rule of ids (reference 6); what does not is none that could be meant.
+        let groups = self
+            .groups
+            .iter()
+            .filter(|group| JobId::parse(group).is_ok());
         let blocked = self.blocked.map(|blocked| match blocked.reason.as_str() {
             "delete" => Blocked::Delete,
             "reset" => Blocked::Reset,
@@ -200,6 +271,7 @@ impl Entry for WireJob {
             finished_time: self.finished_time.and_then(time),
             blocked,
             deleting: self.deleting,
+            groups: groups.map(|group| shared.text(group)).collect(),
         };
         Some((JobId::parse(&self.job_id).ok()?, Some(item)))
     }
@@ -208,8 +280,22 @@ impl Entry for WireJob {
 impl Entry for WireJobStats {
     type Id = JobId;
     type Item = JobStats;
-    fn read(self) -> Option<(JobId, Option<JobStats>)> {
+    fn name(&self) -> &str {
+        &self.job_id
+    }
+    fn id(text: &str) -> Option<JobId> {
+        JobId::parse(text).ok()
+    }
+    fn unknown(error: &Error) -> Option<&[JobId]> {
+        if let Error::NoSuchJob(ids) = error {
+            Some(ids)
+        } else {
+            None
+        }
+    }
+    fn read(self, _: &mut Shared) -> Option<(JobId, Option<JobStats>)> {
         let id = JobId::parse(&self.job_id).ok()?;
+        let counts = self.data_counts.as_ref();
         let item = JobState::parse(&self.state).ok().map(|state| JobStats {
             state,
             has_node: self.node.is_some(),
@@ -217,6 +303,8 @@ impl Entry for WireJobStats {
                 .assignment_explanation
                 .map(|text| printable(&text, MAX_TEXT)),
             open_for: self.open_time.as_deref().and_then(time_value),
+            latest_record: counts.and_then(|counts| time(counts.latest_record_timestamp?)),
+            last_data: counts.and_then(|counts| time(counts.last_data_time?)),
         });
         Some((id, item))
     }
@@ -225,7 +313,20 @@ impl Entry for WireJobStats {
 impl Entry for WireDatafeed {
     type Id = DatafeedId;
     type Item = DatafeedConfig;
-    fn read(self) -> Option<(DatafeedId, Option<DatafeedConfig>)> {
+    fn name(&self) -> &str {
+        &self.datafeed_id
+    }
+    fn id(text: &str) -> Option<DatafeedId> {
+        DatafeedId::parse(text).ok()
+    }
+    fn unknown(error: &Error) -> Option<&[DatafeedId]> {
+        if let Error::NoSuchDatafeed(ids) = error {
+            Some(ids)
+        } else {
+            None
+        }
+    }
+    fn read(self, _: &mut Shared) -> Option<(DatafeedId, Option<DatafeedConfig>)> {
         let item = JobId::parse(&self.job_id)
             .ok()
             .map(|job_id| DatafeedConfig { job_id });
@@ -236,7 +337,20 @@ impl Entry for WireDatafeed {
 impl Entry for WireDatafeedStats {
     type Id = DatafeedId;
     type Item = DatafeedStats;
-    fn read(self) -> Option<(DatafeedId, Option<DatafeedStats>)> {
+    fn name(&self) -> &str {
+        &self.datafeed_id
+    }
+    fn id(text: &str) -> Option<DatafeedId> {
+        DatafeedId::parse(text).ok()
+    }
+    fn unknown(error: &Error) -> Option<&[DatafeedId]> {
+        if let Error::NoSuchDatafeed(ids) = error {
+            Some(ids)
+        } else {
+            None
+        }
+    }
+    fn read(self, _: &mut Shared) -> Option<(DatafeedId, Option<DatafeedStats>)> {
         let id = DatafeedId::parse(&self.datafeed_id).ok()?;
         let item = DatafeedState::parse(&self.state)
             .ok()
@@ -246,6 +360,10 @@ impl Entry for WireDatafeedStats {
                 assignment_explanation: self
                     .assignment_explanation
                     .map(|text| printable(&text, MAX_TEXT)),
+                real_time: self
+                    .running_state
+                    .as_ref()
+                    .and_then(|running| running.real_time_configured),
             });
         Some((id, item))
     }
@@ -260,6 +378,13 @@ pub(super) struct List<T> {
 }
 
 impl<T: Entry> List<T> {
+    /// The last id, where the entries are sorted: behind it may be more.
+    pub(super) fn last(&self) -> Option<T::Id> {
+        let sorted = self.entries.is_sorted_by(|a, b| a.name() < b.name());
+        let last = self.entries.last().filter(|_| sorted)?;
+        T::id(last.name())
+    }
+
     /// The entries by id; where ids were asked for, only those, and which of them are missing.
     pub(super) fn view(self, asked: Option<&[T::Id]>) -> Result<View<T::Id, T::Item>, Malformed> {
         let cut = self.entries.len() >= CUT_AT;
@@ -268,7 +393,9 @@ impl<T: Entry> List<T> {
         }
         let mut found = BTreeMap::new();
         let mut unreadable = Vec::new();
-        for (id, item) in self.entries.into_iter().filter_map(T::read) {
+        let mut shared = Shared::default();
+        let entries = self.entries.into_iter();
+        for (id, item) in entries.filter_map(|entry| entry.read(&mut shared)) {
             if asked.is_some_and(|asked| !asked.contains(&id)) {
                 continue;
             }
@@ -289,11 +416,12 @@ impl<T: Entry> List<T> {
             missing,
             unreadable,
             cut,
+            requests: 1,
         })
     }
 }
 
-fn time(millis: u64) -> Option<SystemTime> {
+pub(super) fn time(millis: u64) -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis))
 }
 

@@ -318,7 +318,13 @@ async fn injected_faults_have_their_classes() {
             Error::ConnectionLost
         );
         let gateway = json!({"status": 502, "body": "html"});
-        assert_eq!(injected(&cluster, gateway).await, Error::GatewayFailed(502));
+        assert_eq!(
+            injected(&cluster, gateway).await,
+            Error::GatewayFailed {
+                status: 502,
+                retry_after: None
+            }
+        );
         assert_eq!(
             injected(&cluster, json!({"location": "http://elsewhere/"})).await,
             Error::Redirected(302)
