@@ -184,7 +184,7 @@ fn no_version_on_the_way_to_the_end_is_a_false_success_or_a_false_failure() {
 fn an_outage_in_the_middle_of_a_close_is_neither_an_end_nor_a_failure() {
     let room = Room::new(controlplane::shared());
     room.elastic.opened("rate");
-    room.elastic.tune("rate", &json!({"close_ms": 6000}));
+    room.elastic.tune("rate", &json!({"close_ms": 10_000}));
     room.connect(&json!({}));
     let history = History::begin(&room, "rate");
     let _operator = room.operator();
