@@ -92,6 +92,22 @@ pub struct ElasticsearchConnectionSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Tls")]
     pub tls: Option<Tls>,
+
+    /// How much is asked of this Elasticsearch at once. Absent: the defaults of its fields.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Limits")]
+    pub limits: Option<Limits>,
+}
+
+/// How much is asked of an Elasticsearch at once: ceilings, below which the operator adapts by itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// How many jobs may be closing at once, so that saving their models does not flood the disks of the cluster.
+    /// Further ones wait for their turn. Default: 64. Example: 200.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::max_closing")]
+    pub max_closing: Option<u32>,
 }
 
 /// The credentials; one kind at most.

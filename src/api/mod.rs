@@ -24,7 +24,7 @@ pub use anomaly_job::{
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason, new_condition};
 pub use connection::{
     Auth, CaKeyRef, CaSource, ElasticsearchConnection, ElasticsearchConnectionSpec,
-    ElasticsearchConnectionStatus, SecretKeyRef, SecretRef, Tls,
+    ElasticsearchConnectionStatus, Limits, SecretKeyRef, SecretRef, Tls,
 };
 pub use expression::{InvalidExpression, InvalidPattern, JobExpression, JobPattern};
 pub use id::{DatafeedId, InvalidId, JobId};

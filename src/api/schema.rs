@@ -239,6 +239,10 @@ pub(super) fn reason(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "minLength": 1, "maxLength": 64, "pattern": REASON_PATTERN })
 }
 
+pub(super) fn max_closing(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": 10_000 })
+}
+
 pub(super) fn count(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "integer", "format": "int64", "minimum": 0, "maximum": u32::MAX })
 }

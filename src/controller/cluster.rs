@@ -3,9 +3,8 @@
 //! It decides nothing. Every call runs beside it, bounded in time, and comes back as an input, so a cluster that hangs
 //! delays nobody, not even its own objects' status. Right before a mutating call the claim is asked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::{Api, Client as KubeClient};
@@ -13,26 +12,22 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
-use super::translate::{delivered, refusal, trouble};
+use super::call::{make, name};
+use super::observe::Observer;
+use super::pulse::Pulse;
+use super::registry::Seat;
+use super::translate::{delivered, trouble_of_connection};
+use super::turn::Turn;
 use super::writer::{API_SERVER_LIMIT, Precondition, Writer};
-use super::{observe, outcome};
-use crate::api::{AnomalyJob, AnomalyJobStatus, DatafeedId, JobId, Reason};
-use crate::elasticsearch::{Client, Ids};
+use crate::api::{AnomalyJob, AnomalyJobStatus, DatafeedId, FINALIZER, JobId, Reason};
+use crate::elasticsearch::Client;
 use crate::lease::Claim;
 use crate::reconciler::Reconciler;
 use crate::reconciler::input::{
-    Call, Connection, Delivered, Depth, Finish, Input, Moment, ObjectKey, Output, Refusal, Ticket,
-    View,
+    Call, Connection, Delivered, Finish, Input, Lane, Moment, ObjectKey, Output, Question, Refusal,
+    Ruling, Ticket, Trouble,
 };
-use crate::reconciler::turns::Lane;
-use crate::telemetry::{CloseOutcome, ElasticsearchApi, Metrics};
-
-/// How long Elasticsearch may hold a call; the deadline is the operator's own.
-const SERVER_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long Elasticsearch may wait before it says that a job is still closing.
-const CONFIRM_TIMEOUT: Duration = Duration::from_secs(1);
-/// A force is answered at once, or its fate is looked up.
-const FORCE_LIMIT: Duration = Duration::from_secs(15);
+use crate::telemetry::{CloseOutcome, Metrics};
 
 /// What the cluster's task is told.
 pub(super) enum Message {
@@ -42,6 +37,8 @@ pub(super) enum Message {
     Gone(ObjectKey),
     /// What the connection is worth, and the client to use.
     Link(Option<Box<Client>>, Connection),
+    /// Who acts on jobs of its objects.
+    Ruled(Vec<Ruling>),
 }
 
 /// One cluster.
@@ -53,6 +50,18 @@ pub(super) struct Cluster {
     pub(super) writer: Writer,
     pub(super) inbox: mpsc::UnboundedReceiver<Message>,
     pub(super) recheck: mpsc::Sender<()>,
+    pub(super) seat: Seat,
+    pub(super) pulse: Pulse,
+}
+
+/// What something that runs beside the brain came to.
+enum Done {
+    /// The brain is to be told.
+    Tell(Input),
+    /// It is an object's turn to be written.
+    Turn(ObjectKey, Turn),
+    /// Somebody else tells.
+    Nothing,
 }
 
 struct Driver {
@@ -60,9 +69,12 @@ struct Driver {
     brain: Reconciler,
     connection: String,
     client: Option<Client>,
+    uuid: Option<Arc<str>>,
     begun: Instant,
-    running: JoinSet<Option<Input>>,
+    running: JoinSet<Done>,
     calls: HashMap<Ticket, AbortHandle>,
+    /// The turn that the brain is being told of.
+    turn: Option<(ObjectKey, Turn)>,
 }
 
 impl Cluster {
@@ -74,9 +86,11 @@ impl Cluster {
             cluster: self,
             connection,
             client: None,
+            uuid: None,
             begun,
             running: JoinSet::new(),
             calls: HashMap::new(),
+            turn: None,
         };
         while driver.turn().await {}
     }
@@ -104,7 +118,12 @@ impl Driver {
                 Some(message) => Some(self.input(message)),
             },
             Some(done) = self.running.join_next() => match done {
-                Ok(input) => input,
+                Ok(Done::Tell(input)) => Some(input),
+                Ok(Done::Turn(key, turn)) => {
+                    self.turn = Some((key.clone(), turn));
+                    Some(Input::Turn(key))
+                }
+                Ok(Done::Nothing) => None,
                 Err(failed) => {
                     if failed.is_panic() {
                         // A panic in a call leaves its ticket unanswered; the task is begun anew rather than left waiting.
@@ -126,39 +145,49 @@ impl Driver {
         match message {
             Message::Deliver(delivered) => Input::Delivered(delivered),
             Message::Gone(key) => Input::Gone(key),
+            Message::Ruled(rulings) => Input::Ruled(rulings),
             Message::Link(client, connection) => {
                 self.client = client.map(|client| *client);
+                self.uuid = match &connection {
+                    Connection::Usable(usable) => usable.cluster_uuid.clone(),
+                    Connection::Unusable(_) => None,
+                };
                 Input::Connection(connection)
             }
         }
     }
 
+    /// Tells the brain, and does what it asks for; what is answered at once is told at once.
     fn handle(&mut self, input: Input) {
-        if let Input::Called(ticket, _) = &input {
-            self.calls.remove(ticket);
-        }
-        if let Input::Read(_, Err(trouble)) = &input
-            && matches!(
-                trouble.reason,
-                Reason::CredentialsRejected | Reason::TLSFailed
-            )
-        {
-            // Full means that one is asked for already.
-            let _ = self.cluster.recheck.try_send(());
-        }
-        for output in self.brain.handle(input, moment(self.begun)) {
-            self.perform(output);
+        let mut inputs = VecDeque::from([input]);
+        while let Some(input) = inputs.pop_front() {
+            self.notice(&input);
+            let of_turn = matches!(input, Input::Turn(_));
+            for output in self.brain.handle(input, moment(self.begun)) {
+                self.perform(output, &mut inputs);
+            }
+            if of_turn {
+                // Nothing had to be written after all: the place is the next one's.
+                self.turn = None;
+            }
         }
     }
 
-    fn perform(&mut self, output: Output) {
+    fn notice(&mut self, input: &Input) {
+        match input {
+            Input::Called(ticket, _) => drop(self.calls.remove(ticket)),
+            Input::Read(_, Ok(_)) => self.cluster.pulse.beat(),
+            Input::Read(_, Err(trouble)) if concerns_the_link(trouble) => {
+                // Full means that one is asked for already.
+                let _ = self.cluster.recheck.try_send(());
+            }
+            _ => {}
+        }
+    }
+
+    fn perform(&mut self, output: Output, inputs: &mut VecDeque<Input>) {
         match output {
-            Output::Read {
-                ticket,
-                depth,
-                jobs,
-                datafeeds,
-            } => self.read(ticket, depth, jobs, datafeeds),
+            Output::Read { ticket, question } => self.read(ticket, question),
             Output::Call {
                 ticket,
                 call,
@@ -174,7 +203,9 @@ impl Driver {
                 key,
                 uid,
                 job,
-            } => self.verify(ticket, key, uid, job),
+                datafeed,
+            } => self.verify(ticket, key, uid, job, datafeed),
+            Output::WantTurn(key, lane) => self.want_turn(key, lane, inputs),
             Output::Write {
                 ticket,
                 key,
@@ -182,6 +213,16 @@ impl Driver {
                 resource_version,
                 status,
             } => self.write(ticket, key, uid, resource_version, status),
+            Output::Finalize {
+                ticket,
+                key,
+                uid,
+                resource_version,
+                finalizers,
+            } => self.finalize(ticket, key, uid, resource_version, finalizers),
+            Output::Claim(claim) => rule(self.cluster.seat.claim(claim), inputs),
+            Output::Release(key, jobs) => rule(self.cluster.seat.release(&key, &jobs), inputs),
+            Output::GiveWay(key, job) => rule(self.cluster.seat.give_way(&key, job), inputs),
             Output::Refresh(key, uid) => self.refresh(key, uid),
             Output::Event {
                 key,
@@ -189,7 +230,8 @@ impl Driver {
                 job,
                 event,
             } => {
-                tracing::info!(objects = %key, job = %job, reason = event.reason, "{}", event.note);
+                let job = job.as_ref().map_or("", JobId::as_str);
+                tracing::info!(objects = %key, job, reason = event.reason, "{}", event.note);
                 self.cluster.writer.tell(key, uid, event);
             }
             Output::Finished { outcome, took } => {
@@ -198,24 +240,44 @@ impl Driver {
         }
     }
 
-    fn read(
-        &mut self,
-        ticket: Ticket,
-        depth: Depth,
-        jobs: Vec<JobId>,
-        datafeeds: Vec<(JobId, DatafeedId)>,
-    ) {
+    fn read(&mut self, ticket: Ticket, question: Question) {
         let (metrics, client) = (self.cluster.metrics.clone(), self.client.clone());
+        let uuid = self.uuid.clone();
         self.running.spawn(async move {
-            let view = match client {
-                Some(client) => observe::read(&client, &metrics, depth, jobs, datafeeds).await,
-                None => Err(trouble(
-                    Reason::Pending,
-                    "the connection is being made anew",
-                )),
+            let answer = match &client {
+                Some(client) => {
+                    let observer = Observer {
+                        client,
+                        metrics: &metrics,
+                        uuid: uuid.as_deref(),
+                    };
+                    observer.ask(question).await
+                }
+                None => Err(trouble_of_connection()),
             };
-            Some(Input::Read(ticket, view))
+            Done::Tell(Input::Read(ticket, answer))
         });
+    }
+
+    fn want_turn(&mut self, key: ObjectKey, lane: Lane, inputs: &mut VecDeque<Input>) {
+        if self.turn.is_none()
+            && let Some(turn) = self.cluster.writer.try_turn()
+        {
+            self.turn = Some((key.clone(), turn));
+            inputs.push_back(Input::Turn(key));
+            return;
+        }
+        let writer = self.cluster.writer.clone();
+        self.running.spawn(async move {
+            let turn = writer.turn(&key.namespace, lane).await;
+            Done::Turn(key, turn)
+        });
+    }
+
+    fn take_turn(&mut self, key: &ObjectKey) -> Option<Turn> {
+        self.turn
+            .take_if(|(of, _)| of == key)
+            .map(|(_, turn)| turn)
     }
 
     fn write(
@@ -226,7 +288,7 @@ impl Driver {
         resource_version: Arc<str>,
         status: Box<AnomalyJobStatus>,
     ) {
-        let writer = self.cluster.writer.clone();
+        let (writer, turn) = (self.cluster.writer.clone(), self.take_turn(&key));
         self.running.spawn(async move {
             let at = Precondition {
                 namespace: &key.namespace,
@@ -234,55 +296,85 @@ impl Driver {
                 uid: &uid,
                 resource_version: &resource_version,
             };
-            let turn = writer.turn(&key.namespace, Lane::Fresh).await;
+            let turn = match turn {
+                Some(turn) => turn,
+                None => writer.turn(&key.namespace, Lane::Slow).await,
+            };
             let answer = writer.write::<AnomalyJob>(turn, &at, &*status).await;
-            Some(Input::Written(ticket, answer))
+            Done::Tell(Input::Written(ticket, answer))
+        });
+    }
+
+    fn finalize(
+        &mut self,
+        ticket: Ticket,
+        key: ObjectKey,
+        uid: Arc<str>,
+        resource_version: Arc<str>,
+        finalizers: Vec<String>,
+    ) {
+        let (writer, turn) = (self.cluster.writer.clone(), self.take_turn(&key));
+        self.running.spawn(async move {
+            let at = Precondition {
+                namespace: &key.namespace,
+                name: &key.name,
+                uid: &uid,
+                resource_version: &resource_version,
+            };
+            let turn = match turn {
+                Some(turn) => turn,
+                None => writer.turn(&key.namespace, Lane::Slow).await,
+            };
+            let present = finalizers.iter().any(|name| name == FINALIZER);
+            let answer = writer.finalizer(turn, &at, &finalizers, present).await;
+            Done::Tell(Input::Written(ticket, answer))
         });
     }
 
     fn call(&mut self, ticket: Ticket, call: Call, objects: &[ObjectKey]) {
         let (claim, metrics) = (self.cluster.claim.clone(), self.cluster.metrics.clone());
         let client = self.client.clone();
-        let jobs: Vec<&str> = call.jobs().iter().map(JobId::as_str).collect();
-        let objects: Vec<String> = objects.iter().map(ToString::to_string).collect();
-        tracing::info!(
-            objects = objects.join(","),
-            job = jobs.join(","),
-            "calling Elasticsearch: {}",
-            name(&call)
-        );
+        log(&call, objects);
         let handle = self.running.spawn(async move {
             let answer = match client.filter(|_| claim.is_current()) {
                 Some(client) => make(&client, &metrics, &call).await,
                 None => Err(Refusal::LookAgain { answered: false }),
             };
-            Some(Input::Called(ticket, answer))
+            Done::Tell(Input::Called(ticket, answer))
         });
         self.calls.insert(ticket, handle);
     }
 
     /// The live reads before a force, all of them newer than the decision that asked for them.
-    fn verify(&mut self, ticket: Ticket, key: ObjectKey, uid: Arc<str>, job: JobId) {
+    fn verify(
+        &mut self,
+        ticket: Ticket,
+        key: ObjectKey,
+        uid: Arc<str>,
+        job: JobId,
+        datafeed: Option<DatafeedId>,
+    ) {
         let (kube, metrics) = (self.cluster.kube.clone(), self.cluster.metrics.clone());
         let (client, namespace) = (self.client.clone(), self.cluster.namespace.clone());
         let connection = self.connection.clone();
         self.running.spawn(async move {
             let answer = async {
-                let anew = "the connection is being made anew";
-                let client = client
-                    .ok_or_else(|| Refusal::Refused(trouble(Reason::RetryingAfterError, anew)))?;
-                let view =
-                    observe::read(&client, &metrics, Depth::Full, vec![job], Vec::new()).await;
-                let view: View = view.map_err(Refusal::Cluster)?;
+                let anew = || Refusal::Refused(trouble_of_connection());
+                let client = client.ok_or_else(anew)?;
+                let observer = Observer {
+                    client: &client,
+                    metrics: &metrics,
+                    uuid: None,
+                };
+                let look = observer.live(&job, datafeed).await;
+                let look = look.map_err(Refusal::Cluster)?;
                 // The object last: this read takes milliseconds, the other may take a minute, and the policy must be
                 // the newest of all.
                 let object = live(&kube, &namespace, &connection, &key).await?;
-                Ok((
-                    object.filter(|object| object.uid == uid).map(Box::new),
-                    view,
-                ))
+                let same = object.filter(|object| object.uid == uid);
+                Ok((same.map(Box::new), look))
             };
-            Some(Input::Verified(ticket, answer.await))
+            Done::Tell(Input::Verified(ticket, answer.await))
         });
     }
 
@@ -291,12 +383,42 @@ impl Driver {
         let connection = self.connection.clone();
         self.running.spawn(async move {
             match live(&kube, &namespace, &connection, &key).await {
-                Ok(found) => Some(Input::Refreshed(key, uid, found.map(Box::new))),
+                Ok(found) => Done::Tell(Input::Refreshed(key, uid, found.map(Box::new))),
                 // The watch, or the next write, tells.
-                Err(_) => None,
+                Err(_) => Done::Nothing,
             }
         });
     }
+}
+
+fn rule(rulings: Vec<Ruling>, inputs: &mut VecDeque<Input>) {
+    if !rulings.is_empty() {
+        inputs.push_back(Input::Ruled(rulings));
+    }
+}
+
+/// Another credential, authority or cluster may be the answer to it.
+fn concerns_the_link(trouble: &Trouble) -> bool {
+    matches!(
+        trouble.reason,
+        Reason::CredentialsRejected | Reason::TLSFailed | Reason::ClusterChanged
+    )
+}
+
+fn log(call: &Call, objects: &[ObjectKey]) {
+    /// As many as a reader of a log wants to see in a line.
+    const SHOWN: usize = 20;
+    let shown = |all: Vec<String>| {
+        let more = all.len().saturating_sub(SHOWN);
+        let text = all.into_iter().take(SHOWN).collect::<Vec<_>>().join(",");
+        if more == 0 { text } else { format!("{text} and {more} more") }
+    };
+    tracing::info!(
+        objects = shown(objects.iter().map(ToString::to_string).collect()),
+        job = shown(call.jobs().iter().map(ToString::to_string).collect()),
+        "calling Elasticsearch: {}",
+        name(call)
+    );
 }
 
 /// Reads an object from the API server itself, not from a cache; `None` when it is gone or names another connection by
@@ -311,8 +433,8 @@ async fn live(
     match tokio::time::timeout(API_SERVER_LIMIT, api.get_opt(&key.name)).await {
         Ok(Ok(found)) => Ok(found
             .filter(|object| object.spec.connection_ref.name == connection)
-            .and_then(delivered)),
-        Ok(Err(_)) | Err(_) => Err(Refusal::Refused(trouble(
+            .map(delivered)),
+        Ok(Err(_)) | Err(_) => Err(Refusal::Refused(Trouble::new(
             Reason::RetryingAfterError,
             "the object could not be read from the API server",
         ))),
@@ -325,47 +447,4 @@ fn finish(outcome: Finish) -> CloseOutcome {
         Finish::Unsaved => CloseOutcome::Unsaved,
         Finish::Forced => CloseOutcome::Forced,
     }
-}
-
-fn name(call: &Call) -> &'static str {
-    match call {
-        Call::Close(_) => "close",
-        Call::Confirm(_) => "close, which goes on",
-        Call::ForceClose(_) => "close by force",
-        Call::StopDatafeed { .. } => "stop datafeed",
-    }
-}
-
-async fn make(client: &Client, metrics: &Metrics, call: &Call) -> Result<(), Refusal> {
-    let begun = Instant::now();
-    let (api, answer) = match call {
-        Call::Close(jobs) => {
-            let Some(ids) = Ids::new(jobs.iter().cloned()) else {
-                return Ok(());
-            };
-            (
-                ElasticsearchApi::Close,
-                client.close(&ids, SERVER_TIMEOUT).await,
-            )
-        }
-        Call::Confirm(job) => {
-            let again = client.close(&Ids::one(job.clone()), CONFIRM_TIMEOUT).await;
-            (ElasticsearchApi::Close, again)
-        }
-        Call::ForceClose(job) => (
-            ElasticsearchApi::ForceClose,
-            client.within(FORCE_LIMIT).force_close(job).await,
-        ),
-        Call::StopDatafeed {
-            datafeed, force, ..
-        } => (
-            ElasticsearchApi::StopDatafeed,
-            client.stop_datafeed(datafeed, *force, SERVER_TIMEOUT).await,
-        ),
-    };
-    metrics.elasticsearch_request(api, outcome(answer.as_ref().err()), begun.elapsed());
-    answer.map_err(|error| {
-        tracing::debug!(call = name(call), %error, "refused");
-        refusal(&error)
-    })
 }

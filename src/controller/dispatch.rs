@@ -20,6 +20,8 @@ use super::invalid;
 use super::link::{Known, Link};
 use super::translate::{connection_of, delivered, key};
 use super::watch::{Change, Undecodable};
+use super::pulse::Pulse;
+use super::registry::Registry;
 use super::writer::{API_SERVER_LIMIT, Writer};
 use crate::api::{AnomalyJob, ElasticsearchConnection};
 use crate::reconciler::input::{Event, ObjectKey};
@@ -41,6 +43,7 @@ struct Handle {
 pub(super) struct Dispatch {
     settings: Settings,
     writer: Writer,
+    registry: Registry,
     clusters: HashMap<Name, Handle>,
     objects: HashMap<ObjectKey, Name>,
     connections: BTreeMap<Name, Known>,
@@ -58,6 +61,7 @@ impl Dispatch {
         Self {
             settings,
             writer,
+            registry: Registry::default(),
             clusters: HashMap::new(),
             objects: HashMap::new(),
             connections: BTreeMap::new(),
@@ -123,14 +127,7 @@ impl Dispatch {
 
     fn present(&mut self, object: AnomalyJob) {
         let name = connection_of(&object);
-        let of = key(
-            object.metadata.namespace.as_deref().unwrap_or_default(),
-            object.metadata.name.as_deref().unwrap_or_default(),
-        );
-        let Some(delivered) = delivered(object) else {
-            self.gone(&of);
-            return;
-        };
+        let delivered = delivered(object);
         self.forget_invalid::<AnomalyJob>(&delivered.key);
         if self.objects.get(&delivered.key) != Some(&name) {
             self.gone(&delivered.key);
@@ -232,6 +229,7 @@ impl Dispatch {
         let (known, connection) = watch::channel(self.known(name));
         let (recheck, rechecks) = mpsc::channel(1);
         let settings = &self.settings;
+        let pulse = Pulse::new();
         let cluster = Cluster {
             namespace: name.0.clone(),
             kube: settings.client.clone(),
@@ -240,6 +238,8 @@ impl Dispatch {
             writer: self.writer.clone(),
             inbox: messages,
             recheck,
+            seat: self.registry.join(inbox.clone()),
+            pulse: pulse.clone(),
         };
         let link = Link {
             namespace: name.0.clone(),
@@ -249,7 +249,9 @@ impl Dispatch {
             known: connection,
             recheck: rechecks,
             cluster: inbox.clone(),
+            pulse,
             current: None,
+            proven: None,
         };
         let connection = name.1.clone();
         let task = self.tasks.spawn(async move {

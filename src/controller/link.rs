@@ -1,7 +1,7 @@
 //! The way to one Elasticsearch: from an ElasticsearchConnection, its Secret and its CA to a client that was proven.
 //!
-//! Runs beside the cluster's task and tells it what the connection is worth; probes once a minute, sooner after trouble,
-//! at once when asked. Secrets and ConfigMaps are read by name with `get`, never listed or watched. No value of them
+//! Runs beside the cluster's task and tells it what the connection is worth; looks at the credentials once a minute, sooner
+//! after trouble, at once when asked. A cluster whose answers are being read is not probed besides. Secrets and ConfigMaps are read by name with `get`, never listed or watched. No value of them
 //! leaves this file but into the client.
 
 use std::sync::Arc;
@@ -15,15 +15,20 @@ use tokio::time::Instant;
 
 use super::cluster::Message;
 use super::connection_status::{self, Probe};
-use super::translate::{trouble, trouble_of};
+use super::pulse::Pulse;
+use super::translate::trouble_of;
 use super::writer::{API_SERVER_LIMIT, Writer};
 use crate::api::{ElasticsearchConnection, Reason};
 use crate::elasticsearch::{Client, Credentials, Endpoint, Error, Limits, Product, Version};
-use crate::reconciler::input::{Connection, Trouble};
+use crate::reconciler::input::{Connection, Trouble, Usable};
 use crate::reconciler::turns::Lane;
 
 /// How often a good connection is proven again.
 const PROBE: Duration = Duration::from_secs(60);
+/// A cluster that has answered within this time need not be probed.
+const PULSE: Duration = Duration::from_secs(150);
+/// How many jobs close at once where the connection does not say.
+const DEFAULT_MAX_CLOSING: usize = 64;
 /// Nothing asks for a probe more often than this.
 const AT_MOST_EVERY: Duration = Duration::from_secs(5);
 /// The annotation by which a human accepts that another cluster answers at the url.
@@ -75,7 +80,10 @@ pub(super) struct Link {
     pub(super) known: watch::Receiver<Known>,
     pub(super) recheck: mpsc::Receiver<()>,
     pub(super) cluster: mpsc::UnboundedSender<Message>,
+    pub(super) pulse: Pulse,
     pub(super) current: Option<(Endpoint, Client)>,
+    /// What the last probe found, for as long as nothing says that it is no longer so.
+    pub(super) proven: Option<Probe>,
 }
 
 impl Link {
@@ -85,6 +93,7 @@ impl Link {
         loop {
             let known = self.known.borrow_and_update().clone();
             let outcome = self.prove(&known).await;
+            self.proven = outcome.as_ref().ok().cloned();
             failures = if outcome.is_ok() {
                 0
             } else {
@@ -126,13 +135,17 @@ impl Link {
             };
             tokio::select! {
                 () = tokio::time::sleep_until(over) => return true,
-                asked = asked => return asked.is_some(),
+                asked = asked => {
+                    self.proven = None;
+                    return asked.is_some();
+                }
                 changed = self.known.changed() => {
                     if changed.is_err() {
                         return false;
                     }
                     let now = self.known.borrow_and_update().clone();
                     if !now.asks_the_same(proven) {
+                        self.proven = None;
                         return true;
                     }
                     // Our own write came back, or somebody else wrote the status.
@@ -145,19 +158,20 @@ impl Link {
     }
 
     fn tell(&self, outcome: &Result<Probe, Trouble>) {
-        let connection = match outcome {
-            Ok(probe) => Connection::Usable {
+        let current = outcome.as_ref().ok().and(self.current.as_ref());
+        let connection = match (outcome, current) {
+            (Ok(probe), Some((endpoint, client))) => Connection::Usable(Usable {
+                identity: probe.cluster_uuid.clone().unwrap_or_else(|| endpoint.identity()),
                 cluster_uuid: probe.cluster_uuid.clone(),
                 version: probe.version.clone(),
                 stops_datafeeds: probe.stops_datafeeds,
-            },
-            Err(trouble) => Connection::Unusable(trouble.clone()),
+                list_room: client.list_room(),
+                max_closing: probe.max_closing,
+            }),
+            (Ok(_), None) => Connection::Unusable(Trouble::new(Reason::Pending, "no client yet")),
+            (Err(trouble), _) => Connection::Unusable(trouble.clone()),
         };
-        let client = outcome
-            .as_ref()
-            .ok()
-            .and(self.current.as_ref())
-            .map(|(_, client)| Box::new(client.clone()));
+        let client = current.map(|(_, client)| Box::new(client.clone()));
         // Nobody listens any more: the next wait ends this task.
         let _ = self.cluster.send(Message::Link(client, connection));
     }
@@ -165,7 +179,7 @@ impl Link {
     async fn prove(&mut self, known: &Known) -> Result<Probe, Trouble> {
         let object = match known {
             Known::NotYet => {
-                return Err(trouble(
+                return Err(Trouble::new(
                     Reason::Pending,
                     "the connections were not listed yet",
                 ));
@@ -175,9 +189,9 @@ impl Link {
                     "there is no ElasticsearchConnection {} in namespace {}",
                     self.name, self.namespace
                 );
-                return Err(trouble(Reason::ConnectionNotFound, message));
+                return Err(Trouble::new(Reason::ConnectionNotFound, message));
             }
-            Known::Invalid(why) => return Err(trouble(Reason::InvalidObject, Arc::clone(why))),
+            Known::Invalid(why) => return Err(Trouble::new(Reason::InvalidObject, Arc::clone(why))),
             Known::Object(object) => Arc::clone(object),
         };
         let endpoint = self.endpoint(&object).await?;
@@ -191,11 +205,17 @@ impl Link {
                 trouble(reason, error.to_string())
             })?;
             self.current = Some((endpoint, client));
+            self.proven = None;
+        }
+        let max_closing = max_closing(&object);
+        if let Some(probe) = self.proven.take().filter(|_| self.pulse.within(PULSE)) {
+            return Ok(Probe { max_closing, ..probe });
         }
         let Some((_, client)) = &self.current else {
-            return Err(trouble(Reason::Pending, "no client yet"));
+            return Err(Trouble::new(Reason::Pending, "no client yet"));
         };
         let probe = probe(client).await.map_err(|error| trouble_of(&error))?;
+        let probe = Probe { max_closing, ..probe };
         same_cluster(&object, &probe)?;
         Ok(probe)
     }
@@ -221,7 +241,7 @@ impl Link {
                 (Some(at), _) => Some(self.secret(&at.name, &at.key).await?),
                 (None, Some(at)) => Some(self.config_map(&at.name, &at.key).await?),
                 (None, None) => {
-                    return Err(trouble(
+                    return Err(Trouble::new(
                         Reason::CAInvalid,
                         "tls.ca names neither a Secret nor a ConfigMap",
                     ));
@@ -241,7 +261,7 @@ impl Link {
         String::from_utf8(bytes)
             .map(SecretString::from)
             .map_err(|_| {
-                trouble(
+                Trouble::new(
                     Reason::SecretInvalid,
                     format!("key {key} of Secret {name} is no text"),
                 )
@@ -256,7 +276,7 @@ impl Link {
             .and_then(|mut data| data.remove(key))
             .map(|bytes| bytes.0);
         value.ok_or_else(|| {
-            trouble(
+            Trouble::new(
                 Reason::SecretInvalid,
                 format!("Secret {name} has no key {key}"),
             )
@@ -271,7 +291,7 @@ impl Link {
             .and_then(|mut data| data.remove(key))
             .map(String::into_bytes);
         value.ok_or_else(|| {
-            trouble(
+            Trouble::new(
                 Reason::CAInvalid,
                 format!("ConfigMap {name} has no key {key}"),
             )
@@ -297,15 +317,15 @@ where
 {
     match tokio::time::timeout(API_SERVER_LIMIT, api.get(name)).await {
         Ok(Ok(found)) => Ok(found),
-        Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Err(trouble(
+        Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Err(Trouble::new(
             Reason::SecretNotFound,
             format!("there is no {kind} {name} in the namespace of the connection"),
         )),
-        Ok(Err(kube::Error::Api(status))) if status.is_forbidden() => Err(trouble(
+        Ok(Err(kube::Error::Api(status))) if status.is_forbidden() => Err(Trouble::new(
             Reason::SecretNotFound,
             format!("the operator may not read {kind} {name}; its role must allow get on it"),
         )),
-        Ok(Err(_)) | Err(_) => Err(trouble(
+        Ok(Err(_)) | Err(_) => Err(Trouble::new(
             Reason::RetryingAfterError,
             format!("{kind} {name} could not be read; trying again"),
         )),
@@ -335,7 +355,15 @@ async fn probe(client: &Client) -> Result<Probe, Error> {
             .as_ref()
             .map(|identity| Arc::from(identity.version.to_string())),
         stops_datafeeds: !before_7_14,
+        max_closing: DEFAULT_MAX_CLOSING,
     })
+}
+
+fn max_closing(object: &ElasticsearchConnection) -> usize {
+    let limits = object.spec.limits.as_ref();
+    let said = limits.and_then(|limits| limits.max_closing);
+    said.and_then(|most| usize::try_from(most).ok())
+        .unwrap_or(DEFAULT_MAX_CLOSING)
 }
 
 /// Nothing is called on a cluster whose uuid differs from the recorded one.
@@ -351,7 +379,7 @@ fn same_cluster(object: &ElasticsearchConnection, probe: &Probe) -> Result<(), T
         .and_then(|all| all.get(ACCEPT_UUID));
     match (recorded, probe.cluster_uuid.as_deref()) {
         (Some(before), Some(now)) if before != now && accepted.map(String::as_str) != Some(now) => {
-            Err(trouble(
+            Err(Trouble::new(
                 Reason::ClusterChanged,
                 format!(
                     "another cluster answers at the url: {now} instead of {before}; if that is meant, annotate the connection with {ACCEPT_UUID}={now}"

@@ -3,18 +3,21 @@
 //! - `watch`: objects in; `dispatch`: which object belongs to which cluster
 //! - `cluster`: one task a cluster, driving one [`Reconciler`](crate::reconciler::Reconciler)
 //! - `link`: from an ElasticsearchConnection and its Secret to a proven client; `connection_status`: what is said of it
-//! - `observe`: a read of the brain as requests; `translate`: between the words of both sides
+//! - `observe`, `call`: questions and calls of the brain as requests; `registry`: who acts, above all brains; `translate`: between the words of both sides
 //! - `writer`: the only place that writes to the API server; `turn`: in which order; `invalid`: what is said of what cannot be decoded
 //!
 //! It decides nothing about jobs, keeps nothing that must survive, and awaits nothing that may take long in the way of
 //! anything else. Everything it starts ends with it.
 
+mod call;
 mod cluster;
 mod connection_status;
 mod dispatch;
 mod invalid;
 mod link;
 mod observe;
+mod pulse;
+mod registry;
 mod translate;
 mod turn;
 mod watch;

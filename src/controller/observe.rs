@@ -1,139 +1,185 @@
-//! One read of the brain as requests to Elasticsearch, and their answers as one view.
+//! A question of the brain as requests to Elasticsearch, and their answers as one.
 //!
 //! A read is answered as a whole or fails as a whole: half a view would let something be claimed of what was not seen.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use super::translate::{seen_config, seen_state, trouble, trouble_of};
+use super::translate::{
+    seen_config, seen_datafeed, seen_snapshot, seen_state, seen_tasks, trouble_of,
+};
 use crate::api::{DatafeedId, JobId, Reason};
-use crate::elasticsearch::{Client, Error, Ids, JobStats, View as Found};
-use crate::reconciler::input::{Depth, SeenDatafeed, SeenJob, Trouble, View};
+use crate::elasticsearch::{Client, DatafeedStats, Error, Ids, JobStats, View};
+use crate::reconciler::input::{Answer, Listing, LiveLook, Question, SeenJob, Trouble};
 use crate::telemetry::{ElasticsearchApi, Metrics};
 
-/// Asks Elasticsearch what the brain wants to know.
-pub(super) async fn read(
-    client: &Client,
-    metrics: &Metrics,
-    depth: Depth,
-    jobs: Vec<JobId>,
-    datafeeds: Vec<(JobId, DatafeedId)>,
-) -> Result<View, Trouble> {
-    let Some(ids) = Ids::new(jobs) else {
-        return Ok(View::default());
-    };
-    match depth {
-        Depth::States => states(client, metrics, &ids, datafeeds).await,
-        Depth::Full => full(client, metrics, &ids).await,
-    }
+/// More datafeeds than fit into a request or two are asked for all at once.
+const MANY_DATAFEEDS: usize = 300;
+
+/// One cluster's client, and where its requests are counted.
+pub(super) struct Observer<'a> {
+    pub(super) client: &'a Client,
+    pub(super) metrics: &'a Metrics,
+    /// The uuid that the cluster has to have, where it is known.
+    pub(super) uuid: Option<&'a str>,
 }
 
-async fn states(
-    client: &Client,
-    metrics: &Metrics,
-    ids: &Ids<JobId>,
-    datafeeds: Vec<(JobId, DatafeedId)>,
-) -> Result<View, Trouble> {
-    let stats = job_stats(client, metrics, ids).await?;
-    let mut view = view_of(ids, &stats);
-    add_datafeeds(client, metrics, &mut view, datafeeds).await?;
-    Ok(view)
-}
-
-async fn full(client: &Client, metrics: &Metrics, ids: &Ids<JobId>) -> Result<View, Trouble> {
-    let info = timed(metrics, ElasticsearchApi::Info, client.ml_info()).await?;
-    let configs = timed(metrics, ElasticsearchApi::Jobs, client.jobs()).await?;
-    let configs = if configs.cut {
-        // Elasticsearch names the first 10 000 and says nothing of the rest: ask for ours by name.
-        timed(metrics, ElasticsearchApi::Jobs, client.job_configs(ids)).await?
-    } else {
-        configs
-    };
-    let feeds = timed(metrics, ElasticsearchApi::Datafeeds, client.datafeeds()).await?;
-    if feeds.cut {
-        return Err(trouble(
-            Reason::UnexpectedAnswer,
-            "the cluster has 10 000 datafeeds or more and names only the first of them, so nothing is claimed",
-        ));
-    }
-    let stats = job_stats(client, metrics, ids).await?;
-    let mut view = view_of(ids, &stats);
-    view.upgrade_mode = Some(info.upgrade_mode);
-    for (id, job) in &mut view.jobs {
-        job.config = configs.found.get(id).map(seen_config);
-    }
-    let ours = feeds
-        .found
-        .iter()
-        .filter(|(_, feed)| ids.contains(&feed.job_id));
-    let ours = ours
-        .map(|(id, feed)| (feed.job_id.clone(), id.clone()))
-        .collect();
-    add_datafeeds(client, metrics, &mut view, ours).await?;
-    Ok(view)
-}
-
-async fn job_stats(
-    client: &Client,
-    metrics: &Metrics,
-    ids: &Ids<JobId>,
-) -> Result<Found<JobId, JobStats>, Trouble> {
-    timed(metrics, ElasticsearchApi::JobStats, client.job_stats(ids)).await
-}
-
-fn view_of(ids: &Ids<JobId>, stats: &Found<JobId, JobStats>) -> View {
-    let readable = ids.iter().filter(|id| !stats.unreadable.contains(id));
-    let jobs = readable.map(|id| {
-        let seen = SeenJob {
-            state: stats.found.get(id).map(seen_state),
-            ..SeenJob::default()
-        };
-        (id.clone(), seen)
-    });
-    View {
-        jobs: jobs.collect(),
-        upgrade_mode: None,
-    }
-}
-
-async fn add_datafeeds(
-    client: &Client,
-    metrics: &Metrics,
-    view: &mut View,
-    datafeeds: Vec<(JobId, DatafeedId)>,
-) -> Result<(), Trouble> {
-    let job_of: BTreeMap<DatafeedId, JobId> = datafeeds
-        .into_iter()
-        .map(|(job, feed)| (feed, job))
-        .collect();
-    let Some(ids) = Ids::new(job_of.keys().cloned()) else {
-        return Ok(());
-    };
-    let stats = timed(
-        metrics,
-        ElasticsearchApi::DatafeedStats,
-        client.datafeed_stats(&ids),
-    )
-    .await?;
-    for (id, stats) in stats.found {
-        if let Some(job) = job_of.get(&id).and_then(|job| view.jobs.get_mut(job)) {
-            job.datafeed = Some(SeenDatafeed {
-                id,
-                state: stats.state,
-            });
+impl Observer<'_> {
+    /// Asks Elasticsearch what the brain wants to know.
+    pub(super) async fn ask(&self, question: Question) -> Result<Answer, Trouble> {
+        match question {
+            Question::Catalogue => self.catalogue().await.map(Answer::Catalogue),
+            Question::Tasks => self.tasks().await,
+            Question::Info => {
+                let info = self.timed(ElasticsearchApi::Info, self.client.ml_info()).await?;
+                Ok(Answer::Info(info.upgrade_mode))
+            }
+            Question::States {
+                jobs,
+                datafeeds,
+                all,
+            } => self.states(jobs, datafeeds, all).await.map(Answer::States),
         }
     }
-    Ok(())
-}
 
-/// Makes one call, counts it, and says what went wrong in the words of conditions.
-async fn timed<T>(
-    metrics: &Metrics,
-    api: ElasticsearchApi,
-    call: impl Future<Output = Result<T, Error>>,
-) -> Result<T, Trouble> {
-    let begun = Instant::now();
-    let answer = call.await;
-    metrics.elasticsearch_request(api, super::outcome(answer.as_ref().err()), begun.elapsed());
-    answer.map_err(|error| trouble_of(&error))
+    async fn catalogue(&self) -> Result<Listing, Trouble> {
+        let client = self.client;
+        let info = self.timed(ElasticsearchApi::Info, client.ml_info()).await?;
+        let configs = self.timed(ElasticsearchApi::Jobs, client.jobs()).await?;
+        let feeds = self.timed(ElasticsearchApi::Datafeeds, client.datafeeds()).await?;
+        let requests = 1 + configs.requests + feeds.requests;
+        let jobs = configs.found.into_iter();
+        let datafeeds = feeds.found.into_iter();
+        Ok(Listing {
+            jobs: jobs.map(|(id, config)| (id, seen_config(config))).collect(),
+            datafeeds: datafeeds.map(|(id, feed)| (feed.job_id, id)).collect(),
+            complete: !configs.cut && !feeds.cut,
+            upgrade_mode: info.upgrade_mode,
+            requests,
+        })
+    }
+
+    async fn tasks(&self) -> Result<Answer, Trouble> {
+        let begun = Instant::now();
+        let answer = self.client.persistent_tasks().await;
+        let api = ElasticsearchApi::Tasks;
+        let outcome = super::outcome(answer.as_ref().err());
+        self.metrics.elasticsearch_request(api, outcome, begun.elapsed());
+        match answer {
+            Ok(tasks) => {
+                if let (Some(ours), Some(theirs)) = (self.uuid, tasks.cluster_uuid.as_deref())
+                    && ours != theirs
+                {
+                    let message = format!("another cluster answers at the url: {theirs} instead of {ours}");
+                    return Err(Trouble::new(Reason::ClusterChanged, message));
+                }
+                Ok(Answer::Tasks(Some(seen_tasks(tasks))))
+            }
+            Err(Error::MissingPrivilege(_)) => Ok(Answer::Tasks(None)),
+            Err(error) => Err(trouble_of(&error)),
+        }
+    }
+
+    async fn states(
+        &self,
+        jobs: Vec<JobId>,
+        datafeeds: Vec<(JobId, DatafeedId)>,
+        all: bool,
+    ) -> Result<BTreeMap<JobId, SeenJob>, Trouble> {
+        let Some(ids) = Ids::new(jobs) else {
+            return Ok(BTreeMap::new());
+        };
+        let stats = self.job_stats(&ids, all).await?;
+        let readable = ids.iter().filter(|id| !stats.unreadable.contains(id));
+        let seen = readable.map(|id| {
+            let state = stats.found.get(id).map(seen_state);
+            (id.clone(), SeenJob { state, datafeed: None })
+        });
+        let mut seen: BTreeMap<JobId, SeenJob> = seen.collect();
+        self.add_datafeeds(&mut seen, datafeeds).await?;
+        Ok(seen)
+    }
+
+    async fn job_stats(&self, ids: &Ids<JobId>, all: bool) -> Result<View<JobId, JobStats>, Trouble> {
+        if all {
+            let stats = self.timed(ElasticsearchApi::JobStats, self.client.all_job_stats()).await?;
+            if !stats.cut {
+                return Ok(stats);
+            }
+        }
+        self.timed(ElasticsearchApi::JobStats, self.client.job_stats(ids)).await
+    }
+
+    async fn add_datafeeds(
+        &self,
+        seen: &mut BTreeMap<JobId, SeenJob>,
+        datafeeds: Vec<(JobId, DatafeedId)>,
+    ) -> Result<(), Trouble> {
+        let job_of: BTreeMap<DatafeedId, JobId> = datafeeds
+            .into_iter()
+            .map(|(job, feed)| (feed, job))
+            .collect();
+        let Some(ids) = Ids::new(job_of.keys().cloned()) else {
+            return Ok(());
+        };
+        let stats = self.datafeed_stats(&ids).await?;
+        for (id, stats) in stats.found {
+            if let Some(job) = job_of.get(&id).and_then(|job| seen.get_mut(job)) {
+                job.datafeed = Some(seen_datafeed(id, &stats));
+            }
+        }
+        Ok(())
+    }
+
+    async fn datafeed_stats(
+        &self,
+        ids: &Ids<DatafeedId>,
+    ) -> Result<View<DatafeedId, DatafeedStats>, Trouble> {
+        let api = ElasticsearchApi::DatafeedStats;
+        if ids.as_slice().len() > MANY_DATAFEEDS {
+            let stats = self.timed(api, self.client.all_datafeed_stats()).await?;
+            if !stats.cut {
+                return Ok(stats);
+            }
+        }
+        self.timed(api, self.client.datafeed_stats(ids)).await
+    }
+
+    /// What is true of one job right now, before it is closed by force.
+    pub(super) async fn live(
+        &self,
+        job: &JobId,
+        datafeed: Option<DatafeedId>,
+    ) -> Result<LiveLook, Trouble> {
+        let ids = Ids::one(job.clone());
+        let info = self.timed(ElasticsearchApi::Info, self.client.ml_info()).await?;
+        let mut configs = self.timed(ElasticsearchApi::Jobs, self.client.job_configs(&ids)).await?;
+        // What it will have cost is told afterwards; not to know it is no reason to wait.
+        let snapshot = self
+            .timed(ElasticsearchApi::Snapshots, self.client.newest_snapshot(job))
+            .await;
+        let datafeeds = datafeed.map(|feed| (job.clone(), feed)).into_iter().collect();
+        let mut seen = self.states(vec![job.clone()], datafeeds, false).await?;
+        Ok(LiveLook {
+            job: seen.remove(job).ok_or_else(|| {
+                Trouble::new(Reason::UnexpectedAnswer, format!("the state of job {job} is not known"))
+            })?,
+            config: configs.found.remove(job).map(seen_config),
+            upgrade_mode: info.upgrade_mode,
+            snapshot: snapshot.ok().flatten().and_then(seen_snapshot),
+        })
+    }
+
+    /// Makes one call, counts it, and says what went wrong in the words of conditions.
+    async fn timed<T>(
+        &self,
+        api: ElasticsearchApi,
+        call: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Trouble> {
+        let begun = Instant::now();
+        let answer = call.await;
+        let outcome = super::outcome(answer.as_ref().err());
+        self.metrics.elasticsearch_request(api, outcome, begun.elapsed());
+        answer.map_err(|error| trouble_of(&error))
+    }
 }

@@ -49,6 +49,14 @@ closed_set! {
         DatafeedStats = "datafeed_stats",
         /// `POST /_ml/datafeeds/<id>/_stop`.
         StopDatafeed = "stop_datafeed",
+        /// `POST /_ml/datafeeds/<id>/_start`.
+        StartDatafeed = "start_datafeed",
+        /// `POST /_ml/anomaly_detectors/<id>/_open`.
+        Open = "open",
+        /// `GET /_cluster/state/metadata`, the persistent tasks.
+        Tasks = "tasks",
+        /// `GET /_ml/anomaly_detectors/<id>/model_snapshots`.
+        Snapshots = "snapshots",
     }
 }
 
