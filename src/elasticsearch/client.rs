@@ -41,6 +41,8 @@ pub struct Limits {
     /// The longest request line, in bytes without the line break. Elasticsearch takes 4095 unless
     /// `http.max_initial_line_length` says otherwise (measured; reference 17, point 12).
     pub request_line: usize,
+    /// How many requests the read of one whole list may take, where one answer does not hold it.
+    pub list_requests: u32,
 }
 
 impl Default for Limits {
@@ -49,6 +51,7 @@ impl Default for Limits {
             connect: Duration::from_secs(10),
             call: Duration::from_secs(30),
             request_line: 4095,
+            list_requests: 400,
         }
     }
 }

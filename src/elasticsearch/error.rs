@@ -435,6 +435,8 @@ mod tests {
             Error::JobFailed(None),
             Error::StillClosing,
             Error::LineTooLong,
+            Error::JobBlocked,
+            Error::OpenFailed,
         ];
         for error in all {
             assert!(

@@ -15,12 +15,13 @@
 //! - `transport`: one request, one bounded answer, within one time limit
 //! - `product`: is this Elasticsearch at all?
 //! - [`answers`]: what a good answer says; `wire`, `wire_tasks`: how it is written
-//! - [`error`], `classify`: what a refusal means
+//! - [`error`], `classify`, `classify_start`: what a refusal means
 //!
 //! Sections named in this room ("reference 3.7") are those of the project's Elasticsearch reference.
 
 pub mod answers;
 mod classify;
+mod classify_start;
 pub mod client;
 pub mod credentials;
 pub mod endpoint;

@@ -18,7 +18,7 @@ use crate::api::id::{DatafeedId, JobId};
 use crate::api::state::{DatafeedState, JobState};
 
 /// The server's limit on entries (reference 17, point 1).
-const CUT_AT: usize = 10_000;
+pub(super) const CUT_AT: usize = 10_000;
 /// The longest explanation that is kept, in characters.
 const MAX_TEXT: usize = 512;
 /// `cluster_uuid` of a cluster that has not formed since it started.
