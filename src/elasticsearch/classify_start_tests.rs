@@ -88,6 +88,16 @@ fn an_open_without_a_node_says_what_is_missing() {
             Error::NoCapacity
         );
     }
+}
+
+#[test]
+fn an_open_that_a_setting_or_the_upgrade_mode_forbids_is_no_want_of_room() {
+    let capacity = "Could not open job because no ML nodes with sufficient capacity were found";
+    let nodes = |why: &str| {
+        format!(
+            "Could not open job because no suitable nodes were found, allocation explanation [{why}]"
+        )
+    };
     let disabled = "no persistent task assignments are allowed due to cluster settings";
     assert_eq!(
         caused(&open(), 429, capacity, &nodes(disabled)),
@@ -164,6 +174,13 @@ fn the_refusals_of_a_start_are_told_apart() {
     ] {
         assert_eq!(of(status, kind, reason), Error::DatafeedRefused, "{reason}");
     }
+}
+
+#[test]
+fn a_start_that_is_late_or_not_allowed_is_told_apart() {
+    let of =
+        |status, kind: &str, reason: &str| meaning(status, &body(status, kind, reason), &start());
+    let plain = |status, reason: &str| of(status, "status_exception", reason);
     let late = "Starting datafeed [d] timed out after [20s]";
     assert_eq!(plain(408, late), Error::DatafeedStartTimedOut);
     assert_eq!(of(500, "exception", late), Error::DatafeedStartTimedOut);

@@ -23,10 +23,8 @@ use super::product::{Product, Proven};
 use super::request::{self, Call};
 use super::tls;
 use super::transport::{Answer, exchange};
-use super::wire::{
-    Closed, Info, Opened, Root, Started, Stopped, WireDatafeed, WireDatafeedStats, WireJob,
-    WireJobStats, parse,
-};
+use super::wire::{Closed, Info, Opened, Root, Started, Stopped, parse};
+use super::wire_lists::{WireDatafeed, WireDatafeedStats, WireJob, WireJobStats};
 use super::wire_tasks::{ClusterState, Snapshots};
 use crate::api::id::{DatafeedId, JobId};
 

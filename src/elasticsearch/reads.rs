@@ -15,7 +15,7 @@ use super::error::Error;
 use super::ids::Ids;
 use super::parts::{Part, Parts, Prefixes};
 use super::request::{self, Call};
-use super::wire::{CUT_AT, Entry, List};
+use super::wire_lists::{CUT_AT, Entry, List};
 
 /// How often a read by id is asked again without ids that are unknown. Elasticsearch names all of them at
 /// once, so more than a second time happens only where jobs are deleted meanwhile.
@@ -34,9 +34,9 @@ impl Client {
     {
         let answer = self.send(call, self.limits.call).await?;
         let list: List<T> = shape(&answer)?;
-        let last = list.last();
+        let end = list.last();
         let view = list.view(asked).map_err(|what| unusable(&answer, what))?;
-        Ok((view, last))
+        Ok((view, end))
     }
 
     /// All, or the first 10 000, in one request.

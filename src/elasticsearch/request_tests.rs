@@ -55,6 +55,12 @@ fn each_call_has_the_path_and_query_of_the_reference() {
         target(&Call::stop_datafeed(&feed, false, seconds)),
         "POST /_ml/datafeeds/d/_stop?timeout=30s"
     );
+}
+
+#[test]
+fn each_read_has_the_path_of_the_reference_and_asks_for_some_fields_only() {
+    let ab = jobs(&["a", "b"]);
+    let feed = DatafeedId::parse("d").unwrap();
     assert!(
         target(&Call::all_jobs())
             .starts_with("GET /_ml/anomaly_detectors?filter_path=count,jobs.job_id,")
