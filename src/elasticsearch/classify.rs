@@ -6,6 +6,7 @@
 
 use serde_json::Value;
 
+use super::classify_start::starting;
 use super::error::{Error, ErrorType, Malformed};
 use super::ids::Ids;
 use super::request::{Call, Subject};
@@ -18,7 +19,7 @@ const MAX_CAUSES: usize = 8;
 
 /// The body of a refusal, as far as it has Elasticsearch's form (reference 2.1).
 #[derive(Default)]
-struct Refusal {
+pub(super) struct Refusal {
     /// `error` is there, as an object with a type or as a string.
     is_elasticsearch: bool,
     kind: String,
@@ -69,12 +70,12 @@ impl Refusal {
     }
 
     /// The reason begins with `start`.
-    fn says(&self, start: &str) -> bool {
+    pub(super) fn says(&self, start: &str) -> bool {
         self.reason.starts_with(start)
     }
 
     /// The reason or that of a cause contains `part`.
-    fn mentions(&self, part: &str) -> bool {
+    pub(super) fn mentions(&self, part: &str) -> bool {
         self.texts.iter().any(|text| text.contains(part))
     }
 }
@@ -257,81 +258,6 @@ fn conflict(refusal: &Refusal, call: &Call) -> Option<Error> {
         };
         Error::JobFailed(JobId::parse(job).ok().filter(|id| sent.contains(id)))
     })
-}
-
-/// Refusals of open and start, whatever their status: it differs between versions (reference 4 and 7).
-fn starting(refusal: &Refusal) -> Option<Error> {
-    opening(refusal).or_else(|| starting_datafeed(refusal))
-}
-
-fn opening(refusal: &Refusal) -> Option<Error> {
-    let job = refusal.says("Cannot open job [");
-    if job && refusal.mentions("because it has already been opened") {
-        return Some(Error::AlreadyOpen);
-    }
-    let blocked = ["because it is executing [", "because it is being deleted"];
-    if job && blocked.iter().any(|text| refusal.mentions(text)) {
-        return Some(Error::JobBlocked);
-    }
-    if refusal.says("The job has been closed while waiting to be opened") {
-        return Some(Error::ClosedWhileOpening);
-    }
-    // First, because the explanation of a want of nodes may quote the next one.
-    let disabled = [
-        "Cannot open jobs because persistent task assignment is disabled",
-        "no persistent task assignments are allowed due to cluster settings",
-    ];
-    if disabled.iter().any(|text| refusal.mentions(text)) {
-        return Some(Error::AssignmentDisabled);
-    }
-    if refusal.says("Could not open job because no ") {
-        return Some(Error::NoCapacity);
-    }
-    if refusal.says("Opening job [") && refusal.mentions("] timed out after [") {
-        return Some(Error::OpenTimedOut);
-    }
-    if refusal.says("Unexpected job state [")
-        && refusal.mentions("while waiting for job to be opened")
-    {
-        let failed = refusal.says("Unexpected job state [failed]");
-        return Some(if failed {
-            Error::OpenFailed
-        } else {
-            Error::ClosedWhileOpening
-        });
-    }
-    (refusal.mentions("job model snapshot [") && refusal.mentions("has min version before ["))
-        .then_some(Error::SnapshotTooOld)
-}
-
-fn starting_datafeed(refusal: &Refusal) -> Option<Error> {
-    if refusal.says("No node found to start datafeed [") {
-        return Some(Error::DatafeedNoNode);
-    }
-    if refusal.says("Could not start datafeed [") && refusal.mentions("indices are being upgraded")
-    {
-        return Some(Error::UpgradeMode);
-    }
-    if refusal.says("Starting datafeed [") && refusal.mentions("] timed out after [") {
-        return Some(Error::DatafeedStartTimedOut);
-    }
-    if refusal.says("cannot start datafeed [") {
-        return Some(if refusal.mentions("because it has already been started") {
-            Error::DatafeedAlreadyStarted
-        } else if refusal.mentions("] because job [") {
-            Error::DatafeedJobNotOpen
-        } else {
-            Error::DatafeedRefused
-        });
-    }
-    let unreadable = [
-        "] cannot retrieve data because ",
-        "] cannot retrieve field [",
-    ];
-    unreadable
-        .iter()
-        .any(|text| refusal.mentions(text))
-        .then_some(Error::DatafeedRefused)
 }
 
 fn server_failure(refusal: &Refusal, call: &Call) -> Option<Error> {

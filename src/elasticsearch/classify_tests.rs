@@ -91,10 +91,11 @@ fn a_line_that_is_too_long_has_two_types() {
         of(400, "too_long_http_line_exception", reason),
         Error::LineTooLong
     );
-    assert_eq!(
-        classify(&answer(414, "<html>", None), &close(&["a"])),
-        Error::LineTooLong
-    );
+    for status in [413, 414, 431] {
+        let foreign = classify(&answer(status, "<html>", None), &close(&["a"]));
+        assert_eq!(foreign, Error::LineTooLong);
+        assert_eq!(of(status, "status_exception", "x"), Error::LineTooLong);
+    }
 }
 
 #[test]
@@ -222,6 +223,14 @@ fn upgrade_mode_and_overload_are_told_apart() {
         retry_after: Some(Duration::from_secs(9)),
     };
     assert_eq!(classify(&asked, &close(&["a"])), expected);
+    assert_eq!(expected.retry_after(), Some(Duration::from_secs(9)));
+    let gateway = classify(
+        &answer(503, "<html>", Some(Duration::from_secs(4))),
+        &close(&["a"]),
+    );
+    assert!(matches!(gateway, Error::GatewayFailed { status: 503, .. }));
+    assert_eq!(gateway.retry_after(), Some(Duration::from_secs(4)));
+    assert_eq!(Error::NoMaster.retry_after(), None);
 }
 
 #[test]
@@ -437,3 +446,6 @@ fn endless_causes_are_followed_to_a_bound() {
     let error = meaning(500, &json!({"error": deep, "status": 500}), &close(&["a"]));
     assert!(matches!(error, Error::ServerError { .. }), "{error:?}");
 }
+
+#[path = "classify_start_tests.rs"]
+mod start;

@@ -23,10 +23,8 @@ use super::product::{Product, Proven};
 use super::request::{self, Call};
 use super::tls;
 use super::transport::{Answer, exchange};
-use super::wire::{
-    Closed, Info, Opened, Root, Started, Stopped, WireDatafeed, WireDatafeedStats, WireJob,
-    WireJobStats, parse,
-};
+use super::wire::{Closed, Info, Opened, Root, Started, Stopped, parse};
+use super::wire_lists::{WireDatafeed, WireDatafeedStats, WireJob, WireJobStats};
 use super::wire_tasks::{ClusterState, Snapshots};
 use crate::api::id::{DatafeedId, JobId};
 
@@ -41,6 +39,8 @@ pub struct Limits {
     /// The longest request line, in bytes without the line break. Elasticsearch takes 4095 unless
     /// `http.max_initial_line_length` says otherwise (measured; reference 17, point 12).
     pub request_line: usize,
+    /// How many requests the read of one whole list may take, where one answer does not hold it.
+    pub list_requests: u32,
 }
 
 impl Default for Limits {
@@ -49,6 +49,7 @@ impl Default for Limits {
             connect: Duration::from_secs(10),
             call: Duration::from_secs(30),
             request_line: 4095,
+            list_requests: 400,
         }
     }
 }

@@ -281,7 +281,7 @@ impl Error {
             Self::Overloaded { .. } => "Overloaded",
             Self::NoSuchJob(_) => "JobNotFound",
             Self::NoSuchDatafeed(_) => "DatafeedNotFound",
-            Self::JobFailed(_) => "JobFailed",
+            Self::JobFailed(_) | Self::OpenFailed => "JobFailed",
             Self::DatafeedRunning => "DatafeedRunning",
             Self::DatafeedNotStopped => "DatafeedNotStopped",
             Self::InterruptedByKill => "InterruptedByKill",
@@ -295,7 +295,6 @@ impl Error {
             Self::NoCapacity => "NoCapacity",
             Self::AssignmentDisabled | Self::SnapshotTooOld => "OpenRefused",
             Self::OpenTimedOut => "Opening",
-            Self::OpenFailed => "JobFailed",
             Self::DatafeedAlreadyStarted => "DatafeedAlreadyStarted",
             Self::DatafeedJobNotOpen | Self::DatafeedRefused => "DatafeedRefused",
             Self::DatafeedNoNode | Self::DatafeedStartTimedOut => "StartingDatafeed",
@@ -435,6 +434,8 @@ mod tests {
             Error::JobFailed(None),
             Error::StillClosing,
             Error::LineTooLong,
+            Error::JobBlocked,
+            Error::OpenFailed,
         ];
         for error in all {
             assert!(

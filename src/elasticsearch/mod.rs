@@ -14,13 +14,14 @@
 //! - `reads`: lists in as many requests as they need; `parts`: what a cut list left out; `line`: how long a request may be
 //! - `transport`: one request, one bounded answer, within one time limit
 //! - `product`: is this Elasticsearch at all?
-//! - [`answers`]: what a good answer says; `wire`, `wire_tasks`: how it is written
-//! - [`error`], `classify`: what a refusal means
+//! - [`answers`]: what a good answer says; `wire`, `wire_lists`, `wire_tasks`: how it is written
+//! - [`error`], `classify`, `classify_start`: what a refusal means
 //!
 //! Sections named in this room ("reference 3.7") are those of the project's Elasticsearch reference.
 
 pub mod answers;
 mod classify;
+mod classify_start;
 pub mod client;
 pub mod credentials;
 pub mod endpoint;
@@ -34,6 +35,7 @@ mod request;
 pub mod tls;
 mod transport;
 mod wire;
+mod wire_lists;
 mod wire_tasks;
 
 pub use answers::{

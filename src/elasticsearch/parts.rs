@@ -14,8 +14,6 @@ use crate::api::id::MAX_ID_LENGTH;
 const ALPHABET: &str = "-.0123456789_abcdefghijklmnopqrstuvwxyz";
 /// How many wildcards one expression may have (511, reference 17, point 11), with some room.
 const MOST: usize = 500;
-/// With fewer ids of its own than this a cut answer is one of strangers.
-const ENOUGH: usize = 5_000;
 
 /// Prefixes for one request, at least one, sorted, none of which begins with another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,19 +50,26 @@ pub(super) enum Part {
 
 /// What is left to ask for.
 #[derive(Debug)]
-pub(super) struct Parts(VecDeque<Part>);
+pub(super) struct Parts {
+    left: VecDeque<Part>,
+    /// How many entries an answer has that is cut.
+    most: usize,
+}
 
 impl Parts {
     /// What is behind `last`, the last id of an answer that was sorted; everything where it was not.
-    pub(super) fn behind(last: Option<&str>) -> Self {
-        let mut parts = Self(VecDeque::new());
+    pub(super) fn behind(last: Option<&str>, most: usize) -> Self {
+        let mut parts = Self {
+            left: VecDeque::new(),
+            most,
+        };
         parts.below(last.map_or_else(|| children("").collect(), |last| behind("", last)));
         parts
     }
 
     /// The next one. Joined it has `room` bytes at most, or is one prefix alone.
     pub(super) fn next(&mut self, room: usize) -> Option<Part> {
-        let part = self.0.pop_front()?;
+        let part = self.left.pop_front()?;
         let Part::Below(mut prefixes) = part else {
             return Some(part);
         };
@@ -81,7 +86,7 @@ impl Parts {
 
     /// It was not answered, because it is too long.
     pub(super) fn put_back(&mut self, part: Part) {
-        self.0.push_front(part);
+        self.left.push_front(part);
     }
 
     /// The answer was cut behind `last`; nothing where it was not sorted. It held `own` ids that were asked for.
@@ -96,10 +101,10 @@ impl Parts {
         let stuck = left == asked;
         if let ([prefix], true) = (asked.as_slice(), stuck) {
             self.below(children(prefix).collect());
-            self.0.push_front(Part::Exact(prefix.clone()));
+            self.left.push_front(Part::Exact(prefix.clone()));
         } else {
             // Strangers fill the answers: apart, the prefixes without any are soon done.
-            let apart = if stuck || own < ENOUGH {
+            let apart = if stuck || own < self.most / 2 {
                 left.len() / 2
             } else {
                 0
@@ -112,7 +117,7 @@ impl Parts {
 
     fn below(&mut self, prefixes: Vec<String>) {
         if !prefixes.is_empty() {
-            self.0.push_front(Part::Below(Prefixes(prefixes)));
+            self.left.push_front(Part::Below(Prefixes(prefixes)));
         }
     }
 }

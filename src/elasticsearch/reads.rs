@@ -15,13 +15,11 @@ use super::error::Error;
 use super::ids::Ids;
 use super::parts::{Part, Parts, Prefixes};
 use super::request::{self, Call};
-use super::wire::{Entry, List};
+use super::wire_lists::{CUT_AT, Entry, List};
 
 /// How often a read by id is asked again without ids that are unknown. Elasticsearch names all of them at
 /// once, so more than a second time happens only where jobs are deleted meanwhile.
 const MAX_ROUNDS: usize = 4;
-/// How many requests the read of one whole list may take.
-const MAX_REQUESTS: u32 = 400;
 
 /// An answer, and its last id where its entries are sorted.
 type Page<T> = (
@@ -36,9 +34,9 @@ impl Client {
     {
         let answer = self.send(call, self.limits.call).await?;
         let list: List<T> = shape(&answer)?;
-        let last = list.last();
+        let end = list.last();
         let view = list.view(asked).map_err(|what| unusable(&answer, what))?;
-        Ok((view, last))
+        Ok((view, end))
     }
 
     /// All, or the first 10 000, in one request.
@@ -113,8 +111,8 @@ impl Client {
         if !view.cut {
             return Ok(view);
         }
-        let mut parts = Parts::behind(last.map(|last| last.to_string()).as_deref());
-        while view.requests < MAX_REQUESTS {
+        let mut parts = Parts::behind(last.map(|last| last.to_string()).as_deref(), CUT_AT);
+        while view.requests < self.limits.list_requests {
             let longest = self.line.longest();
             let room = request::room(&self.base, longest, all, 0).saturating_sub(1);
             let Some(part) = parts.next(room) else {

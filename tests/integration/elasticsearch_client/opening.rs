@@ -161,7 +161,7 @@ async fn an_open_that_ends_otherwise_says_how() {
             let why = json!({"reason": "Unexpected death of autodetect"});
             cluster.knob("POST", "jobs/a/fail", why).await;
         };
-        let (opened, _) = tokio::join!(open(&client), failing);
+        let (opened, ()) = tokio::join!(open(&client), failing);
         assert_eq!(opened, Err(Error::OpenFailed));
         assert_eq!(open(&client).await, Err(Error::AlreadyOpen));
     }

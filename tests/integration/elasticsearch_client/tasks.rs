@@ -16,8 +16,8 @@ const TASKS: &str = "GET /_cluster/state/metadata?filter_path=cluster_uuid,metad
     metadata.persistent_tasks.tasks.task.*.state.state,metadata.persistent_tasks.tasks.task.*.params.job_id,\
     metadata.persistent_tasks.tasks.task.*.params.end,metadata.persistent_tasks.tasks.assignment.executor_node";
 
-fn at(millis: u64) -> Option<SystemTime> {
-    Some(SystemTime::UNIX_EPOCH + Duration::from_millis(millis))
+fn at(millis: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(millis)
 }
 
 #[tokio::test]
@@ -100,7 +100,7 @@ async fn all_states_are_read_in_one_request_without_ids() {
         );
         assert_eq!((view.found.len(), view.requests, view.cut), (2, 1, false));
         let seen = &view.found[&job("a")];
-        assert_eq!(seen.latest_record, at(1_700_000_000_000));
+        assert_eq!(seen.latest_record, Some(at(1_700_000_000_000)));
         assert!(seen.last_data.is_some());
         let closed = &view.found[&job("b")];
         assert_eq!((closed.latest_record, closed.last_data), (None, None));
@@ -133,8 +133,8 @@ async fn the_newest_snapshot_is_asked_for_alone() {
     let server = Server::start(move |_| answer("200 OK", PRODUCT, &body.to_string())).await;
     let snapshot = server.client().newest_snapshot(&job("a")).await.unwrap();
     let expected = Snapshot {
-        taken_at: at(1_700_000_000_000),
-        latest_record: at(1_600_000_000_000),
+        taken_at: Some(at(1_700_000_000_000)),
+        latest_record: Some(at(1_600_000_000_000)),
     };
     assert_eq!(snapshot, Some(expected));
     assert_eq!(
