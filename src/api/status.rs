@@ -304,7 +304,7 @@ pub struct LastError {
 }
 
 /// The last close, of one job or of all that were closed together.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct LastClose {
     /// When the close was first asked for. Example: `2026-11-23T21:58:04.120000Z`.
@@ -386,7 +386,7 @@ pub enum ConnectionKind {
 }
 
 /// The Elasticsearch that a status speaks of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectionSeen {
     /// The kind of the object that says how Elasticsearch is reached.
     /// - `ElasticsearchConnection` (default): of the namespace of this object.

@@ -202,7 +202,7 @@ impl Link {
         {
             let client = Client::new(&endpoint, Limits::default()).map_err(|error| {
                 let reason = Reason::parse(error.category()).unwrap_or(Reason::URLInvalid);
-                trouble(reason, error.to_string())
+                Trouble::new(reason, error.to_string())
             })?;
             self.current = Some((endpoint, client));
             self.proven = None;

@@ -3,6 +3,10 @@
 //! Each refusal names the field to mend and never shows a value, because a url may hold a password that
 //! somebody put there by mistake.
 
+use std::collections::hash_map::DefaultHasher;
+use std::hash::{Hash as _, Hasher as _};
+use std::sync::Arc;
+
 use reqwest::Url;
 
 use super::credentials::{Credentials, CredentialsProblem};
@@ -31,6 +35,17 @@ impl Endpoint {
             && self.allow_plaintext == other.allow_plaintext
             && self.ca_pem == other.ca_pem
             && self.credentials.same(&other.credentials)
+    }
+
+    /// A name for the cluster behind it, where that does not tell its own: equal for endpoints that lead to the same
+    /// place and trust the same authority, whatever the credentials.
+    pub fn identity(&self) -> Arc<str> {
+        let mut hasher = DefaultHasher::new();
+        self.ca_pem.hash(&mut hasher);
+        let place = checked_url(&self.url, self.allow_plaintext)
+            .map_or_else(|_| String::new(), |url| url.to_string());
+        let place = place.trim_end_matches('/');
+        Arc::from(format!("{place}#{:016x}", hasher.finish()))
     }
 }
 

@@ -54,7 +54,7 @@ pub fn cost(id: &JobId) -> usize {
 pub struct Window {
     size: usize,
     refusals: u32,
-    closed_until: Duration,
+    shut_until: Option<Duration>,
 }
 
 impl Default for Window {
@@ -62,25 +62,25 @@ impl Default for Window {
         Self {
             size: pace::MAX_IN_FLIGHT,
             refusals: 0,
-            closed_until: Duration::ZERO,
+            shut_until: None,
         }
     }
 }
 
 impl Window {
-    /// How many calls may be on their way now.
-    pub fn size(&self, now: Duration) -> usize {
-        if now < self.closed_until { 0 } else { self.size }
+    /// How many calls may be on their way.
+    pub fn size(&self) -> usize {
+        if self.shut_until.is_some() { 0 } else { self.size }
     }
 
-    /// When calls may go again.
-    pub fn opens_at(&self) -> Duration {
-        self.closed_until
+    /// When calls may go again, while they are held back for load.
+    pub fn opens_at(&self) -> Option<Duration> {
+        self.shut_until
     }
 
-    /// Calls are held back for load.
-    pub fn is_shut(&self, now: Duration) -> bool {
-        now < self.closed_until
+    /// Time has passed.
+    pub fn tick(&mut self, now: Duration) {
+        self.shut_until = self.shut_until.filter(|until| now < *until);
     }
 
     /// A call was answered by an Elasticsearch that is not overloaded.
@@ -92,12 +92,13 @@ impl Window {
     /// A call was refused for load; `asked` is how long Elasticsearch wants to be left alone.
     pub fn overloaded(&mut self, asked: Option<Duration>, now: Duration) {
         // Several that were on their way together are one refusal.
-        if self.is_shut(now) {
+        if self.shut_until.is_some_and(|until| now < until) {
             return;
         }
         self.refusals = self.refusals.saturating_add(1);
         self.size = (self.size / 2).max(1);
-        self.closed_until = now + pace::retry_delay(self.refusals, 1).max(asked.unwrap_or_default());
+        let pause = pace::retry_delay(self.refusals, 1).max(asked.unwrap_or_default());
+        self.shut_until = Some(now + pause);
     }
 }
 
@@ -125,17 +126,22 @@ mod tests {
     fn the_window_halves_under_load_waits_as_it_is_asked_to_and_grows_again() {
         let mut window = Window::default();
         let second = Duration::from_secs(1);
-        assert_eq!(window.size(Duration::ZERO), 8);
+        let at = |window: &mut Window, now| {
+            window.tick(now);
+            window.size()
+        };
+        assert_eq!(at(&mut window, Duration::ZERO), 8);
         window.overloaded(Some(second * 7), second);
         window.overloaded(None, second);
-        assert_eq!((window.size(second * 2), window.size(second * 8)), (0, 4));
-        for _ in 0..9 {
-            window.overloaded(None, window.opens_at());
+        assert_eq!(at(&mut window, second * 2), 0);
+        assert_eq!(at(&mut window, second * 8), 4);
+        for n in 1..9 {
+            window.overloaded(None, second * 100 * n);
         }
-        assert_eq!(window.size(window.opens_at()), 1);
+        assert_eq!(at(&mut window, second * 1000), 1);
         for _ in 0..20 {
             window.went_well();
         }
-        assert_eq!(window.size(window.opens_at()), 8);
+        assert_eq!(at(&mut window, second * 1000), 8);
     }
 }

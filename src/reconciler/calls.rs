@@ -119,8 +119,8 @@ impl Calls {
         Some(spot)
     }
 
-    fn has_slot(&self, now: Moment) -> bool {
-        self.in_flight.len() < self.window.size(now.monotonic)
+    fn has_slot(&self) -> bool {
+        self.in_flight.len() < self.window.size()
     }
 
     /// A list is on its way that may be answered any moment, so that it pays to gather until then.
@@ -132,7 +132,7 @@ impl Calls {
 
     fn closes_may_go(&self, now: Moment) -> bool {
         let room = self.max_closing.saturating_sub(self.closing.len());
-        if self.closes.is_empty() || room == 0 || !self.has_slot(now) {
+        if self.closes.is_empty() || room == 0 {
             return false;
         }
         let full = self.waiting > self.list_room || self.closes.len() >= self.max_closing;
@@ -168,8 +168,9 @@ impl Reconciler {
         if self.health.trouble().is_some() {
             return;
         }
+        self.calls.window.tick(now.monotonic);
         self.search_on(now);
-        while self.calls.has_slot(now) {
+        while self.calls.has_slot() {
             if let Some(spot) = self.calls.others.next(now.monotonic) {
                 self.send_alone(spot, now);
             } else if self.calls.closes_may_go(now) {
@@ -186,19 +187,13 @@ impl Reconciler {
             return None;
         }
         let calls = &self.calls;
-        let waits = !calls.others.is_empty() || !calls.closes.is_empty() || !calls.isolations.is_empty();
-        let shut = calls.window.opens_at();
-        let gathered = (!calls.closes.is_empty()
-            && calls.closing.len() < calls.max_closing
-            && calls.in_flight.len() < pace::MAX_IN_FLIGHT)
-            .then(|| calls.gathers_until())
-            .flatten();
-        match gathered {
-            Some(until) => Some(until.max(shut)),
-            // Without a call on its way nothing else wakes what waits for the window to open.
-            None if waits && calls.in_flight.is_empty() => Some(shut),
-            None => None,
+        if calls.window.opens_at().is_some() {
+            return calls.window.opens_at();
         }
+        // What waits for a place is woken by the answer that makes it.
+        let has_room = calls.has_slot() && calls.closing.len() < calls.max_closing;
+        let gathers = has_room && !calls.closes.is_empty();
+        gathers.then(|| calls.gathers_until()).flatten()
     }
 
     fn send_alone(&mut self, spot: Spot, now: Moment) {
@@ -243,7 +238,7 @@ impl Reconciler {
     /// Goes on with the searches in refused lists.
     fn search_on(&mut self, now: Moment) {
         for number in self.calls.isolations.keys().copied().collect::<Vec<_>>() {
-            if !self.calls.has_slot(now) {
+            if !self.calls.has_slot() {
                 return;
             }
             self.withdraw_unwilling(number);

@@ -181,11 +181,13 @@ impl Facts {
             _ if state.upgrade_mode => self.counted = None,
             JobState::Opening => {
                 self.started.get_or_insert(now.monotonic);
-                self.opening_for += self.count(Counted::StillOpen(JobState::Opening), cap, now);
+                let gap = self.count(Counted::StillOpen(JobState::Opening), cap, now);
+                self.opening_for += gap;
             }
             JobState::Closing => {
                 self.started.get_or_insert(now.monotonic);
-                self.evidence += self.count(Counted::Closing, cap, now);
+                let gap = self.count(Counted::Closing, cap, now);
+                self.evidence += gap;
             }
             JobState::Opened | JobState::Closed | JobState::Failed => {
                 self.counted = None;

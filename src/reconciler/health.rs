@@ -13,6 +13,7 @@ use crate::api::Reason;
 #[derive(Debug)]
 pub struct Health {
     connection: Option<Connection>,
+    identity: Option<Arc<str>>,
     trouble: Option<Trouble>,
     failures: u32,
     refused_calls: u32,
@@ -28,6 +29,7 @@ impl Health {
     pub fn new(now: Moment) -> Self {
         Self {
             connection: None,
+            identity: None,
             trouble: None,
             failures: 0,
             refused_calls: 0,
@@ -45,6 +47,9 @@ impl Health {
             return false;
         }
         let was = self.reason();
+        if let Connection::Usable(usable) = &connection {
+            self.identity = Some(Arc::clone(&usable.identity));
+        }
         self.connection = Some(connection);
         if self.reason() != was {
             self.since = now.monotonic;
@@ -79,7 +84,7 @@ impl Health {
             self.since = now.monotonic;
         }
         self.failures = self.failures.saturating_add(1);
-        self.retry_at = now.monotonic + pace::retry_delay(self.failures, 1);
+        self.retry_at = now.monotonic + pace::retry_delay(self.failures, 1).max(trouble.retry_after.unwrap_or_default());
         self.trouble = Some(trouble);
         news
     }
@@ -112,7 +117,7 @@ impl Health {
 
     /// A client exists, so reads can be tried.
     pub fn readable(&self) -> bool {
-        matches!(self.connection, Some(Connection::Usable { .. }))
+        matches!(self.connection, Some(Connection::Usable(_)))
     }
 
     /// The time before which no further read is tried.
@@ -123,13 +128,15 @@ impl Health {
     /// Why nothing can be said or done, if that is so.
     pub fn trouble(&self) -> Option<Trouble> {
         match &self.connection {
-            None => Some(Trouble {
-                reason: Reason::Pending,
-                message: Arc::from("connecting to Elasticsearch"),
-            }),
+            None => Some(Trouble::new(Reason::Pending, "connecting to Elasticsearch")),
             Some(Connection::Unusable(trouble)) => Some(trouble.clone()),
-            Some(Connection::Usable { .. }) => self.trouble.clone(),
+            Some(Connection::Usable(_)) => self.trouble.clone(),
         }
+    }
+
+    /// Who the cluster is for claims. It stays who it was while it cannot be reached.
+    pub fn claims_as(&self) -> Option<Arc<str>> {
+        self.identity.clone()
     }
 
     fn reason(&self) -> Option<Reason> {
@@ -146,21 +153,16 @@ impl Health {
         self.datafeeds_first
             || matches!(
                 &self.connection,
-                Some(Connection::Usable {
-                    stops_datafeeds: false,
-                    ..
-                })
+                Some(Connection::Usable(usable)) if !usable.stops_datafeeds
             )
     }
 
     /// The cluster's uuid and version, as far as they are known.
     pub fn identity(&self) -> (Option<Arc<str>>, Option<Arc<str>>) {
         match &self.connection {
-            Some(Connection::Usable {
-                cluster_uuid,
-                version,
-                ..
-            }) => (cluster_uuid.clone(), version.clone()),
+            Some(Connection::Usable(usable)) => {
+                (usable.cluster_uuid.clone(), usable.version.clone())
+            }
             Some(Connection::Unusable(_)) | None => (None, None),
         }
     }

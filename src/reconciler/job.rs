@@ -21,6 +21,8 @@ pub struct Job {
     pub in_flight: Option<(Ticket, Ask)>,
     /// It belongs to a refused list in which the refused ones are being sought.
     pub suspect: bool,
+    /// The tasks contradict what was seen of its datafeed.
+    pub odd_feed: bool,
     /// When a force of this process was sent.
     pub forced: Option<Duration>,
     touched: Ticket,
@@ -62,6 +64,7 @@ impl Job {
         let news = before.as_ref().is_none_or(|before| {
             before.state != seen.state || before.datafeed != seen.datafeed || !before.current
         });
+        self.odd_feed &= seen.datafeed.is_none();
         self.seen = Some(seen);
         Some(news)
     }
@@ -96,7 +99,8 @@ impl Job {
         let state = seen.state.as_ref().map(|state| state.state);
         let closed = |state: Option<JobState>| state.filter(|state| *state != JobState::Closed);
         let runs = seen.datafeed.as_ref().is_some_and(SeenDatafeed::runs);
-        let same = closed(state) == task && runs == datafeed.is_some();
+        self.odd_feed = runs != datafeed.is_some();
+        let same = closed(state) == task && !self.odd_feed;
         if same && seen.current {
             seen.at = now.monotonic;
         }
@@ -108,6 +112,11 @@ impl Job {
         self.seen.as_ref().filter(|seen| {
             seen.current && now.monotonic.saturating_sub(seen.at) <= pace::FRESH_FOR
         })
+    }
+
+    /// A read that was sent under this ticket will be believed.
+    pub fn believes(&self, asked: Ticket) -> bool {
+        asked >= self.touched
     }
 
     /// The state that was seen last.

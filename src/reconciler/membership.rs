@@ -59,6 +59,17 @@ impl Reconciler {
         self.unsaid.insert(key.clone());
     }
 
+    /// What was just asked for may be newer than the list: where that lacks anything, it is read again.
+    pub(super) fn doubt(&mut self, key: &ObjectKey, now: Moment) {
+        let Some(object) = self.objects.get(key).filter(|object| object.resolved) else {
+            return;
+        };
+        let listed = object.literal().is_some_and(|job| self.catalogue.config(&job).is_some());
+        if !listed {
+            self.reads.list_by(now.monotonic);
+        }
+    }
+
     fn join(&mut self, key: &ObjectKey, came: &[JobId]) {
         for job in came {
             let known = self.jobs.entry(job.clone()).or_default();

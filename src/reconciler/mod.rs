@@ -212,6 +212,7 @@ impl Reconciler {
         }
         if scope {
             self.resolve(&key, now);
+            self.doubt(&key, now);
         } else {
             self.claim(&key);
             self.wake_members(&key);

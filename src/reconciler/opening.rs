@@ -114,7 +114,7 @@ fn opened(situation: &Situation, seen: &Seen, assigned: bool) -> Decision {
 
 fn closing(situation: &Situation) -> Decision {
     let facts = situation.facts();
-    let timeout = situation.desired.close.timeout;
+    let timeout = &situation.desired.close.timeout;
     if facts.evidence >= timeout.as_duration() {
         return stall(
             Reason::CloseHangs,

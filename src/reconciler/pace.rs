@@ -12,7 +12,7 @@ pub const SWEEP: Duration = Duration::from_secs(30);
 /// The tasks of the cluster are read this often: the greatest delay with which a change of state is noticed at rest.
 pub const TASKS: Duration = Duration::from_secs(50);
 /// Where they may not be read, so often some of the quiet jobs are asked for their states, one line's worth each time.
-pub const ROLL: Duration = Duration::from_secs(45);
+pub const ROLL: Duration = Duration::from_secs(90);
 /// The configs are listed again after this time for each request that it takes: three of them where no list is cut.
 pub const CATALOGUE_FOR_EACH_REQUEST: Duration = Duration::from_secs(100);
 /// While an expression or an id matches nothing they are listed this often.

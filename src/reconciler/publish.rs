@@ -98,6 +98,10 @@ impl Reconciler {
     fn due_at(&mut self, key: &ObjectKey, now: Moment) -> Option<Duration> {
         let object = self.objects.get(key)?;
         // What goes at once is not written any more.
+        if !object.resolved && self.health.stalled_at() > now.monotonic {
+            self.wake_object_at(self.health.stalled_at(), key);
+        }
+        let object = self.objects.get(key)?;
         let goes = object.desired.deleting.is_some() && object.enforces().is_none();
         let silent = only_remembers(object) && !self.unobserved && self.health.stalled(now).is_none();
         if goes || silent {
@@ -106,6 +110,8 @@ impl Reconciler {
         if let Some(event) = self.objects.get_mut(key).and_then(|object| report::end_close(object, now)) {
             self.event(key, None, event);
         }
+        let object = self.objects.get_mut(key)?;
+        object.regaining &= object.members.iter().any(|(_, member)| !member.sighted);
         let object = self.objects.get(key)?;
         let (status, _) = self.report(object, now);
         let unchanged = digest(&status) == object.published.digest;
@@ -136,7 +142,8 @@ impl Reconciler {
                 health: &self.health,
                 connection: &self.connection,
                 unobserved: self.unobserved,
-                shut: self.calls.window.is_shut(now.monotonic),
+                stalled: self.health.stalled(now).is_some(),
+                shut: self.calls.window.opens_at().is_some(),
             },
             now,
         )

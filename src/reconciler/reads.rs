@@ -33,6 +33,7 @@ pub(super) struct Reads {
     /// The tasks may not be read, so jobs are asked in turn; the last one that was.
     roll: Option<Due>,
     rolled: Option<JobId>,
+    rolling: BTreeSet<JobId>,
     /// Jobs that run and that no list has named.
     unheard: BTreeSet<JobId>,
 }
@@ -70,6 +71,12 @@ impl Reads {
         if let Some(at) = self.looks.remove(job) {
             self.by_time.remove(&(at, job.clone()));
         }
+    }
+
+    /// A read of the job's state is on its way, sent under this ticket.
+    pub(super) fn looking(&self, job: &JobId) -> Option<Ticket> {
+        let (ticket, jobs) = self.states.as_ref()?;
+        jobs.binary_search(job).ok().map(|_| *ticket)
     }
 
     /// Asks for the configs at `at` or earlier.
@@ -148,7 +155,8 @@ impl Reconciler {
                 self.reads.look(&job, now);
             }
         }
-        let datafeeds = self.datafeeds_of(&jobs);
+        let rolled = std::mem::take(&mut self.reads.rolling);
+        let datafeeds = self.datafeeds_of(&jobs, &rolled);
         let known = self.catalogue.len();
         let all = jobs.len() > ASK_FOR_ALL && jobs.len() * 2 >= known && self.catalogue.is_complete();
         let ticket = self.question(Question::States {
@@ -159,15 +167,16 @@ impl Reconciler {
         self.reads.states = Some((ticket, jobs));
     }
 
-    /// Those that may run: their state was never seen, they ran, or the job moves.
-    fn datafeeds_of(&self, jobs: &[JobId]) -> Vec<(JobId, DatafeedId)> {
+    /// Those that may run: their state was never seen, they ran, the job moves, or nothing else would tell.
+    fn datafeeds_of(&self, jobs: &[JobId], rolled: &BTreeSet<JobId>) -> Vec<(JobId, DatafeedId)> {
         let wanted = jobs.iter().filter_map(|job| {
             let id = self.catalogue.datafeed(job)?;
             let known = self.jobs.get(job).and_then(|job| job.seen.as_ref());
             let feed = known.and_then(|seen| seen.datafeed.as_ref());
             let stopped = feed.is_some_and(|feed| !feed.runs() && feed.id == *id);
-            let starts = self.jobs.get(job).and_then(|job| job.in_flight.as_ref());
-            (!stopped || starts.is_some() || self.is_wanted_open(job))
+            let known = self.jobs.get(job);
+            let odd = known.is_some_and(|job| job.in_flight.is_some() || job.odd_feed);
+            (!stopped || odd || rolled.contains(job) || self.is_wanted_open(job))
                 .then(|| (job.clone(), id.clone()))
         });
         wanted.collect()
@@ -197,11 +206,21 @@ impl Reconciler {
                 break;
             }
             self.reads.look(job, now);
+            self.reads.rolling.insert(job.clone());
             last = Some(job.clone());
         }
         // At the end the next turn begins at the first.
         let more = last.as_ref().is_some_and(|last| self.jobs.keys().next_back() != Some(last));
         self.reads.rolled = last.filter(|_| more);
+    }
+
+    /// Looks at a job, where no read is on its way that will tell the same.
+    pub(super) fn look_now(&mut self, id: &JobId, at: Duration) {
+        let asked = self.reads.looking(id);
+        let known = self.jobs.get(id);
+        if !asked.is_some_and(|asked| known.is_some_and(|job| job.believes(asked))) {
+            self.reads.look(id, at);
+        }
     }
 
     /// When the next read becomes due.
@@ -305,7 +324,7 @@ impl Reconciler {
             }
         }
         for id in odd {
-            self.reads.look(&id, now.monotonic);
+            self.look_now(&id, now.monotonic);
         }
         // New, or without its config for ever: that is worth one list, not one at each look.
         if self.catalogue.is_known() && !unheard.is_subset(&self.reads.unheard) {

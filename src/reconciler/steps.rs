@@ -125,7 +125,7 @@ impl Reconciler {
         if !self.catalogue.is_known() {
             self.reads.list_by(at);
         }
-        self.reads.look(job, at);
+        self.look_now(job, at);
     }
 
     fn rest(&mut self, key: &ObjectKey, job: &JobId, now: Moment) {
@@ -169,7 +169,8 @@ impl Reconciler {
             return false;
         };
         let enforces = object.enforces();
-        let (close, open) = (object.desired.close.timeout, object.desired.open.timeout);
+        let close = object.desired.close.timeout.as_duration();
+        let open = object.desired.open.timeout.as_duration();
         let sight_from = object.sight_from;
         let answers = sent >= object.requested.0 && object.requested.1.remove(job);
         let Some(member) = object.members.get_mut(job) else {
@@ -187,9 +188,9 @@ impl Reconciler {
                 || config.is_none()
                 || state.is_none_or(|state| state.state != JobState::Closed));
         if unusual && enforces == Some(Wanted::Opened) {
-            member.facts_mut().observe_opening(state, config, open.as_duration(), now);
+            member.facts_mut().observe_opening(state, config, open, now);
         } else if unusual {
-            member.facts_mut().observe(state, config, close.as_duration(), now);
+            member.facts_mut().observe(state, config, close, now);
         }
         drift::notice(member, enforces, seen, before, version.as_deref(), now);
         news || first_sight || answers || !member.is_settled()

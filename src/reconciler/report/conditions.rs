@@ -7,6 +7,7 @@ use super::super::input::Wanted;
 use super::super::member::Drift;
 use super::super::object::Object;
 use super::super::pace;
+use super::super::target::Decision;
 use super::sum::Sum;
 use super::words::{count, doing, lost, moving};
 use super::Surroundings;
@@ -88,6 +89,10 @@ fn ready(object: &Object, sum: &Sum, around: &Surroundings) -> (Says, Outlook) {
     }
     if let Some(in_the_way) = in_the_way(object, around) {
         return in_the_way;
+    }
+    if let Some(trouble) = around.health.trouble().filter(|_| !object.resolved) {
+        let outlook = if around.stalled { Outlook::Stalled } else { Outlook::Moves };
+        return not_ready(trouble.reason, trouble.message.to_string(), outlook);
     }
     if rests {
         return observing(object, sum, around);
@@ -293,7 +298,7 @@ fn drifted(object: &Object) -> Option<Says> {
         (ConditionStatus::False, Reason::Corrected, format!("{saw}; it was {done} again"))
     } else {
         let what = match (&member.decision, cause) {
-            (Some(super::Decision::Stall(trouble)), _) => trouble.message.to_string(),
+            (Some(Decision::Stall(trouble)), _) => trouble.message.to_string(),
             (_, Reason::ClosedElsewhere) => "it is being opened again".to_owned(),
             _ => "it is being closed again".to_owned(),
         };

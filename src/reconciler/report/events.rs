@@ -39,7 +39,7 @@ pub(in super::super) fn forcing(
     if let Some(member) = object.members.get_mut(id) {
         member.force_reason = Some(reason);
     }
-    let timeout = object.desired.close.timeout;
+    let timeout = &object.desired.close.timeout;
     let why = match reason {
         Reason::JobFailed => "it has failed and Elasticsearch refuses all else".to_owned(),
         Reason::RequestedByUser => "close.mode is Immediate".to_owned(),

@@ -34,6 +34,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) connection: &'a str,
     /// The cluster was silent for so long that nothing is claimed of it.
     pub(super) unobserved: bool,
+    /// The trouble of the cluster is a human's matter by now.
+    pub(super) stalled: bool,
     /// Calls are held back, because Elasticsearch asked for fewer.
     pub(super) shut: bool,
 }

@@ -5,6 +5,7 @@
 use k8s_openapi::jiff::Timestamp;
 
 use super::super::member::Member;
+use super::super::input::Wanted;
 use super::super::object::Object;
 use super::super::target::Decision;
 use super::Surroundings;
@@ -98,7 +99,7 @@ fn step(object: &Object, member: &Member) -> Step {
         | None => {
             if member.facts().requested_at.is_none() {
                 Step::Pending
-            } else if object.enforces() == Some(super::Wanted::Opened) {
+            } else if object.enforces() == Some(Wanted::Opened) {
                 Step::Opening
             } else {
                 Step::ClosingGracefully

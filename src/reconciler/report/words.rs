@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use super::super::member::Member;
+use super::super::input::Wanted;
 use super::super::object::Object;
+use super::super::target::Decision;
 use super::Surroundings;
 use super::sum::Sum;
 use crate::api::{JobId, LastClose, Loss, Reason};
@@ -26,7 +28,7 @@ pub(super) fn moving(object: &Object, sum: &Sum, reason: Reason, around: &Surrou
         return doing(object, job, member, reason, around);
     }
     let example = sum.moving.first.iter().find(|(_, member)| {
-        matches!(&member.decision, Some(super::Decision::Wait(_, why, _)) if *why == reason)
+        matches!(&member.decision, Some(Decision::Wait(_, why, _)) if *why == reason)
     });
     let example = example.or(sum.moving.first.first());
     let says = example.map(|(job, member)| doing(object, job, member, reason, around));
@@ -48,7 +50,7 @@ pub(super) fn doing(
 ) -> String {
     let (close, facts) = (&object.desired.close, member.facts());
     match reason {
-        Reason::Closing if object.enforces() == Some(super::Wanted::Opened) => {
+        Reason::Closing if object.enforces() == Some(Wanted::Opened) => {
             format!("waiting until job {job} has closed, to open it then")
         }
         Reason::Closing if facts.accepted_at.is_some() => format!(

@@ -7,18 +7,22 @@
 mod meddle;
 mod perform;
 
+pub(super) use meddle::meant;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::ghost::Ghost;
 use super::world::{FakeJob, World, job, moment, secs};
-use crate::api::{AnomalyJobStatus, DatafeedId, DatafeedState, JobState};
+use crate::api::{AnomalyJobStatus, DatafeedId, DatafeedState, JobId, JobState};
+use crate::reconciler::claims::Claims;
 use crate::reconciler::Reconciler;
 use crate::reconciler::input::*;
 
 const OBJECTS: [&str; 4] = ["w", "x", "y", "z"];
 const JOBS: [&str; 3] = ["a", "b", "c"];
+const EXPRESSIONS: [&str; 6] = ["a", "b", "c", "a", "a,b", "b,c"];
 
 struct Rng(u64);
 
@@ -46,13 +50,16 @@ enum Coming {
     /// From the watch, as of this version.
     Watched(ObjectKey, u64, Option<Box<Delivered>>),
     Refreshed(ObjectKey, Arc<str>, u64, Option<Box<Delivered>>),
-    Read(Ticket, u64, Duration, Depth, Result<View, Trouble>),
+    Read(Ticket, u64, Duration, Result<Answer, Trouble>),
+    Ruled(Vec<Ruling>),
+    Turn(ObjectKey),
     Verified(
         Ticket,
+        JobId,
         u64,
         Duration,
         u64,
-        Result<(Option<Box<Delivered>>, View), Refusal>,
+        Result<(Option<Box<Delivered>>, LiveLook), Refusal>,
     ),
     Called(Ticket, Result<(), Refusal>),
     Written(
@@ -71,6 +78,7 @@ struct Chaos {
     coming: BTreeMap<(Duration, u64), Coming>,
     sent: u64,
     watched: BTreeSet<ObjectKey>,
+    claims: Claims,
     watch_free: Duration,
     history: Vec<(u64, Delivered)>,
     lossy: bool,
@@ -84,6 +92,7 @@ impl Chaos {
     fn new(seed: u64) -> Self {
         let mut world = World::new();
         world.before_7_14 = seed.is_multiple_of(5);
+        world.monitor = !seed.is_multiple_of(3);
         let mut chaos = Self {
             world,
             ghost: Ghost::default(),
@@ -91,6 +100,7 @@ impl Chaos {
             coming: BTreeMap::new(),
             sent: 0,
             watched: BTreeSet::new(),
+            claims: Claims::default(),
             watch_free: Duration::ZERO,
             history: Vec::new(),
             lossy: false,
@@ -148,12 +158,15 @@ impl Chaos {
     }
 
     fn connect(&mut self) {
-        let connection = Connection::Usable {
+        let connection = Usable {
+            identity: Arc::from("here"),
             cluster_uuid: None,
             version: None,
             stops_datafeeds: !self.world.before_7_14,
+            list_room: 4000,
+            max_closing: 64,
         };
-        self.handle(Input::Connection(connection));
+        self.handle(Input::Connection(Connection::Usable(connection)));
     }
 
     fn send(&mut self, after: Duration, coming: Coming) {
@@ -213,6 +226,7 @@ impl Chaos {
         self.coming.clear();
         self.ghost.crashed();
         self.watched.clear();
+        self.claims = Claims::default();
         self.watch_free = self.world.clock;
         self.lossy = false;
         let stale = self.faults && self.rng.chance(25);
@@ -271,28 +285,37 @@ impl Chaos {
                 }
                 self.handle(Input::Refreshed(key, uid, found));
             }
-            Coming::Read(ticket, order, took, depth, answer) => {
-                self.ghost
-                    .read(order, took, answer.as_ref().ok(), depth == Depth::Full);
+            Coming::Read(ticket, order, took, answer) => {
+                match &answer {
+                    Ok(Answer::States(states)) => self.ghost.read(order, took, states, false),
+                    Ok(Answer::Info(mode)) => self.ghost.upgrading(*mode),
+                    Ok(Answer::Catalogue(listing)) => self.ghost.upgrading(listing.upgrade_mode),
+                    Ok(Answer::Tasks(_)) => {}
+                    Err(_) => self.ghost.silent(),
+                }
                 self.handle(Input::Read(ticket, answer));
             }
-            Coming::Verified(ticket, order, took, version, answer) => {
+            Coming::Ruled(rulings) => self.handle(Input::Ruled(rulings)),
+            Coming::Turn(key) => self.handle(Input::Turn(key)),
+            Coming::Verified(ticket, job, order, took, version, answer) => {
                 match &answer {
-                    Ok((object, view)) => {
+                    Ok((object, look)) => {
                         if let Some(object) = object {
                             self.ghost.tell(&object.key, version, Some(object));
                         }
-                        self.ghost.read(order, took, Some(view), true);
+                        self.ghost.upgrading(look.upgrade_mode);
+                        let seen = [(job, look.job.clone())].into();
+                        self.ghost.read(order, took, &seen, true);
                         self.ghost.verified(ticket, now);
                     }
-                    Err(Refusal::Cluster(_)) => self.ghost.read(order, took, None, true),
+                    Err(Refusal::Cluster(_)) => self.ghost.silent(),
                     Err(_) => {}
                 }
                 self.handle(Input::Verified(ticket, answer));
             }
             Coming::Called(ticket, answer) => {
                 if matches!(answer, Err(Refusal::Cluster(_) | Refusal::UpgradeMode)) {
-                    self.ghost.read(0, Duration::ZERO, None, false);
+                    self.ghost.silent();
                 }
                 self.ghost.answered(ticket);
                 self.handle(Input::Called(ticket, answer));
@@ -330,7 +353,11 @@ impl Chaos {
             } else {
                 self.still + 1
             };
-            assert!(self.still < 5_000, "time stands still");
+            assert!(
+                self.still < 5_000,
+                "time stands still at {:?}: coming {coming:?}, close {close:?}, wake {wake:?}",
+                self.world.clock
+            );
             self.ghost.pass(&self.world, to - self.world.clock);
             self.world.clock = to;
             self.world.finish_closes();

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::fake_job::FakeJob;
-use super::world::{World, job, key, moment, policy, secs, trouble};
+use super::world::{World, desired, job, key, moment, policy, secs, trouble};
 use crate::api::{
     AnomalyJobStatus, DatafeedId, DatafeedState, JobState, OnTimeout, Reason, Target,
 };
 use crate::reconciler::input::*;
 use crate::reconciler::job::Job;
-use crate::reconciler::object::{News, Object, Published, Writing};
+use crate::reconciler::object::{Durable, News, Object, Published, Writing};
 
 fn hanging() -> World {
     let mut world = World::new();
@@ -25,13 +25,12 @@ fn delivered(generation: i64, version: &str, status: AnomalyJobStatus) -> Delive
         key: key("a"),
         uid: Arc::from("uid-1"),
         generation,
+        created_at: moment(secs(0)).wall,
         resource_version: Arc::from(version),
+        finalizers: Vec::new(),
         desired: Desired {
-            job: job("a"),
-            wanted: Wanted::Closed,
             suspended: generation == 2,
-            deleting: false,
-            close: policy(),
+            ..desired("a", Wanted::Closed, policy())
         },
         status,
     }
@@ -57,11 +56,10 @@ fn saw(state: JobState) -> SeenJob {
             state,
             assigned: true,
             upgrade_mode: false,
+            explanation: None,
             open_for: None,
-        }),
-        config: Some(SeenConfig {
-            created_at: None,
-            blocked: None,
+            latest_record: None,
+            last_data: None,
         }),
         datafeed: None,
     }
@@ -163,7 +161,7 @@ fn a_job_that_is_deleted_after_it_was_closed_is_not_ready_any_more() {
     world.apply("a", Wanted::Closed, policy());
     world.pass(secs(60));
     world.jobs.clear();
-    world.pass(secs(300));
+    world.pass(secs(500));
     assert!(world.is("a", "Ready", "False", "JobNotFound"));
     assert!(world.is("a", "Stalled", "True", "JobNotFound"));
 }
@@ -181,15 +179,16 @@ fn a_close_that_outlasts_its_timeout_is_not_written_about_for_ever() {
 #[test]
 fn what_somebody_wiped_is_not_durable_any_more() {
     let mut object = object(noted());
-    assert!(object.facts.force_is_durable());
-    assert_eq!(object.safe_resume().len(), 1);
+    let feed = DatafeedId::parse("feed").unwrap();
+    assert_eq!(object.durable.forced.len(), 1);
+    assert!(object.is_safe_to_stop(&feed));
     object.deliver(
         delivered(2, "11", AnomalyJobStatus::default()),
         2,
         Ticket(1),
     );
-    assert!(!object.facts.force_is_durable());
-    assert!(object.safe_resume().is_empty());
+    assert!(object.durable.forced.is_empty());
+    assert!(!object.is_safe_to_stop(&feed));
 }
 
 #[test]
@@ -203,13 +202,13 @@ fn an_earlier_generation_that_comes_late_is_passed_over() {
 #[test]
 fn an_acknowledgement_that_comes_after_a_newer_delivery_says_nothing_of_what_is_stored() {
     let mut object = object(AnomalyJobStatus::default());
-    object.writing = Some(Writing::new(
+    object.writing = Some(Writing::status(
         Ticket(1),
         Published {
             digest: 7,
             ..Published::default()
         },
-        &object,
+        Durable::default(),
     ));
     object.deliver(
         delivered(2, "12", AnomalyJobStatus::default()),
@@ -228,24 +227,24 @@ fn an_acknowledgement_that_comes_after_a_newer_delivery_says_nothing_of_what_is_
 fn a_read_is_passed_over_that_was_sent_before_a_newer_one_or_before_a_call_ended() {
     let (mut job, now) = (Job::default(), moment(secs(0)));
     assert!(
-        job.see(Ticket(1), Depth::Full, saw(JobState::Opened), now)
+        job.see(Ticket(1), saw(JobState::Opened), now)
             .is_some()
     );
     assert!(
-        job.see(Ticket(3), Depth::States, saw(JobState::Closed), now)
+        job.see(Ticket(3), saw(JobState::Closed), now)
             .is_some()
     );
     assert!(
-        job.see(Ticket(2), Depth::Full, saw(JobState::Opened), now)
+        job.see(Ticket(2), saw(JobState::Opened), now)
             .is_none()
     );
     assert_eq!(
-        job.seen.as_ref().unwrap().job.state.unwrap().state,
-        JobState::Closed
+        job.state(),
+        Some(JobState::Closed)
     );
     job.touch(Ticket(5));
     assert!(
-        job.see(Ticket(4), Depth::States, saw(JobState::Opened), now)
+        job.see(Ticket(4), saw(JobState::Opened), now)
             .is_none()
     );
 }

@@ -3,10 +3,11 @@
 //! The ghost sees what the world is, what the brain was told, and what it asks for; a violation is a panic that the
 //! random walk prints its seed with. It computes the true closing time itself and knows nothing of facts or tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::chaos::meant;
 use super::world::{FakeJob, World, secs};
 use crate::api::{
     AnomalyJobStatus, CloseMode, DatafeedId, DatafeedState, JobId, JobState, OnFailed, OnTimeout,
@@ -53,11 +54,11 @@ pub(super) struct Ghost {
     pub sessions: BTreeMap<JobId, Session>,
     samples: Vec<(JobId, Sample)>,
     pub told: BTreeMap<ObjectKey, Told>,
-    in_flight: BTreeMap<Ticket, JobId>,
+    in_flight: BTreeMap<Ticket, Vec<JobId>>,
     /// The newest answered read of each job: when it was sampled, and what it said.
     seen: BTreeMap<JobId, (u64, SeenJob)>,
     feeds: BTreeMap<JobId, Option<DatafeedId>>,
-    seen_closed: BTreeMap<(Arc<str>, i64), bool>,
+    seen_closed: BTreeSet<(Arc<str>, i64, JobId)>,
     is_dark: bool,
     noticed: bool,
     mixed: bool,
@@ -67,7 +68,7 @@ pub(super) struct Ghost {
 }
 
 fn enforces(desired: &Desired) -> bool {
-    desired.wanted == Wanted::Closed && !desired.suspended && !desired.deleting
+    desired.wanted == Wanted::Closed && !desired.suspended && desired.deleting.is_none()
 }
 
 impl Ghost {
@@ -189,13 +190,9 @@ impl Ghost {
     }
 
     /// The brain is being told what a read, sent at `order`, found.
-    pub(super) fn read(&mut self, order: u64, took: Duration, answer: Option<&View>, full: bool) {
-        let Some(view) = answer else {
-            self.noticed = true;
-            return;
-        };
-        for (id, seen) in &view.jobs {
-            if let Some(state) = seen.state {
+    pub(super) fn read(&mut self, order: u64, took: Duration, states: &BTreeMap<JobId, SeenJob>, full: bool) {
+        for (id, seen) in states {
+            if let Some(state) = &seen.state {
                 self.noticed |= state.upgrade_mode;
             }
             if let Some(session) = self
@@ -216,23 +213,34 @@ impl Ghost {
             }
             let closed = seen
                 .state
+                .as_ref()
                 .is_some_and(|state| state.state == JobState::Closed);
             for told in self.told.values() {
                 if let Some(object) = told
                     .object
                     .as_ref()
-                    .filter(|object| object.desired.job == *id)
+                    .filter(|object| meant(&object.desired).contains(id))
                     && closed
                     && order > told.since
                 {
                     self.seen_closed
-                        .insert((object.uid.clone(), object.generation), true);
+                        .insert((object.uid.clone(), object.generation, id.clone()));
                 }
             }
             if newest {
                 self.seen.insert(id.clone(), (order, seen.clone()));
             }
         }
+    }
+
+    /// A read or a call was not answered.
+    pub(super) fn silent(&mut self) {
+        self.noticed = true;
+    }
+
+    /// The brain is being told of upgrade mode.
+    pub(super) fn upgrading(&mut self, mode: bool) {
+        self.noticed |= mode;
     }
 
     pub(super) fn verifying(
@@ -275,18 +283,30 @@ impl Ghost {
     pub(super) fn call(&mut self, world: &World, ticket: Ticket, call: &Call) {
         for id in call.jobs() {
             assert!(
-                !self.in_flight.values().any(|other| other == id),
+                !self.in_flight.values().any(|others| others.contains(id)),
                 "two calls in flight for {id}: {call:?}"
             );
-            self.in_flight.insert(ticket, id.clone());
         }
-        assert_eq!(call.jobs().len(), 1);
-        let id = &call.jobs()[0];
+        self.in_flight.insert(ticket, call.jobs().to_vec());
+        if !matches!(call, Call::Close(_)) {
+            assert_eq!(call.jobs().len(), 1);
+        }
+        for id in call.jobs() {
+            self.call_for(world, call, id);
+        }
+        match call {
+            Call::Close(_) => self.closes += 1,
+            Call::ForceClose(_) => self.forces += 1,
+            _ => {}
+        }
+    }
+
+    fn call_for(&self, world: &World, call: &Call, id: &JobId) {
         let willing: Vec<&Delivered> = self
             .told
             .values()
             .filter_map(|told| told.object.as_ref())
-            .filter(|object| object.desired.job == *id && enforces(&object.desired))
+            .filter(|object| meant(&object.desired).contains(id) && enforces(&object.desired))
             .collect();
         assert!(
             !willing.is_empty(),
@@ -297,7 +317,7 @@ impl Ghost {
         let seen = self
             .seen
             .get(id)
-            .and_then(|(_, seen)| seen.state)
+            .and_then(|(_, seen)| seen.state.as_ref())
             .map(|state| state.state);
         // A job without a config is never opened again, so nothing is resumed.
         let lost = self
@@ -323,9 +343,7 @@ impl Ghost {
             );
         }
         match call {
-            Call::Close(_) => self.closes += 1,
             Call::ForceClose(_) => {
-                self.forces += 1;
                 assert!(
                     willing
                         .iter()
@@ -340,7 +358,8 @@ impl Ghost {
                     self.sessions.get(id)
                 );
             }
-            Call::Confirm(_) | Call::StopDatafeed { .. } => {}
+            Call::Open(_) | Call::StartDatafeed { .. } => panic!("nobody wants {id} open"),
+            Call::Close(_) | Call::Confirm(_) | Call::StopDatafeed { .. } => {}
         }
     }
 
@@ -393,14 +412,15 @@ impl Ghost {
                 .any(|c| c.type_ == of && c.status == value)
         };
         let ready = is("Ready", "True") && object.desired.wanted == Wanted::Closed;
-        let seen = self
-            .seen
-            .get(&object.desired.job)
-            .map(|(_, seen)| seen.state.map(|state| state.state));
-        if is("Closed", "True") || ready {
-            let at = (object.uid.clone(), object.generation);
+        for id in meant(&object.desired) {
+            let seen = self.seen.get(&id);
+            let seen = seen.map(|(_, seen)| seen.state.as_ref().map(|state| state.state));
+            if !(is("Closed", "True") || ready) {
+                continue;
+            }
+            let at = (object.uid.clone(), object.generation, id.clone());
             assert!(
-                self.seen_closed.contains_key(&at),
+                self.seen_closed.contains(&at),
                 "{key} claims what was not read at generation {}: {:#?}",
                 object.generation,
                 status.conditions

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::world::{FakeJob, World, job, policy, secs, trouble};
+use super::world::{FakeJob, World, job, moment, policy, secs, trouble};
 use crate::api::{
     CloseMode, DatafeedId, DatafeedState, JobState, OnFailed, OnTimeout, Reason, TimeSpan,
 };
@@ -98,7 +98,7 @@ fn a_running_datafeed_is_noted_durably_before_the_close_that_stops_it() {
     let mut world = world_with("a", with_datafeed(JobState::Opened, DatafeedState::Started));
     world.lose_acks = true;
     world.apply("a", Wanted::Closed, policy());
-    world.pass(Duration::from_millis(7));
+    world.pass(Duration::from_millis(14));
     assert_eq!(world.writes.len(), 1);
     assert_eq!(world.status("a").resume_datafeeds.len(), 1);
     assert_eq!(world.calls.len(), 0, "the write was not acknowledged yet");
@@ -361,7 +361,7 @@ fn suspended_observed_and_deleted_objects_call_nothing() {
     );
     world.edit("a", |desired| {
         desired.suspended = false;
-        desired.deleting = true;
+        desired.deleting = Some(moment(secs(0)).wall);
     });
     world.pass(secs(3600));
     assert_eq!(world.calls.len(), 0);

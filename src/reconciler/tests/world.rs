@@ -10,10 +10,11 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 pub(super) use super::fake_job::FakeJob;
 use crate::api::{
-    AnomalyJobStatus, CloseMode, ClosePolicy, DatafeedId, DatafeedState, JobId, JobState, OnFailed,
-    OnTimeout, Reason, TimeSpan,
+    AnomalyJobStatus, CloseMode, ClosePolicy, DatafeedState, DeletionPolicy, DriftPolicy, JobExpression,
+    JobId, JobState, OnFailed, OnTimeout, OpenPolicy, Reason, TimeSpan,
 };
 use crate::reconciler::Reconciler;
+use crate::reconciler::claims::Claims;
 use crate::reconciler::input::*;
 
 pub(super) struct World {
@@ -22,7 +23,9 @@ pub(super) struct World {
     pub jobs: BTreeMap<JobId, FakeJob>,
     pub stored: BTreeMap<ObjectKey, Delivered>,
     pub calls: Vec<(Duration, Call)>,
-    pub reads: Vec<Depth>,
+    pub reads: Vec<Question>,
+    /// HTTP requests that all this would have been: reads and calls.
+    pub requests: usize,
     pub writes: Vec<(ObjectKey, AnomalyJobStatus)>,
     pub events: Vec<Event>,
     pub let_go: usize,
@@ -33,6 +36,8 @@ pub(super) struct World {
     pub refuses_calls: Option<Trouble>,
     pub upgrade_mode: bool,
     pub before_7_14: bool,
+    /// The credentials have `monitor`, so the tasks may be read.
+    pub monitor: bool,
     pub api_server_down: bool,
     /// Status writes are taken, but nobody is told.
     pub lose_acks: bool,
@@ -40,6 +45,11 @@ pub(super) struct World {
     abandoned: BTreeSet<Ticket>,
     pub(super) version: u64,
     still: u32,
+    claims: Claims,
+    /// How many jobs may close at once.
+    pub max_closing: usize,
+    /// Bytes of ids that fit into a list.
+    pub list_room: usize,
 }
 
 pub(super) fn job(id: &str) -> JobId {
@@ -63,9 +73,41 @@ pub(super) fn policy() -> ClosePolicy {
 }
 
 pub(super) fn trouble(reason: Reason) -> Trouble {
-    Trouble {
-        reason,
-        message: Arc::from("as the test says"),
+    Trouble::new(reason, "as the test says")
+}
+
+/// An object's wish for the job of this name.
+pub(super) fn desired(expression: &str, wanted: Wanted, close: ClosePolicy) -> Desired {
+    Desired {
+        scope: Scope {
+            expression: JobExpression::parse(expression).unwrap(),
+            exclude: Vec::new(),
+            allow_no_match: true,
+            max_jobs: 100_000,
+        },
+        wanted,
+        suspended: false,
+        deleting: None,
+        close,
+        open: OpenPolicy::default(),
+        drift: DriftPolicy::Correct,
+        deletion: DeletionPolicy::Retain,
+        requested: None,
+    }
+}
+
+/// How many requests a question is, with so many bytes of ids in each.
+fn requests(question: &Question, room: usize) -> usize {
+    let lines = |bytes: usize| bytes.div_ceil(room).max(1);
+    match question {
+        Question::Catalogue => 3,
+        Question::Tasks | Question::Info => 1,
+        Question::States { jobs, datafeeds, all } => {
+            let of_jobs = jobs.iter().map(|id| id.as_str().len() + 1).sum();
+            let of_feeds: usize = datafeeds.iter().map(|(_, id)| id.as_str().len() + 1).sum();
+            let feeds = if of_feeds == 0 { 0 } else { lines(of_feeds) };
+            if *all { 1 + feeds.min(1) } else { lines(of_jobs) + feeds }
+        }
     }
 }
 
@@ -82,6 +124,7 @@ impl World {
             stored: BTreeMap::new(),
             calls: Vec::new(),
             reads: Vec::new(),
+            requests: 0,
             writes: Vec::new(),
             events: Vec::new(),
             let_go: 0,
@@ -90,24 +133,31 @@ impl World {
             refuses_calls: None,
             upgrade_mode: false,
             before_7_14: false,
+            monitor: true,
             api_server_down: false,
             lose_acks: false,
             pending: Vec::new(),
             abandoned: BTreeSet::new(),
             version: 1,
             still: 0,
+            claims: Claims::default(),
+            max_closing: 64,
+            list_room: 4000,
         };
         world.connect();
         world
     }
 
     pub(super) fn connect(&mut self) {
-        let connection = Connection::Usable {
+        let connection = Usable {
+            identity: Arc::from("uuid"),
             cluster_uuid: Some(Arc::from("uuid")),
-            version: Some(Arc::from(if self.before_7_14 { "7.10.0" } else { "9.2.1" })),
+            version: Some(Arc::from(if self.before_7_14 { "7.10.0" } else { "9.4.1" })),
             stops_datafeeds: !self.before_7_14,
+            list_room: self.list_room,
+            max_closing: self.max_closing,
         };
-        self.tell(Input::Connection(connection));
+        self.tell(Input::Connection(Connection::Usable(connection)));
     }
 
     /// The operator dies and another one starts with what is stored.
@@ -115,6 +165,7 @@ impl World {
         self.brain = Reconciler::new("default", moment(self.clock));
         self.pending.clear();
         self.abandoned.clear();
+        self.claims = Claims::default();
         self.connect();
         for delivered in self.stored.values().cloned().collect::<Vec<_>>() {
             self.tell(Input::Delivered(Box::new(delivered)));
@@ -123,20 +174,20 @@ impl World {
 
     /// Creates an object that means the job of the same name.
     pub(super) fn apply(&mut self, name: &str, wanted: Wanted, close: ClosePolicy) {
-        let desired = Desired {
-            job: job(name),
-            wanted,
-            suspended: false,
-            deleting: false,
-            close,
-        };
+        self.create(name, desired(name, wanted, close));
+    }
+
+    /// Creates an object that asks for this.
+    pub(super) fn create(&mut self, name: &str, desired: Desired) {
         let key = key(name);
         self.version += 1;
         let delivered = Delivered {
             key: key.clone(),
             uid: Arc::from("uid-1"),
+            created_at: moment(self.clock).wall,
             generation: 1,
             resource_version: Arc::from(self.version.to_string()),
+            finalizers: Vec::new(),
             desired,
             status: AnomalyJobStatus::default(),
         };
@@ -227,8 +278,9 @@ impl World {
             self.still = if next > self.clock { 0 } else { self.still + 1 };
             assert!(
                 self.still < 100_000,
-                "the world stands still: {:?}",
-                self.brain
+                "the world stands still at {:?}: pending {:?}, close {close:?}, wake {wake:?}",
+                self.clock,
+                self.pending.iter().map(|(at, _)| *at).min(),
             );
             self.clock = next;
             self.finish_closes();
@@ -271,20 +323,37 @@ impl World {
     fn perform(&mut self, output: Output) {
         let soon = Duration::from_millis(5);
         match output {
-            Output::Read {
-                ticket,
-                depth,
-                jobs,
-                datafeeds,
-            } => {
-                self.reads.push(depth);
+            Output::Read { ticket, question } => {
                 let answer = match &self.trouble {
                     Some(trouble) => Err(trouble.clone()),
-                    None => Ok(self.view(depth, &jobs, &datafeeds)),
+                    None => Ok(self.look(&question)),
                 };
+                self.requests += if answer.is_ok() { requests(&question, self.list_room) } else { 1 };
+                self.reads.push(question);
                 self.answer(soon, Input::Read(ticket, answer));
             }
+            Output::WantTurn(key, _) => self.answer(Duration::ZERO, Input::Turn(key)),
+            Output::Claim(claim) => {
+                let rulings = self.claims.claim(1, claim);
+                self.rule(rulings);
+            }
+            Output::Release(key, jobs) => {
+                let rulings = self.claims.release(1, &key, &jobs);
+                self.rule(rulings);
+            }
+            Output::GiveWay(key, job) => {
+                let rulings = self.claims.give_way(1, &key, &[job]);
+                self.rule(rulings);
+            }
+            Output::Finalize {
+                ticket,
+                key,
+                resource_version,
+                finalizers,
+                ..
+            } => self.finalize(ticket, key, &resource_version, finalizers),
             Output::Call { ticket, call, .. } => {
+                self.requests += 1;
                 self.calls.push((self.clock, call.clone()));
                 let (after, answer) = self.call(&call);
                 self.answer(after, Input::Called(ticket, answer));
@@ -298,7 +367,9 @@ impl World {
                 key,
                 uid,
                 job,
+                ..
             } => {
+                self.requests += 4;
                 let object = self
                     .stored
                     .get(&key)
@@ -310,7 +381,7 @@ impl World {
                     None if self.api_server_down => {
                         Err(Refusal::Refused(trouble(Reason::RetryingAfterError)))
                     }
-                    None => Ok((object, self.view(Depth::Full, &[job], &[]))),
+                    None => Ok((object, self.live(&job))),
                 };
                 self.answer(soon, Input::Verified(ticket, answer));
             }
@@ -358,42 +429,106 @@ impl World {
         }
     }
 
-    pub(super) fn view(
-        &self,
-        depth: Depth,
-        jobs: &[JobId],
-        datafeeds: &[(JobId, DatafeedId)],
-    ) -> View {
-        let full = depth == Depth::Full;
-        let one = |id: &JobId| {
-            let known = |job: &&FakeJob| job.config || job.state != JobState::Closed;
-            let Some(job) = self.jobs.get(id).filter(known) else {
-                return SeenJob::default();
-            };
-            let asked = full || datafeeds.iter().any(|(of, _)| of == id);
-            let live = job.assigned && matches!(job.state, JobState::Opened | JobState::Closing);
-            SeenJob {
-                state: Some(SeenState {
-                    state: job.state,
-                    assigned: job.assigned,
-                    upgrade_mode: self.upgrade_mode && job.state != JobState::Closed,
-                    open_for: live
-                        .then(|| secs(self.clock.saturating_sub(job.opened_at).as_secs())),
-                }),
-                config: (full && job.config).then(|| SeenConfig {
-                    created_at: None,
-                    blocked: job.blocked.then(|| Arc::from("reset")),
-                }),
-                datafeed: job
-                    .datafeed
-                    .clone()
-                    .filter(|_| asked)
-                    .map(|(id, state)| SeenDatafeed { id, state }),
+    fn rule(&mut self, mut rulings: crate::reconciler::claims::Rulings) {
+        if let Some(ours) = rulings.remove(&1) {
+            self.answer(Duration::ZERO, Input::Ruled(ours));
+        }
+    }
+
+    fn finalize(&mut self, ticket: Ticket, key: ObjectKey, version: &str, finalizers: Vec<String>) {
+        let soon = Duration::from_millis(3);
+        self.version += 1;
+        let new: Arc<str> = Arc::from(self.version.to_string());
+        let answer = match self.stored.get_mut(&key) {
+            None => Err(WriteRefused::Gone),
+            Some(stored) if &*stored.resource_version != version => Err(WriteRefused::Conflict),
+            Some(stored) => {
+                stored.finalizers = finalizers;
+                stored.resource_version = Arc::clone(&new);
+                Ok(new)
             }
         };
-        View {
-            jobs: jobs.iter().map(|id| (id.clone(), one(id))).collect(),
-            upgrade_mode: full.then_some(self.upgrade_mode),
+        let taken = answer.is_ok();
+        self.answer(soon, Input::Written(ticket, answer));
+        let goes = |stored: &Delivered| stored.desired.deleting.is_some() && stored.finalizers.is_empty();
+        if self.stored.get(&key).is_some_and(goes) {
+            self.stored.remove(&key);
+            self.answer(soon * 2, Input::Gone(key));
+        } else if taken {
+            let echo = self.stored[&key].clone();
+            self.answer(soon * 2, Input::Delivered(Box::new(echo)));
+        }
+    }
+
+    /// What Elasticsearch answers to a question.
+    pub(super) fn look(&self, question: &Question) -> Answer {
+        match question {
+            Question::Catalogue => Answer::Catalogue(self.listing()),
+            Question::Tasks => Answer::Tasks(self.monitor.then(|| self.tasks())),
+            Question::Info => Answer::Info(self.upgrade_mode),
+            Question::States { jobs, datafeeds, .. } => {
+                let asked = |id: &JobId| datafeeds.iter().any(|(of, _)| of == id);
+                let seen = jobs.iter().map(|id| (id.clone(), self.see(id, asked(id))));
+                Answer::States(seen.collect())
+            }
+        }
+    }
+
+    fn listing(&self) -> Listing {
+        let configs = self.jobs.iter().filter(|(_, job)| job.config);
+        let feeds = self.jobs.iter().filter_map(|(id, job)| {
+            let (feed, _) = job.datafeed.as_ref()?;
+            Some((id.clone(), feed.clone()))
+        });
+        Listing {
+            jobs: configs.map(|(id, job)| (id.clone(), job.seen_config())).collect(),
+            datafeeds: feeds.collect(),
+            complete: true,
+            upgrade_mode: self.upgrade_mode,
+            requests: 3,
+        }
+    }
+
+    fn tasks(&self) -> Tasks {
+        let open = self.jobs.iter().filter(|(_, job)| job.state != JobState::Closed);
+        let feeds = self.jobs.iter().filter_map(|(id, job)| {
+            let feed = job.seen_datafeed()?;
+            feed.runs().then(|| (id.clone(), (feed, job.has_end)))
+        });
+        Tasks {
+            jobs: open.map(|(id, job)| (id.clone(), job.state)).collect(),
+            datafeeds: feeds.collect(),
+        }
+    }
+
+    fn see(&self, id: &JobId, with_datafeed: bool) -> SeenJob {
+        let known = |job: &&FakeJob| job.config || job.state != JobState::Closed;
+        let Some(job) = self.jobs.get(id).filter(known) else {
+            return SeenJob::default();
+        };
+        let live = job.assigned && matches!(job.state, JobState::Opened | JobState::Closing);
+        SeenJob {
+            state: Some(SeenState {
+                state: job.state,
+                assigned: job.assigned,
+                upgrade_mode: self.upgrade_mode && job.state != JobState::Closed,
+                explanation: (!job.assigned).then(|| Arc::from("no node has room")),
+                open_for: live.then(|| secs(self.clock.saturating_sub(job.opened_at).as_secs())),
+                latest_record: None,
+                last_data: job.last_data.map(|at| moment(at).wall),
+            }),
+            datafeed: job.seen_datafeed().filter(|_| with_datafeed),
+        }
+    }
+
+    /// What the live reads before a force find.
+    pub(super) fn live(&self, id: &JobId) -> LiveLook {
+        let config = self.jobs.get(id).filter(|job| job.config);
+        LiveLook {
+            job: self.see(id, true),
+            config: config.map(FakeJob::seen_config),
+            upgrade_mode: self.upgrade_mode,
+            snapshot: None,
         }
     }
 
@@ -428,8 +563,57 @@ impl World {
                 }
                 (soon, Ok(()))
             }
-            Call::Close(ids) => self.close(&ids[0]),
+            Call::Close(ids) => self.close_all(ids),
+            Call::Open(id) => self.open(id),
+            Call::StartDatafeed { job, .. } => {
+                let runs = self.jobs.get_mut(job).and_then(|job| job.datafeed.as_mut());
+                if let Some((_, state)) = runs {
+                    *state = DatafeedState::Started;
+                }
+                (soon, Ok(()))
+            }
         }
+    }
+
+    /// A list is refused before any of it is touched.
+    fn close_all(&mut self, ids: &[JobId]) -> (Duration, Result<(), Refusal>) {
+        let soon = Duration::from_millis(5);
+        if let [id] = ids {
+            return self.close(id);
+        }
+        let unknown = |id: &&JobId| !self.jobs.get(*id).is_some_and(|job| job.config);
+        let missing: Vec<JobId> = ids.iter().filter(unknown).cloned().collect();
+        if !missing.is_empty() {
+            return (soon, Err(Refusal::Unknown(missing)));
+        }
+        if ids.iter().any(|id| self.jobs[id].refuses_lists) {
+            return (soon, Err(Refusal::Refused(trouble(Reason::RequestRefused))));
+        }
+        if ids.iter().any(|id| self.jobs[id].state == JobState::Failed) {
+            return (soon, Err(Refusal::LookAgain { answered: true }));
+        }
+        let answers: Vec<_> = ids.iter().map(|id| self.close(id)).collect();
+        let last = answers.iter().map(|(after, _)| *after).max().unwrap_or(soon);
+        let error = answers.into_iter().find_map(|(_, answer)| answer.err());
+        (last, error.map_or(Ok(()), Err))
+    }
+
+    fn open(&mut self, id: &JobId) -> (Duration, Result<(), Refusal>) {
+        let soon = Duration::from_millis(5);
+        let clock = self.clock;
+        let Some(job) = self.jobs.get_mut(id).filter(|job| job.config) else {
+            return (soon, Err(Refusal::LookAgain { answered: true }));
+        };
+        if job.state != JobState::Closed {
+            return (soon, Err(Refusal::LookAgain { answered: true }));
+        }
+        if let Some(trouble) = &job.refuses_open {
+            return (soon, Err(Refusal::Refused(trouble.clone())));
+        }
+        job.opened_at = clock;
+        job.dirty = true;
+        job.state = if job.assigned { JobState::Opened } else { JobState::Opening };
+        (soon, Ok(()))
     }
 
     fn close(&mut self, id: &JobId) -> (Duration, Result<(), Refusal>) {
@@ -459,6 +643,9 @@ impl World {
         if !job.assigned {
             job.closed();
             return (soon, Ok(()));
+        }
+        if job.refuses_lists && job.close_takes.is_none() {
+            return (soon, Err(Refusal::Refused(trouble(Reason::RequestRefused))));
         }
         match job.close_takes {
             Some(Duration::ZERO) => {

@@ -2,34 +2,34 @@
 
 use std::sync::Arc;
 
-use super::{Chaos, JOBS, OBJECTS};
+use super::{Chaos, EXPRESSIONS, JOBS, OBJECTS};
 use crate::api::{
-    AnomalyJobStatus, CloseMode, DatafeedState, JobState, OnFailed, OnTimeout, Reason, TimeSpan,
+    AnomalyJobStatus, CloseMode, DatafeedState, JobExpression, JobId, JobState, OnFailed, OnTimeout, Reason, TimeSpan,
 };
 use crate::reconciler::input::*;
-use crate::reconciler::tests::world::{job, key, policy, trouble};
+use crate::reconciler::tests::world::{desired, job, key, moment, policy, trouble};
 
 impl Chaos {
     pub(super) fn create(&mut self, name: &str) {
         self.uids += 1;
         let mut close = policy();
         close.timeout = TimeSpan::parse(self.rng.of(&["20s", "1m", "5m"])).unwrap();
+        let wanted = if self.rng.chance(80) {
+            Wanted::Closed
+        } else {
+            Wanted::Observed
+        };
         let desired = Desired {
-            job: job(self.rng.of(&JOBS)),
-            wanted: if self.rng.chance(80) {
-                Wanted::Closed
-            } else {
-                Wanted::Observed
-            },
             suspended: self.rng.chance(10),
-            deleting: false,
-            close,
+            ..desired(self.rng.of(&EXPRESSIONS), wanted, close)
         };
         self.world.version += 1;
         let delivered = Delivered {
             key: key(name),
             uid: Arc::from(format!("uid-{}", self.uids)),
+            created_at: moment(self.world.clock).wall,
             generation: 1,
+            finalizers: Vec::new(),
             resource_version: Arc::from(self.world.version.to_string()),
             desired,
             status: AnomalyJobStatus::default(),
@@ -42,7 +42,7 @@ impl Chaos {
         let what = self.rng.below(9);
         let pick = self.rng.next();
         let timeout = self.rng.of(&["20s", "1m", "5m", "10m"]);
-        let id = job(self.rng.of(&JOBS));
+        let expression = JobExpression::parse(self.rng.of(&EXPRESSIONS)).unwrap();
         self.world.edit_silently(name, |desired| match what {
             0 => {
                 desired.close.on_timeout =
@@ -60,7 +60,7 @@ impl Chaos {
             4 => desired.suspended = !desired.suspended,
             5 => desired.wanted = Wanted::Observed,
             6 => desired.wanted = Wanted::Closed,
-            7 => desired.job = id,
+            7 => desired.scope.expression = expression,
             _ => desired.suspended = false,
         });
         self.watch(&key(name));
@@ -82,8 +82,9 @@ impl Chaos {
     fn delete(&mut self, name: &str) {
         let key = key(name);
         if self.rng.chance(40) {
+            let now = moment(self.world.clock).wall;
             self.world
-                .edit_silently(name, |desired| desired.deleting = true);
+                .edit_silently(name, |desired| desired.deleting = Some(now));
             self.watch(&key);
         } else {
             self.world.version += 1;
@@ -182,9 +183,19 @@ impl Chaos {
         self.relist();
     }
 
+    /// Another object acts on the job, because it is older, or of an earlier name where they are of one age.
+    fn has_an_older_rival(&self, of: &Delivered, id: &JobId) -> bool {
+        let rank = |object: &Delivered| (object.created_at, object.key.clone());
+        self.world.stored.values().any(|other| {
+            let desired = &other.desired;
+            let enforces = desired.wanted == Wanted::Closed && !desired.suspended && desired.deleting.is_none();
+            enforces && meant(desired).contains(id) && rank(other) < rank(of)
+        })
+    }
+
     pub(super) fn agree(&self) {
         for (key, object) in &self.world.stored {
-            if object.desired.deleting {
+            if object.desired.deleting.is_some() {
                 continue;
             }
             let status = &object.status;
@@ -201,17 +212,23 @@ impl Chaos {
                 find("Stalled"),
                 find("Reconciling"),
             );
+            let ids = meant(&object.desired);
             let told = format!(
                 "{key} {:?} {:#?} {status:#?}",
                 object.desired,
-                self.world.jobs.get(&object.desired.job)
+                ids.iter().map(|id| self.world.jobs.get(id)).collect::<Vec<_>>()
             );
             assert_eq!(status.observed_generation, object.generation, "{told}");
-            let fake = self
-                .world
-                .jobs
-                .get(&object.desired.job)
-                .filter(|fake| fake.config || fake.state != JobState::Closed);
+            let known = |id: &JobId| {
+                let fake = self.world.jobs.get(id);
+                fake.filter(|fake| fake.config || fake.state != JobState::Closed)
+            };
+            let [id] = ids.as_slice() else {
+                let all = ids.iter().all(|id| known(id).is_some_and(|fake| fake.state == JobState::Closed));
+                assert_eq!(closed.map(|c| c.0), Some(if all { "True" } else { "False" }), "{told}");
+                continue;
+            };
+            let fake = known(id);
             let state = fake.map(|fake| fake.state);
             assert_eq!(
                 closed.map(|c| c.0),
@@ -231,6 +248,10 @@ impl Chaos {
                 continue;
             }
             let close = &object.desired.close;
+            if self.has_an_older_rival(object, id) {
+                assert_eq!(stalled, Some(("True", "Conflict")), "{told}");
+                continue;
+            }
             let expected = match (state, fake.is_some_and(|fake| fake.config)) {
                 (None, _) => "JobNotFound",
                 (Some(_), false) if close.on_failed == OnFailed::Stall => "ConfigLost",
@@ -275,4 +296,10 @@ impl Chaos {
             }
         }
     }
+}
+
+/// The jobs that an object of the walk means: its tokens are ids.
+pub(in super::super) fn meant(desired: &Desired) -> Vec<JobId> {
+    let tokens = desired.scope.expression.tokens();
+    tokens.map(|token| JobId::parse(token).unwrap()).collect()
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Chaos, Coming};
 use crate::api::{AnomalyJobStatus, Reason};
+use crate::reconciler::claims::Rulings;
 use crate::reconciler::input::*;
 use crate::reconciler::tests::world::{secs, trouble};
 
@@ -12,18 +13,29 @@ impl Chaos {
     pub(super) fn perform(&mut self, output: Output) {
         let delay = self.delay();
         match output {
-            Output::Read {
-                ticket,
-                depth,
-                jobs,
-                datafeeds,
-            } => {
+            Output::Read { ticket, question } => {
                 let answer = match &self.world.trouble {
                     Some(trouble) => Err(trouble.clone()),
-                    None => Ok(self.world.view(depth, &jobs, &datafeeds)),
+                    None => Ok(self.world.look(&question)),
                 };
                 let order = self.ghost.next();
-                self.send(delay, Coming::Read(ticket, order, delay, depth, answer));
+                self.send(delay, Coming::Read(ticket, order, delay, answer));
+            }
+            Output::WantTurn(key, _) => {
+                let wait = if self.rng.chance(90) { Duration::ZERO } else { delay };
+                self.send(wait, Coming::Turn(key));
+            }
+            Output::Claim(claim) => {
+                let rulings = self.claims.claim(1, claim);
+                self.rule(rulings);
+            }
+            Output::Release(key, jobs) => {
+                let rulings = self.claims.release(1, &key, &jobs);
+                self.rule(rulings);
+            }
+            Output::GiveWay(key, job) => {
+                let rulings = self.claims.give_way(1, &key, &[job]);
+                self.rule(rulings);
             }
             Output::Call { ticket, call, .. } => self.call(ticket, &call, delay),
             Output::LetGo(ticket) => {
@@ -37,6 +49,7 @@ impl Chaos {
                 key,
                 uid,
                 job,
+                ..
             } => {
                 self.ghost.verifying(&self.world, ticket, &key, &uid, &job);
                 let object = self
@@ -52,13 +65,13 @@ impl Chaos {
                     }
                     None => Ok((
                         object.map(Box::new),
-                        self.world.view(Depth::Full, &[job], &[]),
+                        self.world.live(&job),
                     )),
                 };
                 let (order, version) = (self.ghost.next(), self.world.version);
                 self.send(
                     delay,
-                    Coming::Verified(ticket, order, delay, version, answer),
+                    Coming::Verified(ticket, job, order, delay, version, answer),
                 );
             }
             Output::Write {
@@ -85,7 +98,14 @@ impl Chaos {
                     self.send(delay, Coming::Refreshed(key, uid, version, found));
                 }
             }
+            Output::Finalize { .. } => unreachable!("nobody has a deletion policy here"),
             Output::Event { .. } | Output::Finished { .. } => {}
+        }
+    }
+
+    fn rule(&mut self, mut rulings: Rulings) {
+        if let Some(ours) = rulings.remove(&1) {
+            self.send(Duration::ZERO, Coming::Ruled(ours));
         }
     }
 
@@ -103,7 +123,7 @@ impl Chaos {
             return self.send(delay, Coming::Called(ticket, refused));
         }
         if let Call::Close(ids) = call {
-            self.ghost.closed(&ids[0]);
+            ids.iter().for_each(|id| self.ghost.closed(id));
         }
         let (after, answer) = self.world.call(call);
         let answer = if luck > 95 { lost } else { answer };
