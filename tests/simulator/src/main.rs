@@ -13,7 +13,7 @@ struct Flags {
     /// Address to listen on; port 0 lets the system choose.
     #[arg(long, env = "ES_SIM_LISTEN", default_value = "127.0.0.1:9200")]
     listen: SocketAddr,
-    /// Version whose answers are given: 7.10 or 9.
+    /// Version whose answers are given: 7.10, 7.13, 7.17, 8 or 9.
     #[arg(long, env = "ES_SIM_PROFILE", default_value = "9")]
     profile: Profile,
     /// Certificate chain (PEM file); needs --tls-key.

@@ -264,10 +264,10 @@ impl Cluster {
             let again = task.removing;
             task.removing = true;
             if again {
-                let old = self.profile.is_7();
+                let told = !self.profile.force_ignores_missing();
                 if let Some(call) = self.close_call(ticket) {
                     // 7.x reports the loser of the race unless all jobs were meant; later versions ignore it.
-                    if old && !Expression::parse(&call.request.expression).is_all() {
+                    if told && !Expression::parse(&call.request.expression).is_all() {
                         call.failures
                             .push(format!("the task with id job-{id} doesn't exist"));
                     }

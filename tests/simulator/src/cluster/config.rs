@@ -74,12 +74,14 @@ impl Cluster {
         for group in &job.groups {
             *self.group_uses.entry(group.clone()).or_insert(0) += 1;
         }
+        self.memory_of_all += job.memory;
         self.jobs.insert(job.id.clone(), job);
     }
 
     /// Removes a configuration.
     pub(super) fn take_job(&mut self, id: &str) -> Option<Job> {
         let job = self.jobs.remove(id)?;
+        self.memory_of_all = self.memory_of_all.saturating_sub(job.memory);
         for group in &job.groups {
             let left = self
                 .group_uses
@@ -262,7 +264,7 @@ impl Cluster {
                 .cloned()
                 .unwrap_or_else(|| json!([])),
         );
-        if !self.profile.is_7() {
+        if self.profile.blocked_and_reset() {
             analysis
                 .entry("model_prune_window")
                 .or_insert_with(|| "30d".into());

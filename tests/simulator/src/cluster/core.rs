@@ -11,7 +11,7 @@ use super::{
     error::ApiError,
     model::{
         Calendars, Capacity, Change, Datafeed, Delay, Event, FeedTask, Job, JobTask, Knobs, Node,
-        OnKill, Ticket,
+        OnKill, Recovery, Ticket,
     },
     open::OpenCall,
 };
@@ -57,6 +57,8 @@ pub struct Cluster {
     pub(super) now: u64,
     pub(super) epoch: u64,
     pub(super) jobs: BTreeMap<String, Job>,
+    /// Bytes of all jobs' memory limits.
+    pub(super) memory_of_all: u64,
     /// How many jobs name a group: job ids and groups are one namespace.
     pub(super) group_uses: HashMap<String, usize>,
     pub(super) tasks: BTreeMap<String, JobTask>,
@@ -84,6 +86,11 @@ pub struct Cluster {
     /// Some task may be without a node; spares a walk over all tasks on each change.
     pub(super) maybe_unassigned: bool,
     pub(super) has_config_index: bool,
+    /// A restart under way.
+    pub(super) recovery: Option<Recovery>,
+    pub(super) restarts: u64,
+    /// Clock ms at which the master has worked off its queue.
+    pub(super) master_idle_at: u64,
     pub(super) uuid: String,
     pub(super) name: String,
     pub(super) version: u64,
@@ -129,7 +136,9 @@ impl Cluster {
     pub fn new(profile: Profile, epoch: u64) -> Self {
         let capacity = Capacity {
             max_open_jobs: profile.default_max_open_jobs(),
+            max_opening: None,
             memory: 7_582_954_291,
+            sums: profile.recorded(),
             lazy_nodes: false,
         };
         let mut cluster = Self {
@@ -137,6 +146,7 @@ impl Cluster {
             now: 0,
             epoch,
             jobs: BTreeMap::new(),
+            memory_of_all: 0,
             group_uses: HashMap::new(),
             tasks: BTreeMap::new(),
             feeds: BTreeMap::new(),
@@ -161,6 +171,9 @@ impl Cluster {
             had_tasks: false,
             maybe_unassigned: false,
             has_config_index: false,
+            recovery: None,
+            restarts: 0,
+            master_idle_at: 0,
             uuid: make_uuid(epoch, 7),
             name: "simulated".into(),
             version: 1,
@@ -233,6 +246,7 @@ impl Cluster {
             Event::FeedStopped(feed, alloc) => self.feed_has_stopped(&feed, alloc, "stopped"),
             Event::LookbackEnded(feed, alloc) => self.lookback_ended(&feed, alloc),
             Event::Reassign => self.reassign(),
+            Event::Recovered(restart, phase) => self.recovered(restart, phase),
             Event::Deadline(ticket) => self.deadline(ticket),
         }
     }

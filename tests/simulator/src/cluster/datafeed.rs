@@ -97,10 +97,23 @@ impl Cluster {
         let task = self.tasks.get(&job);
         let indices = config.config.get("indices").cloned().unwrap_or_default();
         self.check_indices(feed, &indices)?;
-        let params = json!({
-            "datafeed_id": feed, "start": request.start, "timeout": request.timeout.to_string(), "job_id": job, "indices": indices,
-            "indices_options": config.config.get("indices_options"),
-        });
+        let mut params = json!({"datafeed_id": feed, "start": request.start});
+        if let Some(params) = params.as_object_mut() {
+            // `now` is the moment of the start.
+            if let Some(end) = request.end {
+                let end = if end == i64::MAX {
+                    self.wall().to_string()
+                } else {
+                    end.to_string()
+                };
+                params.insert("end".into(), end.into());
+            }
+            params.insert("timeout".into(), request.timeout.to_string().into());
+            params.insert("job_id".into(), job.clone().into());
+            params.insert("indices".into(), indices);
+            let options = config.config.get("indices_options").cloned();
+            params.insert("indices_options".into(), options.unwrap_or_default());
+        }
         let node = task.and_then(|task| task.place.node.clone());
         let alloc = self.next_alloc();
         self.maybe_unassigned |= node.is_none();
@@ -151,7 +164,7 @@ impl Cluster {
         for name in names.iter().filter_map(Value::as_str) {
             // Only what the index API made is known; without any, every index counts as there.
             if !self.indices.is_empty() && !name.contains('*') && !self.indices.contains(name)
-                || (self.profile.is_7() && self.indices.is_empty())
+                || (self.profile.recorded() && self.indices.is_empty())
             {
                 return Err(ApiError::not_found(format!(
                     "datafeed [{feed}] cannot retrieve data because index [{name}] does not exist"

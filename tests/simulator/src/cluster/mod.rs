@@ -1,6 +1,7 @@
 //! The cluster: a synchronous state machine with time passed in (reference section 10). Requests come in as method
 //! calls, answers that take time come out through `take_finished`. It must know nothing of HTTP, sockets or threads.
 
+mod capacity;
 mod close;
 mod close_node;
 mod config;
@@ -18,6 +19,7 @@ mod faults;
 pub mod model;
 mod nodes;
 mod open;
+mod restart;
 mod settings;
 mod stats;
 mod tasks;
@@ -35,6 +37,7 @@ pub use self::{
     error::ApiError,
     expression::Expression,
     open::OpenRequest,
+    restart::RestartTimes,
     stats::Wanted,
     time_value::TimeValue,
 };

@@ -208,8 +208,12 @@ pub struct Node {
 pub struct Capacity {
     /// `xpack.ml.max_open_jobs`.
     pub max_open_jobs: Option<u64>,
+    /// Jobs that may be opening at once on one node (`xpack.ml.node_concurrent_job_allocations`).
+    pub max_opening: Option<u64>,
     /// Bytes for ML on one node.
     pub memory: u64,
+    /// Whether the memory of a node's jobs is added up; otherwise only a single job may be too big.
+    pub sums: bool,
     /// `xpack.ml.max_lazy_ml_nodes` above the number of nodes: opens become lazy.
     pub lazy_nodes: bool,
 }
@@ -233,6 +237,19 @@ pub struct Change {
     pub why: String,
 }
 
+/// What is not there yet after a restart (reference 17.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovery {
+    /// The cluster state.
+    State,
+    /// Shards; tasks wait for their first assignment.
+    Initial,
+    /// Shards; tasks name the indices they wait for.
+    Shards,
+    /// The memory requirements of jobs.
+    Memory,
+}
+
 /// Something that will happen at a time on the simulated clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
@@ -250,6 +267,8 @@ pub enum Event {
     LookbackEnded(String, u64),
     /// Unassigned tasks look for a node.
     Reassign,
+    /// The next phase of this restart, `None` = all is up.
+    Recovered(u64, Option<Recovery>),
     /// The call's own timeout.
     Deadline(Ticket),
 }

@@ -1,83 +1,19 @@
-//! Nodes, assignment, upgrade mode: who runs where, what a lost node or upgrade mode does to tasks (J16 to J22, D9 to D11).
+//! Nodes, upgrade mode: who runs where, what a lost node or upgrade mode does to tasks (J16 to J22, D9 to D11).
 
 use super::{
+    capacity::Found,
     core::{Call, Cluster},
     error::ApiError,
     model::{Delay, Event, FeedState, JobState},
 };
 
-/// Where a job could go.
-#[derive(Debug)]
-pub(super) enum Found {
-    /// This node id.
-    Node(String),
-    /// Nowhere now; the task may wait.
-    Lazy,
-    /// Nowhere; the explanation, one part per node.
-    None(String),
-}
-
-/// Bytes Elasticsearch adds to a job's memory limit for its process and code.
-const OVERHEAD: u64 = 40 * 1024 * 1024;
 const UPGRADE: &str = "persistent task cannot be assigned while upgrade mode is enabled.";
 const LOST: &str = "awaiting reassignment after node loss";
 
 impl Cluster {
-    pub(super) fn find_node(&self, id: &str, memory: u64) -> Found {
-        if !self.missing_primaries.is_empty() {
-            let job = if self.profile.is_7() { "job " } else { "" };
-            return Found::None(format!(
-                "Not opening {job}[{id}], because not all primary shards are active for the following indices [{}]",
-                self.missing_primaries.join(",")
-            ));
-        }
-        let mut reasons = Vec::new();
-        for node in &self.nodes {
-            match self.refusal(&node.id, memory) {
-                None => return Found::Node(node.id.clone()),
-                Some(reason) => reasons.push(format!(
-                    "Not opening job [{id}] on node [{{{}}}{{ml.machine_memory=25276514304}}{{ml.max_open_jobs=20}}], because {reason}",
-                    node.name
-                )),
-            }
-        }
-        Found::None(reasons.join("|"))
-    }
-
-    fn refusal(&self, node: &str, memory: u64) -> Option<String> {
-        let here = || {
-            self.tasks.iter().filter(|(_, task)| {
-                task.place.node.as_deref() == Some(node) && task.state != Some(JobState::Failed)
-            })
-        };
-        if let Some(max) = self.capacity.max_open_jobs {
-            let open = u64::try_from(here().count()).unwrap_or(u64::MAX);
-            if open >= max {
-                return Some(format!(
-                    "this node is full. Number of opened jobs [{open}], xpack.ml.max_open_jobs [{max}]"
-                ));
-            }
-        }
-        let wanted = memory + OVERHEAD;
-        if self.capacity.max_open_jobs.is_none() && wanted <= self.capacity.memory {
-            return None;
-        }
-        let used: u64 = here()
-            .filter_map(|(id, _)| self.jobs.get(id))
-            .map(|job| job.memory)
-            .sum();
-        if wanted + used > self.capacity.memory {
-            return Some(format!(
-                "this node has insufficient available memory. Available memory for ML [{}], memory required by existing jobs [{used}], estimated memory required for this job [{wanted}]",
-                self.capacity.memory
-            ));
-        }
-        None
-    }
-
     /// Tries to place every task without a node.
     pub(super) fn reassign(&mut self) {
-        if self.upgrade_mode || !self.assign_enabled || !self.master {
+        if self.upgrade_mode || !self.assign_enabled || !self.master || self.recovery.is_some() {
             return;
         }
         let waiting: Vec<String> = self

@@ -3,11 +3,11 @@
 use serde_json::json;
 
 use super::{
+    capacity::Found,
     config::valid_id,
     core::{Call, Cluster, Reply},
     error::ApiError,
     model::{Delay, Event, JobState, Ticket},
-    nodes::Found,
     time_value::TimeValue,
 };
 
@@ -98,10 +98,10 @@ impl Cluster {
             .caused_by(cause));
         }
         if let Some(reason) = job.blocked.as_deref().or(job.deleting.then_some("delete")) {
-            let text = if self.profile.is_7() {
-                format!("Cannot open job [{id}] because it is being deleted")
-            } else {
+            let text = if self.profile.blocked_and_reset() {
                 format!("Cannot open job [{id}] because it is executing [{reason}]")
+            } else {
+                format!("Cannot open job [{id}] because it is being deleted")
             };
             return Err(ApiError::status(409, text));
         }

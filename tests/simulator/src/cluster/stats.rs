@@ -203,7 +203,8 @@ impl Cluster {
             }
         }
         entry.insert("timing_stats".into(), timing);
-        if let Some(task) = task.filter(|task| !self.profile.is_7() && task.state.is_some()) {
+        if let Some(task) = task.filter(|task| self.profile.running_state() && task.state.is_some())
+        {
             entry.insert(
                 "running_state".into(),
                 json!({"real_time_configured": !task.has_end, "real_time_running": !task.has_end}),

@@ -128,12 +128,18 @@ impl Cluster {
         }
     }
 
-    /// `metadata.persistent_tasks` of the cluster state; `None` while there never was one.
-    pub fn persistent_tasks(&self) -> Option<Value> {
-        if !self.had_tasks {
+    /// `metadata.persistent_tasks` of the cluster state; `None` while there never was one, and while the state is not
+    /// recovered. The dear part, each job's configuration, is left out where nobody keeps it.
+    pub fn persistent_tasks(&self, wanted: &dyn Fn(&[&str]) -> bool) -> Option<Value> {
+        const TASKS: [&str; 3] = ["metadata", "persistent_tasks", "tasks"];
+        if !self.had_tasks || self.state_hidden() {
             return None;
         }
-        let jobs = self.tasks.iter().map(|(id, task)| job_entry(id, task));
+        let whole = wanted(&[&TASKS[..], &["task", JOB_TASK, "params", "job"]].concat());
+        let jobs = self
+            .tasks
+            .iter()
+            .map(|(id, task)| job_entry(id, task, whole));
         let feeds = self
             .feed_tasks
             .iter()
@@ -160,8 +166,14 @@ pub(super) fn feed_word(task: &FeedTask) -> &'static str {
     }
 }
 
-fn job_entry(id: &str, task: &JobTask) -> Value {
-    let mut body = json!({"params": {"job_id": id, "timeout": task.timeout, "job": task.config}});
+/// The task's name in the cluster state.
+const JOB_TASK: &str = "xpack/ml/job";
+
+fn job_entry(id: &str, task: &JobTask, whole: bool) -> Value {
+    let mut body = json!({"params": {"job_id": id, "timeout": task.timeout}});
+    if let (true, Some(params)) = (whole, body.get_mut("params").and_then(Value::as_object_mut)) {
+        params.insert("job".into(), task.config.clone());
+    }
     if let (Some(state), Some(map)) = (task.state, body.as_object_mut()) {
         let mut shown = json!({"state": state.word(), "allocation_id": task.state_alloc});
         if let (Some(reason), Some(shown)) = (&task.reason, shown.as_object_mut()) {
@@ -171,7 +183,7 @@ fn job_entry(id: &str, task: &JobTask) -> Value {
     }
     entry(
         &format!("job-{id}"),
-        "xpack/ml/job",
+        JOB_TASK,
         body,
         &task.place,
         task.state.is_some().then_some(task.state_alloc),

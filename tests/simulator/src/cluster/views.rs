@@ -77,7 +77,7 @@ impl Cluster {
                     .feed_of_job
                     .get(&job.id)
                     .and_then(|feed| self.feeds.get(feed))
-                    .filter(|_| !self.profile.is_7());
+                    .filter(|_| self.profile.embedded_datafeeds());
                 if let (Some(feed), Some(map)) = (feed, shown.as_object_mut()) {
                     map.insert("datafeed_config".into(), feed.config.clone().into());
                 }
@@ -111,8 +111,8 @@ impl Cluster {
 
     /// `GET /_ml/info`.
     pub fn info(&self) -> Value {
-        let seven = self.profile.is_7();
-        let analyzer = if seven {
+        let (old, seven) = (!self.profile.running_state(), self.profile.is_7());
+        let analyzer = if old {
             json!({"tokenizer": "ml_classic", "filter": [{"type": "stop", "stopwords": STOP_WORDS}]})
         } else {
             json!({"char_filter": ["first_line_with_letters"], "tokenizer": "ml_standard", "filter": [{"type": "stop", "stopwords": STOP_WORDS}, {"type": "limit", "max_token_count": "100"}]})
@@ -131,7 +131,7 @@ impl Cluster {
             limits.insert("total_ml_memory".into(), "7231mb".into());
             limits.insert("total_ml_processors".into(), 8.into());
             limits.insert("max_single_ml_node_processors".into(), 8.into());
-            native.insert("version".into(), self.profile.number().into());
+            native.insert("version".into(), self.profile.build().number.into());
             native.insert("build_hash".into(), "0123456789abcd".into());
         }
         if let (Some(max), Some(limits)) = (
@@ -148,15 +148,13 @@ impl Cluster {
 
     /// `GET /`.
     pub fn root(&self) -> Value {
-        let seven = self.profile.is_7();
+        let build = self.profile.build();
         json!({
             "name": self.nodes.first().map_or("node-1", |node| node.name.as_str()), "cluster_name": self.name, "cluster_uuid": self.uuid,
             "version": {
-                "number": self.profile.number(), "build_flavor": "default", "build_type": "tar", "build_hash": self.profile.build_hash(),
-                "build_date": if seven { "2020-08-21T15:19:11.000Z" } else { "2026-04-14T10:00:00.000000000Z" }, "build_snapshot": seven,
-                "lucene_version": if seven { "8.6.0" } else { "10.4.0" },
-                "minimum_wire_compatibility_version": if seven { "6.8.0" } else { "8.19.0" },
-                "minimum_index_compatibility_version": if seven { "6.0.0-beta1" } else { "8.0.0" },
+                "number": build.number, "build_flavor": "default", "build_type": "tar", "build_hash": build.hash, "build_date": build.date,
+                "build_snapshot": self.profile.recorded(), "lucene_version": build.lucene, "minimum_wire_compatibility_version": build.wire,
+                "minimum_index_compatibility_version": build.index,
             },
             "tagline": "You Know, for Search",
         })
@@ -175,15 +173,20 @@ impl Cluster {
     pub fn health(&self) -> Value {
         let nodes = self.nodes.len().max(1);
         json!({
-            "cluster_name": self.name, "status": "green", "timed_out": false, "number_of_nodes": nodes, "number_of_data_nodes": nodes,
+            "cluster_name": self.name, "status": self.health_word(), "timed_out": false, "number_of_nodes": nodes, "number_of_data_nodes": nodes,
             "active_primary_shards": 1, "active_shards": 1, "relocating_shards": 0, "initializing_shards": 0, "unassigned_shards": 0,
             "delayed_unassigned_shards": 0, "number_of_pending_tasks": 0, "number_of_in_flight_fetch": 0, "task_max_waiting_in_queue_millis": 0,
             "active_shards_percent_as_number": 100.0,
         })
     }
 
-    /// `GET /_cluster/state/{metrics}`; with indices named, tasks are left out.
-    pub fn cluster_state(&self, metrics: &str, with_customs: bool) -> Value {
+    /// `GET /_cluster/state/{metrics}`; with indices named, tasks are left out. `wanted` tells which paths the caller keeps.
+    pub fn cluster_state(
+        &self,
+        metrics: &str,
+        with_customs: bool,
+        wanted: &dyn Fn(&[&str]) -> bool,
+    ) -> Value {
         let has = |name: &str| {
             metrics
                 .split(',')
@@ -202,7 +205,7 @@ impl Cluster {
         if has("metadata") {
             let mut metadata = json!({"cluster_uuid": self.uuid, "cluster_uuid_committed": true, "cluster_coordination": {"term": 1}, "templates": {}, "indices": {}});
             if let (Some(tasks), Some(map)) = (
-                self.persistent_tasks().filter(|_| with_customs),
+                self.persistent_tasks(wanted).filter(|_| with_customs),
                 metadata.as_object_mut(),
             ) {
                 map.insert("persistent_tasks".into(), tasks);

@@ -207,7 +207,7 @@ impl Core {
             return Ran::Never;
         }
         let outcome = self.cluster.delete_job(request);
-        if self.profile.is_7() && outcome.as_ref().is_err_and(|error| error.status == 400) {
+        if self.profile.recorded() && outcome.as_ref().is_err_and(|error| error.status == 400) {
             self.poisoned.insert(request.job.clone());
         }
         outcome.into()

@@ -76,8 +76,8 @@ impl Finish {
             let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
             let value = format!(
                 "299 Elasticsearch-{}-{} \"{quoted}\"",
-                self.profile.number(),
-                self.profile.build_hash()
+                self.profile.build().number,
+                self.profile.build().hash
             );
             answer.headers.push(("Warning".into(), value));
         }
@@ -281,6 +281,14 @@ fn permitted(core: &Core, call: Call) -> Result<Call, ApiError> {
             ),
         ));
     }
+    let searches = call.action.contains("/xpack/ml/")
+        && !matches!(
+            call.action,
+            "cluster:admin/xpack/ml/upgrade_mode" | "cluster:monitor/xpack/ml/info/get"
+        );
+    if searches {
+        core.cluster.searchable()?;
+    }
     Ok(call)
 }
 
@@ -314,9 +322,9 @@ fn compatible(header: Option<&str>) -> Option<u8> {
 }
 
 fn check_media(request: &Request, profile: Profile, finish: &mut Finish) -> Result<(), ApiError> {
-    if profile.is_7() {
+    let Some(known) = profile.compatible_with() else {
         return Ok(());
-    }
+    };
     let (accept, content) = (
         compatible(request.header("accept")),
         compatible(request.header("content-type")).filter(|_| !request.body.is_empty()),
@@ -328,10 +336,10 @@ fn check_media(request: &Request, profile: Profile, finish: &mut Finish) -> Resu
             format!("Invalid media-type value on headers [{name}]"),
         )
     };
-    if accept.is_some_and(|version| !(8..=9).contains(&version)) {
+    if accept.is_some_and(|version| !known.contains(&version)) {
         return Err(bad("Accept"));
     }
-    if content.is_some_and(|version| !(8..=9).contains(&version)) {
+    if content.is_some_and(|version| !known.contains(&version)) {
         return Err(bad("Content-Type"));
     }
     if !request.body.is_empty()

@@ -310,8 +310,13 @@ impl Routes {
                 routes.add(methods, &format!("/_xpack/ml/{rest}"), *endpoint);
             }
         }
-        let extra = if profile.is_7() { TYPED } else { LATER };
-        for (methods, pattern, endpoint) in extra {
+        let typed = if profile.is_7() { TYPED } else { &[] };
+        let later = if profile.blocked_and_reset() {
+            LATER
+        } else {
+            &[]
+        };
+        for (methods, pattern, endpoint) in typed.iter().chain(later) {
             routes.add(methods, pattern, *endpoint);
         }
         routes

@@ -15,6 +15,7 @@ mod opening;
 mod resolving;
 mod security;
 mod seen;
+mod state;
 mod trouble;
 mod world;
 

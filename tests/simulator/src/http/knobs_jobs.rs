@@ -1,0 +1,57 @@
+//! Knobs of single jobs and datafeeds, and those that make many at once.
+
+use serde_json::{Map, Value};
+
+use super::{
+    core::Core,
+    knob_body::{done, flag, no_knob, number, only, text},
+    knob_values::{merged, shown},
+};
+
+/// Turns a knob of `jobs` or `datafeeds`.
+pub(super) fn job(
+    core: &mut Core,
+    method: &str,
+    parts: &[&str],
+    body: &Map<String, Value>,
+) -> Result<Value, String> {
+    let cluster = &mut core.cluster;
+    match (method, parts) {
+        ("GET", ["jobs", id]) => Ok(shown(&cluster.job_knobs(id))),
+        ("PUT", ["jobs", id]) => {
+            let knobs = merged(cluster.job_knobs(id), body)?;
+            cluster.set_job_knobs(id, knobs);
+            Ok(shown(&knobs))
+        }
+        ("POST", ["jobs", id, "fail"]) => {
+            only(body, &["reason"])?;
+            let reason = text(body, "reason").unwrap_or("simulated failure");
+            let what = "task of this job: only an open job can fail";
+            done(cluster.fail_job(id, reason), what)
+        }
+        ("POST", ["jobs", id, "lose_config"]) => done(cluster.lose_config(id), "such job"),
+        ("POST", ["jobs", id, "lose_task"]) => done(cluster.lose_task(id), "task of this job"),
+        ("PUT", ["jobs", id, "deleting"]) => {
+            only(body, &["deleting"])?;
+            let mark = flag(body, "deleting").unwrap_or(true);
+            done(cluster.mark_deleting(id, mark), "such job")
+        }
+        ("PUT", ["jobs", id, "block"]) => {
+            only(body, &["reason"])?;
+            done(cluster.set_blocked(id, text(body, "reason")), "such job")
+        }
+        ("PUT", ["jobs", id, "data"]) => {
+            only(body, &["records", "latest_ms"])?;
+            let records = number(body, "records").unwrap_or(1);
+            let latest = number(body, "latest_ms").ok();
+            done(cluster.set_counts(id, records, latest), "such job")
+        }
+        ("POST", ["datafeeds", id, "lose_config"]) => {
+            done(cluster.lose_feed_config(id), "such datafeed")
+        }
+        ("POST", ["datafeeds", id, "end"]) => {
+            done(cluster.end_lookback(id), "running datafeed of this id")
+        }
+        _ => no_knob(method, parts),
+    }
+}
