@@ -34,6 +34,9 @@ struct Flags {
     /// How long a process takes to open, in ms, unless a knob says otherwise (0).
     #[arg(long, env = "ES_SIM_OPEN_MS")]
     open_ms: Option<u64>,
+    /// How long each cluster-state update takes in the master's serial queue, in ms (none; a small real master takes 25).
+    #[arg(long, env = "ES_SIM_MASTER_MS")]
+    master_ms: Option<u64>,
 }
 
 fn three(text: &str) -> Result<(&str, &str, Vec<&str>), String> {
@@ -80,6 +83,7 @@ async fn run(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
         api_keys: flags.api_key,
         close_ms: flags.close_ms,
         open_ms: flags.open_ms,
+        master_ms: flags.master_ms,
     };
     let simulator = Simulator::start(options).await?;
     writeln!(std::io::stdout(), "listening on {}", simulator.url())?;

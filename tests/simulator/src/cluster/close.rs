@@ -70,7 +70,9 @@ impl Cluster {
             return Err(ApiError::no_master());
         }
         let ids = self.close_ids(&request)?;
-        if !self.profile.close_stops_datafeeds() {
+        let refuses = !self.profile.close_stops_datafeeds();
+        if refuses {
+            self.searched(1);
             self.refuse_running_datafeeds(&ids)?;
         }
         let (mut open, mut closing, mut failed) = (Vec::new(), Vec::new(), Vec::new());
@@ -97,6 +99,9 @@ impl Cluster {
                 },
             ));
         }
+        if !refuses {
+            self.searched(1);
+        }
         if open.is_empty() && closing.is_empty() {
             return Ok(None);
         }
@@ -117,6 +122,7 @@ impl Cluster {
 
     fn close_ids(&self, request: &CloseRequest) -> Result<Vec<String>, ApiError> {
         let expression = Expression::parse(&request.expression);
+        self.searched(1);
         expression.check()?;
         // The common case, one known id, needs no walk over ten thousand jobs.
         if let Some(id) = expression.single_literal()
@@ -218,7 +224,7 @@ impl Cluster {
             return;
         };
         let all: Vec<(String, u64)> = call.open.iter().chain(&call.closing).cloned().collect();
-        let (open, force, timeout) = (call.open.clone(), call.request.force, call.request.timeout);
+        let (open, force) = (call.open.clone(), call.request.force);
         call.stage = Stage::Nodes;
         call.tasks = all.iter().map(|(id, _)| id.clone()).collect();
         for (id, _) in &all {
@@ -228,7 +234,7 @@ impl Cluster {
             self.force_removal(ticket, &all);
         } else {
             for (id, alloc) in &open {
-                self.close_on_node(ticket, id, *alloc, timeout);
+                self.close_on_node(Some(ticket), id, *alloc, "close");
             }
         }
         self.drop_vanished(ticket, &all);
@@ -273,49 +279,56 @@ impl Cluster {
                     }
                 }
             } else {
-                self.after(delay, Event::RemoveJob(id.clone(), *alloc, "force close"));
+                self.commit(delay, Event::RemoveJob(id.clone(), *alloc, "force close"));
             }
         }
     }
 
-    /// Step 9 for one job: the request to its executor node.
-    fn close_on_node(&mut self, ticket: Ticket, id: &str, alloc: u64, timeout: TimeValue) {
+    /// Step 9 for one job: the request to its executor node; without a ticket Elasticsearch closes it by itself.
+    pub(super) fn close_on_node(
+        &mut self,
+        ticket: Option<Ticket>,
+        id: &str,
+        alloc: u64,
+        why: &'static str,
+    ) {
         let knobs = self.knobs_of(id);
-        let Some(task) = self
-            .tasks
-            .get_mut(id)
-            .filter(|task| task.place.alloc == alloc)
-        else {
+        let Some(task) = self.tasks.get(id).filter(|task| task.place.alloc == alloc) else {
             return;
         };
         if task.place.node.is_none() {
-            self.after(
-                Delay::Ms(0),
-                Event::RemoveJob(id.to_owned(), alloc, "close of an unassigned job"),
-            );
+            let removal = Event::RemoveJob(id.to_owned(), alloc, "close of an unassigned job");
+            self.commit(Delay::Ms(0), removal);
             return;
         }
-        if knobs.lost_closes > 0 {
+        if knobs.lost_closes > 0 && ticket.is_some() {
             self.knobs.entry(id.to_owned()).or_insert(knobs).lost_closes = knobs.lost_closes - 1;
             return;
         }
+        if let Some(call) = ticket.and_then(|ticket| self.close_call(ticket)) {
+            call.nodes.insert(id.to_owned());
+        }
+        self.commit_now(Event::Closing(id.to_owned(), alloc, why));
+    }
+
+    /// The node has told the cluster that it closes the job, and does so now.
+    pub(super) fn set_closing(&mut self, id: &str, alloc: u64, why: &'static str) {
         let was = self.state_word(id);
-        let Some(task) = self.tasks.get_mut(id) else {
+        let Some(task) = self.tasks.get_mut(id).filter(|task| {
+            task.place.alloc == alloc && matches!(task.state, None | Some(JobState::Opened))
+        }) else {
             return;
         };
         let ready = task.live;
         task.state = Some(JobState::Closing);
         task.state_alloc = alloc;
-        self.note("job", id, was, "closing", "close");
+        self.note("job", id, was, "closing", why);
+        let close = self.knobs_of(id).close;
         // A process that is still restoring is killed: there is nothing to persist.
         self.after(
-            if ready { knobs.close } else { Delay::Ms(0) },
+            if ready { close } else { Delay::Ms(0) },
             Event::NativeClosed(id.to_owned(), alloc),
         );
-        let _ = timeout;
-        if let Some(call) = self.close_call(ticket) {
-            call.nodes.insert(id.to_owned());
-        }
     }
 
     /// The node has closed the job: its callers go on to the last wait. True: one of them does not wait at all.

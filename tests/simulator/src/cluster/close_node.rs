@@ -29,7 +29,7 @@ impl Cluster {
             Delay::Ms(ms) => Delay::Ms(ms),
             Delay::Hang => Delay::Hang,
         };
-        self.after(delay, Event::RemoveJob(id.to_owned(), alloc, "closed"));
+        self.commit(delay, Event::RemoveJob(id.to_owned(), alloc, "closed"));
     }
 
     fn finalise(&mut self, id: &str, fails: bool) {

@@ -96,7 +96,7 @@ impl Cluster {
         Some(job)
     }
 
-    fn checked_job(&self, id: &str, body: &Map<String, Value>) -> Result<Job, ApiError> {
+    pub(super) fn checked_job(&self, id: &str, body: &Map<String, Value>) -> Result<Job, ApiError> {
         let groups = strings(body.get("groups"));
         if self.jobs.contains_key(id) {
             return Err(ApiError::exists(format!(

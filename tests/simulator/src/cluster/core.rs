@@ -1,7 +1,10 @@
 //! The heart of the cluster: its state, its clock, its queue of events and the calls that wait.
 //! Transitions are in the sibling files; this one only keeps order: nothing happens outside `settle`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, HashMap},
+};
 
 use serde_json::{Value, json};
 
@@ -89,6 +92,10 @@ pub struct Cluster {
     /// A restart under way.
     pub(super) recovery: Option<Recovery>,
     pub(super) restarts: u64,
+    /// Ms of one cluster-state update; 0 = no queue.
+    pub(super) master_update: u64,
+    /// Searches a real server would have made.
+    pub(super) searches: Cell<u64>,
     /// Clock ms at which the master has worked off its queue.
     pub(super) master_idle_at: u64,
     pub(super) uuid: String,
@@ -173,6 +180,8 @@ impl Cluster {
             has_config_index: false,
             recovery: None,
             restarts: 0,
+            master_update: 0,
+            searches: Cell::new(0),
             master_idle_at: 0,
             uuid: make_uuid(epoch, 7),
             name: "simulated".into(),
@@ -237,8 +246,11 @@ impl Cluster {
         std::mem::take(&mut self.finished)
     }
 
-    fn happen(&mut self, event: Event) {
+    pub(super) fn happen(&mut self, event: Event) {
         match event {
+            Event::Asked(update) => self.enqueue(*update),
+            Event::CreateJob(ticket) => self.create_job_task(ticket),
+            Event::Closing(job, alloc, why) => self.set_closing(&job, alloc, why),
             Event::Opened(job, alloc) => self.process_is_up(&job, alloc),
             Event::NativeClosed(job, alloc) => self.native_close_ended(&job, alloc),
             Event::RemoveJob(job, alloc, why) => self.remove_job_task(&job, alloc, why),

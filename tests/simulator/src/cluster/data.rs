@@ -138,7 +138,7 @@ impl Cluster {
             if let Some(task) = self.feed_tasks.get_mut(&feed) {
                 task.isolated = true;
             }
-            self.after(notice, Event::FeedStopped(feed, alloc));
+            self.commit(notice, Event::FeedStopped(feed, alloc));
         }
         self.after(Delay::Ms(0), Event::Reassign);
         self.settle();

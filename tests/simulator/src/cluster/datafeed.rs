@@ -75,7 +75,8 @@ impl Cluster {
             }),
         );
         self.watch(&format!("start-{feed}"), ticket);
-        self.after(
+        self.take_turn();
+        self.commit(
             self.knobs_of(&job).feed_start,
             Event::FeedStarted(feed, alloc),
         );
@@ -187,7 +188,7 @@ impl Cluster {
         let (job, has_end, node) = (task.job.clone(), task.has_end, task.place.node.clone());
         self.note("datafeed", feed, "starting", "started", "first search");
         if has_end {
-            self.after(
+            self.commit(
                 self.knobs_of(&job).lookback,
                 Event::LookbackEnded(feed.to_owned(), alloc),
             );
@@ -240,6 +241,7 @@ impl Cluster {
         );
         let stop = self.knobs_of(&job).feed_stop;
         if force || unassigned {
+            self.take_turn();
             self.remove_feed_task(feed, why);
             return;
         }
@@ -254,7 +256,8 @@ impl Cluster {
             task.state = Some(FeedState::Stopping);
         }
         self.note("datafeed", feed, word, "stopping", why);
-        self.after(stop, Event::FeedStopped(feed.to_owned(), alloc));
+        self.take_turn();
+        self.commit(stop, Event::FeedStopped(feed.to_owned(), alloc));
     }
 
     pub(super) fn feed_has_stopped(&mut self, feed: &str, alloc: u64, why: &str) {
@@ -380,6 +383,7 @@ impl Cluster {
     ) -> Result<Vec<String>, ApiError> {
         const NO_GROUPS: &[&str] = &[];
         let expression = Expression::parse(text);
+        self.searched(1);
         expression.check()?;
         let entries = self.feeds.keys().map(|id| (id.as_str(), NO_GROUPS));
         let running = self.feed_tasks.keys().filter(|_| tasks).map(String::as_str);

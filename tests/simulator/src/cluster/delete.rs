@@ -151,6 +151,7 @@ impl Cluster {
     /// # Errors
     /// 404 for an unknown job.
     pub fn snapshots(&self, id: &str) -> Result<Value, ApiError> {
+        self.searched(1);
         let job = self.jobs.get(id).ok_or_else(|| ApiError::no_job(id))?;
         let list: Vec<Value> = job
             .snapshot

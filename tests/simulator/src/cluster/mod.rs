@@ -1,6 +1,7 @@
 //! The cluster: a synchronous state machine with time passed in (reference section 10). Requests come in as method
 //! calls, answers that take time come out through `take_finished`. It must know nothing of HTTP, sockets or threads.
 
+mod bulk;
 mod capacity;
 mod close;
 mod close_node;
@@ -16,6 +17,7 @@ mod delete;
 pub mod error;
 pub mod expression;
 mod faults;
+mod master;
 pub mod model;
 mod nodes;
 mod open;
@@ -29,6 +31,7 @@ pub mod time_value;
 mod views;
 
 pub use self::{
+    bulk::{Bulk, Feeds},
     close::CloseRequest,
     config_shape::megabytes,
     core::{Cluster, Outcome, Reply},

@@ -253,6 +253,12 @@ pub enum Recovery {
 /// Something that will happen at a time on the simulated clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// An update is asked of the master.
+    Asked(Box<Event>),
+    /// The task of an open is created.
+    CreateJob(Ticket),
+    /// The task of this allocation says `closing`, for this reason.
+    Closing(String, u64, &'static str),
     /// The process of this allocation is up.
     Opened(String, u64),
     /// The native close of this allocation has ended.

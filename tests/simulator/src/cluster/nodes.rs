@@ -50,8 +50,9 @@ impl Cluster {
         task.place.explanation = String::new();
         let state = task.state;
         self.version += 1;
+        self.take_turn();
         match state {
-            None | Some(JobState::Opened) => self.after(open, Event::Opened(id.to_owned(), alloc)),
+            None | Some(JobState::Opened) => self.commit(open, Event::Opened(id.to_owned(), alloc)),
             // A closing job is completed by its new node: nothing is left to persist.
             Some(JobState::Closing) => {
                 self.after(Delay::Ms(0), Event::NativeClosed(id.to_owned(), alloc));
@@ -86,10 +87,10 @@ impl Cluster {
         task.place.node = node;
         task.place.explanation = String::new();
         match task.state {
-            None => self.after(start, Event::FeedStarted(feed.to_owned(), alloc)),
+            None => self.commit(start, Event::FeedStarted(feed.to_owned(), alloc)),
             Some(FeedState::Started) => {}
             Some(FeedState::Stopping) => {
-                self.after(Delay::Ms(0), Event::FeedStopped(feed.to_owned(), alloc));
+                self.commit(Delay::Ms(0), Event::FeedStopped(feed.to_owned(), alloc));
             }
         }
     }
@@ -113,7 +114,7 @@ impl Cluster {
             .into_iter()
             .any(|ticket| matches!(self.calls.get(&ticket), Some(Call::Close(_))));
         if waited {
-            self.after(
+            self.commit(
                 Delay::Ms(0),
                 Event::RemoveJob(id.to_owned(), alloc, "moved while a close waited for it"),
             );

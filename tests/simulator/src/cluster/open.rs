@@ -51,37 +51,51 @@ impl Cluster {
         if !self.master {
             return self.without_master();
         }
-        match self.begin_open(request) {
+        if let Err(error) = self.check_open(&request.job) {
+            return Reply::Now(Err(error));
+        }
+        let ticket = self.ticket();
+        let call = OpenCall {
+            job: request.job.clone(),
+            alloc: 0,
+            timeout: request.timeout,
+        };
+        self.calls.insert(ticket, Call::Open(call));
+        self.commit_now(Event::CreateJob(ticket));
+        self.wait_for(ticket)
+    }
+
+    /// The master creates the task of an open, if it still may.
+    pub(super) fn create_job_task(&mut self, ticket: Ticket) {
+        let Some(Call::Open(call)) = self.calls.get(&ticket) else {
+            return;
+        };
+        let (id, timeout) = (call.job.clone(), call.timeout);
+        match self.begin_open(&id, timeout) {
             Ok((alloc, Found::Node(node))) => {
-                let ticket = self.ticket();
-                let id = &request.job;
-                self.calls.insert(
-                    ticket,
-                    Call::Open(OpenCall {
-                        job: id.clone(),
-                        alloc,
-                        timeout: request.timeout,
-                    }),
-                );
-                self.watch(id, ticket);
-                if let Some(task) = self.tasks.get_mut(id) {
+                if let Some(Call::Open(call)) = self.calls.get_mut(&ticket) {
+                    call.alloc = alloc;
+                }
+                self.watch(&id, ticket);
+                if let Some(task) = self.tasks.get_mut(&id) {
                     task.place.node = Some(node);
                 }
-                self.after(self.knobs_of(id).open, Event::Opened(id.clone(), alloc));
-                self.after(Delay::Ms(request.timeout.millis()), Event::Deadline(ticket));
-                self.wait_for(ticket)
+                self.commit(self.knobs_of(&id).open, Event::Opened(id, alloc));
+                self.after(Delay::Ms(timeout.millis()), Event::Deadline(ticket));
             }
             Ok((_, Found::Lazy)) => {
                 self.maybe_unassigned = true;
-                Reply::Now(Ok(json!({"opened": true, "node": ""})))
+                self.finish(ticket, Ok(json!({"opened": true, "node": ""})));
             }
-            Ok((_, Found::None(explanation))) => Reply::Now(Err(no_capacity(&explanation))),
-            Err(error) => Reply::Now(Err(error)),
+            Ok((_, Found::None(explanation))) => {
+                self.finish(ticket, Err(no_capacity(&explanation)));
+            }
+            Err(error) => self.finish(ticket, Err(error)),
         }
     }
 
-    fn begin_open(&mut self, request: &OpenRequest) -> Result<(u64, Found), ApiError> {
-        let id = request.job.as_str();
+    /// The checks that stand before everything else, in their order.
+    fn check_open(&self, id: &str) -> Result<(), ApiError> {
         if !self.licence_valid {
             return Err(licence_error());
         }
@@ -111,6 +125,12 @@ impl Cluster {
                 "Cannot open jobs because persistent task assignment is disabled by the [cluster.persistent_tasks.allocation.enable] setting",
             ));
         }
+        Ok(())
+    }
+
+    fn begin_open(&mut self, id: &str, timeout: TimeValue) -> Result<(u64, Found), ApiError> {
+        self.check_open(id)?;
+        let job = self.jobs.get(id).ok_or_else(|| ApiError::no_job(id))?;
         let lazy = job.lazy || self.capacity.lazy_nodes;
         let config = self.job_json(job, false);
         let found = match self.find_node(id, job.memory) {
@@ -127,7 +147,7 @@ impl Cluster {
         } else {
             ""
         };
-        let alloc = self.add_job_task(id, &request.timeout.to_string(), None, explanation, config);
+        let alloc = self.add_job_task(id, &timeout.to_string(), None, explanation, config);
         Ok((alloc, found))
     }
 

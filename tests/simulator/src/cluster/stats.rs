@@ -43,6 +43,7 @@ impl Cluster {
         allow_no_match: bool,
     ) -> Result<Vec<String>, ApiError> {
         let expression = Expression::parse(expression);
+        self.searched(1);
         expression.check()?;
         if let Some(id) = expression.single_literal()
             && (self.tasks.contains_key(id) || self.jobs.get(id).is_some_and(|job| !job.deleting))
@@ -63,6 +64,16 @@ impl Cluster {
             .map_err(|tokens| ApiError::no_job(&tokens))
     }
 
+    /// What statistics of these jobs cost: a live process tells its own counts and leaves one search for its forecasts,
+    /// the others are four searches each (reference 17.17).
+    pub(super) fn count_stats(&self, ids: &[String]) {
+        let live = ids
+            .iter()
+            .filter(|id| self.tasks.get(*id).is_some_and(|task| task.live))
+            .count();
+        self.searched(live + 4 * (ids.len() - live));
+    }
+
     /// `GET /_ml/anomaly_detectors[/{expr}]/_stats`.
     ///
     /// # Errors
@@ -74,6 +85,7 @@ impl Cluster {
         wanted: Wanted,
     ) -> Result<Value, ApiError> {
         let ids = self.stats_ids(expression, allow_no_match)?;
+        self.count_stats(&ids);
         let list: Vec<Value> = ids.iter().map(|id| self.one_job(id, wanted)).collect();
         Ok(json!({"count": list.len(), "jobs": list}))
     }

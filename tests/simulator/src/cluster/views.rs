@@ -60,6 +60,7 @@ impl Cluster {
         wanted: &dyn Fn(&str) -> bool,
     ) -> Result<Value, ApiError> {
         let expression = Expression::parse(expression);
+        self.searched(1);
         expression.check()?;
         let entries = self
             .jobs
@@ -99,8 +100,9 @@ impl Cluster {
         expression: &str,
         allow_no_match: bool,
     ) -> Result<Vec<(String, &'static str)>, ApiError> {
-        Ok(self
-            .stats_ids(expression, allow_no_match)?
+        let ids = self.stats_ids(expression, allow_no_match)?;
+        self.count_stats(&ids);
+        Ok(ids
             .into_iter()
             .map(|id| {
                 let word = self.state_word(&id);

@@ -238,7 +238,12 @@ fn found(
     finish.style.pretty |=
         matches!(endpoint, Endpoint::Root | Endpoint::License) && !params.has("pretty");
     core.current_filter = Arc::new(std::mem::take(&mut finish.style.filter));
+    let before = core.cluster.searches();
     let ran = (call.work)(core);
+    let searches = core.cluster.searches() - before;
+    if searches > 0 {
+        *core.searches.entry(format!("{endpoint:?}")).or_insert(0) += searches;
+    }
     finish.style.filter =
         Arc::try_unwrap(std::mem::take(&mut core.current_filter)).unwrap_or_default();
     ended(core, ran, finish)

@@ -14,6 +14,10 @@ pub(super) const LIST: &[(&str, &str)] = &[
         "GET|PUT jobs/{id}",
         "the same for one job, which need not exist yet",
     ),
+    (
+        "POST jobs_bulk",
+        "{prefix, from, count, groups, opened, datafeeds: none|stopped|started, records, latest_ms}: many jobs at once, named prefix + five digits",
+    ),
     ("POST jobs/{id}/fail", "{reason}: the process dies"),
     (
         "POST jobs/{id}/lose_config",
@@ -50,7 +54,10 @@ pub(super) const LIST: &[(&str, &str)] = &[
     ),
     ("PUT nodes", "{count}"),
     ("POST node_loss", "{node}: name, or the last one"),
-    ("PUT master", "{present}"),
+    (
+        "PUT master",
+        "{present, update_ms}: whether there is one; how long each cluster-state update takes in its queue (0 = no queue)",
+    ),
     ("PUT upgrade_mode", "{enabled}"),
     ("PUT license", "{valid, type}"),
     (
@@ -73,4 +80,8 @@ pub(super) const LIST: &[(&str, &str)] = &[
     ("POST clock/advance", "{ms}"),
     ("GET|DELETE log", "{requests, changes}"),
     ("GET counts", "requests by api"),
+    (
+        "GET counts/searches",
+        "by api, the searches that a real server would have made for them",
+    ),
 ];

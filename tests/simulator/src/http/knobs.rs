@@ -14,7 +14,7 @@ use super::{
     knob_list::LIST,
     knob_values::{merged, shown},
     knobs_cluster::cluster,
-    knobs_jobs::job,
+    knobs_jobs::{bulk, job},
     request::Request,
     uri,
 };
@@ -66,8 +66,9 @@ fn turn(core: &mut Core, request: &Request) -> Result<Value, String> {
             core.cluster.set_defaults(knobs);
             Ok(shown(&knobs))
         }
+        ("POST", ["jobs_bulk"]) => bulk(core, &body),
         (method, ["jobs" | "datafeeds", ..]) => job(core, method, &parts, &body),
-        (method, ["log" | "counts" | "inject"]) => records(core, method, &parts, &body),
+        (method, ["log" | "counts" | "inject", ..]) => records(core, method, &parts, &body),
         (method, ["network"] | ["clock", ..]) => surroundings(core, method, &parts, &body),
         (method, _) => cluster(core, method, &parts, &body),
     }
@@ -92,10 +93,12 @@ fn records(
         ("DELETE", ["log"]) => {
             core.log.clear();
             core.counts.clear();
+            core.searches.clear();
             core.cluster.clear_changes();
             Ok(acknowledged())
         }
         ("GET", ["counts"]) => Ok(json!(core.counts)),
+        ("GET", ["counts", "searches"]) => Ok(json!(core.searches)),
         ("GET", ["inject"]) => {
             Ok(json!({"rules": core.rules.iter().map(Rule::shown).collect::<Vec<_>>()}))
         }

@@ -29,8 +29,13 @@ pub(super) fn cluster(
             done(cluster.lose_node(text(body, "node")), "such node")
         }
         ("PUT", ["master"]) => {
-            only(body, &["present"])?;
-            cluster.set_master(flag(body, "present")?);
+            only(body, &["present", "update_ms"])?;
+            if body.contains_key("update_ms") {
+                cluster.set_master_update(number(body, "update_ms")?);
+            }
+            if body.contains_key("present") || body.is_empty() {
+                cluster.set_master(flag(body, "present")?);
+            }
             Ok(acknowledged())
         }
         ("PUT", ["upgrade_mode"]) => {

@@ -1,12 +1,13 @@
 //! Knobs of single jobs and datafeeds, and those that make many at once.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{
     core::Core,
     knob_body::{done, flag, no_knob, number, only, text},
     knob_values::{merged, shown},
 };
+use crate::cluster::{Bulk, Feeds};
 
 /// Turns a knob of `jobs` or `datafeeds`.
 pub(super) fn job(
@@ -54,4 +55,47 @@ pub(super) fn job(
         }
         _ => no_knob(method, parts),
     }
+}
+
+/// Makes many jobs at once, without the cost of a PUT each.
+pub(super) fn bulk(core: &mut Core, body: &Map<String, Value>) -> Result<Value, String> {
+    only(
+        body,
+        &[
+            "prefix",
+            "from",
+            "count",
+            "groups",
+            "opened",
+            "datafeeds",
+            "records",
+            "latest_ms",
+        ],
+    )?;
+    let groups = match body.get("groups") {
+        None => Vec::new(),
+        Some(groups) => serde_json::from_value(groups.clone())
+            .map_err(|_| "'groups' is a list of names".to_owned())?,
+    };
+    let datafeeds = match text(body, "datafeeds").unwrap_or("none") {
+        "none" => Feeds::None,
+        "stopped" => Feeds::Stopped,
+        "started" => Feeds::Started,
+        _ => return Err("'datafeeds' is none, stopped or started".into()),
+    };
+    let bulk = Bulk {
+        prefix: text(body, "prefix").unwrap_or("job-").to_owned(),
+        from: number(body, "from").unwrap_or(0),
+        count: number(body, "count")?,
+        groups,
+        opened: flag(body, "opened").unwrap_or(false),
+        datafeeds,
+        records: number(body, "records").unwrap_or(0),
+        latest: number(body, "latest_ms").ok(),
+    };
+    let (first, last) = core
+        .cluster
+        .put_many(&bulk)
+        .map_err(|error| error.reason.unwrap_or_default())?;
+    Ok(json!({"count": bulk.count, "first": first, "last": last}))
 }

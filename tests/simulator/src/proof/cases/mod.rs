@@ -9,6 +9,7 @@
 
 mod closing;
 mod configuring;
+mod cost;
 mod datafeeds;
 mod faults;
 mod opening;
