@@ -30,6 +30,8 @@ pub struct CloseRequest {
 #[derive(Debug)]
 pub(super) struct CloseCall {
     request: CloseRequest,
+    /// Who closes, for the log of changes.
+    why: &'static str,
     /// The tasks of the first snapshot: job id and allocation.
     open: Vec<(String, u64)>,
     closing: Vec<(String, u64)>,
@@ -54,7 +56,7 @@ enum Stage {
 impl Cluster {
     /// `POST /_ml/anomaly_detectors/{job_id}/_close`.
     pub fn close(&mut self, request: CloseRequest) -> Reply {
-        match self.begin_close(request) {
+        match self.begin_close(request, "close") {
             Ok(None) => Reply::Now(Ok(json!({"closed": true}))),
             Ok(Some(ticket)) => self.wait_for(ticket),
             Err(error) => Reply::Now(Err(error)),
@@ -65,6 +67,7 @@ impl Cluster {
     pub(super) fn begin_close(
         &mut self,
         request: CloseRequest,
+        why: &'static str,
     ) -> Result<Option<Ticket>, ApiError> {
         if !self.master {
             return Err(ApiError::no_master());
@@ -108,6 +111,7 @@ impl Cluster {
         let ticket = self.ticket();
         let call = CloseCall {
             request,
+            why,
             open,
             closing,
             feeds: BTreeSet::new(),
@@ -224,17 +228,27 @@ impl Cluster {
             return;
         };
         let all: Vec<(String, u64)> = call.open.iter().chain(&call.closing).cloned().collect();
-        let (open, force) = (call.open.clone(), call.request.force);
+        let (open, force, why) = (call.open.clone(), call.request.force, call.why);
         call.stage = Stage::Nodes;
         call.tasks = all.iter().map(|(id, _)| id.clone()).collect();
         for (id, _) in &all {
             self.watch(id, ticket);
         }
+        for (id, _) in &open {
+            self.audit(
+                id,
+                if force {
+                    "Job is closing (forced)"
+                } else {
+                    "Job is closing"
+                },
+            );
+        }
         if force {
             self.force_removal(ticket, &all);
         } else {
             for (id, alloc) in &open {
-                self.close_on_node(Some(ticket), id, *alloc, "close");
+                self.close_on_node(Some(ticket), id, *alloc, why);
             }
         }
         self.drop_vanished(ticket, &all);

@@ -38,15 +38,11 @@ impl Cluster {
             .tasks
             .get_mut(id)
             .is_some_and(|task| std::mem::replace(&mut task.live, false));
-        let has_data = self.jobs.get(id).is_some_and(|job| job.counts.records > 0);
-        let snapshot = (live && has_data).then(|| self.new_snapshot_id());
-        if let Some(job) = self.jobs.get_mut(id) {
-            if snapshot.is_some() {
-                job.snapshot = snapshot;
-            }
-            if !fails {
-                job.finished_time = Some(wall);
-            }
+        if live {
+            self.persist(id);
+        }
+        if let Some(job) = self.jobs.get_mut(id).filter(|_| !fails) {
+            job.finished_time = Some(wall);
         }
     }
 

@@ -14,7 +14,7 @@ use super::{
     error::ApiError,
     model::{
         Calendars, Capacity, Change, Datafeed, Delay, Event, FeedTask, Job, JobTask, Knobs, Node,
-        OnKill, Recovery, Ticket,
+        Notice, OnKill, Recovery, Ticket,
     },
     open::OpenCall,
 };
@@ -70,6 +70,9 @@ pub struct Cluster {
     pub(super) feed_tasks: BTreeMap<String, FeedTask>,
     pub(super) calendars: Calendars,
     pub(super) indices: std::collections::BTreeSet<String>,
+    /// Closed indices, of results or of data.
+    pub(super) closed_indices: std::collections::BTreeSet<String>,
+    pub(super) notices: Vec<Notice>,
     pub(super) nodes: Vec<Node>,
     pub(super) nodes_made: u64,
     pub(super) master: bool,
@@ -109,7 +112,6 @@ pub struct Cluster {
     finished: Vec<(Ticket, Outcome)>,
     changes: Vec<Change>,
     change_seq: u64,
-    snapshots_made: u64,
 }
 
 /// The knobs of every job that has none of its own.
@@ -161,6 +163,8 @@ impl Cluster {
             feed_tasks: BTreeMap::new(),
             calendars: BTreeMap::new(),
             indices: std::collections::BTreeSet::new(),
+            closed_indices: std::collections::BTreeSet::new(),
+            notices: Vec::new(),
             nodes: Vec::new(),
             nodes_made: 0,
             master: true,
@@ -194,9 +198,9 @@ impl Cluster {
             finished: Vec::new(),
             changes: Vec::new(),
             change_seq: 0,
-            snapshots_made: 0,
         };
         cluster.add_node();
+        cluster.await_night();
         cluster
     }
 
@@ -257,6 +261,7 @@ impl Cluster {
             Event::FeedStarted(feed, alloc) => self.feed_is_up(&feed, alloc),
             Event::FeedStopped(feed, alloc) => self.feed_has_stopped(&feed, alloc, "stopped"),
             Event::LookbackEnded(feed, alloc) => self.lookback_ended(&feed, alloc),
+            Event::Night => self.night(),
             Event::Reassign => self.reassign(),
             Event::Recovered(restart, phase) => self.recovered(restart, phase),
             Event::Deadline(ticket) => self.deadline(ticket),
@@ -354,11 +359,6 @@ impl Cluster {
         });
     }
 
-    pub(super) fn new_snapshot_id(&mut self) -> String {
-        self.snapshots_made += 1;
-        format!("{}", self.wall() / 1000 + self.snapshots_made)
-    }
-
     /// Notes a change of state.
     pub(super) fn note(
         &mut self,
@@ -396,8 +396,24 @@ impl Cluster {
         self.changes.iter().map(line).collect()
     }
 
-    /// Empties the log of changes.
+    /// Writes what Elasticsearch would write into `.ml-notifications`.
+    pub(super) fn audit(&mut self, job: &str, message: &'static str) {
+        self.notices.push(Notice {
+            at: self.now,
+            job: job.into(),
+            message,
+        });
+    }
+
+    /// The messages of `.ml-notifications` as JSON.
+    pub fn notices(&self) -> Vec<Value> {
+        let line = |notice: &Notice| json!({"at_ms": notice.at, "job": notice.job, "message": notice.message});
+        self.notices.iter().map(line).collect()
+    }
+
+    /// Empties the log of changes and the notices.
     pub fn clear_changes(&mut self) {
+        self.notices.clear();
         self.changes.clear();
     }
 }

@@ -77,6 +77,7 @@ impl Cluster {
             counts.earliest = counts.earliest.or(sent.earliest);
             counts.latest = counts.latest.max(sent.latest);
             counts.last_data_time = sent.last_data_time;
+            job.dirty |= sent.records > 0;
         }
         let answer = super::stats::data_counts(id, &sent);
         if deadly {

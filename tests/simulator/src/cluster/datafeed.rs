@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::{
-    close::CloseRequest,
     core::{Call, Cluster, Reply},
     error::ApiError,
     expression::Expression,
@@ -280,18 +279,6 @@ impl Cluster {
         }
     }
 
-    /// The normal close that the datafeed's node issues; whatever it answers, nobody listens.
-    pub(super) fn close_after_lookback(&mut self, job: &str) {
-        let request = CloseRequest {
-            expression: job.to_owned(),
-            allow_no_match: true,
-            force: false,
-            timeout: TimeValue::minutes(30),
-        };
-        // An error (the job has failed, say) leaves the job as it is, as it does on a real node.
-        let _ = self.begin_close(request);
-    }
-
     /// `POST /_ml/datafeeds/{id}/_stop`.
     pub fn stop_feeds(&mut self, request: &StopRequest) -> Reply {
         if !self.master {
@@ -354,7 +341,7 @@ impl Cluster {
             let jobs = std::mem::take(&mut call.close_jobs);
             self.finish(ticket, Ok(json!({"stopped": true})));
             for job in jobs {
-                self.close_after_lookback(&job);
+                self.close_by_itself(&job, "stop with close_job");
             }
         }
     }

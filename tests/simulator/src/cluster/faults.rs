@@ -81,12 +81,14 @@ impl Cluster {
         let Some(config) = self.jobs.get_mut(job) else {
             return false;
         };
+        config.dirty = records > 0;
+        let latest = latest.or(Some(now)).filter(|_| records > 0);
         config.counts = Counts {
             records,
             bytes: records * 19,
             earliest: latest,
             latest,
-            last_data_time: Some(now),
+            last_data_time: Some(now).filter(|_| records > 0),
             seen: records > 0,
         };
         true
@@ -104,8 +106,14 @@ impl Cluster {
     }
 
     /// Sets the licence.
-    pub fn set_licence(&mut self, valid: bool, kind: Option<&str>) {
+    ///
+    /// One that lapses makes the nodes close their jobs, if `closes`.
+    pub fn set_licence(&mut self, valid: bool, kind: Option<&str>, closes: bool) {
+        let lapses = self.licence_valid && !valid;
         self.licence_valid = valid;
+        if lapses && closes {
+            self.close_for_licence();
+        }
         if let Some(kind) = kind {
             kind.clone_into(&mut self.licence_type);
         }

@@ -21,8 +21,11 @@ mod master;
 pub mod model;
 mod nodes;
 mod open;
+mod own_closings;
 mod restart;
+mod results;
 mod settings;
+mod snapshots;
 mod stats;
 mod tasks;
 #[cfg(test)]
@@ -41,6 +44,7 @@ pub use self::{
     expression::Expression,
     open::OpenRequest,
     restart::RestartTimes,
+    snapshots::SnapshotQuery,
     stats::Wanted,
     time_value::TimeValue,
 };

@@ -160,12 +160,31 @@ pub struct Job {
     pub deleting: bool,
     /// `blocked.reason`.
     pub blocked: Option<String>,
-    /// Last snapshot persisted by a plain close after data.
+    /// The active model snapshot: `model_snapshot_id`.
     pub snapshot: Option<String>,
+    /// All model snapshots.
+    pub snapshots: Vec<Snapshot>,
+    /// There was work since the last snapshot.
+    pub dirty: bool,
     /// The other fields, normalised, in order.
     pub fields: Map<String, Value>,
     /// Counts of records.
     pub counts: Counts,
+}
+
+/// A model snapshot.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Id: seconds since 1970, as a process names them.
+    pub id: String,
+    /// Epoch ms at which it was taken.
+    pub timestamp: u64,
+    /// Epoch ms of the last record in it.
+    pub latest_record: Option<u64>,
+    /// Epoch ms of the last result before it.
+    pub latest_result: Option<u64>,
+    /// Why it was taken.
+    pub description: String,
 }
 
 /// What `_stats` shows of a job's data.
@@ -216,6 +235,17 @@ pub struct Capacity {
     pub sums: bool,
     /// `xpack.ml.max_lazy_ml_nodes` above the number of nodes: opens become lazy.
     pub lazy_nodes: bool,
+}
+
+/// One message of `.ml-notifications`.
+#[derive(Debug, Clone)]
+pub struct Notice {
+    /// Clock ms.
+    pub at: u64,
+    /// Job id.
+    pub job: String,
+    /// The text.
+    pub message: &'static str,
 }
 
 /// One line of the log of changes: the ground truth for tests.
@@ -273,6 +303,8 @@ pub enum Event {
     LookbackEnded(String, u64),
     /// Unassigned tasks look for a node.
     Reassign,
+    /// The nightly maintenance.
+    Night,
     /// The next phase of this restart, `None` = all is up.
     Recovered(u64, Option<Recovery>),
     /// The call's own timeout.

@@ -86,6 +86,7 @@ impl Cluster {
     ) -> Result<Value, ApiError> {
         let ids = self.stats_ids(expression, allow_no_match)?;
         self.count_stats(&ids);
+        self.results_readable(&ids)?;
         let list: Vec<Value> = ids.iter().map(|id| self.one_job(id, wanted)).collect();
         Ok(json!({"count": list.len(), "jobs": list}))
     }

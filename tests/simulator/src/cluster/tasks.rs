@@ -79,6 +79,7 @@ impl Cluster {
         // The node whose process was killed still notes the end in the configuration (seen on 7.10).
         if let Some(job) = self.jobs.get_mut(id).filter(|_| forced && live) {
             job.finished_time = Some(wall);
+            job.dirty = false;
         }
         for ticket in self.watchers.remove(id).unwrap_or_default() {
             match self.calls.get(&ticket) {
@@ -112,6 +113,7 @@ impl Cluster {
             return;
         };
         self.note("datafeed", feed, feed_word(&task), "stopped", why);
+        self.audit(&task.job, "Datafeed stopped");
         for ticket in self
             .watchers
             .remove(&format!("datafeed-{feed}"))
@@ -124,7 +126,14 @@ impl Cluster {
             }
         }
         if task.has_end && !task.isolated && task.place.node.is_some() {
-            self.close_after_lookback(&task.job);
+            self.close_by_itself(
+                &task.job,
+                if why == "lookback ended" {
+                    "lookback ended"
+                } else {
+                    "datafeed with an end stopped"
+                },
+            );
         }
     }
 

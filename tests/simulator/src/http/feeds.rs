@@ -80,7 +80,7 @@ fn stats(reader: &mut Reader) -> Result<Call, ApiError> {
 }
 
 /// A date as epoch ms: a number, `now`, or the day and time of an ISO date.
-fn epoch(name: &str, text: &str) -> Result<i64, ApiError> {
+pub(super) fn epoch(name: &str, text: &str) -> Result<i64, ApiError> {
     if let Ok(ms) = text.parse::<i64>() {
         return Ok(ms);
     }

@@ -37,6 +37,10 @@ pub(super) const LIST: &[(&str, &str)] = &[
         "{records, latest_ms}: what _stats counts",
     ),
     (
+        "PUT jobs/{id}/snapshots",
+        "{snapshots: [{timestamp_ms, latest_record_ms, id}]}: instead of those it has",
+    ),
+    (
         "POST datafeeds/{id}/end",
         "the datafeed reaches its end and closes its job",
     ),
@@ -59,7 +63,14 @@ pub(super) const LIST: &[(&str, &str)] = &[
         "{present, update_ms}: whether there is one; how long each cluster-state update takes in its queue (0 = no queue)",
     ),
     ("PUT upgrade_mode", "{enabled}"),
-    ("PUT license", "{valid, type}"),
+    (
+        "PUT license",
+        "{valid, type, closes}: when it lapses the nodes stop datafeeds and close jobs, unless closes is false",
+    ),
+    (
+        "POST idle_close",
+        "{idle_ms}: the nightly closing of idle jobs, now; {closed: ids}",
+    ),
     (
         "PUT capacity",
         "{max_open_jobs (null = no limit), max_opening (at once on a node; null = no limit), memory_bytes (from then on the jobs of a node are added up), lazy_nodes}",
@@ -79,6 +90,10 @@ pub(super) const LIST: &[(&str, &str)] = &[
     ("GET|PUT clock", "{hold}"),
     ("POST clock/advance", "{ms}"),
     ("GET|DELETE log", "{requests, changes}"),
+    (
+        "GET audit",
+        "{messages: [{at_ms, job, message}]}: what .ml-notifications would hold",
+    ),
     ("GET counts", "requests by api"),
     (
         "GET counts/searches",

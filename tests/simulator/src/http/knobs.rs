@@ -68,7 +68,9 @@ fn turn(core: &mut Core, request: &Request) -> Result<Value, String> {
         }
         ("POST", ["jobs_bulk"]) => bulk(core, &body),
         (method, ["jobs" | "datafeeds", ..]) => job(core, method, &parts, &body),
-        (method, ["log" | "counts" | "inject", ..]) => records(core, method, &parts, &body),
+        (method, ["log" | "audit" | "counts" | "inject", ..]) => {
+            records(core, method, &parts, &body)
+        }
         (method, ["network"] | ["clock", ..]) => surroundings(core, method, &parts, &body),
         (method, _) => cluster(core, method, &parts, &body),
     }
@@ -97,6 +99,7 @@ fn records(
             core.cluster.clear_changes();
             Ok(acknowledged())
         }
+        ("GET", ["audit"]) => Ok(json!({"messages": core.cluster.notices()})),
         ("GET", ["counts"]) => Ok(json!(core.counts)),
         ("GET", ["counts", "searches"]) => Ok(json!(core.searches)),
         ("GET", ["inject"]) => {

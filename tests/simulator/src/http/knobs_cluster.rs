@@ -44,12 +44,20 @@ pub(super) fn cluster(
             Ok(acknowledged())
         }
         ("PUT", ["license"]) => {
-            only(body, &["valid", "type"])?;
-            cluster.set_licence(flag(body, "valid").unwrap_or(true), text(body, "type"));
+            only(body, &["valid", "type", "closes"])?;
+            let valid = flag(body, "valid").unwrap_or(true);
+            let closes = flag(body, "closes").unwrap_or(true);
+            cluster.set_licence(valid, text(body, "type"), closes);
             Ok(acknowledged())
         }
         ("PUT", ["capacity"]) => capacity(core, body),
         ("POST", ["restart"]) => restart(core, body),
+        ("POST", ["idle_close"]) => {
+            only(body, &["idle_ms"])?;
+            let usual = cluster.idle_timeout().unwrap_or(u64::MAX);
+            let idle = number(body, "idle_ms").unwrap_or(usual);
+            Ok(json!({"closed": cluster.close_idle(idle)}))
+        }
         ("PUT", ["missing_primaries"]) => missing_primaries(core, body),
         ("PUT", ["uuid"]) => {
             only(body, &["uuid"])?;

@@ -7,7 +7,7 @@ use super::{
     knob_body::{done, flag, no_knob, number, only, text},
     knob_values::{merged, shown},
 };
-use crate::cluster::{Bulk, Feeds};
+use crate::cluster::{Bulk, Feeds, model::Snapshot};
 
 /// Turns a knob of `jobs` or `datafeeds`.
 pub(super) fn job(
@@ -47,6 +47,7 @@ pub(super) fn job(
             let latest = number(body, "latest_ms").ok();
             done(cluster.set_counts(id, records, latest), "such job")
         }
+        ("PUT", ["jobs", id, "snapshots"]) => snapshots(core, id, body),
         ("POST", ["datafeeds", id, "lose_config"]) => {
             done(cluster.lose_feed_config(id), "such datafeed")
         }
@@ -55,6 +56,30 @@ pub(super) fn job(
         }
         _ => no_knob(method, parts),
     }
+}
+
+/// Replaces the model snapshots of a job.
+fn snapshots(core: &mut Core, id: &str, body: &Map<String, Value>) -> Result<Value, String> {
+    only(body, &["snapshots"])?;
+    let list = body
+        .get("snapshots")
+        .and_then(Value::as_array)
+        .ok_or("'snapshots' is a list")?;
+    let mut snapshots = Vec::with_capacity(list.len());
+    for entry in list {
+        let entry = entry.as_object().ok_or("a snapshot is an object")?;
+        only(entry, &["id", "timestamp_ms", "latest_record_ms"])?;
+        let timestamp = number(entry, "timestamp_ms")?;
+        let latest = number(entry, "latest_record_ms").ok();
+        snapshots.push(Snapshot {
+            id: text(entry, "id").map_or_else(|| (timestamp / 1000).to_string(), str::to_owned),
+            timestamp,
+            latest_record: latest,
+            latest_result: latest,
+            description: "Periodic background persist".into(),
+        });
+    }
+    done(core.cluster.set_snapshots(id, snapshots), "such job")
 }
 
 /// Makes many jobs at once, without the cost of a PUT each.

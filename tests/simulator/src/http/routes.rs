@@ -63,6 +63,8 @@ pub(crate) enum Endpoint {
     GetDoc,
     DeleteDoc,
     UpdateDoc,
+    CloseIndex,
+    OpenIndex,
     Refresh,
     Bulk,
 }
@@ -239,6 +241,8 @@ const ROUTES: &[(&str, &str, Endpoint)] = &[
     ("PUT,POST", "/{index}/_doc/{id}", E::PostDoc),
     ("POST", "/{index}/_doc", E::PostDoc),
     ("POST", "/{index}/_update/{id}", E::UpdateDoc),
+    ("POST", "/{index}/_close", E::CloseIndex),
+    ("POST", "/{index}/_open", E::OpenIndex),
     ("GET,POST", "/{index}/_refresh", E::Refresh),
     ("PUT,POST", "/_bulk", E::Bulk),
     ("PUT,POST", "/{index}/_bulk", E::Bulk),

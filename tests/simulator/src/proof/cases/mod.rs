@@ -8,6 +8,7 @@
 //! have; findings 4, 9, 10, 12 to 16 and 18 are replayed from the recording, and 17 is a measurement.
 
 mod closing;
+mod closings;
 mod configuring;
 mod cost;
 mod datafeeds;
@@ -16,6 +17,7 @@ mod opening;
 mod resolving;
 mod security;
 mod seen;
+mod snapshots;
 mod state;
 mod trouble;
 mod world;
