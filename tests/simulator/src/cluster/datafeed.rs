@@ -65,6 +65,15 @@ impl Cluster {
             Ok(begun) => begun,
             Err(error) => return Reply::Now(Err(error)),
         };
+        if self.maybe_unassigned
+            && self
+                .feed_tasks
+                .get(&feed)
+                .is_some_and(|task| task.place.node.is_none())
+        {
+            // Its job has no node yet: it starts when the job has one.
+            return Reply::Now(Ok(json!({"started": true, "node": ""})));
+        }
         let ticket = self.ticket();
         self.calls.insert(
             ticket,
@@ -94,6 +103,14 @@ impl Cluster {
             .ok_or_else(|| ApiError::no_datafeed(feed))?;
         let job = config.job.clone();
         self.check_startable(feed, &job)?;
+        if !self.assign_enabled {
+            return Err(ApiError::status(
+                409,
+                format!(
+                    "No node found to start datafeed [{feed}], allocation explanation [no persistent task assignments are allowed due to cluster settings]"
+                ),
+            ));
+        }
         let task = self.tasks.get(&job);
         let indices = config.config.get("indices").cloned().unwrap_or_default();
         self.check_indices(feed, &indices)?;
@@ -176,11 +193,15 @@ impl Cluster {
 
     /// The first search has begun.
     pub(super) fn feed_is_up(&mut self, feed: &str, alloc: u64) {
-        let Some(task) = self
+        let ready = self
             .feed_tasks
-            .get_mut(feed)
-            .filter(|task| task.place.alloc == alloc && task.state.is_none())
-        else {
+            .get(feed)
+            .and_then(|task| self.tasks.get(&task.job))
+            .is_some_and(|job| job.live);
+        // It waits for its job to be opened, which tries again.
+        let Some(task) = self.feed_tasks.get_mut(feed).filter(|task| {
+            ready && task.place.alloc == alloc && task.state.is_none() && task.place.node.is_some()
+        }) else {
             return;
         };
         task.state = Some(FeedState::Started);

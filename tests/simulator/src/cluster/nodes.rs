@@ -23,9 +23,18 @@ impl Cluster {
             .map(|(id, _)| id.clone())
             .collect();
         for id in waiting {
-            let memory = self.jobs.get(&id).map_or(0, |job| job.memory);
-            if let Found::Node(node) = self.find_node(&id, memory) {
-                self.place_job(&id, node);
+            let (memory, lazy) = self
+                .jobs
+                .get(&id)
+                .map_or((0, false), |job| (job.memory, job.lazy));
+            match self.find_node(&id, memory) {
+                Found::Node(node) => self.place_job(&id, node),
+                Found::None(why) if !why.is_empty() && !lazy && !self.capacity.lazy_nodes => {
+                    if let Some(task) = self.tasks.get_mut(&id) {
+                        task.place.explanation = why;
+                    }
+                }
+                Found::Lazy | Found::None(_) => {}
             }
         }
         let waiting: Vec<String> = self

@@ -175,7 +175,21 @@ impl Cluster {
         for ticket in self.watchers_of(id) {
             self.open_is_done(ticket, id, alloc);
         }
+        self.start_waiting_feed(id);
         self.look_for_nodes();
+    }
+
+    /// A datafeed that was started while its job was opening begins now.
+    fn start_waiting_feed(&mut self, id: &str) {
+        let start = self.knobs_of(id).feed_start;
+        let feed = self.feed_of_job.get(id).and_then(|feed| {
+            let task = self.feed_tasks.get(feed)?;
+            (task.state.is_none() && task.place.node.is_some())
+                .then(|| Event::FeedStarted(feed.clone(), task.place.alloc))
+        });
+        if let Some(event) = feed {
+            self.commit(start, event);
+        }
     }
 
     fn open_is_done(&mut self, ticket: Ticket, id: &str, alloc: u64) {

@@ -125,15 +125,15 @@ impl Cluster {
                 Some(Call::Start(_) | Call::Open(_) | Call::Fixed(_)) | None => {}
             }
         }
-        if task.has_end && !task.isolated && task.place.node.is_some() {
-            self.close_by_itself(
-                &task.job,
-                if why == "lookback ended" {
-                    "lookback ended"
-                } else {
-                    "datafeed with an end stopped"
-                },
-            );
+        let ended = why == "lookback ended";
+        let closes = ended || !self.profile.close_job();
+        if task.has_end && !task.isolated && task.place.node.is_some() && closes {
+            let why = if ended {
+                "lookback ended"
+            } else {
+                "datafeed with an end stopped"
+            };
+            self.close_by_itself(&task.job, why);
         }
     }
 

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::{
     answer::{Answer, Style},
-    call::{Call, Ran, Reader},
+    call::{Call, Ran, Reader, compatible},
     core::Core,
     feeds,
     filter::Filter,
@@ -313,17 +313,6 @@ fn read_style(params: &mut Params, request: &Request, finish: &mut Finish) -> Re
     params.flag("human", false)?;
     finish.style.filter = filter.map(|text| Filter::parse(&text)).unwrap_or_default();
     Ok(())
-}
-
-/// `compatible-with` of a media type.
-fn compatible(header: Option<&str>) -> Option<u8> {
-    let (_, rest) = header?.split_once("compatible-with=")?;
-    rest.trim()
-        .trim_matches('"')
-        .split([';', ',', ' '])
-        .next()?
-        .parse()
-        .ok()
 }
 
 fn check_media(request: &Request, profile: Profile, finish: &mut Finish) -> Result<(), ApiError> {

@@ -7,6 +7,7 @@
 //! messages, because they are documents of an index. Finding 2 of section 17 needs a restart, which the simulator does not
 //! have; findings 4, 9, 10, 12 to 16 and 18 are replayed from the recording, and 17 is a measurement.
 
+mod assignment;
 mod closing;
 mod closings;
 mod configuring;
@@ -20,6 +21,7 @@ mod seen;
 mod snapshots;
 mod state;
 mod trouble;
+mod versions;
 mod world;
 
 use super::wire::Request;
@@ -27,6 +29,11 @@ use super::wire::Request;
 /// A close of an expression, to be sent from another thread.
 fn request(method: &str, expression: &str) -> Request {
     request_with(method, expression, "")
+}
+
+/// Any request, to be sent from another thread.
+fn request_to(method: &str, target: &str) -> Request {
+    Request::new(method, target)
 }
 
 fn request_with(method: &str, expression: &str, rest: &str) -> Request {
