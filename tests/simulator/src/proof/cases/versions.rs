@@ -123,7 +123,7 @@ fn from_7_13_on_a_running_datafeed_tells_whether_it_is_real_time() {
 }
 
 #[test]
-fn the_old_names_end_with_7_and_8_understands_them_with_compatible_headers_only() {
+fn the_old_names_end_with_7_but_8_understands_them_with_compatible_headers() {
     for (profile, new) in from("8") {
         let world = World::of(profile);
         world.jobs(&["a"]);
