@@ -4,7 +4,7 @@
 use std::str::FromStr;
 
 /// The Elasticsearch version whose answers are given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Profile {
     /// 7.10, as recorded from a real server.
     V7_10,
@@ -15,6 +15,7 @@ pub enum Profile {
     /// 8.19, the last 8.x.
     V8,
     /// A recent 9.x, as described by the reference and the OpenAPI contract.
+    #[default]
     V9,
 }
 

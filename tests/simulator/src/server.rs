@@ -40,7 +40,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            profile: Profile::V9,
+            profile: Profile::default(),
             tls: None,
             users: Vec::new(),
             api_keys: Vec::new(),

@@ -26,6 +26,9 @@ pub struct CloseRequest {
     pub timeout: TimeValue,
 }
 
+/// Job ids and the allocations of their tasks.
+type Bucket = Vec<(String, u64)>;
+
 /// A close under way.
 #[derive(Debug)]
 pub(super) struct CloseCall {
@@ -33,8 +36,8 @@ pub(super) struct CloseCall {
     /// Who closes, for the log of changes.
     why: &'static str,
     /// The tasks of the first snapshot: job id and allocation.
-    open: Vec<(String, u64)>,
-    closing: Vec<(String, u64)>,
+    open: Bucket,
+    closing: Bucket,
     /// Datafeeds whose stop is awaited.
     feeds: BTreeSet<String>,
     /// Jobs whose node has not replied.
@@ -78,18 +81,7 @@ impl Cluster {
             self.searched(1);
             self.refuse_running_datafeeds(&ids)?;
         }
-        let (mut open, mut closing, mut failed) = (Vec::new(), Vec::new(), Vec::new());
-        for id in &ids {
-            let Some(task) = self.tasks.get(id) else {
-                continue;
-            };
-            let entry = (id.clone(), task.place.alloc);
-            match task.state {
-                Some(JobState::Closing) => closing.push(entry),
-                Some(JobState::Failed) => failed.push(entry),
-                Some(JobState::Opened) | None => open.push(entry),
-            }
-        }
+        let (mut open, closing, mut failed) = self.buckets(&ids);
         if request.force {
             open.append(&mut failed);
         } else if let Some((id, _)) = failed.first() {
@@ -122,6 +114,23 @@ impl Cluster {
         };
         self.stop_feeds_of(ticket, call)?;
         Ok(Some(ticket))
+    }
+
+    /// Step 5: open, closing and failed jobs, each with its allocation.
+    fn buckets(&self, ids: &[String]) -> (Bucket, Bucket, Bucket) {
+        let (mut open, mut closing, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+        for id in ids {
+            let Some(task) = self.tasks.get(id) else {
+                continue;
+            };
+            let entry = (id.clone(), task.place.alloc);
+            match task.state {
+                Some(JobState::Closing) => closing.push(entry),
+                Some(JobState::Failed) => failed.push(entry),
+                Some(JobState::Opened) | None => open.push(entry),
+            }
+        }
+        (open, closing, failed)
     }
 
     fn close_ids(&self, request: &CloseRequest) -> Result<Vec<String>, ApiError> {

@@ -274,29 +274,30 @@ impl Cluster {
 
     /// A job's configuration as every call shows it; `bare` leaves out what PUT would refuse.
     pub(super) fn job_json(&self, job: &Job, bare: bool) -> Value {
+        self.job_part(job, bare, &|_| true)
+    }
+
+    /// Those fields of a configuration that are kept; the others are not even built.
+    pub(super) fn job_part(&self, job: &Job, bare: bool, keeps: &dyn Fn(&str) -> bool) -> Value {
         let mut shown = Map::new();
-        let mut put = |name: &str, value: Option<Value>| {
-            if let Some(value) = value {
+        let mut put = |name: &str, value: &dyn Fn() -> Option<Value>| {
+            if keeps(name)
+                && let Some(value) = value()
+            {
                 shown.insert(name.into(), value);
             }
         };
         let field = |name: &str| job.fields.get(name).cloned();
-        put("job_id", (!bare).then(|| job.id.clone().into()));
-        put("job_type", (!bare).then(|| "anomaly_detector".into()));
-        put(
-            "job_version",
-            (!bare).then(|| self.profile.job_version().into()),
-        );
-        put(
-            "groups",
-            (!job.groups.is_empty()).then(|| job.groups.clone().into()),
-        );
-        put("description", field("description"));
-        put("create_time", (!bare).then(|| job.create_time.into()));
-        put(
-            "finished_time",
-            job.finished_time.filter(|_| !bare).map(Value::from),
-        );
+        let told = |value: Value| (!bare).then_some(value);
+        put("job_id", &|| told(job.id.clone().into()));
+        put("job_type", &|| told("anomaly_detector".into()));
+        put("job_version", &|| told(self.profile.job_version().into()));
+        put("groups", &|| {
+            (!job.groups.is_empty()).then(|| job.groups.clone().into())
+        });
+        put("description", &|| field("description"));
+        put("create_time", &|| told(job.create_time.into()));
+        put("finished_time", &|| told(job.finished_time?.into()));
         for name in [
             "analysis_config",
             "analysis_limits",
@@ -309,16 +310,20 @@ impl Cluster {
             "results_retention_days",
             "custom_settings",
         ] {
-            put(name, field(name));
+            put(name, &|| field(name));
         }
-        put(
-            "model_snapshot_id",
-            job.snapshot.clone().filter(|_| !bare).map(Value::from),
-        );
-        put("results_index_name", field("results_index_name"));
-        put("deleting", (job.deleting && !bare).then(|| true.into()));
-        put("allow_lazy_open", Some(job.lazy.into()));
-        put("blocked", job.blocked.clone().filter(|_| !bare && self.profile.blocked_and_reset()).map(|reason| json!({"reason": reason, "task_id": format!("{}:4711", self.nodes.first().map_or("node", |node| node.id.as_str()))})));
+        put("model_snapshot_id", &|| told(job.snapshot.clone()?.into()));
+        put("results_index_name", &|| field("results_index_name"));
+        put("deleting", &|| told(true.into()).filter(|_| job.deleting));
+        put("allow_lazy_open", &|| Some(job.lazy.into()));
+        put("blocked", &|| {
+            let reason = job
+                .blocked
+                .as_deref()
+                .filter(|_| self.profile.blocked_and_reset())?;
+            let node = self.nodes.first().map_or("node", |node| node.id.as_str());
+            told(json!({"reason": reason, "task_id": format!("{node}:4711")}))
+        });
         Value::Object(shown)
     }
 }

@@ -50,7 +50,7 @@ pub(super) enum Call {
 }
 
 /// One Elasticsearch cluster.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a switch of the cluster of its own, any combination is possible"
@@ -116,27 +116,17 @@ pub struct Cluster {
 
 /// The knobs of every job that has none of its own.
 fn usual_knobs(profile: Profile) -> Knobs {
-    let ms = Delay::Ms(0);
-    // 7.10 was seen to answer 404 to a close that a force close overtook; later versions say why.
-    let on_kill = if profile.is_7() {
-        OnKill::TaskGone
-    } else {
-        OnKill::Interrupted
-    };
     Knobs {
-        open: ms,
         close: Delay::Ms(profile.default_close_ms()),
-        remove: ms,
-        force: ms,
-        lost_closes: 0,
-        persist_fails: false,
-        finalise_fails: false,
-        on_kill,
-        feed_start: ms,
-        feed_stop: ms,
-        feed_stop_fails: false,
+        // 7.10 was seen to answer 404 to a close that a force close overtook; later versions say why.
+        on_kill: if profile.is_7() {
+            OnKill::TaskGone
+        } else {
+            OnKill::Interrupted
+        },
         lookback: Delay::Ms(100),
         feed_notice: Delay::Ms(2_000),
+        ..Knobs::default()
     }
 }
 
@@ -152,52 +142,17 @@ impl Cluster {
         };
         let mut cluster = Self {
             profile,
-            now: 0,
             epoch,
-            jobs: BTreeMap::new(),
-            memory_of_all: 0,
-            group_uses: HashMap::new(),
-            tasks: BTreeMap::new(),
-            feeds: BTreeMap::new(),
-            feed_of_job: HashMap::new(),
-            feed_tasks: BTreeMap::new(),
-            calendars: BTreeMap::new(),
-            indices: std::collections::BTreeSet::new(),
-            closed_indices: std::collections::BTreeSet::new(),
-            notices: Vec::new(),
-            nodes: Vec::new(),
-            nodes_made: 0,
             master: true,
-            upgrade_mode: false,
             licence_valid: true,
             licence_type: "trial".into(),
             assign_enabled: true,
-            missing_primaries: Vec::new(),
-            transient: BTreeMap::new(),
-            persistent: BTreeMap::new(),
             capacity,
             defaults: usual_knobs(profile),
-            knobs: HashMap::new(),
-            last_alloc: 0,
-            had_tasks: false,
-            maybe_unassigned: false,
-            has_config_index: false,
-            recovery: None,
-            restarts: 0,
-            master_update: 0,
-            searches: Cell::new(0),
-            master_idle_at: 0,
             uuid: make_uuid(epoch, 7),
             name: "simulated".into(),
             version: 1,
-            events: BTreeMap::new(),
-            event_seq: 0,
-            calls: HashMap::new(),
-            watchers: HashMap::new(),
-            next_ticket: 1,
-            finished: Vec::new(),
-            changes: Vec::new(),
-            change_seq: 0,
+            ..Self::default()
         };
         cluster.add_node();
         cluster.await_night();

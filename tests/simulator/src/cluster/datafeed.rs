@@ -103,34 +103,11 @@ impl Cluster {
             .ok_or_else(|| ApiError::no_datafeed(feed))?;
         let job = config.job.clone();
         self.check_startable(feed, &job)?;
-        if !self.assign_enabled {
-            return Err(ApiError::status(
-                409,
-                format!(
-                    "No node found to start datafeed [{feed}], allocation explanation [no persistent task assignments are allowed due to cluster settings]"
-                ),
-            ));
-        }
         let task = self.tasks.get(&job);
         let indices = config.config.get("indices").cloned().unwrap_or_default();
         self.check_indices(feed, &indices)?;
-        let mut params = json!({"datafeed_id": feed, "start": request.start});
-        if let Some(params) = params.as_object_mut() {
-            // `now` is the moment of the start.
-            if let Some(end) = request.end {
-                let end = if end == i64::MAX {
-                    self.wall().to_string()
-                } else {
-                    end.to_string()
-                };
-                params.insert("end".into(), end.into());
-            }
-            params.insert("timeout".into(), request.timeout.to_string().into());
-            params.insert("job_id".into(), job.clone().into());
-            params.insert("indices".into(), indices);
-            let options = config.config.get("indices_options").cloned();
-            params.insert("indices_options".into(), options.unwrap_or_default());
-        }
+        let options = config.config.get("indices_options").cloned();
+        let params = self.start_params(request, &job, indices, options);
         let node = task.and_then(|task| task.place.node.clone());
         let alloc = self.next_alloc();
         self.maybe_unassigned |= node.is_none();
@@ -155,6 +132,34 @@ impl Cluster {
         Ok((alloc, job))
     }
 
+    /// The task's parameters, as the cluster state shows them.
+    fn start_params(
+        &self,
+        request: &StartRequest,
+        job: &str,
+        indices: Value,
+        options: Option<Value>,
+    ) -> Value {
+        let mut params = json!({"datafeed_id": request.feed, "start": request.start});
+        if let Some(params) = params.as_object_mut() {
+            if let Some(end) = request.end {
+                // `now` is the moment of the start.
+                let now = self.wall().to_string();
+                let end = if end == i64::MAX {
+                    now
+                } else {
+                    end.to_string()
+                };
+                params.insert("end".into(), end.into());
+            }
+            params.insert("timeout".into(), request.timeout.to_string().into());
+            params.insert("job_id".into(), job.into());
+            params.insert("indices".into(), indices);
+            params.insert("indices_options".into(), options.unwrap_or_default());
+        }
+        params
+    }
+
     /// Only a stopped datafeed of an opening or opened job starts.
     fn check_startable(&self, feed: &str, job: &str) -> Result<(), ApiError> {
         let task = self.tasks.get(job);
@@ -171,6 +176,14 @@ impl Cluster {
             return Err(ApiError::status(
                 409,
                 format!("cannot start datafeed [{feed}] because it has already been started"),
+            ));
+        }
+        if !self.assign_enabled {
+            return Err(ApiError::status(
+                409,
+                format!(
+                    "No node found to start datafeed [{feed}], allocation explanation [no persistent task assignments are allowed due to cluster settings]"
+                ),
             ));
         }
         Ok(())

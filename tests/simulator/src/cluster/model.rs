@@ -18,9 +18,10 @@ pub enum Delay {
 }
 
 /// What a plain close that is closing the process answers when a force close kills it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OnKill {
     /// 409 "Close job interrupted by kill request".
+    #[default]
     Interrupted,
     /// 404 "the task with id job-X and allocation id N doesn't exist", as recorded on 7.10.
     TaskGone,
@@ -28,8 +29,14 @@ pub enum OnKill {
     Closed,
 }
 
+impl Default for Delay {
+    fn default() -> Self {
+        Self::Ms(0)
+    }
+}
+
 /// Durations and faults of one job; the cluster's defaults have the same shape.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Knobs {
     /// Process start: `opening` lasts this long.
     pub open: Delay,
@@ -223,7 +230,7 @@ pub struct Node {
 }
 
 /// Limits of the ML nodes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Capacity {
     /// `xpack.ml.max_open_jobs`.
     pub max_open_jobs: Option<u64>,

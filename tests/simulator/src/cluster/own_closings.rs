@@ -35,7 +35,7 @@ impl Cluster {
         }
         TimeValue::parse(text, IDLE_SETTING)
             .ok()
-            .map(|time| time.millis())
+            .map(TimeValue::millis)
     }
 
     /// Closes opened jobs that have a datafeed, none that runs, and whose last record is older than `idle` ms. Gives their ids.

@@ -106,12 +106,13 @@ impl Cluster {
         };
         job.dirty = false;
         let latest = job.counts.latest;
-        let name = (timestamp / 1000).to_string();
-        let taken = |id: &str| job.snapshots.iter().any(|snapshot| snapshot.id == id);
-        let name = (0..)
-            .map(|more: u64| (timestamp / 1000 + more).to_string())
-            .find(|name| !taken(name))
-            .unwrap_or(name);
+        // An id is the second of its snapshot, or the next that is free.
+        let newest = job
+            .snapshots
+            .iter()
+            .filter_map(|known| known.id.parse().ok());
+        let free = newest.max().map_or(0, |newest: u64| newest + 1);
+        let name = (timestamp / 1000).max(free).to_string();
         job.snapshot = Some(name.clone());
         job.snapshots.push(Snapshot {
             id: name,
@@ -161,9 +162,10 @@ impl Cluster {
     /// # Errors
     /// 404 if not.
     pub fn known_job(&self, id: &str) -> Result<(), ApiError> {
-        match self.jobs.contains_key(id) {
-            true => Ok(()),
-            false => Err(ApiError::no_job(id)),
+        if self.jobs.contains_key(id) {
+            Ok(())
+        } else {
+            Err(ApiError::no_job(id))
         }
     }
 

@@ -8,6 +8,7 @@ use super::{
     expression::Expression,
     model::{Counts, Node, Place},
     tasks::feed_word,
+    views::page,
 };
 
 /// Which top-level fields of an entry are wanted.
@@ -34,6 +35,19 @@ pub(super) fn data_counts(id: &str, counts: &Counts) -> Value {
     }
     shown
 }
+
+/// The fields of an entry of jobs, in order.
+const JOB_FIELDS: [&str; 9] = [
+    "job_id",
+    "data_counts",
+    "model_size_stats",
+    "forecasts_stats",
+    "state",
+    "node",
+    "assignment_explanation",
+    "open_time",
+    "timing_stats",
+];
 
 impl Cluster {
     /// Ids `_stats` of jobs would list.
@@ -87,8 +101,12 @@ impl Cluster {
         let ids = self.stats_ids(expression, allow_no_match)?;
         self.count_stats(&ids);
         self.results_readable(&ids)?;
-        let list: Vec<Value> = ids.iter().map(|id| self.one_job(id, wanted)).collect();
-        Ok(json!({"count": list.len(), "jobs": list}))
+        let keeps: Vec<&str> = JOB_FIELDS.into_iter().filter(|name| wanted(name)).collect();
+        let list: Vec<Value> = ids
+            .iter()
+            .map(|id| self.one_job(id, &|name| keeps.contains(&name)))
+            .collect();
+        Ok(page("jobs", list))
     }
 
     fn one_job(&self, id: &str, wanted: Wanted) -> Value {
@@ -176,7 +194,7 @@ impl Cluster {
     ) -> Result<Value, ApiError> {
         let ids = self.feed_ids(expression, allow_no_match, true)?;
         let list: Vec<Value> = ids.iter().map(|id| self.one_feed(id, wanted)).collect();
-        Ok(json!({"count": list.len(), "datafeeds": list}))
+        Ok(page("datafeeds", list))
     }
 
     fn one_feed(&self, id: &str, wanted: Wanted) -> Value {

@@ -1,6 +1,6 @@
 //! Persistent tasks: creation, removal, and who is told when one goes. The only file that removes a task.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     core::{Call, Cluster},
@@ -153,9 +153,10 @@ impl Cluster {
             .feed_tasks
             .iter()
             .map(|(id, task)| feed_entry(id, task));
-        Some(
-            json!({"last_allocation_id": self.last_alloc, "tasks": jobs.chain(feeds).collect::<Vec<_>>()}),
-        )
+        let mut shown = Map::with_capacity(2);
+        shown.insert("last_allocation_id".into(), self.last_alloc.into());
+        shown.insert("tasks".into(), jobs.chain(feeds).collect());
+        Some(shown.into())
     }
 
     /// How many tasks have a live process, for the node's task list.

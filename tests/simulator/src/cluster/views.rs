@@ -47,6 +47,14 @@ const STOP_WORDS: &[&str] = &[
     "UTC",
 ];
 
+/// A list with its count. The list is moved: `json!` would copy ten thousand entries.
+pub(super) fn page(name: &str, list: Vec<Value>) -> Value {
+    let mut page = Map::with_capacity(2);
+    page.insert("count".into(), list.len().into());
+    page.insert(name.into(), list.into());
+    page.into()
+}
+
 impl Cluster {
     /// `GET /_ml/anomaly_detectors[/{expr}]`; jobs being deleted are included.
     ///
@@ -69,26 +77,24 @@ impl Cluster {
         let ids = expression
             .resolve(entries, std::iter::empty(), allow_no_match)
             .map_err(|tokens| ApiError::no_job(&tokens))?;
+        let feed_wanted = wanted("datafeed_config") && self.profile.embedded_datafeeds();
         let list: Vec<Value> = ids
             .iter()
             .filter_map(|id| self.jobs.get(id))
             .map(|job| {
-                let mut shown = self.job_json(job, bare);
+                let mut shown = self.job_part(job, bare, wanted);
                 let feed = self
                     .feed_of_job
                     .get(&job.id)
                     .and_then(|feed| self.feeds.get(feed))
-                    .filter(|_| self.profile.embedded_datafeeds());
+                    .filter(|_| feed_wanted);
                 if let (Some(feed), Some(map)) = (feed, shown.as_object_mut()) {
                     map.insert("datafeed_config".into(), feed.config.clone().into());
-                }
-                if let Some(map) = shown.as_object_mut() {
-                    map.retain(|name, _| wanted(name));
                 }
                 shown
             })
             .collect();
-        Ok(json!({"count": list.len(), "jobs": list}))
+        Ok(page("jobs", list))
     }
 
     /// Rows of `_cat/ml/anomaly_detectors`: id and state.

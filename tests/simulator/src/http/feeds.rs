@@ -58,7 +58,14 @@ fn get(reader: &mut Reader) -> Result<Call, ApiError> {
     reader.done()?;
     Ok(Call::new(
         "cluster:monitor/xpack/ml/datafeeds/get",
-        move |core| core.cluster.datafeeds(&expression, allow, bare).into(),
+        move |core| {
+            let filter = core.filter();
+            core.cluster
+                .datafeeds(&expression, allow, bare, &|name| {
+                    filter.wants(&["datafeeds", name])
+                })
+                .into()
+        },
     ))
 }
 

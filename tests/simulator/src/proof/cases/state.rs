@@ -73,72 +73,65 @@ impl Node for Value {
     }
 }
 
+/// Status, type and reason of the job's statistics.
+fn refusal(world: &World) -> (u16, Value, Value) {
+    let answer = world.get(&format!("{JOBS}/a/_stats"));
+    let (kind, reason) = (answer.at("/error/type"), answer.at("/error/reason"));
+    (answer.status, kind, reason)
+}
+
+fn restart(world: &World) {
+    let times = json!({"state_ms": 100, "initial_ms": 800, "shards_ms": 900, "memory_ms": 15_800});
+    world.rig.knob("POST", "restart", &times);
+}
+
 #[test]
 fn finding_02_right_after_a_restart_no_task_is_shown_and_that_is_not_closed() {
     let world = World::seven();
     world.running("a", "feed");
     let before = tasks(&world);
-    world.rig.knob(
-        "POST",
-        "restart",
-        &json!({"state_ms": 100, "initial_ms": 800, "shards_ms": 900, "memory_ms": 15_800}),
-    );
+    restart(&world);
     let answer = world.get("/_cluster/state/metadata?filter_path=metadata.persistent_tasks");
     assert_eq!((answer.status, answer.json()), (200, json!({})));
     assert!(tasks(&world).is_empty());
-    let stats = || {
-        let answer = world.get(&format!("{JOBS}/a/_stats"));
-        (
-            answer.status,
-            answer.at("/error/type"),
-            answer.at("/error/reason"),
-        )
-    };
-    let blocked = "blocked by: [SERVICE_UNAVAILABLE/1/state not recovered / initialized];";
-    assert_eq!(
-        stats(),
-        (503, json!("cluster_block_exception"), json!(blocked))
-    );
+    let reason = "blocked by: [SERVICE_UNAVAILABLE/1/state not recovered / initialized];";
+    let blocked = (503, json!("cluster_block_exception"), json!(reason));
+    assert_eq!(refusal(&world), blocked);
     assert_eq!(world.close("a", "").status, 503);
     assert_eq!(world.get("/_cluster/health").at("/status"), json!("red"));
-
     world.rig.advance_ms(100);
     assert_eq!(tasks(&world), before);
-    assert_eq!(
-        stats(),
-        (
-            503,
-            json!("search_phase_execution_exception"),
-            json!("all shards failed")
-        )
-    );
+    let kind = json!("search_phase_execution_exception");
+    assert_eq!(refusal(&world), (503, kind, json!("all shards failed")));
+}
+
+#[test]
+fn a_restarted_cluster_says_why_a_job_waits_until_it_runs_again() {
+    let world = World::seven();
+    world.running("a", "feed");
+    restart(&world);
     let explanation = || {
         let path = "metadata.persistent_tasks.tasks.assignment.explanation";
-        let state = world.get(&format!("/_cluster/state/metadata?filter_path={path}"));
-        let text = state.at("/metadata/persistent_tasks/tasks/0/assignment/explanation");
+        let answer = world.get(&format!("/_cluster/state/metadata?filter_path={path}"));
+        let text = answer.at("/metadata/persistent_tasks/tasks/0/assignment/explanation");
         text.as_str().unwrap_or_default().to_owned()
     };
+    world.rig.advance_ms(100);
     assert_eq!(explanation(), "waiting for initial assignment");
     world.rig.advance_ms(800);
-    assert!(explanation().starts_with("Not opening job [a], because not all primary shards are active for the following indices [.ml-config,"));
-
+    let words = "Not opening job [a], because not all primary shards are active for the following indices [.ml-config,";
+    assert!(explanation().starts_with(words), "{}", explanation());
     world.rig.advance_ms(900);
     let entry = world.get(&format!("{JOBS}/a/_stats")).at("/jobs/0");
-    assert_eq!(
-        (&entry["state"], entry.get("node")),
-        (&json!("opened"), None)
-    );
-    assert_eq!(
-        entry["assignment_explanation"],
-        "Not opening job [a] because job memory requirements are stale - refresh requested"
-    );
+    let seen = (&entry["state"], entry.get("node"));
+    assert_eq!(seen, (&json!("opened"), None));
+    let words = "Not opening job [a] because job memory requirements are stale - refresh requested";
+    assert_eq!(entry["assignment_explanation"], words);
     assert_eq!(world.get("/_cluster/health").at("/status"), json!("green"));
     world.rig.advance_ms(15_800);
     let entry = world.get(&format!("{JOBS}/a/_stats")).at("/jobs/0");
-    assert_eq!(
-        (&entry["state"], &entry["assignment_explanation"]),
-        (&json!("opened"), &json!(""))
-    );
+    let seen = (&entry["state"], &entry["assignment_explanation"]);
+    assert_eq!(seen, (&json!("opened"), &json!("")));
     assert!(entry["node"]["id"].is_string(), "{entry}");
     assert_eq!(world.feed_state("feed"), "started");
     assert_eq!(world.post(&format!("{FEEDS}/feed/_stop")).status, 200);
