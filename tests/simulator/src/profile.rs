@@ -188,6 +188,20 @@ impl Profile {
         !self.is_7()
     }
 
+    /// `min_version` of a snapshot that is taken now.
+    pub fn snapshot_version(self) -> &'static str {
+        if self.is_7() { "6.4.0" } else { "8.3.0" }
+    }
+
+    /// Snapshots with a `min_version` before this one cannot be opened.
+    pub fn oldest_snapshot(self) -> Option<&'static str> {
+        match self {
+            Self::V7_10 | Self::V7_13 | Self::V7_17 => None,
+            Self::V8 => Some("7.0.0"),
+            Self::V9 => Some("8.3.0"),
+        }
+    }
+
     /// `_stop` of a datafeed takes `close_job` (9.3), and without it leaves the job open (2026-03).
     pub fn close_job(self) -> bool {
         self >= Self::V9

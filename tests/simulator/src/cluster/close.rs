@@ -41,7 +41,7 @@ pub(super) struct CloseCall {
     /// Datafeeds whose stop is awaited.
     feeds: BTreeSet<String>,
     /// Jobs whose node has not replied.
-    nodes: BTreeSet<String>,
+    pub(super) nodes: BTreeSet<String>,
     /// Jobs whose task is still there.
     tasks: BTreeSet<String>,
     stage: Stage,
@@ -225,7 +225,7 @@ impl Cluster {
         Ok(())
     }
 
-    fn close_call(&mut self, ticket: Ticket) -> Option<&mut CloseCall> {
+    pub(super) fn close_call(&mut self, ticket: Ticket) -> Option<&mut CloseCall> {
         match self.calls.get_mut(&ticket) {
             Some(Call::Close(call)) => Some(call),
             Some(Call::Open(_) | Call::Start(_) | Call::Stop(_) | Call::Fixed(_)) | None => None,
@@ -305,53 +305,6 @@ impl Cluster {
                 self.commit(delay, Event::RemoveJob(id.clone(), *alloc, "force close"));
             }
         }
-    }
-
-    /// Step 9 for one job: the request to its executor node; without a ticket Elasticsearch closes it by itself.
-    pub(super) fn close_on_node(
-        &mut self,
-        ticket: Option<Ticket>,
-        id: &str,
-        alloc: u64,
-        why: &'static str,
-    ) {
-        let knobs = self.knobs_of(id);
-        let Some(task) = self.tasks.get(id).filter(|task| task.place.alloc == alloc) else {
-            return;
-        };
-        if task.place.node.is_none() {
-            let removal = Event::RemoveJob(id.to_owned(), alloc, "close of an unassigned job");
-            self.commit(Delay::Ms(0), removal);
-            return;
-        }
-        if knobs.lost_closes > 0 && ticket.is_some() {
-            self.knobs.entry(id.to_owned()).or_insert(knobs).lost_closes = knobs.lost_closes - 1;
-            return;
-        }
-        if let Some(call) = ticket.and_then(|ticket| self.close_call(ticket)) {
-            call.nodes.insert(id.to_owned());
-        }
-        self.commit_now(Event::Closing(id.to_owned(), alloc, why));
-    }
-
-    /// The node has told the cluster that it closes the job, and does so now.
-    pub(super) fn set_closing(&mut self, id: &str, alloc: u64, why: &'static str) {
-        let was = self.state_word(id);
-        let Some(task) = self.tasks.get_mut(id).filter(|task| {
-            task.place.alloc == alloc && matches!(task.state, None | Some(JobState::Opened))
-        }) else {
-            return;
-        };
-        let ready = task.live;
-        task.state = Some(JobState::Closing);
-        task.state_alloc = alloc;
-        self.note("job", id, was, "closing", why);
-        let close = self.knobs_of(id).close;
-        // A process that is still restoring is killed: there is nothing to persist.
-        self.after(
-            if ready { close } else { Delay::Ms(0) },
-            Event::NativeClosed(id.to_owned(), alloc),
-        );
     }
 
     /// The node has closed the job: its callers go on to the last wait. True: one of them does not wait at all.

@@ -57,8 +57,11 @@ impl Cluster {
         self.settle();
     }
 
-    /// Marks a job deleting in its configuration.
+    /// Marks a job deleting in its configuration; from 7.14 on this is a block too.
     pub fn mark_deleting(&mut self, job: &str, deleting: bool) -> bool {
+        if self.profile.blocked_and_reset() {
+            return self.set_blocked(job, deleting.then_some("delete"));
+        }
         self.jobs
             .get_mut(job)
             .map(|job| job.deleting = deleting)
@@ -71,6 +74,7 @@ impl Cluster {
             return false;
         };
         config.blocked = reason.map(str::to_owned);
+        config.deleting = reason == Some("delete");
         self.note("job", job, "block", reason.unwrap_or("none"), "knob");
         true
     }

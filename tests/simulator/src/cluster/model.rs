@@ -37,6 +37,10 @@ impl Default for Delay {
 
 /// Durations and faults of one job; the cluster's defaults have the same shape.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fault of its own, any combination is possible"
+)]
 pub struct Knobs {
     /// Process start: `opening` lasts this long.
     pub open: Delay,
@@ -48,6 +52,8 @@ pub struct Knobs {
     pub force: Delay,
     /// So many coming closes are lost on the way to the node (reference 3.8).
     pub lost_closes: u32,
+    /// The process cannot restore its state: the open ends in `failed`.
+    pub open_fails: bool,
     /// The native close fails: the job becomes `failed`, the caller gets 500.
     pub persist_fails: bool,
     /// Finalising fails: the job closes without `finished_time`.
@@ -190,6 +196,8 @@ pub struct Snapshot {
     pub latest_record: Option<u64>,
     /// Epoch ms of the last result before it.
     pub latest_result: Option<u64>,
+    /// The oldest version that can read it.
+    pub min_version: String,
     /// Why it was taken.
     pub description: String,
 }

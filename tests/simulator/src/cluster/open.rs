@@ -103,6 +103,7 @@ impl Cluster {
             return Err(ApiError::bad_argument(invalid_id("job_id", id)));
         }
         let job = self.jobs.get(id).ok_or_else(|| ApiError::no_job(id))?;
+        self.check_snapshot(job)?;
         if self.tasks.contains_key(id) {
             let cause = ApiError::exists(format!("task with id {{job-{id}}} already exist"));
             return Err(ApiError::status(
@@ -157,7 +158,7 @@ impl Cluster {
         let was = self.state_word(id);
         let Some(task) = self
             .tasks
-            .get_mut(id)
+            .get(id)
             .filter(|task| task.place.alloc == alloc && task.place.node.is_some())
         else {
             return;
@@ -165,6 +166,13 @@ impl Cluster {
         if !matches!(task.state, None | Some(JobState::Opened)) {
             return;
         }
+        if self.knobs_of(id).open_fails {
+            self.fail_job(id, "simulated failure to restore the state");
+            return;
+        }
+        let Some(task) = self.tasks.get_mut(id) else {
+            return;
+        };
         task.state = Some(JobState::Opened);
         task.state_alloc = alloc;
         task.live = true;

@@ -72,9 +72,15 @@ impl SnapshotQuery {
     }
 }
 
+/// A version's parts.
+fn numbers(version: &str) -> Vec<u64> {
+    let parts = version.split('.');
+    parts.map(|part| part.parse().unwrap_or(0)).collect()
+}
+
 fn shown(job: &Job, snapshot: &Snapshot) -> Value {
     let mut shown = json!({
-        "job_id": job.id, "min_version": "6.4.0", "timestamp": snapshot.timestamp, "description": snapshot.description,
+        "job_id": job.id, "min_version": snapshot.min_version, "timestamp": snapshot.timestamp, "description": snapshot.description,
         "snapshot_id": snapshot.id, "snapshot_doc_count": 1,
         "model_size_stats": {
             "job_id": job.id, "result_type": "model_size_stats", "model_bytes": job.counts.records * 64, "total_by_field_count": 0,
@@ -119,6 +125,7 @@ impl Cluster {
             timestamp,
             latest_record: latest,
             latest_result: latest,
+            min_version: self.profile.snapshot_version().into(),
             description: "State persisted due to job close".into(),
         });
     }
@@ -155,6 +162,27 @@ impl Cluster {
             .map(|snapshot| shown(job, snapshot))
             .collect();
         Ok(json!({"count": list.len(), "model_snapshots": page}))
+    }
+
+    /// Refuses to open a job whose active snapshot is too old for this version (reference 4).
+    pub(super) fn check_snapshot(&self, job: &Job) -> Result<(), ApiError> {
+        let Some(oldest) = self.profile.oldest_snapshot() else {
+            return Ok(());
+        };
+        let active = job.snapshots.iter().find(|known| {
+            job.snapshot.as_ref() == Some(&known.id)
+                && numbers(&known.min_version) < numbers(oldest)
+        });
+        match active {
+            None => Ok(()),
+            Some(snapshot) => Err(ApiError::status(
+                400,
+                format!(
+                    "[{}] job model snapshot [{}] has min version before [{oldest}], please revert to a newer model snapshot or reset the job",
+                    job.id, snapshot.id
+                ),
+            )),
+        }
     }
 
     /// Whether a job is configured.

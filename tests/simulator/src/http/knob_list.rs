@@ -8,7 +8,7 @@ pub(super) const LIST: &[(&str, &str)] = &[
     ),
     (
         "GET|PUT defaults",
-        "durations and faults of all jobs: open_ms, close_ms, remove_ms, force_ms (ms, or null/\"hang\"), lost_closes, persist_fails, finalise_fails, on_kill (409|404|200), feed_start_ms, feed_stop_ms, feed_stop_fails, lookback_ms, feed_notice_ms",
+        "durations and faults of all jobs: open_ms, close_ms, remove_ms, force_ms (ms, or null/\"hang\"), lost_closes, open_fails, persist_fails, finalise_fails, on_kill (409|404|200), feed_start_ms, feed_stop_ms, feed_stop_fails, lookback_ms, feed_notice_ms",
     ),
     (
         "GET|PUT jobs/{id}",
@@ -38,7 +38,7 @@ pub(super) const LIST: &[(&str, &str)] = &[
     ),
     (
         "PUT jobs/{id}/snapshots",
-        "{snapshots: [{timestamp_ms, latest_record_ms, id}]}: instead of those it has",
+        "{snapshots: [{timestamp_ms, latest_record_ms, id, min_version}]}: instead of those it has",
     ),
     (
         "POST datafeeds/{id}/end",
@@ -77,7 +77,7 @@ pub(super) const LIST: &[(&str, &str)] = &[
     ),
     (
         "GET|POST|DELETE inject",
-        "a fault: {api|path_contains, method, count (1; null = always), skip, status, type, reason, retry_after, headers, delay_ms, cut: before|after, body: html|endless|truncated|not_json|other_product|error|silence, json, gzip, location}",
+        "a fault: {api|path_contains, longer_than (bytes of the request line), method, count (1; null = always), skip, status, type, reason, retry_after, headers, delay_ms, cut: before|after, body: html|endless|truncated|not_json|other_product|error|silence, json, gzip, location}",
     ),
     (
         "PUT uuid",

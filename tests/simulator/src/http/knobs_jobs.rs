@@ -65,10 +65,14 @@ fn snapshots(core: &mut Core, id: &str, body: &Map<String, Value>) -> Result<Val
         .get("snapshots")
         .and_then(Value::as_array)
         .ok_or("'snapshots' is a list")?;
+    let usual = core.profile.snapshot_version();
     let mut snapshots = Vec::with_capacity(list.len());
     for entry in list {
         let entry = entry.as_object().ok_or("a snapshot is an object")?;
-        only(entry, &["id", "timestamp_ms", "latest_record_ms"])?;
+        only(
+            entry,
+            &["id", "timestamp_ms", "latest_record_ms", "min_version"],
+        )?;
         let timestamp = number(entry, "timestamp_ms")?;
         let latest = number(entry, "latest_record_ms").ok();
         snapshots.push(Snapshot {
@@ -76,6 +80,7 @@ fn snapshots(core: &mut Core, id: &str, body: &Map<String, Value>) -> Result<Val
             timestamp,
             latest_record: latest,
             latest_result: latest,
+            min_version: text(entry, "min_version").unwrap_or(usual).to_owned(),
             description: "Periodic background persist".into(),
         });
     }
