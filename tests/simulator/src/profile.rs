@@ -150,6 +150,11 @@ impl Profile {
         self >= Self::V7_17
     }
 
+    /// Jobs leave a node that is told to shut down (7.15).
+    pub fn node_shutdown(self) -> bool {
+        self >= Self::V7_17
+    }
+
     /// Assignment explanations in the words of 7.15 and later.
     pub fn short_assignment_texts(self) -> bool {
         self >= Self::V7_17

@@ -115,15 +115,11 @@ impl Cluster {
         task.live = false;
         task.reason = Some(reason.to_owned());
         self.note("job", id, was, "failed", reason);
-        if was == "closing" {
-            let error = ApiError::new(500, "exception", "Exception closing autodetect process")
-                .caused_by(ApiError::new(
-                    500,
-                    "exception",
-                    format!("[{id}] Unexpected death of autodetect: {reason}"),
-                ));
-            self.fail_node_stage(id, &error);
-        }
+        // Also for a close whose `closing` still waits in the master's queue.
+        let death = format!("[{id}] Unexpected death of autodetect: {reason}");
+        let error = ApiError::new(500, "exception", "Exception closing autodetect process")
+            .caused_by(ApiError::new(500, "exception", death));
+        self.fail_node_stage(id, &error);
         self.open_sees_failure(id, reason);
         if let Some(feed) = self
             .feed_of_job

@@ -4,7 +4,7 @@ use super::{
     capacity::Found,
     core::{Call, Cluster},
     error::ApiError,
-    model::{Delay, Event, FeedState, JobState},
+    model::{Delay, Event, FeedState, JobState, Node},
 };
 
 const UPGRADE: &str = "persistent task cannot be assigned while upgrade mode is enabled.";
@@ -169,12 +169,9 @@ impl Cluster {
 
     /// A node dies: its tasks are lost and go to another node, if there is one. `None` takes the last node.
     pub fn lose_node(&mut self, name: Option<&str>) -> bool {
-        let at = match name {
-            Some(name) => self.nodes.iter().position(|node| node.name == name),
-            None => self.nodes.len().checked_sub(1),
+        let Some(node) = self.take_node(name) else {
+            return false;
         };
-        let Some(at) = at else { return false };
-        let node = self.nodes.remove(at);
         self.note("cluster", &node.name, "up", "lost", "node loss");
         let error = ApiError::new(
             500,
@@ -191,15 +188,60 @@ impl Cluster {
         for id in jobs {
             self.unassign_job(&id, LOST, &error);
         }
+        self.unassign_feeds_of(&node.id, LOST);
+        self.after(Delay::Ms(0), Event::Reassign);
+        self.settle();
+        true
+    }
+
+    fn take_node(&mut self, name: Option<&str>) -> Option<Node> {
+        let at = match name {
+            Some(name) => self.nodes.iter().position(|node| node.name == name)?,
+            None => self.nodes.len().checked_sub(1)?,
+        };
+        Some(self.nodes.remove(at))
+    }
+
+    fn unassign_feeds_of(&mut self, node: &str, explanation: &str) {
         let feeds: Vec<String> = self
             .feed_tasks
             .iter()
-            .filter(|(_, task)| task.place.node.as_deref() == Some(&node.id))
+            .filter(|(_, task)| task.place.node.as_deref() == Some(node))
             .map(|(id, _)| id.clone())
             .collect();
         for feed in feeds {
-            self.unassign_feed(&feed, LOST);
+            self.unassign_feed(&feed, explanation);
         }
+    }
+
+    /// A node is told to shut down: its jobs persist and go elsewhere with their tasks (J20); those that are closing
+    /// already end there. False if there is no such node, or the version has no node shutdown (7.15).
+    pub fn shut_node_down(&mut self, name: Option<&str>) -> bool {
+        if !self.profile.node_shutdown() {
+            return false;
+        }
+        let Some(node) = self.take_node(name) else {
+            return false;
+        };
+        self.note("cluster", &node.name, "up", "shut down", "node shutdown");
+        let why = format!("previously assigned node [{}] is shutting down", node.name);
+        let jobs: Vec<String> = self
+            .tasks
+            .iter()
+            .filter(|(_, task)| {
+                task.place.node.as_deref() == Some(&node.id)
+                    && task.state != Some(JobState::Closing)
+            })
+            .map(|(id, _)| id.clone())
+            .collect();
+        let error = ApiError::status(409, "Close job interrupted by kill request");
+        for id in jobs {
+            if self.tasks.get(&id).is_some_and(|task| task.live) {
+                self.persist(&id);
+            }
+            self.unassign_job(&id, &why, &error);
+        }
+        self.unassign_feeds_of(&node.id, &why);
         self.after(Delay::Ms(0), Event::Reassign);
         self.settle();
         true

@@ -57,9 +57,13 @@ pub(super) const LIST: &[(&str, &str)] = &[
         "{state_ms, initial_ms, shards_ms, memory_ms, down_ms}: a full restart with the phases of reference 17.2",
     ),
     ("PUT nodes", "{count}"),
+    (
+        "POST node_shutdown",
+        "{node}: its jobs persist and go elsewhere (from 7.15 on)",
+    ),
     ("POST node_loss", "{node}: name, or the last one"),
     (
-        "PUT master",
+        "GET|PUT master",
         "{present, update_ms}: whether there is one; how long each cluster-state update takes in its queue (0 = no queue)",
     ),
     ("PUT upgrade_mode", "{enabled}"),

@@ -19,15 +19,8 @@ pub(super) fn cluster(
 ) -> Result<Value, String> {
     let cluster = &mut core.cluster;
     match (method, parts) {
-        ("PUT", ["nodes"]) => {
-            only(body, &["count"])?;
-            cluster.set_nodes(usize::try_from(number(body, "count")?).unwrap_or(0));
-            Ok(json!({"nodes": cluster.node_count()}))
-        }
-        ("POST", ["node_loss"]) => {
-            only(body, &["node"])?;
-            done(cluster.lose_node(text(body, "node")), "such node")
-        }
+        (_, ["nodes" | "node_loss" | "node_shutdown"]) => nodes(core, method, parts, body),
+        ("GET", ["master"]) => Ok(master(core)),
         ("PUT", ["master"]) => {
             only(body, &["present", "update_ms"])?;
             if body.contains_key("update_ms") {
@@ -36,7 +29,7 @@ pub(super) fn cluster(
             if body.contains_key("present") || body.is_empty() {
                 cluster.set_master(flag(body, "present")?);
             }
-            Ok(acknowledged())
+            Ok(master(core))
         }
         ("PUT", ["upgrade_mode"]) => {
             only(body, &["enabled"])?;
@@ -63,6 +56,32 @@ pub(super) fn cluster(
             only(body, &["uuid"])?;
             cluster.set_uuid(text(body, "uuid"));
             Ok(json!({"cluster_uuid": cluster.uuid()}))
+        }
+        _ => no_knob(method, parts),
+    }
+}
+
+fn nodes(
+    core: &mut Core,
+    method: &str,
+    parts: &[&str],
+    body: &Map<String, Value>,
+) -> Result<Value, String> {
+    let cluster = &mut core.cluster;
+    match (method, parts) {
+        ("PUT", ["nodes"]) => {
+            only(body, &["count"])?;
+            cluster.set_nodes(usize::try_from(number(body, "count")?).unwrap_or(0));
+            Ok(json!({"nodes": cluster.node_count()}))
+        }
+        ("POST", ["node_loss"]) => {
+            only(body, &["node"])?;
+            done(cluster.lose_node(text(body, "node")), "such node")
+        }
+        ("POST", ["node_shutdown"]) => {
+            only(body, &["node"])?;
+            let what = "such node, or no node shutdown in this version";
+            done(cluster.shut_node_down(text(body, "node")), what)
         }
         _ => no_knob(method, parts),
     }
@@ -98,6 +117,10 @@ fn missing_primaries(core: &mut Core, body: &Map<String, Value>) -> Result<Value
     core.cluster
         .set_missing_primaries(names.map(str::to_owned).collect());
     Ok(acknowledged())
+}
+
+fn master(core: &Core) -> Value {
+    json!({"present": core.cluster.has_master(), "update_ms": core.cluster.master_update()})
 }
 
 /// All nodes stop and come back, the port closed for `down_ms` meanwhile.

@@ -147,6 +147,37 @@ fn a_job_that_lost_its_node_says_why_no_other_takes_it() {
 }
 
 #[test]
+fn a_node_that_shuts_down_persists_its_jobs_and_hands_them_over() {
+    let world = World::nine();
+    world.running("a", "feed");
+    world.rig.knob("PUT", "jobs/a/data", &json!({"records": 3}));
+    let node = || {
+        world
+            .get(&format!("{JOBS}/a/_stats"))
+            .at("/jobs/0/node/name")
+    };
+    assert_eq!(node(), json!("node-1"));
+    world
+        .rig
+        .knob("POST", "node_shutdown", &json!({"node": "node-1"}));
+    assert_eq!(
+        explanation(&world, "a"),
+        "previously assigned node [node-1] is shutting down"
+    );
+    assert_eq!((world.state("a"), node()), ("opened".into(), Value::Null));
+    assert_eq!(
+        world.get(&format!("{JOBS}/a/model_snapshots")).at("/count"),
+        json!(1)
+    );
+    world.rig.knob("PUT", "nodes", &json!({"count": 1}));
+    assert_eq!(
+        (world.state("a"), node()),
+        ("opened".into(), json!("node-2"))
+    );
+    assert_eq!(world.feed_state("feed"), "started");
+}
+
+#[test]
 fn a_datafeed_of_a_job_that_waits_for_a_node_starts_with_it() {
     let world = World::nine();
     world.job_with("a", &json!({"allow_lazy_open": true}));

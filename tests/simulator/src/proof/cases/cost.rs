@@ -151,6 +151,19 @@ fn four_hundred_forced_closes_take_the_master_ten_seconds() {
 }
 
 #[test]
+fn a_close_that_waits_for_the_master_is_told_when_its_job_fails_meanwhile() {
+    let world = World::of("8");
+    world.opened(&["a"]);
+    world.rig.knob("PUT", "master", &json!({"update_ms": 25}));
+    let call = world.background(request_with("POST", "a", ""));
+    world.rig.until_received("/_close", 1);
+    world.rig.fail_job("a", "boom");
+    assert_eq!(call.join().expect("an answer").status, 500);
+    world.rig.advance_ms(100);
+    assert_eq!(world.state("a"), "failed");
+}
+
+#[test]
 fn a_close_that_overtakes_a_queued_open_finds_nothing_to_close() {
     let world = World::nine();
     world.rig.knob("PUT", "master", &json!({"update_ms": 25}));
