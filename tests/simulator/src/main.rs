@@ -13,7 +13,7 @@ struct Flags {
     /// Address to listen on; port 0 lets the system choose.
     #[arg(long, env = "ES_SIM_LISTEN", default_value = "127.0.0.1:9200")]
     listen: SocketAddr,
-    /// Version whose answers are given: 7.10 or 9.
+    /// Version whose answers are given: 7.10, 7.13, 7.17, 8 or 9.
     #[arg(long, env = "ES_SIM_PROFILE", default_value = "9")]
     profile: Profile,
     /// Certificate chain (PEM file); needs --tls-key.
@@ -34,6 +34,9 @@ struct Flags {
     /// How long a process takes to open, in ms, unless a knob says otherwise (0).
     #[arg(long, env = "ES_SIM_OPEN_MS")]
     open_ms: Option<u64>,
+    /// How long each cluster-state update takes in the master's serial queue, in ms (none; a small real master takes 25).
+    #[arg(long, env = "ES_SIM_MASTER_MS")]
+    master_ms: Option<u64>,
 }
 
 fn three(text: &str) -> Result<(&str, &str, Vec<&str>), String> {
@@ -80,6 +83,7 @@ async fn run(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
         api_keys: flags.api_key,
         close_ms: flags.close_ms,
         open_ms: flags.open_ms,
+        master_ms: flags.master_ms,
     };
     let simulator = Simulator::start(options).await?;
     writeln!(std::io::stdout(), "listening on {}", simulator.url())?;

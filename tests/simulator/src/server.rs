@@ -32,18 +32,21 @@ pub struct Options {
     pub close_ms: Option<u64>,
     /// Default of the `open_ms` knob.
     pub open_ms: Option<u64>,
+    /// How long each cluster-state update takes in the master's queue; none = no queue.
+    pub master_ms: Option<u64>,
 }
 
 impl Default for Options {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            profile: Profile::V9,
+            profile: Profile::default(),
             tls: None,
             users: Vec::new(),
             api_keys: Vec::new(),
             close_ms: None,
             open_ms: None,
+            master_ms: None,
         }
     }
 }
@@ -111,6 +114,7 @@ impl Simulator {
             directory,
             options.close_ms,
             options.open_ms,
+            options.master_ms,
         );
         Self::run(Arc::new(Shared::new(core)), options.listen, options.tls).await
     }

@@ -210,3 +210,28 @@ async fn with_a_certificate_the_same_answers_come_over_tls() {
     );
     assert!(simulator.url().starts_with("https://127.0.0.1:"));
 }
+
+#[tokio::test]
+async fn the_masters_queue_of_the_options_is_there_again_after_a_reset() {
+    let options = Options {
+        master_ms: Some(25),
+        ..Options::default()
+    };
+    let simulator = Simulator::start(options).await.unwrap();
+    let port = simulator.port();
+    for (method, path, body) in [
+        ("GET", "/_simulator/master", ""),
+        ("PUT", "/_simulator/master", r#"{"update_ms":0}"#),
+        ("POST", "/_simulator/reset", ""),
+        ("GET", "/_simulator/master", ""),
+    ] {
+        let answer = send(port, method, path, body).await;
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        if method == "GET" {
+            assert!(
+                answer.ends_with(r#"{"present":true,"update_ms":25}"#),
+                "{answer}"
+            );
+        }
+    }
+}

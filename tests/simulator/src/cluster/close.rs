@@ -26,17 +26,22 @@ pub struct CloseRequest {
     pub timeout: TimeValue,
 }
 
+/// Job ids and the allocations of their tasks.
+type Bucket = Vec<(String, u64)>;
+
 /// A close under way.
 #[derive(Debug)]
 pub(super) struct CloseCall {
     request: CloseRequest,
+    /// Who closes, for the log of changes.
+    why: &'static str,
     /// The tasks of the first snapshot: job id and allocation.
-    open: Vec<(String, u64)>,
-    closing: Vec<(String, u64)>,
+    open: Bucket,
+    closing: Bucket,
     /// Datafeeds whose stop is awaited.
     feeds: BTreeSet<String>,
     /// Jobs whose node has not replied.
-    nodes: BTreeSet<String>,
+    pub(super) nodes: BTreeSet<String>,
     /// Jobs whose task is still there.
     tasks: BTreeSet<String>,
     stage: Stage,
@@ -54,7 +59,7 @@ enum Stage {
 impl Cluster {
     /// `POST /_ml/anomaly_detectors/{job_id}/_close`.
     pub fn close(&mut self, request: CloseRequest) -> Reply {
-        match self.begin_close(request) {
+        match self.begin_close(request, "close") {
             Ok(None) => Reply::Now(Ok(json!({"closed": true}))),
             Ok(Some(ticket)) => self.wait_for(ticket),
             Err(error) => Reply::Now(Err(error)),
@@ -65,26 +70,18 @@ impl Cluster {
     pub(super) fn begin_close(
         &mut self,
         request: CloseRequest,
+        why: &'static str,
     ) -> Result<Option<Ticket>, ApiError> {
         if !self.master {
             return Err(ApiError::no_master());
         }
         let ids = self.close_ids(&request)?;
-        if !self.profile.close_stops_datafeeds() {
+        let refuses = !self.profile.close_stops_datafeeds();
+        if refuses {
+            self.searched(1);
             self.refuse_running_datafeeds(&ids)?;
         }
-        let (mut open, mut closing, mut failed) = (Vec::new(), Vec::new(), Vec::new());
-        for id in &ids {
-            let Some(task) = self.tasks.get(id) else {
-                continue;
-            };
-            let entry = (id.clone(), task.place.alloc);
-            match task.state {
-                Some(JobState::Closing) => closing.push(entry),
-                Some(JobState::Failed) => failed.push(entry),
-                Some(JobState::Opened) | None => open.push(entry),
-            }
-        }
+        let (mut open, closing, mut failed) = self.buckets(&ids);
         if request.force {
             open.append(&mut failed);
         } else if let Some((id, _)) = failed.first() {
@@ -97,12 +94,16 @@ impl Cluster {
                 },
             ));
         }
+        if !refuses {
+            self.searched(1);
+        }
         if open.is_empty() && closing.is_empty() {
             return Ok(None);
         }
         let ticket = self.ticket();
         let call = CloseCall {
             request,
+            why,
             open,
             closing,
             feeds: BTreeSet::new(),
@@ -115,8 +116,26 @@ impl Cluster {
         Ok(Some(ticket))
     }
 
+    /// Step 5: open, closing and failed jobs, each with its allocation.
+    fn buckets(&self, ids: &[String]) -> (Bucket, Bucket, Bucket) {
+        let (mut open, mut closing, mut failed) = (Vec::new(), Vec::new(), Vec::new());
+        for id in ids {
+            let Some(task) = self.tasks.get(id) else {
+                continue;
+            };
+            let entry = (id.clone(), task.place.alloc);
+            match task.state {
+                Some(JobState::Closing) => closing.push(entry),
+                Some(JobState::Failed) => failed.push(entry),
+                Some(JobState::Opened) | None => open.push(entry),
+            }
+        }
+        (open, closing, failed)
+    }
+
     fn close_ids(&self, request: &CloseRequest) -> Result<Vec<String>, ApiError> {
         let expression = Expression::parse(&request.expression);
+        self.searched(1);
         expression.check()?;
         // The common case, one known id, needs no walk over ten thousand jobs.
         if let Some(id) = expression.single_literal()
@@ -206,7 +225,7 @@ impl Cluster {
         Ok(())
     }
 
-    fn close_call(&mut self, ticket: Ticket) -> Option<&mut CloseCall> {
+    pub(super) fn close_call(&mut self, ticket: Ticket) -> Option<&mut CloseCall> {
         match self.calls.get_mut(&ticket) {
             Some(Call::Close(call)) => Some(call),
             Some(Call::Open(_) | Call::Start(_) | Call::Stop(_) | Call::Fixed(_)) | None => None,
@@ -218,17 +237,27 @@ impl Cluster {
             return;
         };
         let all: Vec<(String, u64)> = call.open.iter().chain(&call.closing).cloned().collect();
-        let (open, force, timeout) = (call.open.clone(), call.request.force, call.request.timeout);
+        let (open, force, why) = (call.open.clone(), call.request.force, call.why);
         call.stage = Stage::Nodes;
         call.tasks = all.iter().map(|(id, _)| id.clone()).collect();
         for (id, _) in &all {
             self.watch(id, ticket);
         }
+        for (id, _) in &open {
+            self.audit(
+                id,
+                if force {
+                    "Job is closing (forced)"
+                } else {
+                    "Job is closing"
+                },
+            );
+        }
         if force {
             self.force_removal(ticket, &all);
         } else {
             for (id, alloc) in &open {
-                self.close_on_node(ticket, id, *alloc, timeout);
+                self.close_on_node(Some(ticket), id, *alloc, why);
             }
         }
         self.drop_vanished(ticket, &all);
@@ -264,57 +293,17 @@ impl Cluster {
             let again = task.removing;
             task.removing = true;
             if again {
-                let old = self.profile.is_7();
+                let told = !self.profile.force_ignores_missing();
                 if let Some(call) = self.close_call(ticket) {
                     // 7.x reports the loser of the race unless all jobs were meant; later versions ignore it.
-                    if old && !Expression::parse(&call.request.expression).is_all() {
+                    if told && !Expression::parse(&call.request.expression).is_all() {
                         call.failures
                             .push(format!("the task with id job-{id} doesn't exist"));
                     }
                 }
             } else {
-                self.after(delay, Event::RemoveJob(id.clone(), *alloc, "force close"));
+                self.commit(delay, Event::RemoveJob(id.clone(), *alloc, "force close"));
             }
-        }
-    }
-
-    /// Step 9 for one job: the request to its executor node.
-    fn close_on_node(&mut self, ticket: Ticket, id: &str, alloc: u64, timeout: TimeValue) {
-        let knobs = self.knobs_of(id);
-        let Some(task) = self
-            .tasks
-            .get_mut(id)
-            .filter(|task| task.place.alloc == alloc)
-        else {
-            return;
-        };
-        if task.place.node.is_none() {
-            self.after(
-                Delay::Ms(0),
-                Event::RemoveJob(id.to_owned(), alloc, "close of an unassigned job"),
-            );
-            return;
-        }
-        if knobs.lost_closes > 0 {
-            self.knobs.entry(id.to_owned()).or_insert(knobs).lost_closes = knobs.lost_closes - 1;
-            return;
-        }
-        let was = self.state_word(id);
-        let Some(task) = self.tasks.get_mut(id) else {
-            return;
-        };
-        let ready = task.live;
-        task.state = Some(JobState::Closing);
-        task.state_alloc = alloc;
-        self.note("job", id, was, "closing", "close");
-        // A process that is still restoring is killed: there is nothing to persist.
-        self.after(
-            if ready { knobs.close } else { Delay::Ms(0) },
-            Event::NativeClosed(id.to_owned(), alloc),
-        );
-        let _ = timeout;
-        if let Some(call) = self.close_call(ticket) {
-            call.nodes.insert(id.to_owned());
         }
     }
 

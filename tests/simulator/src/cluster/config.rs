@@ -74,12 +74,14 @@ impl Cluster {
         for group in &job.groups {
             *self.group_uses.entry(group.clone()).or_insert(0) += 1;
         }
+        self.memory_of_all += job.memory;
         self.jobs.insert(job.id.clone(), job);
     }
 
     /// Removes a configuration.
     pub(super) fn take_job(&mut self, id: &str) -> Option<Job> {
         let job = self.jobs.remove(id)?;
+        self.memory_of_all = self.memory_of_all.saturating_sub(job.memory);
         for group in &job.groups {
             let left = self
                 .group_uses
@@ -94,7 +96,7 @@ impl Cluster {
         Some(job)
     }
 
-    fn checked_job(&self, id: &str, body: &Map<String, Value>) -> Result<Job, ApiError> {
+    pub(super) fn checked_job(&self, id: &str, body: &Map<String, Value>) -> Result<Job, ApiError> {
         let groups = strings(body.get("groups"));
         if self.jobs.contains_key(id) {
             return Err(ApiError::exists(format!(
@@ -262,7 +264,7 @@ impl Cluster {
                 .cloned()
                 .unwrap_or_else(|| json!([])),
         );
-        if !self.profile.is_7() {
+        if self.profile.blocked_and_reset() {
             analysis
                 .entry("model_prune_window")
                 .or_insert_with(|| "30d".into());
@@ -272,29 +274,30 @@ impl Cluster {
 
     /// A job's configuration as every call shows it; `bare` leaves out what PUT would refuse.
     pub(super) fn job_json(&self, job: &Job, bare: bool) -> Value {
+        self.job_part(job, bare, &|_| true)
+    }
+
+    /// Those fields of a configuration that are kept; the others are not even built.
+    pub(super) fn job_part(&self, job: &Job, bare: bool, keeps: &dyn Fn(&str) -> bool) -> Value {
         let mut shown = Map::new();
-        let mut put = |name: &str, value: Option<Value>| {
-            if let Some(value) = value {
+        let mut put = |name: &str, value: &dyn Fn() -> Option<Value>| {
+            if keeps(name)
+                && let Some(value) = value()
+            {
                 shown.insert(name.into(), value);
             }
         };
         let field = |name: &str| job.fields.get(name).cloned();
-        put("job_id", (!bare).then(|| job.id.clone().into()));
-        put("job_type", (!bare).then(|| "anomaly_detector".into()));
-        put(
-            "job_version",
-            (!bare).then(|| self.profile.job_version().into()),
-        );
-        put(
-            "groups",
-            (!job.groups.is_empty()).then(|| job.groups.clone().into()),
-        );
-        put("description", field("description"));
-        put("create_time", (!bare).then(|| job.create_time.into()));
-        put(
-            "finished_time",
-            job.finished_time.filter(|_| !bare).map(Value::from),
-        );
+        let told = |value: Value| (!bare).then_some(value);
+        put("job_id", &|| told(job.id.clone().into()));
+        put("job_type", &|| told("anomaly_detector".into()));
+        put("job_version", &|| told(self.profile.job_version().into()));
+        put("groups", &|| {
+            (!job.groups.is_empty()).then(|| job.groups.clone().into())
+        });
+        put("description", &|| field("description"));
+        put("create_time", &|| told(job.create_time.into()));
+        put("finished_time", &|| told(job.finished_time?.into()));
         for name in [
             "analysis_config",
             "analysis_limits",
@@ -307,16 +310,20 @@ impl Cluster {
             "results_retention_days",
             "custom_settings",
         ] {
-            put(name, field(name));
+            put(name, &|| field(name));
         }
-        put(
-            "model_snapshot_id",
-            job.snapshot.clone().filter(|_| !bare).map(Value::from),
-        );
-        put("results_index_name", field("results_index_name"));
-        put("deleting", (job.deleting && !bare).then(|| true.into()));
-        put("allow_lazy_open", Some(job.lazy.into()));
-        put("blocked", job.blocked.clone().filter(|_| !bare && self.profile.blocked_and_reset()).map(|reason| json!({"reason": reason, "task_id": format!("{}:4711", self.nodes.first().map_or("node", |node| node.id.as_str()))})));
+        put("model_snapshot_id", &|| told(job.snapshot.clone()?.into()));
+        put("results_index_name", &|| field("results_index_name"));
+        put("deleting", &|| told(true.into()).filter(|_| job.deleting));
+        put("allow_lazy_open", &|| Some(job.lazy.into()));
+        put("blocked", &|| {
+            let reason = job
+                .blocked
+                .as_deref()
+                .filter(|_| self.profile.blocked_and_reset())?;
+            let node = self.nodes.first().map_or("node", |node| node.id.as_str());
+            told(json!({"reason": reason, "task_id": format!("{node}:4711")}))
+        });
         Value::Object(shown)
     }
 }

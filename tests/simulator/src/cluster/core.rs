@@ -1,7 +1,10 @@
 //! The heart of the cluster: its state, its clock, its queue of events and the calls that wait.
 //! Transitions are in the sibling files; this one only keeps order: nothing happens outside `settle`.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    cell::Cell,
+    collections::{BTreeMap, HashMap},
+};
 
 use serde_json::{Value, json};
 
@@ -11,7 +14,7 @@ use super::{
     error::ApiError,
     model::{
         Calendars, Capacity, Change, Datafeed, Delay, Event, FeedTask, Job, JobTask, Knobs, Node,
-        OnKill, Ticket,
+        Notice, OnKill, Recovery, Ticket,
     },
     open::OpenCall,
 };
@@ -47,7 +50,7 @@ pub(super) enum Call {
 }
 
 /// One Elasticsearch cluster.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a switch of the cluster of its own, any combination is possible"
@@ -57,6 +60,8 @@ pub struct Cluster {
     pub(super) now: u64,
     pub(super) epoch: u64,
     pub(super) jobs: BTreeMap<String, Job>,
+    /// Bytes of all jobs' memory limits.
+    pub(super) memory_of_all: u64,
     /// How many jobs name a group: job ids and groups are one namespace.
     pub(super) group_uses: HashMap<String, usize>,
     pub(super) tasks: BTreeMap<String, JobTask>,
@@ -65,6 +70,9 @@ pub struct Cluster {
     pub(super) feed_tasks: BTreeMap<String, FeedTask>,
     pub(super) calendars: Calendars,
     pub(super) indices: std::collections::BTreeSet<String>,
+    /// Closed indices, of results or of data.
+    pub(super) closed_indices: std::collections::BTreeSet<String>,
+    pub(super) notices: Vec<Notice>,
     pub(super) nodes: Vec<Node>,
     pub(super) nodes_made: u64,
     pub(super) master: bool,
@@ -84,6 +92,15 @@ pub struct Cluster {
     /// Some task may be without a node; spares a walk over all tasks on each change.
     pub(super) maybe_unassigned: bool,
     pub(super) has_config_index: bool,
+    /// A restart under way.
+    pub(super) recovery: Option<Recovery>,
+    pub(super) restarts: u64,
+    /// Ms of one cluster-state update; 0 = no queue.
+    pub(super) master_update: u64,
+    /// Searches a real server would have made.
+    pub(super) searches: Cell<u64>,
+    /// Clock ms at which the master has worked off its queue.
+    pub(super) master_idle_at: u64,
     pub(super) uuid: String,
     pub(super) name: String,
     pub(super) version: u64,
@@ -95,32 +112,21 @@ pub struct Cluster {
     finished: Vec<(Ticket, Outcome)>,
     changes: Vec<Change>,
     change_seq: u64,
-    snapshots_made: u64,
 }
 
 /// The knobs of every job that has none of its own.
 fn usual_knobs(profile: Profile) -> Knobs {
-    let ms = Delay::Ms(0);
-    // 7.10 was seen to answer 404 to a close that a force close overtook; later versions say why.
-    let on_kill = if profile.is_7() {
-        OnKill::TaskGone
-    } else {
-        OnKill::Interrupted
-    };
     Knobs {
-        open: ms,
         close: Delay::Ms(profile.default_close_ms()),
-        remove: ms,
-        force: ms,
-        lost_closes: 0,
-        persist_fails: false,
-        finalise_fails: false,
-        on_kill,
-        feed_start: ms,
-        feed_stop: ms,
-        feed_stop_fails: false,
+        // 7.10 was seen to answer 404 to a close that a force close overtook; later versions say why.
+        on_kill: if profile.is_7() {
+            OnKill::TaskGone
+        } else {
+            OnKill::Interrupted
+        },
         lookback: Delay::Ms(100),
         feed_notice: Delay::Ms(2_000),
+        ..Knobs::default()
     }
 }
 
@@ -129,52 +135,27 @@ impl Cluster {
     pub fn new(profile: Profile, epoch: u64) -> Self {
         let capacity = Capacity {
             max_open_jobs: profile.default_max_open_jobs(),
+            max_opening: None,
             memory: 7_582_954_291,
+            sums: profile.recorded(),
             lazy_nodes: false,
         };
         let mut cluster = Self {
             profile,
-            now: 0,
             epoch,
-            jobs: BTreeMap::new(),
-            group_uses: HashMap::new(),
-            tasks: BTreeMap::new(),
-            feeds: BTreeMap::new(),
-            feed_of_job: HashMap::new(),
-            feed_tasks: BTreeMap::new(),
-            calendars: BTreeMap::new(),
-            indices: std::collections::BTreeSet::new(),
-            nodes: Vec::new(),
-            nodes_made: 0,
             master: true,
-            upgrade_mode: false,
             licence_valid: true,
             licence_type: "trial".into(),
             assign_enabled: true,
-            missing_primaries: Vec::new(),
-            transient: BTreeMap::new(),
-            persistent: BTreeMap::new(),
             capacity,
             defaults: usual_knobs(profile),
-            knobs: HashMap::new(),
-            last_alloc: 0,
-            had_tasks: false,
-            maybe_unassigned: false,
-            has_config_index: false,
             uuid: make_uuid(epoch, 7),
             name: "simulated".into(),
             version: 1,
-            events: BTreeMap::new(),
-            event_seq: 0,
-            calls: HashMap::new(),
-            watchers: HashMap::new(),
-            next_ticket: 1,
-            finished: Vec::new(),
-            changes: Vec::new(),
-            change_seq: 0,
-            snapshots_made: 0,
+            ..Self::default()
         };
         cluster.add_node();
+        cluster.await_night();
         cluster
     }
 
@@ -224,15 +205,20 @@ impl Cluster {
         std::mem::take(&mut self.finished)
     }
 
-    fn happen(&mut self, event: Event) {
+    pub(super) fn happen(&mut self, event: Event) {
         match event {
+            Event::Asked(update) => self.enqueue(*update),
+            Event::CreateJob(ticket) => self.create_job_task(ticket),
+            Event::Closing(job, alloc, why) => self.set_closing(&job, alloc, why),
             Event::Opened(job, alloc) => self.process_is_up(&job, alloc),
             Event::NativeClosed(job, alloc) => self.native_close_ended(&job, alloc),
             Event::RemoveJob(job, alloc, why) => self.remove_job_task(&job, alloc, why),
             Event::FeedStarted(feed, alloc) => self.feed_is_up(&feed, alloc),
             Event::FeedStopped(feed, alloc) => self.feed_has_stopped(&feed, alloc, "stopped"),
             Event::LookbackEnded(feed, alloc) => self.lookback_ended(&feed, alloc),
+            Event::Night => self.night(),
             Event::Reassign => self.reassign(),
+            Event::Recovered(restart, phase) => self.recovered(restart, phase),
             Event::Deadline(ticket) => self.deadline(ticket),
         }
     }
@@ -328,11 +314,6 @@ impl Cluster {
         });
     }
 
-    pub(super) fn new_snapshot_id(&mut self) -> String {
-        self.snapshots_made += 1;
-        format!("{}", self.wall() / 1000 + self.snapshots_made)
-    }
-
     /// Notes a change of state.
     pub(super) fn note(
         &mut self,
@@ -370,8 +351,24 @@ impl Cluster {
         self.changes.iter().map(line).collect()
     }
 
-    /// Empties the log of changes.
+    /// Writes what Elasticsearch would write into `.ml-notifications`.
+    pub(super) fn audit(&mut self, job: &str, message: &'static str) {
+        self.notices.push(Notice {
+            at: self.now,
+            job: job.into(),
+            message,
+        });
+    }
+
+    /// The messages of `.ml-notifications` as JSON.
+    pub fn notices(&self) -> Vec<Value> {
+        let line = |notice: &Notice| json!({"at_ms": notice.at, "job": notice.job, "message": notice.message});
+        self.notices.iter().map(line).collect()
+    }
+
+    /// Empties the log of changes and the notices.
     pub fn clear_changes(&mut self) {
+        self.notices.clear();
         self.changes.clear();
     }
 }

@@ -77,6 +77,7 @@ impl Cluster {
             counts.earliest = counts.earliest.or(sent.earliest);
             counts.latest = counts.latest.max(sent.latest);
             counts.last_data_time = sent.last_data_time;
+            job.dirty |= sent.records > 0;
         }
         let answer = super::stats::data_counts(id, &sent);
         if deadly {
@@ -114,15 +115,11 @@ impl Cluster {
         task.live = false;
         task.reason = Some(reason.to_owned());
         self.note("job", id, was, "failed", reason);
-        if was == "closing" {
-            let error = ApiError::new(500, "exception", "Exception closing autodetect process")
-                .caused_by(ApiError::new(
-                    500,
-                    "exception",
-                    format!("[{id}] Unexpected death of autodetect: {reason}"),
-                ));
-            self.fail_node_stage(id, &error);
-        }
+        // Also for a close whose `closing` still waits in the master's queue.
+        let death = format!("[{id}] Unexpected death of autodetect: {reason}");
+        let error = ApiError::new(500, "exception", "Exception closing autodetect process")
+            .caused_by(ApiError::new(500, "exception", death));
+        self.fail_node_stage(id, &error);
         self.open_sees_failure(id, reason);
         if let Some(feed) = self
             .feed_of_job
@@ -138,7 +135,7 @@ impl Cluster {
             if let Some(task) = self.feed_tasks.get_mut(&feed) {
                 task.isolated = true;
             }
-            self.after(notice, Event::FeedStopped(feed, alloc));
+            self.commit(notice, Event::FeedStopped(feed, alloc));
         }
         self.after(Delay::Ms(0), Event::Reassign);
         self.settle();

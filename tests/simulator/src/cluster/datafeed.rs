@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::{
-    close::CloseRequest,
     core::{Call, Cluster, Reply},
     error::ApiError,
     expression::Expression,
@@ -66,6 +65,15 @@ impl Cluster {
             Ok(begun) => begun,
             Err(error) => return Reply::Now(Err(error)),
         };
+        if self.maybe_unassigned
+            && self
+                .feed_tasks
+                .get(&feed)
+                .is_some_and(|task| task.place.node.is_none())
+        {
+            // Its job has no node yet: it starts when the job has one.
+            return Reply::Now(Ok(json!({"started": true, "node": ""})));
+        }
         let ticket = self.ticket();
         self.calls.insert(
             ticket,
@@ -75,7 +83,8 @@ impl Cluster {
             }),
         );
         self.watch(&format!("start-{feed}"), ticket);
-        self.after(
+        self.take_turn();
+        self.commit(
             self.knobs_of(&job).feed_start,
             Event::FeedStarted(feed, alloc),
         );
@@ -97,10 +106,8 @@ impl Cluster {
         let task = self.tasks.get(&job);
         let indices = config.config.get("indices").cloned().unwrap_or_default();
         self.check_indices(feed, &indices)?;
-        let params = json!({
-            "datafeed_id": feed, "start": request.start, "timeout": request.timeout.to_string(), "job_id": job, "indices": indices,
-            "indices_options": config.config.get("indices_options"),
-        });
+        let options = config.config.get("indices_options").cloned();
+        let params = self.start_params(request, &job, indices, options);
         let node = task.and_then(|task| task.place.node.clone());
         let alloc = self.next_alloc();
         self.maybe_unassigned |= node.is_none();
@@ -125,6 +132,34 @@ impl Cluster {
         Ok((alloc, job))
     }
 
+    /// The task's parameters, as the cluster state shows them.
+    fn start_params(
+        &self,
+        request: &StartRequest,
+        job: &str,
+        indices: Value,
+        options: Option<Value>,
+    ) -> Value {
+        let mut params = json!({"datafeed_id": request.feed, "start": request.start});
+        if let Some(params) = params.as_object_mut() {
+            if let Some(end) = request.end {
+                // `now` is the moment of the start.
+                let now = self.wall().to_string();
+                let end = if end == i64::MAX {
+                    now
+                } else {
+                    end.to_string()
+                };
+                params.insert("end".into(), end.into());
+            }
+            params.insert("timeout".into(), request.timeout.to_string().into());
+            params.insert("job_id".into(), job.into());
+            params.insert("indices".into(), indices);
+            params.insert("indices_options".into(), options.unwrap_or_default());
+        }
+        params
+    }
+
     /// Only a stopped datafeed of an opening or opened job starts.
     fn check_startable(&self, feed: &str, job: &str) -> Result<(), ApiError> {
         let task = self.tasks.get(job);
@@ -143,6 +178,14 @@ impl Cluster {
                 format!("cannot start datafeed [{feed}] because it has already been started"),
             ));
         }
+        if !self.assign_enabled {
+            return Err(ApiError::status(
+                409,
+                format!(
+                    "No node found to start datafeed [{feed}], allocation explanation [no persistent task assignments are allowed due to cluster settings]"
+                ),
+            ));
+        }
         Ok(())
     }
 
@@ -151,7 +194,7 @@ impl Cluster {
         for name in names.iter().filter_map(Value::as_str) {
             // Only what the index API made is known; without any, every index counts as there.
             if !self.indices.is_empty() && !name.contains('*') && !self.indices.contains(name)
-                || (self.profile.is_7() && self.indices.is_empty())
+                || (self.profile.recorded() && self.indices.is_empty())
             {
                 return Err(ApiError::not_found(format!(
                     "datafeed [{feed}] cannot retrieve data because index [{name}] does not exist"
@@ -163,18 +206,22 @@ impl Cluster {
 
     /// The first search has begun.
     pub(super) fn feed_is_up(&mut self, feed: &str, alloc: u64) {
-        let Some(task) = self
+        let ready = self
             .feed_tasks
-            .get_mut(feed)
-            .filter(|task| task.place.alloc == alloc && task.state.is_none())
-        else {
+            .get(feed)
+            .and_then(|task| self.tasks.get(&task.job))
+            .is_some_and(|job| job.live);
+        // It waits for its job to be opened, which tries again.
+        let Some(task) = self.feed_tasks.get_mut(feed).filter(|task| {
+            ready && task.place.alloc == alloc && task.state.is_none() && task.place.node.is_some()
+        }) else {
             return;
         };
         task.state = Some(FeedState::Started);
         let (job, has_end, node) = (task.job.clone(), task.has_end, task.place.node.clone());
         self.note("datafeed", feed, "starting", "started", "first search");
         if has_end {
-            self.after(
+            self.commit(
                 self.knobs_of(&job).lookback,
                 Event::LookbackEnded(feed.to_owned(), alloc),
             );
@@ -227,6 +274,7 @@ impl Cluster {
         );
         let stop = self.knobs_of(&job).feed_stop;
         if force || unassigned {
+            self.take_turn();
             self.remove_feed_task(feed, why);
             return;
         }
@@ -241,7 +289,8 @@ impl Cluster {
             task.state = Some(FeedState::Stopping);
         }
         self.note("datafeed", feed, word, "stopping", why);
-        self.after(stop, Event::FeedStopped(feed.to_owned(), alloc));
+        self.take_turn();
+        self.commit(stop, Event::FeedStopped(feed.to_owned(), alloc));
     }
 
     pub(super) fn feed_has_stopped(&mut self, feed: &str, alloc: u64, why: &str) {
@@ -262,18 +311,6 @@ impl Cluster {
         {
             self.remove_feed_task(feed, "lookback ended");
         }
-    }
-
-    /// The normal close that the datafeed's node issues; whatever it answers, nobody listens.
-    pub(super) fn close_after_lookback(&mut self, job: &str) {
-        let request = CloseRequest {
-            expression: job.to_owned(),
-            allow_no_match: true,
-            force: false,
-            timeout: TimeValue::minutes(30),
-        };
-        // An error (the job has failed, say) leaves the job as it is, as it does on a real node.
-        let _ = self.begin_close(request);
     }
 
     /// `POST /_ml/datafeeds/{id}/_stop`.
@@ -338,7 +375,7 @@ impl Cluster {
             let jobs = std::mem::take(&mut call.close_jobs);
             self.finish(ticket, Ok(json!({"stopped": true})));
             for job in jobs {
-                self.close_after_lookback(&job);
+                self.close_by_itself(&job, "stop with close_job");
             }
         }
     }
@@ -367,6 +404,7 @@ impl Cluster {
     ) -> Result<Vec<String>, ApiError> {
         const NO_GROUPS: &[&str] = &[];
         let expression = Expression::parse(text);
+        self.searched(1);
         expression.check()?;
         let entries = self.feeds.keys().map(|id| (id.as_str(), NO_GROUPS));
         let running = self.feed_tasks.keys().filter(|_| tasks).map(String::as_str);

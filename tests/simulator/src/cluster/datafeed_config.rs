@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     config::valid_id, core::Cluster, error::ApiError, model::Datafeed, open::invalid_id,
-    tasks::feed_word,
+    tasks::feed_word, views::page,
 };
 
 impl Cluster {
@@ -162,21 +162,23 @@ impl Cluster {
         expression: &str,
         allow_no_match: bool,
         bare: bool,
+        wanted: &dyn Fn(&str) -> bool,
     ) -> Result<Value, ApiError> {
         let ids = self.feed_ids(expression, allow_no_match, false)?;
         let list: Vec<Value> = ids
             .iter()
             .filter_map(|id| self.feeds.get(id))
             .map(|feed| {
-                let mut config = feed.config.clone();
-                if bare {
-                    config.shift_remove("datafeed_id");
-                    config.shift_remove("job_id");
-                }
-                config.into()
+                let keeps = |name: &str| {
+                    wanted(name) && !(bare && matches!(name, "datafeed_id" | "job_id"))
+                };
+                let kept = feed.config.iter().filter(|(name, _)| keeps(name));
+                kept.map(|(name, value)| (name.clone(), value.clone()))
+                    .collect::<Map<_, _>>()
+                    .into()
             })
             .collect();
-        Ok(json!({"count": list.len(), "datafeeds": list}))
+        Ok(page("datafeeds", list))
     }
 }
 

@@ -1,4 +1,4 @@
-//! DELETE of a job, `_reset` and the blocks they leave (reference section 6).
+//! DELETE of a job and `_reset` (reference section 6).
 
 use serde_json::{Value, json};
 
@@ -103,6 +103,8 @@ impl Cluster {
         }
         job.blocked = None;
         job.snapshot = None;
+        job.snapshots.clear();
+        job.dirty = false;
         job.finished_time = None;
         job.counts = super::model::Counts::default();
         Ok(if wait {
@@ -110,53 +112,5 @@ impl Cluster {
         } else {
             json!({"task": task})
         })
-    }
-
-    /// `POST .../model_snapshots/{snapshot}/_revert`.
-    ///
-    /// # Errors
-    /// 404 for the job or snapshot, 409 while open or blocked by something else.
-    pub fn revert_job(&mut self, id: &str, snapshot: &str) -> Result<Value, ApiError> {
-        let open = self.tasks.contains_key(id);
-        let time = self.wall();
-        let job = self.jobs.get_mut(id).ok_or_else(|| ApiError::no_job(id))?;
-        if snapshot != "empty" && job.snapshot.as_deref() != Some(snapshot) {
-            return Err(ApiError::not_found(format!(
-                "No model snapshot with id [{snapshot}] exists for job [{id}]"
-            )));
-        }
-        if open {
-            return Err(ApiError::status(
-                409,
-                "Can only revert to a model snapshot when the job is closed.",
-            ));
-        }
-        if let Some(reason) = job.blocked.as_deref().filter(|reason| *reason != "revert") {
-            return Err(ApiError::status(
-                409,
-                format!(
-                    "cannot revert job [{id}] to snapshot [{snapshot}] while it is blocked with [{reason}]"
-                ),
-            ));
-        }
-        job.blocked = None;
-        job.snapshot = (snapshot != "empty").then(|| snapshot.to_owned());
-        Ok(
-            json!({"model": {"job_id": id, "min_version": "6.4.0", "timestamp": time, "description": "simulated", "snapshot_id": snapshot, "snapshot_doc_count": 1, "retain": false}}),
-        )
-    }
-
-    /// `GET .../model_snapshots`.
-    ///
-    /// # Errors
-    /// 404 for an unknown job.
-    pub fn snapshots(&self, id: &str) -> Result<Value, ApiError> {
-        let job = self.jobs.get(id).ok_or_else(|| ApiError::no_job(id))?;
-        let list: Vec<Value> = job
-            .snapshot
-            .iter()
-            .map(|snapshot| json!({"job_id": id, "min_version": "6.4.0", "timestamp": job.finished_time, "description": "simulated", "snapshot_id": snapshot, "snapshot_doc_count": 1, "retain": false}))
-            .collect();
-        Ok(json!({"count": list.len(), "model_snapshots": list}))
     }
 }

@@ -57,8 +57,11 @@ impl Cluster {
         self.settle();
     }
 
-    /// Marks a job deleting in its configuration.
+    /// Marks a job deleting in its configuration; from 7.14 on this is a block too.
     pub fn mark_deleting(&mut self, job: &str, deleting: bool) -> bool {
+        if self.profile.blocked_and_reset() {
+            return self.set_blocked(job, deleting.then_some("delete"));
+        }
         self.jobs
             .get_mut(job)
             .map(|job| job.deleting = deleting)
@@ -71,6 +74,7 @@ impl Cluster {
             return false;
         };
         config.blocked = reason.map(str::to_owned);
+        config.deleting = reason == Some("delete");
         self.note("job", job, "block", reason.unwrap_or("none"), "knob");
         true
     }
@@ -81,12 +85,14 @@ impl Cluster {
         let Some(config) = self.jobs.get_mut(job) else {
             return false;
         };
+        config.dirty = records > 0;
+        let latest = latest.or(Some(now)).filter(|_| records > 0);
         config.counts = Counts {
             records,
             bytes: records * 19,
             earliest: latest,
             latest,
-            last_data_time: Some(now),
+            last_data_time: Some(now).filter(|_| records > 0),
             seen: records > 0,
         };
         true
@@ -104,8 +110,14 @@ impl Cluster {
     }
 
     /// Sets the licence.
-    pub fn set_licence(&mut self, valid: bool, kind: Option<&str>) {
+    ///
+    /// One that lapses makes the nodes close their jobs, if `closes`.
+    pub fn set_licence(&mut self, valid: bool, kind: Option<&str>, closes: bool) {
+        let lapses = self.licence_valid && !valid;
         self.licence_valid = valid;
+        if lapses && closes {
+            self.close_for_licence();
+        }
         if let Some(kind) = kind {
             kind.clone_into(&mut self.licence_type);
         }

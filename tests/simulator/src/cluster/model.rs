@@ -18,9 +18,10 @@ pub enum Delay {
 }
 
 /// What a plain close that is closing the process answers when a force close kills it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OnKill {
     /// 409 "Close job interrupted by kill request".
+    #[default]
     Interrupted,
     /// 404 "the task with id job-X and allocation id N doesn't exist", as recorded on 7.10.
     TaskGone,
@@ -28,8 +29,18 @@ pub enum OnKill {
     Closed,
 }
 
+impl Default for Delay {
+    fn default() -> Self {
+        Self::Ms(0)
+    }
+}
+
 /// Durations and faults of one job; the cluster's defaults have the same shape.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fault of its own, any combination is possible"
+)]
 pub struct Knobs {
     /// Process start: `opening` lasts this long.
     pub open: Delay,
@@ -41,6 +52,8 @@ pub struct Knobs {
     pub force: Delay,
     /// So many coming closes are lost on the way to the node (reference 3.8).
     pub lost_closes: u32,
+    /// The process cannot restore its state: the open ends in `failed`.
+    pub open_fails: bool,
     /// The native close fails: the job becomes `failed`, the caller gets 500.
     pub persist_fails: bool,
     /// Finalising fails: the job closes without `finished_time`.
@@ -160,12 +173,33 @@ pub struct Job {
     pub deleting: bool,
     /// `blocked.reason`.
     pub blocked: Option<String>,
-    /// Last snapshot persisted by a plain close after data.
+    /// The active model snapshot: `model_snapshot_id`.
     pub snapshot: Option<String>,
+    /// All model snapshots.
+    pub snapshots: Vec<Snapshot>,
+    /// There was work since the last snapshot.
+    pub dirty: bool,
     /// The other fields, normalised, in order.
     pub fields: Map<String, Value>,
     /// Counts of records.
     pub counts: Counts,
+}
+
+/// A model snapshot.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// Id: seconds since 1970, as a process names them.
+    pub id: String,
+    /// Epoch ms at which it was taken.
+    pub timestamp: u64,
+    /// Epoch ms of the last record in it.
+    pub latest_record: Option<u64>,
+    /// Epoch ms of the last result before it.
+    pub latest_result: Option<u64>,
+    /// The oldest version that can read it.
+    pub min_version: String,
+    /// Why it was taken.
+    pub description: String,
 }
 
 /// What `_stats` shows of a job's data.
@@ -204,14 +238,29 @@ pub struct Node {
 }
 
 /// Limits of the ML nodes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Capacity {
     /// `xpack.ml.max_open_jobs`.
     pub max_open_jobs: Option<u64>,
+    /// Jobs that may be opening at once on one node (`xpack.ml.node_concurrent_job_allocations`).
+    pub max_opening: Option<u64>,
     /// Bytes for ML on one node.
     pub memory: u64,
+    /// Whether the memory of a node's jobs is added up; otherwise only a single job may be too big.
+    pub sums: bool,
     /// `xpack.ml.max_lazy_ml_nodes` above the number of nodes: opens become lazy.
     pub lazy_nodes: bool,
+}
+
+/// One message of `.ml-notifications`.
+#[derive(Debug, Clone)]
+pub struct Notice {
+    /// Clock ms.
+    pub at: u64,
+    /// Job id.
+    pub job: String,
+    /// The text.
+    pub message: &'static str,
 }
 
 /// One line of the log of changes: the ground truth for tests.
@@ -233,9 +282,28 @@ pub struct Change {
     pub why: String,
 }
 
+/// What is not there yet after a restart (reference 17.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovery {
+    /// The cluster state.
+    State,
+    /// Shards; tasks wait for their first assignment.
+    Initial,
+    /// Shards; tasks name the indices they wait for.
+    Shards,
+    /// The memory requirements of jobs.
+    Memory,
+}
+
 /// Something that will happen at a time on the simulated clock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// An update is asked of the master.
+    Asked(Box<Event>),
+    /// The task of an open is created.
+    CreateJob(Ticket),
+    /// The task of this allocation says `closing`, for this reason.
+    Closing(String, u64, &'static str),
     /// The process of this allocation is up.
     Opened(String, u64),
     /// The native close of this allocation has ended.
@@ -250,6 +318,10 @@ pub enum Event {
     LookbackEnded(String, u64),
     /// Unassigned tasks look for a node.
     Reassign,
+    /// The nightly maintenance.
+    Night,
+    /// The next phase of this restart, `None` = all is up.
+    Recovered(u64, Option<Recovery>),
     /// The call's own timeout.
     Deadline(Ticket),
 }

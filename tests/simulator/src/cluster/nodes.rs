@@ -1,83 +1,19 @@
-//! Nodes, assignment, upgrade mode: who runs where, what a lost node or upgrade mode does to tasks (J16 to J22, D9 to D11).
+//! Nodes, upgrade mode: who runs where, what a lost node or upgrade mode does to tasks (J16 to J22, D9 to D11).
 
 use super::{
+    capacity::Found,
     core::{Call, Cluster},
     error::ApiError,
-    model::{Delay, Event, FeedState, JobState},
+    model::{Delay, Event, FeedState, JobState, Node},
 };
 
-/// Where a job could go.
-#[derive(Debug)]
-pub(super) enum Found {
-    /// This node id.
-    Node(String),
-    /// Nowhere now; the task may wait.
-    Lazy,
-    /// Nowhere; the explanation, one part per node.
-    None(String),
-}
-
-/// Bytes Elasticsearch adds to a job's memory limit for its process and code.
-const OVERHEAD: u64 = 40 * 1024 * 1024;
 const UPGRADE: &str = "persistent task cannot be assigned while upgrade mode is enabled.";
 const LOST: &str = "awaiting reassignment after node loss";
 
 impl Cluster {
-    pub(super) fn find_node(&self, id: &str, memory: u64) -> Found {
-        if !self.missing_primaries.is_empty() {
-            let job = if self.profile.is_7() { "job " } else { "" };
-            return Found::None(format!(
-                "Not opening {job}[{id}], because not all primary shards are active for the following indices [{}]",
-                self.missing_primaries.join(",")
-            ));
-        }
-        let mut reasons = Vec::new();
-        for node in &self.nodes {
-            match self.refusal(&node.id, memory) {
-                None => return Found::Node(node.id.clone()),
-                Some(reason) => reasons.push(format!(
-                    "Not opening job [{id}] on node [{{{}}}{{ml.machine_memory=25276514304}}{{ml.max_open_jobs=20}}], because {reason}",
-                    node.name
-                )),
-            }
-        }
-        Found::None(reasons.join("|"))
-    }
-
-    fn refusal(&self, node: &str, memory: u64) -> Option<String> {
-        let here = || {
-            self.tasks.iter().filter(|(_, task)| {
-                task.place.node.as_deref() == Some(node) && task.state != Some(JobState::Failed)
-            })
-        };
-        if let Some(max) = self.capacity.max_open_jobs {
-            let open = u64::try_from(here().count()).unwrap_or(u64::MAX);
-            if open >= max {
-                return Some(format!(
-                    "this node is full. Number of opened jobs [{open}], xpack.ml.max_open_jobs [{max}]"
-                ));
-            }
-        }
-        let wanted = memory + OVERHEAD;
-        if self.capacity.max_open_jobs.is_none() && wanted <= self.capacity.memory {
-            return None;
-        }
-        let used: u64 = here()
-            .filter_map(|(id, _)| self.jobs.get(id))
-            .map(|job| job.memory)
-            .sum();
-        if wanted + used > self.capacity.memory {
-            return Some(format!(
-                "this node has insufficient available memory. Available memory for ML [{}], memory required by existing jobs [{used}], estimated memory required for this job [{wanted}]",
-                self.capacity.memory
-            ));
-        }
-        None
-    }
-
     /// Tries to place every task without a node.
     pub(super) fn reassign(&mut self) {
-        if self.upgrade_mode || !self.assign_enabled || !self.master {
+        if self.upgrade_mode || !self.assign_enabled || !self.master || self.recovery.is_some() {
             return;
         }
         let waiting: Vec<String> = self
@@ -87,9 +23,18 @@ impl Cluster {
             .map(|(id, _)| id.clone())
             .collect();
         for id in waiting {
-            let memory = self.jobs.get(&id).map_or(0, |job| job.memory);
-            if let Found::Node(node) = self.find_node(&id, memory) {
-                self.place_job(&id, node);
+            let (memory, lazy) = self
+                .jobs
+                .get(&id)
+                .map_or((0, false), |job| (job.memory, job.lazy));
+            match self.find_node(&id, memory) {
+                Found::Node(node) => self.place_job(&id, node),
+                Found::None(why) if !why.is_empty() && !lazy && !self.capacity.lazy_nodes => {
+                    if let Some(task) = self.tasks.get_mut(&id) {
+                        task.place.explanation = why;
+                    }
+                }
+                Found::Lazy | Found::None(_) => {}
             }
         }
         let waiting: Vec<String> = self
@@ -114,8 +59,9 @@ impl Cluster {
         task.place.explanation = String::new();
         let state = task.state;
         self.version += 1;
+        self.take_turn();
         match state {
-            None | Some(JobState::Opened) => self.after(open, Event::Opened(id.to_owned(), alloc)),
+            None | Some(JobState::Opened) => self.commit(open, Event::Opened(id.to_owned(), alloc)),
             // A closing job is completed by its new node: nothing is left to persist.
             Some(JobState::Closing) => {
                 self.after(Delay::Ms(0), Event::NativeClosed(id.to_owned(), alloc));
@@ -150,10 +96,10 @@ impl Cluster {
         task.place.node = node;
         task.place.explanation = String::new();
         match task.state {
-            None => self.after(start, Event::FeedStarted(feed.to_owned(), alloc)),
+            None => self.commit(start, Event::FeedStarted(feed.to_owned(), alloc)),
             Some(FeedState::Started) => {}
             Some(FeedState::Stopping) => {
-                self.after(Delay::Ms(0), Event::FeedStopped(feed.to_owned(), alloc));
+                self.commit(Delay::Ms(0), Event::FeedStopped(feed.to_owned(), alloc));
             }
         }
     }
@@ -177,7 +123,7 @@ impl Cluster {
             .into_iter()
             .any(|ticket| matches!(self.calls.get(&ticket), Some(Call::Close(_))));
         if waited {
-            self.after(
+            self.commit(
                 Delay::Ms(0),
                 Event::RemoveJob(id.to_owned(), alloc, "moved while a close waited for it"),
             );
@@ -223,12 +169,9 @@ impl Cluster {
 
     /// A node dies: its tasks are lost and go to another node, if there is one. `None` takes the last node.
     pub fn lose_node(&mut self, name: Option<&str>) -> bool {
-        let at = match name {
-            Some(name) => self.nodes.iter().position(|node| node.name == name),
-            None => self.nodes.len().checked_sub(1),
+        let Some(node) = self.take_node(name) else {
+            return false;
         };
-        let Some(at) = at else { return false };
-        let node = self.nodes.remove(at);
         self.note("cluster", &node.name, "up", "lost", "node loss");
         let error = ApiError::new(
             500,
@@ -245,15 +188,60 @@ impl Cluster {
         for id in jobs {
             self.unassign_job(&id, LOST, &error);
         }
+        self.unassign_feeds_of(&node.id, LOST);
+        self.after(Delay::Ms(0), Event::Reassign);
+        self.settle();
+        true
+    }
+
+    fn take_node(&mut self, name: Option<&str>) -> Option<Node> {
+        let at = match name {
+            Some(name) => self.nodes.iter().position(|node| node.name == name)?,
+            None => self.nodes.len().checked_sub(1)?,
+        };
+        Some(self.nodes.remove(at))
+    }
+
+    fn unassign_feeds_of(&mut self, node: &str, explanation: &str) {
         let feeds: Vec<String> = self
             .feed_tasks
             .iter()
-            .filter(|(_, task)| task.place.node.as_deref() == Some(&node.id))
+            .filter(|(_, task)| task.place.node.as_deref() == Some(node))
             .map(|(id, _)| id.clone())
             .collect();
         for feed in feeds {
-            self.unassign_feed(&feed, LOST);
+            self.unassign_feed(&feed, explanation);
         }
+    }
+
+    /// A node is told to shut down: its jobs persist and go elsewhere with their tasks (J20); those that are closing
+    /// already end there. False if there is no such node, or the version has no node shutdown (7.15).
+    pub fn shut_node_down(&mut self, name: Option<&str>) -> bool {
+        if !self.profile.node_shutdown() {
+            return false;
+        }
+        let Some(node) = self.take_node(name) else {
+            return false;
+        };
+        self.note("cluster", &node.name, "up", "shut down", "node shutdown");
+        let why = format!("previously assigned node [{}] is shutting down", node.name);
+        let jobs: Vec<String> = self
+            .tasks
+            .iter()
+            .filter(|(_, task)| {
+                task.place.node.as_deref() == Some(&node.id)
+                    && task.state != Some(JobState::Closing)
+            })
+            .map(|(id, _)| id.clone())
+            .collect();
+        let error = ApiError::status(409, "Close job interrupted by kill request");
+        for id in jobs {
+            if self.tasks.get(&id).is_some_and(|task| task.live) {
+                self.persist(&id);
+            }
+            self.unassign_job(&id, &why, &error);
+        }
+        self.unassign_feeds_of(&node.id, &why);
         self.after(Delay::Ms(0), Event::Reassign);
         self.settle();
         true

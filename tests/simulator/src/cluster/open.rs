@@ -3,11 +3,11 @@
 use serde_json::json;
 
 use super::{
+    capacity::Found,
     config::valid_id,
     core::{Call, Cluster, Reply},
     error::ApiError,
     model::{Delay, Event, JobState, Ticket},
-    nodes::Found,
     time_value::TimeValue,
 };
 
@@ -51,37 +51,51 @@ impl Cluster {
         if !self.master {
             return self.without_master();
         }
-        match self.begin_open(request) {
+        if let Err(error) = self.check_open(&request.job) {
+            return Reply::Now(Err(error));
+        }
+        let ticket = self.ticket();
+        let call = OpenCall {
+            job: request.job.clone(),
+            alloc: 0,
+            timeout: request.timeout,
+        };
+        self.calls.insert(ticket, Call::Open(call));
+        self.commit_now(Event::CreateJob(ticket));
+        self.wait_for(ticket)
+    }
+
+    /// The master creates the task of an open, if it still may.
+    pub(super) fn create_job_task(&mut self, ticket: Ticket) {
+        let Some(Call::Open(call)) = self.calls.get(&ticket) else {
+            return;
+        };
+        let (id, timeout) = (call.job.clone(), call.timeout);
+        match self.begin_open(&id, timeout) {
             Ok((alloc, Found::Node(node))) => {
-                let ticket = self.ticket();
-                let id = &request.job;
-                self.calls.insert(
-                    ticket,
-                    Call::Open(OpenCall {
-                        job: id.clone(),
-                        alloc,
-                        timeout: request.timeout,
-                    }),
-                );
-                self.watch(id, ticket);
-                if let Some(task) = self.tasks.get_mut(id) {
+                if let Some(Call::Open(call)) = self.calls.get_mut(&ticket) {
+                    call.alloc = alloc;
+                }
+                self.watch(&id, ticket);
+                if let Some(task) = self.tasks.get_mut(&id) {
                     task.place.node = Some(node);
                 }
-                self.after(self.knobs_of(id).open, Event::Opened(id.clone(), alloc));
-                self.after(Delay::Ms(request.timeout.millis()), Event::Deadline(ticket));
-                self.wait_for(ticket)
+                self.commit(self.knobs_of(&id).open, Event::Opened(id, alloc));
+                self.after(Delay::Ms(timeout.millis()), Event::Deadline(ticket));
             }
             Ok((_, Found::Lazy)) => {
                 self.maybe_unassigned = true;
-                Reply::Now(Ok(json!({"opened": true, "node": ""})))
+                self.finish(ticket, Ok(json!({"opened": true, "node": ""})));
             }
-            Ok((_, Found::None(explanation))) => Reply::Now(Err(no_capacity(&explanation))),
-            Err(error) => Reply::Now(Err(error)),
+            Ok((_, Found::None(explanation))) => {
+                self.finish(ticket, Err(no_capacity(&explanation)));
+            }
+            Err(error) => self.finish(ticket, Err(error)),
         }
     }
 
-    fn begin_open(&mut self, request: &OpenRequest) -> Result<(u64, Found), ApiError> {
-        let id = request.job.as_str();
+    /// The checks that stand before everything else, in their order.
+    fn check_open(&self, id: &str) -> Result<(), ApiError> {
         if !self.licence_valid {
             return Err(licence_error());
         }
@@ -89,6 +103,7 @@ impl Cluster {
             return Err(ApiError::bad_argument(invalid_id("job_id", id)));
         }
         let job = self.jobs.get(id).ok_or_else(|| ApiError::no_job(id))?;
+        self.check_snapshot(job)?;
         if self.tasks.contains_key(id) {
             let cause = ApiError::exists(format!("task with id {{job-{id}}} already exist"));
             return Err(ApiError::status(
@@ -98,10 +113,10 @@ impl Cluster {
             .caused_by(cause));
         }
         if let Some(reason) = job.blocked.as_deref().or(job.deleting.then_some("delete")) {
-            let text = if self.profile.is_7() {
-                format!("Cannot open job [{id}] because it is being deleted")
-            } else {
+            let text = if self.profile.blocked_and_reset() {
                 format!("Cannot open job [{id}] because it is executing [{reason}]")
+            } else {
+                format!("Cannot open job [{id}] because it is being deleted")
             };
             return Err(ApiError::status(409, text));
         }
@@ -111,6 +126,12 @@ impl Cluster {
                 "Cannot open jobs because persistent task assignment is disabled by the [cluster.persistent_tasks.allocation.enable] setting",
             ));
         }
+        Ok(())
+    }
+
+    fn begin_open(&mut self, id: &str, timeout: TimeValue) -> Result<(u64, Found), ApiError> {
+        self.check_open(id)?;
+        let job = self.jobs.get(id).ok_or_else(|| ApiError::no_job(id))?;
         let lazy = job.lazy || self.capacity.lazy_nodes;
         let config = self.job_json(job, false);
         let found = match self.find_node(id, job.memory) {
@@ -127,7 +148,7 @@ impl Cluster {
         } else {
             ""
         };
-        let alloc = self.add_job_task(id, &request.timeout.to_string(), None, explanation, config);
+        let alloc = self.add_job_task(id, &timeout.to_string(), None, explanation, config);
         Ok((alloc, found))
     }
 
@@ -137,7 +158,7 @@ impl Cluster {
         let was = self.state_word(id);
         let Some(task) = self
             .tasks
-            .get_mut(id)
+            .get(id)
             .filter(|task| task.place.alloc == alloc && task.place.node.is_some())
         else {
             return;
@@ -145,6 +166,13 @@ impl Cluster {
         if !matches!(task.state, None | Some(JobState::Opened)) {
             return;
         }
+        if self.knobs_of(id).open_fails {
+            self.fail_job(id, "simulated failure to restore the state");
+            return;
+        }
+        let Some(task) = self.tasks.get_mut(id) else {
+            return;
+        };
         task.state = Some(JobState::Opened);
         task.state_alloc = alloc;
         task.live = true;
@@ -155,7 +183,21 @@ impl Cluster {
         for ticket in self.watchers_of(id) {
             self.open_is_done(ticket, id, alloc);
         }
+        self.start_waiting_feed(id);
         self.look_for_nodes();
+    }
+
+    /// A datafeed that was started while its job was opening begins now.
+    fn start_waiting_feed(&mut self, id: &str) {
+        let start = self.knobs_of(id).feed_start;
+        let feed = self.feed_of_job.get(id).and_then(|feed| {
+            let task = self.feed_tasks.get(feed)?;
+            (task.state.is_none() && task.place.node.is_some())
+                .then(|| Event::FeedStarted(feed.clone(), task.place.alloc))
+        });
+        if let Some(event) = feed {
+            self.commit(start, event);
+        }
     }
 
     fn open_is_done(&mut self, ticket: Ticket, id: &str, alloc: u64) {

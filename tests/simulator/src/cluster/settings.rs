@@ -127,9 +127,10 @@ impl Cluster {
     /// 404 for an unknown literal.
     pub fn delete_index(&mut self, expression: &str, lenient: bool) -> Result<Value, ApiError> {
         for token in expression.split(',') {
+            let results = self.delete_results(token);
             if token.contains('*') {
                 self.indices.retain(|name| !plain(token, name));
-            } else if !self.indices.remove(token) && !lenient {
+            } else if !self.indices.remove(token) && !results && !lenient {
                 return Err(missing_index(token));
             }
         }

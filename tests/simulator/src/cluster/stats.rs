@@ -8,6 +8,7 @@ use super::{
     expression::Expression,
     model::{Counts, Node, Place},
     tasks::feed_word,
+    views::page,
 };
 
 /// Which top-level fields of an entry are wanted.
@@ -35,6 +36,19 @@ pub(super) fn data_counts(id: &str, counts: &Counts) -> Value {
     shown
 }
 
+/// The fields of an entry of jobs, in order.
+const JOB_FIELDS: [&str; 9] = [
+    "job_id",
+    "data_counts",
+    "model_size_stats",
+    "forecasts_stats",
+    "state",
+    "node",
+    "assignment_explanation",
+    "open_time",
+    "timing_stats",
+];
+
 impl Cluster {
     /// Ids `_stats` of jobs would list.
     pub(super) fn stats_ids(
@@ -43,6 +57,7 @@ impl Cluster {
         allow_no_match: bool,
     ) -> Result<Vec<String>, ApiError> {
         let expression = Expression::parse(expression);
+        self.searched(1);
         expression.check()?;
         if let Some(id) = expression.single_literal()
             && (self.tasks.contains_key(id) || self.jobs.get(id).is_some_and(|job| !job.deleting))
@@ -63,6 +78,16 @@ impl Cluster {
             .map_err(|tokens| ApiError::no_job(&tokens))
     }
 
+    /// What statistics of these jobs cost: a live process tells its own counts and leaves one search for its forecasts,
+    /// the others are four searches each (reference 17.17).
+    pub(super) fn count_stats(&self, ids: &[String]) {
+        let live = ids
+            .iter()
+            .filter(|id| self.tasks.get(*id).is_some_and(|task| task.live))
+            .count();
+        self.searched(live + 4 * (ids.len() - live));
+    }
+
     /// `GET /_ml/anomaly_detectors[/{expr}]/_stats`.
     ///
     /// # Errors
@@ -74,8 +99,14 @@ impl Cluster {
         wanted: Wanted,
     ) -> Result<Value, ApiError> {
         let ids = self.stats_ids(expression, allow_no_match)?;
-        let list: Vec<Value> = ids.iter().map(|id| self.one_job(id, wanted)).collect();
-        Ok(json!({"count": list.len(), "jobs": list}))
+        self.count_stats(&ids);
+        self.results_readable(&ids)?;
+        let keeps: Vec<&str> = JOB_FIELDS.into_iter().filter(|name| wanted(name)).collect();
+        let list: Vec<Value> = ids
+            .iter()
+            .map(|id| self.one_job(id, &|name| keeps.contains(&name)))
+            .collect();
+        Ok(page("jobs", list))
     }
 
     fn one_job(&self, id: &str, wanted: Wanted) -> Value {
@@ -163,7 +194,7 @@ impl Cluster {
     ) -> Result<Value, ApiError> {
         let ids = self.feed_ids(expression, allow_no_match, true)?;
         let list: Vec<Value> = ids.iter().map(|id| self.one_feed(id, wanted)).collect();
-        Ok(json!({"count": list.len(), "datafeeds": list}))
+        Ok(page("datafeeds", list))
     }
 
     fn one_feed(&self, id: &str, wanted: Wanted) -> Value {
@@ -203,7 +234,8 @@ impl Cluster {
             }
         }
         entry.insert("timing_stats".into(), timing);
-        if let Some(task) = task.filter(|task| !self.profile.is_7() && task.state.is_some()) {
+        if let Some(task) = task.filter(|task| self.profile.running_state() && task.state.is_some())
+        {
             entry.insert(
                 "running_state".into(),
                 json!({"real_time_configured": !task.has_end, "real_time_running": !task.has_end}),

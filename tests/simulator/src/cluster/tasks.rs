@@ -1,6 +1,6 @@
 //! Persistent tasks: creation, removal, and who is told when one goes. The only file that removes a task.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     core::{Call, Cluster},
@@ -79,6 +79,7 @@ impl Cluster {
         // The node whose process was killed still notes the end in the configuration (seen on 7.10).
         if let Some(job) = self.jobs.get_mut(id).filter(|_| forced && live) {
             job.finished_time = Some(wall);
+            job.dirty = false;
         }
         for ticket in self.watchers.remove(id).unwrap_or_default() {
             match self.calls.get(&ticket) {
@@ -112,6 +113,7 @@ impl Cluster {
             return;
         };
         self.note("datafeed", feed, feed_word(&task), "stopped", why);
+        self.audit(&task.job, "Datafeed stopped");
         for ticket in self
             .watchers
             .remove(&format!("datafeed-{feed}"))
@@ -123,24 +125,38 @@ impl Cluster {
                 Some(Call::Start(_) | Call::Open(_) | Call::Fixed(_)) | None => {}
             }
         }
-        if task.has_end && !task.isolated && task.place.node.is_some() {
-            self.close_after_lookback(&task.job);
+        let ended = why == "lookback ended";
+        let closes = ended || !self.profile.close_job();
+        if task.has_end && !task.isolated && task.place.node.is_some() && closes {
+            let why = if ended {
+                "lookback ended"
+            } else {
+                "datafeed with an end stopped"
+            };
+            self.close_by_itself(&task.job, why);
         }
     }
 
-    /// `metadata.persistent_tasks` of the cluster state; `None` while there never was one.
-    pub fn persistent_tasks(&self) -> Option<Value> {
-        if !self.had_tasks {
+    /// `metadata.persistent_tasks` of the cluster state; `None` while there never was one, and while the state is not
+    /// recovered. The dear part, each job's configuration, is left out where nobody keeps it.
+    pub fn persistent_tasks(&self, wanted: &dyn Fn(&[&str]) -> bool) -> Option<Value> {
+        const TASKS: [&str; 3] = ["metadata", "persistent_tasks", "tasks"];
+        if !self.had_tasks || self.state_hidden() {
             return None;
         }
-        let jobs = self.tasks.iter().map(|(id, task)| job_entry(id, task));
+        let whole = wanted(&[&TASKS[..], &["task", JOB_TASK, "params", "job"]].concat());
+        let jobs = self
+            .tasks
+            .iter()
+            .map(|(id, task)| job_entry(id, task, whole));
         let feeds = self
             .feed_tasks
             .iter()
             .map(|(id, task)| feed_entry(id, task));
-        Some(
-            json!({"last_allocation_id": self.last_alloc, "tasks": jobs.chain(feeds).collect::<Vec<_>>()}),
-        )
+        let mut shown = Map::with_capacity(2);
+        shown.insert("last_allocation_id".into(), self.last_alloc.into());
+        shown.insert("tasks".into(), jobs.chain(feeds).collect());
+        Some(shown.into())
     }
 
     /// How many tasks have a live process, for the node's task list.
@@ -160,8 +176,14 @@ pub(super) fn feed_word(task: &FeedTask) -> &'static str {
     }
 }
 
-fn job_entry(id: &str, task: &JobTask) -> Value {
-    let mut body = json!({"params": {"job_id": id, "timeout": task.timeout, "job": task.config}});
+/// The task's name in the cluster state.
+const JOB_TASK: &str = "xpack/ml/job";
+
+fn job_entry(id: &str, task: &JobTask, whole: bool) -> Value {
+    let mut body = json!({"params": {"job_id": id, "timeout": task.timeout}});
+    if let (true, Some(params)) = (whole, body.get_mut("params").and_then(Value::as_object_mut)) {
+        params.insert("job".into(), task.config.clone());
+    }
     if let (Some(state), Some(map)) = (task.state, body.as_object_mut()) {
         let mut shown = json!({"state": state.word(), "allocation_id": task.state_alloc});
         if let (Some(reason), Some(shown)) = (&task.reason, shown.as_object_mut()) {
@@ -171,7 +193,7 @@ fn job_entry(id: &str, task: &JobTask) -> Value {
     }
     entry(
         &format!("job-{id}"),
-        "xpack/ml/job",
+        JOB_TASK,
         body,
         &task.place,
         task.state.is_some().then_some(task.state_alloc),

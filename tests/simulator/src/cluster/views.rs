@@ -47,6 +47,14 @@ const STOP_WORDS: &[&str] = &[
     "UTC",
 ];
 
+/// A list with its count. The list is moved: `json!` would copy ten thousand entries.
+pub(super) fn page(name: &str, list: Vec<Value>) -> Value {
+    let mut page = Map::with_capacity(2);
+    page.insert("count".into(), list.len().into());
+    page.insert(name.into(), list.into());
+    page.into()
+}
+
 impl Cluster {
     /// `GET /_ml/anomaly_detectors[/{expr}]`; jobs being deleted are included.
     ///
@@ -60,6 +68,7 @@ impl Cluster {
         wanted: &dyn Fn(&str) -> bool,
     ) -> Result<Value, ApiError> {
         let expression = Expression::parse(expression);
+        self.searched(1);
         expression.check()?;
         let entries = self
             .jobs
@@ -68,26 +77,24 @@ impl Cluster {
         let ids = expression
             .resolve(entries, std::iter::empty(), allow_no_match)
             .map_err(|tokens| ApiError::no_job(&tokens))?;
+        let feed_wanted = wanted("datafeed_config") && self.profile.embedded_datafeeds();
         let list: Vec<Value> = ids
             .iter()
             .filter_map(|id| self.jobs.get(id))
             .map(|job| {
-                let mut shown = self.job_json(job, bare);
+                let mut shown = self.job_part(job, bare, wanted);
                 let feed = self
                     .feed_of_job
                     .get(&job.id)
                     .and_then(|feed| self.feeds.get(feed))
-                    .filter(|_| !self.profile.is_7());
+                    .filter(|_| feed_wanted);
                 if let (Some(feed), Some(map)) = (feed, shown.as_object_mut()) {
                     map.insert("datafeed_config".into(), feed.config.clone().into());
-                }
-                if let Some(map) = shown.as_object_mut() {
-                    map.retain(|name, _| wanted(name));
                 }
                 shown
             })
             .collect();
-        Ok(json!({"count": list.len(), "jobs": list}))
+        Ok(page("jobs", list))
     }
 
     /// Rows of `_cat/ml/anomaly_detectors`: id and state.
@@ -99,8 +106,9 @@ impl Cluster {
         expression: &str,
         allow_no_match: bool,
     ) -> Result<Vec<(String, &'static str)>, ApiError> {
-        Ok(self
-            .stats_ids(expression, allow_no_match)?
+        let ids = self.stats_ids(expression, allow_no_match)?;
+        self.count_stats(&ids);
+        Ok(ids
             .into_iter()
             .map(|id| {
                 let word = self.state_word(&id);
@@ -111,8 +119,8 @@ impl Cluster {
 
     /// `GET /_ml/info`.
     pub fn info(&self) -> Value {
-        let seven = self.profile.is_7();
-        let analyzer = if seven {
+        let (old, seven) = (!self.profile.running_state(), self.profile.is_7());
+        let analyzer = if old {
             json!({"tokenizer": "ml_classic", "filter": [{"type": "stop", "stopwords": STOP_WORDS}]})
         } else {
             json!({"char_filter": ["first_line_with_letters"], "tokenizer": "ml_standard", "filter": [{"type": "stop", "stopwords": STOP_WORDS}, {"type": "limit", "max_token_count": "100"}]})
@@ -131,7 +139,7 @@ impl Cluster {
             limits.insert("total_ml_memory".into(), "7231mb".into());
             limits.insert("total_ml_processors".into(), 8.into());
             limits.insert("max_single_ml_node_processors".into(), 8.into());
-            native.insert("version".into(), self.profile.number().into());
+            native.insert("version".into(), self.profile.build().number.into());
             native.insert("build_hash".into(), "0123456789abcd".into());
         }
         if let (Some(max), Some(limits)) = (
@@ -148,15 +156,13 @@ impl Cluster {
 
     /// `GET /`.
     pub fn root(&self) -> Value {
-        let seven = self.profile.is_7();
+        let build = self.profile.build();
         json!({
             "name": self.nodes.first().map_or("node-1", |node| node.name.as_str()), "cluster_name": self.name, "cluster_uuid": self.uuid,
             "version": {
-                "number": self.profile.number(), "build_flavor": "default", "build_type": "tar", "build_hash": self.profile.build_hash(),
-                "build_date": if seven { "2020-08-21T15:19:11.000Z" } else { "2026-04-14T10:00:00.000000000Z" }, "build_snapshot": seven,
-                "lucene_version": if seven { "8.6.0" } else { "10.4.0" },
-                "minimum_wire_compatibility_version": if seven { "6.8.0" } else { "8.19.0" },
-                "minimum_index_compatibility_version": if seven { "6.0.0-beta1" } else { "8.0.0" },
+                "number": build.number, "build_flavor": "default", "build_type": "tar", "build_hash": build.hash, "build_date": build.date,
+                "build_snapshot": self.profile.recorded(), "lucene_version": build.lucene, "minimum_wire_compatibility_version": build.wire,
+                "minimum_index_compatibility_version": build.index,
             },
             "tagline": "You Know, for Search",
         })
@@ -175,15 +181,20 @@ impl Cluster {
     pub fn health(&self) -> Value {
         let nodes = self.nodes.len().max(1);
         json!({
-            "cluster_name": self.name, "status": "green", "timed_out": false, "number_of_nodes": nodes, "number_of_data_nodes": nodes,
+            "cluster_name": self.name, "status": self.health_word(), "timed_out": false, "number_of_nodes": nodes, "number_of_data_nodes": nodes,
             "active_primary_shards": 1, "active_shards": 1, "relocating_shards": 0, "initializing_shards": 0, "unassigned_shards": 0,
             "delayed_unassigned_shards": 0, "number_of_pending_tasks": 0, "number_of_in_flight_fetch": 0, "task_max_waiting_in_queue_millis": 0,
             "active_shards_percent_as_number": 100.0,
         })
     }
 
-    /// `GET /_cluster/state/{metrics}`; with indices named, tasks are left out.
-    pub fn cluster_state(&self, metrics: &str, with_customs: bool) -> Value {
+    /// `GET /_cluster/state/{metrics}`; with indices named, tasks are left out. `wanted` tells which paths the caller keeps.
+    pub fn cluster_state(
+        &self,
+        metrics: &str,
+        with_customs: bool,
+        wanted: &dyn Fn(&[&str]) -> bool,
+    ) -> Value {
         let has = |name: &str| {
             metrics
                 .split(',')
@@ -202,7 +213,7 @@ impl Cluster {
         if has("metadata") {
             let mut metadata = json!({"cluster_uuid": self.uuid, "cluster_uuid_committed": true, "cluster_coordination": {"term": 1}, "templates": {}, "indices": {}});
             if let (Some(tasks), Some(map)) = (
-                self.persistent_tasks().filter(|_| with_customs),
+                self.persistent_tasks(wanted).filter(|_| with_customs),
                 metadata.as_object_mut(),
             ) {
                 map.insert("persistent_tasks".into(), tasks);

@@ -72,10 +72,20 @@ impl Reader<'_> {
         !self.request.body.is_empty() || self.params.has("source")
     }
 
+    /// Whether the names of 7.x are understood: by it, and by 8 for a client that asks for the answers of 7.
+    fn old_names(&self) -> bool {
+        self.profile.old_names()
+            || (self
+                .profile
+                .compatible_with()
+                .is_some_and(|known| known.contains(&7))
+                && compatible(self.request.header("accept")) == Some(7))
+    }
+
     /// `allow_no_match` with its old name of this version.
     pub(crate) fn allow_no_match(&mut self, old: &str) -> Result<bool, ApiError> {
         self.params
-            .allow_no_match(Some(old).filter(|_| self.profile.old_names()), false)
+            .allow_no_match(Some(old).filter(|_| self.old_names()), false)
     }
 
     /// The body, strictly.
@@ -88,11 +98,7 @@ impl Reader<'_> {
             ));
         }
         let spec = Spec {
-            old: if self.profile.old_names() {
-                spec.old
-            } else {
-                &[]
-            },
+            old: if self.old_names() { spec.old } else { &[] },
             ..spec
         };
         let body = json::parse_object(&self.request.body, spec)?;
@@ -113,4 +119,15 @@ impl Reader<'_> {
     pub(crate) fn done(&self) -> Result<(), ApiError> {
         self.params.finish()
     }
+}
+
+/// `compatible-with` of a media type.
+pub(super) fn compatible(header: Option<&str>) -> Option<u8> {
+    let (_, rest) = header?.split_once("compatible-with=")?;
+    rest.trim()
+        .trim_matches('"')
+        .split([';', ',', ' '])
+        .next()?
+        .parse()
+        .ok()
 }

@@ -99,12 +99,15 @@ pub(crate) struct Core {
     pub(crate) first_directory: Directory,
     pub(crate) first_close: Option<u64>,
     pub(crate) first_open: Option<u64>,
+    pub(crate) first_master: Option<u64>,
     pub(crate) clock: Clock,
     pub(crate) waiting: HashMap<Ticket, oneshot::Sender<Outcome>>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) log: Vec<Logged>,
     pub(crate) log_seq: u64,
     pub(crate) counts: BTreeMap<String, u64>,
+    /// Searches that a real server would have made, by api.
+    pub(crate) searches: BTreeMap<String, u64>,
     /// Ids whose bad delete has been answered once (7.10 never answers a second one).
     pub(crate) poisoned: HashSet<String>,
     /// The filter and the caller of the request at work.
@@ -130,6 +133,7 @@ impl Core {
         directory: Directory,
         first_close: Option<u64>,
         first_open: Option<u64>,
+        first_master: Option<u64>,
     ) -> Self {
         let clock = Clock::new();
         let mut core = Self {
@@ -140,12 +144,14 @@ impl Core {
             directory,
             first_close,
             first_open,
+            first_master,
             clock,
             waiting: HashMap::new(),
             rules: Vec::new(),
             log: Vec::new(),
             log_seq: 0,
             counts: BTreeMap::new(),
+            searches: BTreeMap::new(),
             poisoned: HashSet::new(),
             current_filter: Arc::default(),
             caller: None,
@@ -165,6 +171,9 @@ impl Core {
             knobs.open = crate::cluster::model::Delay::Ms(ms);
         }
         self.cluster.set_defaults(knobs);
+        if let Some(ms) = self.first_master {
+            self.cluster.set_master_update(ms);
+        }
     }
 
     /// A new cluster, as at the start; waiting callers are cut off.
@@ -177,6 +186,7 @@ impl Core {
         self.rules.clear();
         self.log.clear();
         self.counts.clear();
+        self.searches.clear();
         self.poisoned.clear();
     }
 
@@ -207,7 +217,7 @@ impl Core {
             return Ran::Never;
         }
         let outcome = self.cluster.delete_job(request);
-        if self.profile.is_7() && outcome.as_ref().is_err_and(|error| error.status == 400) {
+        if self.profile.recorded() && outcome.as_ref().is_err_and(|error| error.status == 400) {
             self.poisoned.insert(request.job.clone());
         }
         outcome.into()

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::{
     answer::{Answer, Style},
-    call::{Call, Ran, Reader},
+    call::{Call, Ran, Reader, compatible},
     core::Core,
     feeds,
     filter::Filter,
@@ -76,8 +76,8 @@ impl Finish {
             let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
             let value = format!(
                 "299 Elasticsearch-{}-{} \"{quoted}\"",
-                self.profile.number(),
-                self.profile.build_hash()
+                self.profile.build().number,
+                self.profile.build().hash
             );
             answer.headers.push(("Warning".into(), value));
         }
@@ -238,7 +238,12 @@ fn found(
     finish.style.pretty |=
         matches!(endpoint, Endpoint::Root | Endpoint::License) && !params.has("pretty");
     core.current_filter = Arc::new(std::mem::take(&mut finish.style.filter));
+    let before = core.cluster.searches();
     let ran = (call.work)(core);
+    let searches = core.cluster.searches() - before;
+    if searches > 0 {
+        *core.searches.entry(format!("{endpoint:?}")).or_insert(0) += searches;
+    }
     finish.style.filter =
         Arc::try_unwrap(std::mem::take(&mut core.current_filter)).unwrap_or_default();
     ended(core, ran, finish)
@@ -281,6 +286,14 @@ fn permitted(core: &Core, call: Call) -> Result<Call, ApiError> {
             ),
         ));
     }
+    let searches = call.action.contains("/xpack/ml/")
+        && !matches!(
+            call.action,
+            "cluster:admin/xpack/ml/upgrade_mode" | "cluster:monitor/xpack/ml/info/get"
+        );
+    if searches {
+        core.cluster.searchable()?;
+    }
     Ok(call)
 }
 
@@ -302,21 +315,10 @@ fn read_style(params: &mut Params, request: &Request, finish: &mut Finish) -> Re
     Ok(())
 }
 
-/// `compatible-with` of a media type.
-fn compatible(header: Option<&str>) -> Option<u8> {
-    let (_, rest) = header?.split_once("compatible-with=")?;
-    rest.trim()
-        .trim_matches('"')
-        .split([';', ',', ' '])
-        .next()?
-        .parse()
-        .ok()
-}
-
 fn check_media(request: &Request, profile: Profile, finish: &mut Finish) -> Result<(), ApiError> {
-    if profile.is_7() {
+    let Some(known) = profile.compatible_with() else {
         return Ok(());
-    }
+    };
     let (accept, content) = (
         compatible(request.header("accept")),
         compatible(request.header("content-type")).filter(|_| !request.body.is_empty()),
@@ -328,10 +330,10 @@ fn check_media(request: &Request, profile: Profile, finish: &mut Finish) -> Resu
             format!("Invalid media-type value on headers [{name}]"),
         )
     };
-    if accept.is_some_and(|version| !(8..=9).contains(&version)) {
+    if accept.is_some_and(|version| !known.contains(&version)) {
         return Err(bad("Accept"));
     }
-    if content.is_some_and(|version| !(8..=9).contains(&version)) {
+    if content.is_some_and(|version| !known.contains(&version)) {
         return Err(bad("Content-Type"));
     }
     if !request.body.is_empty()

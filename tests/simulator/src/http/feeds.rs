@@ -54,11 +54,18 @@ fn get(reader: &mut Reader) -> Result<Call, ApiError> {
     let expression = reader.part("datafeed_id");
     let allow = reader.allow_no_match("allow_no_datafeeds")?;
     let bare =
-        reader.profile.blocked_and_reset() && reader.params.flag("exclude_generated", false)?;
+        reader.profile.exclude_generated() && reader.params.flag("exclude_generated", false)?;
     reader.done()?;
     Ok(Call::new(
         "cluster:monitor/xpack/ml/datafeeds/get",
-        move |core| core.cluster.datafeeds(&expression, allow, bare).into(),
+        move |core| {
+            let filter = core.filter();
+            core.cluster
+                .datafeeds(&expression, allow, bare, &|name| {
+                    filter.wants(&["datafeeds", name])
+                })
+                .into()
+        },
     ))
 }
 
@@ -71,14 +78,16 @@ fn stats(reader: &mut Reader) -> Result<Call, ApiError> {
         move |core| {
             let filter = core.filter();
             core.cluster
-                .datafeed_stats(&expression, allow, &|name| filter.wants("datafeeds", name))
+                .datafeed_stats(&expression, allow, &|name| {
+                    filter.wants(&["datafeeds", name])
+                })
                 .into()
         },
     ))
 }
 
 /// A date as epoch ms: a number, `now`, or the day and time of an ISO date.
-fn epoch(name: &str, text: &str) -> Result<i64, ApiError> {
+pub(super) fn epoch(name: &str, text: &str) -> Result<i64, ApiError> {
     if let Ok(ms) = text.parse::<i64>() {
         return Ok(ms);
     }
@@ -163,7 +172,7 @@ fn stop(reader: &mut Reader) -> Result<Call, ApiError> {
         timeout: TimeValue::minutes(5),
         close_job: false,
     };
-    let newer = !reader.profile.is_7();
+    let newer = reader.profile.close_job();
     if reader.has_content() {
         let mut fields = STOP.to_vec();
         if newer {
@@ -214,7 +223,7 @@ fn put(reader: &mut Reader) -> Result<Call, ApiError> {
         }
     }
     let mut fields = FEED_FIELDS.to_vec();
-    if !reader.profile.is_7() {
+    if reader.profile.running_state() {
         fields.push(("runtime_mappings", Kind::Any));
     }
     let body = reader

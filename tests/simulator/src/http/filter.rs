@@ -48,18 +48,17 @@ impl Filter {
         value
     }
 
-    /// Whether the field `name` of the entries of the top-level array `list` can be part of the answer: lets the
-    /// cluster leave out the dear ones.
-    pub(crate) fn wants(&self, list: &str, name: &str) -> bool {
-        self.includes.is_empty()
-            || self.includes.iter().any(|path| match path.as_slice() {
-                [first, ..] if first == "**" => true,
-                [only] => plain(only, list),
-                [first, second, ..] => {
-                    plain(first, list) && (second == "**" || plain(second, name))
-                }
-                [] => true,
-            })
+    /// Whether anything at this path or below it can be part of the answer: lets the cluster leave out the dear parts.
+    pub(crate) fn wants(&self, path: &[&str]) -> bool {
+        self.includes.is_empty() || self.includes.iter().any(|include| reaches(include, path))
+    }
+}
+
+fn reaches(include: &[String], path: &[&str]) -> bool {
+    match (include.split_first(), path.split_first()) {
+        (None, _) | (_, None) => true,
+        (Some((head, _)), _) if head == "**" => true,
+        (Some((head, rest)), Some((name, below))) => plain(head, name) && reaches(rest, below),
     }
 }
 

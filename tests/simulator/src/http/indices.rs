@@ -47,6 +47,12 @@ pub(crate) fn read(reader: &mut Reader) -> Result<Call, ApiError> {
         Endpoint::DeleteIndex => Call::new("indices:admin/delete", move |core| {
             core.cluster.delete_index(&index, lenient).into()
         }),
+        Endpoint::CloseIndex => Call::new("indices:admin/close", move |core| {
+            core.cluster.close_index(&index, true).into()
+        }),
+        Endpoint::OpenIndex => Call::new("indices:admin/open", move |core| {
+            core.cluster.close_index(&index, false).into()
+        }),
         Endpoint::Refresh => Call::new("indices:admin/refresh", |_| {
             Ran::Json(200, json!({"_shards": shards()}))
         }),

@@ -51,6 +51,8 @@ pub(crate) struct Rule {
     pub(crate) id: u64,
     api: Option<String>,
     path_contains: Option<String>,
+    /// Request lines of more bytes, without the line's end.
+    longer_than: Option<usize>,
     method: Option<String>,
     /// Matches that are left; `None` is without end.
     pub(crate) left: Option<u64>,
@@ -61,9 +63,10 @@ pub(crate) struct Rule {
     source: Value,
 }
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 18] = [
     "api",
     "path_contains",
+    "longer_than",
     "method",
     "count",
     "skip",
@@ -151,6 +154,7 @@ impl Rule {
             id,
             api: text(body, "api"),
             path_contains: text(body, "path_contains"),
+            longer_than: number(body, "longer_than").and_then(|bytes| usize::try_from(bytes).ok()),
             method: text(body, "method"),
             left,
             skip: number(body, "skip").unwrap_or(0),
@@ -168,6 +172,9 @@ impl Rule {
                 .path_contains
                 .as_ref()
                 .is_none_or(|part| request.uri.contains(part))
+            && self
+                .longer_than
+                .is_none_or(|bytes| line_length(request) > bytes)
             && self
                 .method
                 .as_ref()
@@ -187,6 +194,11 @@ impl Rule {
     pub(crate) fn shown(&self) -> Value {
         json!({"id": self.id, "left": self.left, "rule": self.source})
     }
+}
+
+/// Bytes of `METHOD URI HTTP/1.1`.
+fn line_length(request: &Request) -> usize {
+    request.method.len() + 1 + request.uri.len() + " HTTP/1.1".len()
 }
 
 fn kind_of(status: u16) -> &'static str {

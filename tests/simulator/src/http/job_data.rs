@@ -1,13 +1,14 @@
 //! The calls on what a job has analysed: data, flush, reset, model snapshots, results. Only as deep as an operator looks:
-//! no result and no snapshot is ever made up here.
+//! no result is ever made up here.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     call::{Call, Ran, Reader},
+    feeds::epoch,
     routes::Endpoint,
 };
-use crate::cluster::ApiError;
+use crate::cluster::{ApiError, SnapshotQuery};
 
 /// Reads one of these calls.
 ///
@@ -88,16 +89,70 @@ fn revert(reader: &mut Reader) -> Result<Call, ApiError> {
     ))
 }
 
-fn snapshots(reader: &mut Reader) -> Result<Call, ApiError> {
-    let id = reader.part("job_id");
-    reader.part("snapshot_id");
-    for name in ["from", "size", "desc", "sort", "start", "end"] {
-        reader.params.text(name);
+/// A whole number of zero or more.
+fn count(name: &str, value: Option<&str>, default: usize) -> Result<usize, ApiError> {
+    let Some(text) = value else {
+        return Ok(default);
+    };
+    let number: i64 = text.parse().map_err(|_| {
+        ApiError::bad_argument(format!(
+            "Failed to parse int parameter [{name}] with value [{text}]"
+        ))
+    })?;
+    usize::try_from(number)
+        .map_err(|_| ApiError::bad_argument(format!("Parameter [{name}] cannot be < 0")))
+}
+
+/// `null`, a text or a number of the body as text.
+fn plain_text(value: Option<&Value>) -> Option<String> {
+    match value? {
+        Value::String(text) => Some(text.clone()),
+        Value::Null => None,
+        other => Some(other.to_string()),
     }
+}
+
+fn snapshots(reader: &mut Reader) -> Result<Call, ApiError> {
+    let (job, expression) = (reader.part("job_id"), reader.part("snapshot_id"));
+    let mut given: [Option<String>; 5] = [const { None }; 5];
+    let names = ["from", "size", "sort", "start", "end"];
+    // Newest first, unless a body says what it wants and leaves this out.
+    let descending;
+    if reader.has_content() {
+        let body = reader.loose("get_model_snapshots")?;
+        let page = body.get("page").and_then(Value::as_object);
+        for (slot, name) in given.iter_mut().zip(names) {
+            *slot = match name {
+                "from" | "size" => plain_text(page.and_then(|page| page.get(name))),
+                _ => plain_text(body.get(name)),
+            };
+        }
+        descending = body.get("desc").and_then(Value::as_bool).unwrap_or(false);
+    } else {
+        for (slot, name) in given.iter_mut().zip(names) {
+            *slot = reader.params.text(name);
+        }
+        descending = reader.params.flag("desc", true)?;
+    }
+    let [from, size, sort, start, end] = given;
+    let time = |name: &str, text: Option<String>| match text {
+        Some(text) => epoch(name, &text).map(|ms| u64::try_from(ms).ok()),
+        None => Ok(None),
+    };
+    let query = SnapshotQuery {
+        job,
+        expression,
+        sort,
+        descending,
+        from: count("from", from.as_deref(), 0)?,
+        size: count("size", size.as_deref(), 100)?,
+        start: time("start", start)?,
+        end: time("end", end)?,
+    };
     reader.done()?;
     Ok(Call::new(
         "cluster:monitor/xpack/ml/job/model_snapshots/get",
-        move |core| core.cluster.snapshots(&id).into(),
+        move |core| core.cluster.snapshots(&query).into(),
     ))
 }
 
@@ -108,8 +163,8 @@ fn results(reader: &mut Reader) -> Result<Call, ApiError> {
         "cluster:monitor/xpack/ml/job/results/buckets/get",
         move |core| {
             core.cluster
-                .snapshots(&id)
-                .map(|_| json!({"count": 0, "buckets": []}))
+                .known_job(&id)
+                .map(|()| json!({"count": 0, "buckets": []}))
                 .into()
         },
     ))

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::json_kinds::{Kind, Spec, Unmade};
-use crate::cluster::ApiError;
+use crate::{cluster::ApiError, profile::Profile};
 
 const DETECTOR: Spec = Spec {
     parser: "detector",
@@ -74,8 +74,12 @@ const DATA: Spec = Spec {
 };
 
 /// What a new job may say.
-pub(super) fn put_fields(is_7: bool) -> Vec<(&'static str, Kind)> {
-    let analysis = if is_7 { &ANALYSIS_7 } else { &ANALYSIS };
+pub(super) fn put_fields(profile: Profile) -> Vec<(&'static str, Kind)> {
+    let analysis = if profile.blocked_and_reset() {
+        &ANALYSIS
+    } else {
+        &ANALYSIS_7
+    };
     let mut fields = vec![
         ("job_id", Kind::Text),
         ("job_type", Kind::Text),
@@ -100,14 +104,14 @@ pub(super) fn put_fields(is_7: bool) -> Vec<(&'static str, Kind)> {
         ("model_snapshot_min_version", Kind::TextOrNull),
         ("deleting", Kind::Bool),
     ];
-    if !is_7 {
+    if profile.embedded_datafeeds() {
         fields.push(("datafeed_config", Kind::Any));
     }
     fields
 }
 
 /// What an update may say.
-pub(super) fn update_fields(is_7: bool) -> Vec<(&'static str, Kind)> {
+pub(super) fn update_fields(profile: Profile) -> Vec<(&'static str, Kind)> {
     let mut fields = vec![
         ("job_id", Kind::Text),
         ("groups", Kind::Texts),
@@ -125,7 +129,7 @@ pub(super) fn update_fields(is_7: bool) -> Vec<(&'static str, Kind)> {
         ("custom_settings", Kind::Object),
         ("allow_lazy_open", Kind::Bool),
     ];
-    if !is_7 {
+    if profile.blocked_and_reset() {
         fields.push(("model_prune_window", Kind::Time));
     }
     fields
@@ -156,12 +160,12 @@ fn check_limits(given: &Map<String, Value>) -> Result<(), Unmade> {
 #[cfg(test)]
 mod tests {
     use super::{super::json::parse_object, put_fields};
-    use crate::{cluster::ApiError, http::json_kinds::Spec};
+    use crate::{cluster::ApiError, http::json_kinds::Spec, profile::Profile};
 
     fn refusal(body: &str) -> ApiError {
         let spec = Spec {
             parser: "job_details",
-            fields: &put_fields(true),
+            fields: &put_fields(Profile::V7_10),
             old: &[],
             check: None,
         };

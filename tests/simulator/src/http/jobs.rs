@@ -112,12 +112,14 @@ fn get(reader: &mut Reader) -> Result<Call, ApiError> {
     let expression = reader.part("job_id");
     let allow = reader.allow_no_match("allow_no_jobs")?;
     let bare =
-        reader.profile.blocked_and_reset() && reader.params.flag("exclude_generated", false)?;
+        reader.profile.exclude_generated() && reader.params.flag("exclude_generated", false)?;
     reader.done()?;
     Ok(Call::new("cluster:monitor/xpack/ml/job/get", move |core| {
         let filter = core.filter();
         core.cluster
-            .jobs(&expression, allow, bare, &|name| filter.wants("jobs", name))
+            .jobs(&expression, allow, bare, &|name| {
+                filter.wants(&["jobs", name])
+            })
             .into()
     }))
 }
@@ -131,7 +133,7 @@ fn stats(reader: &mut Reader) -> Result<Call, ApiError> {
         move |core| {
             let filter = core.filter();
             core.cluster
-                .job_stats(&expression, allow, &|name| filter.wants("jobs", name))
+                .job_stats(&expression, allow, &|name| filter.wants(&["jobs", name]))
                 .into()
         },
     ))
@@ -139,7 +141,7 @@ fn stats(reader: &mut Reader) -> Result<Call, ApiError> {
 
 fn put(reader: &mut Reader) -> Result<Call, ApiError> {
     let id = reader.part("job_id");
-    let fields = job_shapes::put_fields(reader.profile.is_7());
+    let fields = job_shapes::put_fields(reader.profile);
     let body = reader
         .body(Spec {
             parser: "job_details",
@@ -157,7 +159,7 @@ fn put(reader: &mut Reader) -> Result<Call, ApiError> {
 
 fn update(reader: &mut Reader) -> Result<Call, ApiError> {
     let id = reader.part("job_id");
-    let fields = job_shapes::update_fields(reader.profile.is_7());
+    let fields = job_shapes::update_fields(reader.profile);
     let body = reader
         .body(Spec {
             parser: "job_update",

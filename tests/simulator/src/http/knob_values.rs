@@ -41,6 +41,7 @@ pub(super) fn merged(knobs: Knobs, body: &Map<String, Value>) -> Result<Knobs, S
                     .and_then(|number| u32::try_from(number).ok())
                     .ok_or("'lost_closes' is a number")?;
             }
+            "open_fails" => knobs.open_fails = flag()?,
             "persist_fails" => knobs.persist_fails = flag()?,
             "finalise_fails" => knobs.finalise_fails = flag()?,
             "on_kill" => {
@@ -78,7 +79,7 @@ pub(super) fn shown(knobs: &Knobs) -> Value {
         OnKill::Closed => 200,
     };
     json!({
-        "open_ms": ms(knobs.open), "close_ms": ms(knobs.close), "remove_ms": ms(knobs.remove), "force_ms": ms(knobs.force), "lost_closes": knobs.lost_closes,
+        "open_ms": ms(knobs.open), "close_ms": ms(knobs.close), "remove_ms": ms(knobs.remove), "force_ms": ms(knobs.force), "lost_closes": knobs.lost_closes, "open_fails": knobs.open_fails,
         "persist_fails": knobs.persist_fails, "finalise_fails": knobs.finalise_fails, "on_kill": on_kill, "feed_start_ms": ms(knobs.feed_start),
         "feed_stop_ms": ms(knobs.feed_stop), "feed_stop_fails": knobs.feed_stop_fails, "lookback_ms": ms(knobs.lookback), "feed_notice_ms": ms(knobs.feed_notice),
     })

@@ -168,7 +168,12 @@ fn state(reader: &mut Reader) -> Result<Call, ApiError> {
     reader.done()?;
     Ok(Call::new("cluster:monitor/state", move |core| {
         if core.cluster.has_master() {
-            Ran::Json(200, core.cluster.cluster_state(&metric, with_customs))
+            let filter = core.filter();
+            let wanted = |path: &[&str]| filter.wants(path);
+            Ran::Json(
+                200,
+                core.cluster.cluster_state(&metric, with_customs, &wanted),
+            )
         } else {
             Ran::Reply(core.cluster.state_without_master())
         }

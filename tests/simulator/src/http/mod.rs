@@ -44,8 +44,12 @@ mod json_tokens;
     reason = "dispatch sends no other endpoints here"
 )]
 mod keys;
+mod knob_body;
+mod knob_list;
 mod knob_values;
 mod knobs;
+mod knobs_cluster;
+mod knobs_jobs;
 #[expect(
     clippy::wildcard_enum_match_arm,
     reason = "dispatch sends no other endpoints here"

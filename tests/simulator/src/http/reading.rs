@@ -30,17 +30,12 @@ enum Long {
 }
 
 fn too_long(part: Long, profile: Profile) -> Read {
-    let kind = if profile.is_7() {
-        "too_long_frame_exception"
-    } else {
-        "too_long_http_line_exception"
-    };
     let text = match part {
         Long::Line => "An HTTP line is larger than 4096 bytes.",
         Long::Header => "HTTP header is larger than 8192 bytes.",
     };
     Read::Bad(Box::new(Answer::error(
-        &ApiError::new(400, kind, text),
+        &ApiError::new(400, profile.long_line_type(), text),
         &Style::default(),
         profile,
     )))

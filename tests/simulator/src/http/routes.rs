@@ -63,6 +63,8 @@ pub(crate) enum Endpoint {
     GetDoc,
     DeleteDoc,
     UpdateDoc,
+    CloseIndex,
+    OpenIndex,
     Refresh,
     Bulk,
 }
@@ -239,6 +241,8 @@ const ROUTES: &[(&str, &str, Endpoint)] = &[
     ("PUT,POST", "/{index}/_doc/{id}", E::PostDoc),
     ("POST", "/{index}/_doc", E::PostDoc),
     ("POST", "/{index}/_update/{id}", E::UpdateDoc),
+    ("POST", "/{index}/_close", E::CloseIndex),
+    ("POST", "/{index}/_open", E::OpenIndex),
     ("GET,POST", "/{index}/_refresh", E::Refresh),
     ("PUT,POST", "/_bulk", E::Bulk),
     ("PUT,POST", "/{index}/_bulk", E::Bulk),
@@ -310,8 +314,13 @@ impl Routes {
                 routes.add(methods, &format!("/_xpack/ml/{rest}"), *endpoint);
             }
         }
-        let extra = if profile.is_7() { TYPED } else { LATER };
-        for (methods, pattern, endpoint) in extra {
+        let typed = if profile.is_7() { TYPED } else { &[] };
+        let later = if profile.blocked_and_reset() {
+            LATER
+        } else {
+            &[]
+        };
+        for (methods, pattern, endpoint) in typed.iter().chain(later) {
             routes.add(methods, pattern, *endpoint);
         }
         routes

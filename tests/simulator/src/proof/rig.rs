@@ -230,7 +230,8 @@ impl Rig {
         log[part].as_array().cloned().unwrap_or_default()
     }
 
-    fn knob(&self, method: &str, path: &str, body: &Value) -> Value {
+    /// Any knob of the simulator's README.
+    pub(crate) fn knob(&self, method: &str, path: &str, body: &Value) -> Value {
         let request = Request::new(method, &format!("/_simulator/{path}")).json(body);
         let answer = Connection::new(self.address).send(&request);
         assert!(

@@ -150,6 +150,38 @@ fn case_51_a_job_without_data_has_counted_nothing() {
 }
 
 #[test]
+fn case_52_without_its_results_a_job_has_zeros_and_with_them_closed_no_statistics() {
+    let world = World::nine();
+    world.jobs(&["a"]);
+    world.job_with("other", &json!({"results_index_name": "other"}));
+    let counted = |id: &str| {
+        let stats = world.get(&format!("{JOBS}/{id}/_stats")).at("/jobs/0");
+        let model = stats["model_size_stats"]["model_bytes"].as_u64();
+        (
+            stats["data_counts"]["processed_record_count"].as_u64(),
+            model,
+        )
+    };
+    for id in ["a", "other"] {
+        let path = format!("jobs/{id}/data");
+        world.rig.knob("PUT", &path, &json!({"records": 7}));
+        assert_eq!(counted(id), (Some(7), Some(448)));
+    }
+    assert_eq!(world.post("/.ml-anomalies-shared/_close").status, 200);
+    let reason = "index [.ml-anomalies-shared] blocked by: [FORBIDDEN/4/index closed];";
+    for expression in ["a", "_all"] {
+        let stats = world.get(&format!("{JOBS}/{expression}/_stats"));
+        refused(&stats, 403, "cluster_block_exception", reason);
+    }
+    assert_eq!(counted("other"), (Some(7), Some(448)));
+    assert_eq!(world.post("/.ml-anomalies-shared/_open").status, 200);
+    assert_eq!(counted("a"), (Some(7), Some(448)));
+    assert_eq!(world.delete("/.ml-anomalies-shared").status, 200);
+    assert_eq!(counted("a"), (Some(0), Some(0)));
+    assert_eq!(counted("other"), (Some(7), Some(448)));
+}
+
+#[test]
 fn case_58_a_memory_limit_is_shown_in_megabytes() {
     let world = World::nine();
     for (id, given, shown) in [

@@ -68,6 +68,20 @@ fn silence_is_never_answered() {
 }
 
 #[test]
+fn a_shorter_line_limit_refuses_long_requests_only_and_touches_nothing() {
+    let world = World::of("8");
+    world.opened(&["a", "b"]);
+    let line = format!("POST {JOBS}/a,b/_close HTTP/1.1").len();
+    world
+        .rig
+        .inject(&json!({"longer_than": line - 1, "count": null, "status": 414, "body": "html"}));
+    assert_eq!(world.close("a,b", "").status, 414);
+    assert_eq!(world.state("a"), "opened");
+    closed(&world.close("a", ""));
+    assert_eq!(world.states(&["a", "b"]), ["closed", "opened"]);
+}
+
+#[test]
 fn the_log_has_each_request_once_and_each_change_in_its_order() {
     let world = World::nine();
     world.opened(&["a"]);

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::world::{JOBS, World, closed, ok, refused, until};
+use super::world::{JOBS, World, closed, ok, refused, unknown_job, until};
 use crate::proof::wire::Request;
 
 #[test]
@@ -153,6 +153,55 @@ fn without_a_licence_close_works_and_open_is_403() {
     );
     assert_eq!(answer.at("/error/license.expired.feature"), json!("ml"));
     closed(&world.close("a", ""));
+}
+
+#[test]
+fn an_open_whose_process_cannot_start_ends_in_failed() {
+    let world = World::nine();
+    world.jobs(&["a"]);
+    world.rig.job("a", &json!({"open_fails": true}));
+    let reason = "Unexpected job state [failed] with reason [simulated failure to restore the state] while waiting for job to be opened";
+    let open = || world.post(&format!("{JOBS}/a/_open"));
+    refused(&open(), 500, "exception", reason);
+    assert_eq!(world.state("a"), "failed");
+    let reason = "Cannot open job [a] because it has already been opened";
+    refused(&open(), 409, "status_exception", reason);
+    closed(&world.close("a", "?force=true"));
+    world.rig.job("a", &json!({"open_fails": false}));
+    world.open("a");
+}
+
+#[test]
+fn a_job_whose_snapshot_is_too_old_does_not_open() {
+    let world = World::nine();
+    world.jobs(&["a"]);
+    let old = json!({"snapshots": [{"timestamp_ms": 100_000, "min_version": "7.9.0"}]});
+    world.rig.knob("PUT", "jobs/a/snapshots", &old);
+    let reason = "[a] job model snapshot [100] has min version before [8.3.0], please revert to a newer model snapshot or reset the job";
+    let answer = world.post(&format!("{JOBS}/a/_open"));
+    refused(&answer, 400, "status_exception", reason);
+    assert_eq!(world.state("a"), "closed");
+}
+
+#[test]
+fn a_job_that_is_being_deleted_is_blocked_and_no_wildcard_finds_it() {
+    let world = World::nine();
+    world.opened(&["a", "b"]);
+    world
+        .rig
+        .knob("PUT", "jobs/a/deleting", &json!({"deleting": true}));
+    let config = world.config("a");
+    assert_eq!(
+        (&config["blocked"]["reason"], &config["deleting"]),
+        (&json!("delete"), &json!(true))
+    );
+    unknown_job(&world.close("a", ""), "a");
+    closed(&world.close("*", ""));
+    assert_eq!(world.states(&["a", "b"]), ["opened", "closed"]);
+    closed(&world.close("a", "?force=true"));
+    let reason = "Cannot open job [a] because it is executing [delete]";
+    let answer = world.post(&format!("{JOBS}/a/_open"));
+    refused(&answer, 409, "status_exception", reason);
 }
 
 #[test]

@@ -47,6 +47,20 @@ fn case_25_without_a_node_stop_and_close_still_work() {
             (world.state("a"), world.feed_state("feed")),
             ("closed".into(), "stopped".into())
         );
+        let audit = world.rig.knob("GET", "audit", &json!({}));
+        let closing = if close.is_empty() {
+            "Job is closing"
+        } else {
+            "Job is closing (forced)"
+        };
+        let messages: Vec<_> = audit["messages"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .map(|line| (line["job"].as_str(), line["message"].as_str()))
+            .collect();
+        let of_a = |message| (Some("a"), Some(message));
+        assert_eq!(messages, [of_a("Datafeed stopped"), of_a(closing)]);
     }
 }
 

@@ -36,6 +36,11 @@ impl World {
         Self::start("9", true)
     }
 
+    /// A simulator of another profile, its clock held at the start.
+    pub(super) fn of(profile: &'static str) -> Self {
+        Self::start(profile, false)
+    }
+
     fn start(profile: &'static str, security: bool) -> Self {
         let rig = Rig::start(&Setup {
             profile,
