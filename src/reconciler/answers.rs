@@ -18,7 +18,9 @@ impl Reconciler {
         let refusal = answer.err();
         match &refusal {
             None | Some(Refusal::LookAgain { answered: true } | Refusal::Refused(_) | Refusal::Unknown(_)) => {
-                self.health.called();
+                if self.health.called() {
+                    self.wake_all();
+                }
                 self.calls.window.went_well();
             }
             Some(_) => {}

@@ -306,6 +306,8 @@ impl Reconciler {
             lane = lane.min(object.lane);
             of.push((spot.clone(), Arc::clone(&object.uid)));
             self.sending(ticket, &spot, ask, now);
+            // On its way it is looked at from time to time.
+            self.due.insert(spot);
         }
         let mut objects: Vec<ObjectKey> = of.iter().map(|((key, _), _)| key.clone()).collect();
         objects.dedup();

@@ -64,19 +64,13 @@ fn closed_by(seen: &Seen, before: Option<&Seen>, version: Option<&str>, now: Mom
     if feed.is_some_and(|feed| feed.runs() && feed.real_time == Some(false)) {
         return Reason::Completed;
     }
-    if feed.is_some_and(|feed| feed.runs()) || !may_close_idle_jobs(version) {
+    // A job without a datafeed, or with one that runs, is never closed for being idle.
+    if feed.is_none_or(|feed| feed.runs()) || !may_close_idle_jobs(version) {
         return Reason::ClosedElsewhere;
     }
     let idle = SignedDuration::try_from(pace::IDLE).unwrap_or(SignedDuration::MAX);
-    let data = seen.state.as_ref().and_then(|state| state.last_data);
-    let opened = before
-        .and_then(|before| before.state.as_ref()?.open_for)
-        .and_then(|open_for| SignedDuration::try_from(open_for).ok());
-    let is_idle = match data {
-        Some(data) => now.wall.duration_since(data) >= idle,
-        None => opened.is_some_and(|open_for| open_for >= idle),
-    };
-    if is_idle {
+    let newest = seen.state.as_ref().and_then(|state| state.latest_record);
+    if newest.is_some_and(|newest| now.wall.duration_since(newest) >= idle) {
         Reason::IdleClosed
     } else {
         Reason::ClosedElsewhere

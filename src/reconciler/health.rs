@@ -17,6 +17,8 @@ pub struct Health {
     trouble: Option<Trouble>,
     failures: u32,
     refused_calls: u32,
+    /// Why calls are refused, until one is not.
+    refusal: Option<Trouble>,
     retry_at: Duration,
     upgrade_mode: bool,
     datafeeds_first: bool,
@@ -33,6 +35,7 @@ impl Health {
             trouble: None,
             failures: 0,
             refused_calls: 0,
+            refusal: None,
             retry_at: Duration::ZERO,
             upgrade_mode: false,
             datafeeds_first: false,
@@ -57,6 +60,7 @@ impl Health {
         self.trouble = None;
         self.failures = 0;
         self.refused_calls = 0;
+        self.refusal = None;
         self.retry_at = now.monotonic;
         true
     }
@@ -97,12 +101,19 @@ impl Health {
         }
         self.failures = self.failures.max(self.refused_calls);
         self.refused_calls = self.refused_calls.saturating_add(1);
+        self.refusal = Some(trouble.clone());
         self.failed(trouble, now)
     }
 
-    /// A call was answered by a cluster that is able to.
-    pub fn called(&mut self) {
+    /// A call was answered by a cluster that is able to. Returns whether that is news.
+    pub fn called(&mut self) -> bool {
         self.refused_calls = 0;
+        self.refusal.take().is_some()
+    }
+
+    /// What people are told: that calls are refused stays true while another one is tried.
+    pub fn told(&self) -> Option<Trouble> {
+        self.trouble().or_else(|| self.refusal.clone())
     }
 
     /// A call was refused because of upgrade mode.

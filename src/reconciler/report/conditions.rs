@@ -179,6 +179,10 @@ fn away(object: &Object, sum: &Sum, around: &Surroundings) -> (Says, Outlook) {
         .then(|| sum.stall.map(|trouble| format!("; stuck: {} ({})", sum.stalled.names(), trouble.reason)))
         .flatten()
         .unwrap_or_default();
+    let refused = around.health.told().filter(|_| sum.moving.count + sum.pending > 0);
+    if let Some(trouble) = refused.filter(|_| around.health.trouble().is_none()) {
+        return not_ready(trouble.reason, format!("{}{stuck}", trouble.message), Outlook::Moves);
+    }
     if let Some(reason) = sum.moves {
         let message = moving(object, sum, reason, around);
         return not_ready(reason, format!("{message}{stuck}"), Outlook::Moves);

@@ -250,8 +250,15 @@ impl Chaos {
     fn handle(&mut self, input: Input) {
         self.handled += 1;
         self.ghost.sync(&self.world);
+        let trace = std::env::var("TRACE").is_ok();
+        if trace {
+            eprintln!("{:?} <- {input:?}", self.world.clock);
+        }
         let outputs = self.world.brain.handle(input, moment(self.world.clock));
         for output in outputs {
+            if trace {
+                eprintln!("{:?} -> {output:?}", self.world.clock);
+            }
             self.perform(output);
             self.ghost.sync(&self.world);
             if self.faults && self.rng.below(3000) == 0 && !self.history.is_empty() {

@@ -38,7 +38,8 @@ fn an_open_job_is_read_closed_confirmed_and_reported_with_one_write() {
             world.reads.len(),
             world.writes.len()
         ),
-        (1, 0, 2, 1)
+        (1, 0, 4, 1),
+        "configs, tasks, states; states again"
     );
     assert!(
         world.is("a", "Ready", "True", "InDesiredState")

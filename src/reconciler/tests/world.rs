@@ -311,7 +311,14 @@ impl World {
         {
             return;
         }
+        let trace = std::env::var("TRACE").is_ok();
+        if trace {
+            eprintln!("{:?} <- {:?}", self.clock, input);
+        }
         for output in self.brain.handle(input, moment(self.clock)) {
+            if trace {
+                eprintln!("{:?} -> {:?}", self.clock, output);
+            }
             self.perform(output);
         }
     }
