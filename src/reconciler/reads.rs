@@ -115,26 +115,34 @@ impl Reconciler {
         }
         let at = now.monotonic;
         // While a cluster is in trouble one question is enough to find out whether that has ended.
-        let troubled = self.health.trouble().is_some();
-        if self.reads.list.is_due(at) || troubled && !self.catalogue.is_known() {
-            if self.reads.list.asked.is_none() {
-                self.reads.list = Due { at: None, asked: Some(self.question(Question::Catalogue)) };
-            }
-            if troubled {
-                return;
-            }
+        let probing = self.health.trouble().is_some();
+        if self.is_answered_enough(probing) {
+            return;
         }
-        if self.reads.tasks.is_due(at) {
-            self.reads.tasks = Due { at: None, asked: Some(self.question(Question::Tasks)) };
-            if troubled {
-                return;
-            }
+        if self.reads.list.is_due(at) {
+            let asked = Some(self.question(Question::Catalogue));
+            self.reads.list = Due { at: None, asked };
         }
-        if self.reads.info.is_due(at) {
-            self.reads.info = Due { at: None, asked: Some(self.question(Question::Info)) };
+        if !self.is_answered_enough(probing) && self.reads.tasks.is_due(at) {
+            let asked = Some(self.question(Question::Tasks));
+            self.reads.tasks = Due { at: None, asked };
+        }
+        if !self.is_answered_enough(probing) && self.reads.info.is_due(at) {
+            let asked = Some(self.question(Question::Info));
+            self.reads.info = Due { at: None, asked };
+        }
+        if self.is_answered_enough(probing) {
+            return;
         }
         self.call_the_roll(at);
-        self.read_states(at, troubled);
+        self.read_states(at, probing);
+    }
+
+    /// A probe is on its way, and one is enough.
+    fn is_answered_enough(&self, probing: bool) -> bool {
+        let reads = &self.reads;
+        let single = [&reads.list, &reads.tasks, &reads.info];
+        probing && (reads.states.is_some() || single.iter().any(|due| due.asked.is_some()))
     }
 
     fn question(&mut self, question: Question) -> Ticket {
@@ -143,14 +151,14 @@ impl Reconciler {
         ticket
     }
 
-    fn read_states(&mut self, now: Duration, troubled: bool) {
+    fn read_states(&mut self, now: Duration, probing: bool) {
         let due = self.reads.by_time.first().is_some_and(|(at, _)| *at <= now);
         let waits_for_list = !self.catalogue.is_known();
         if !due || self.reads.states.is_some() || waits_for_list {
             return;
         }
         let mut jobs = self.reads.take_due(now + TOGETHER);
-        if troubled {
+        if probing {
             for job in jobs.split_off(1.min(jobs.len())) {
                 self.reads.look(&job, now);
             }
@@ -225,7 +233,8 @@ impl Reconciler {
 
     /// When the next read becomes due.
     pub(super) fn next_read(&self) -> Option<Duration> {
-        if !self.health.readable() || self.objects.is_empty() {
+        let probing = self.health.trouble().is_some();
+        if !self.health.readable() || self.objects.is_empty() || self.is_answered_enough(probing) {
             return None;
         }
         let reads = &self.reads;

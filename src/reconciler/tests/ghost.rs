@@ -54,7 +54,8 @@ pub(super) struct Ghost {
     pub sessions: BTreeMap<JobId, Session>,
     samples: Vec<(JobId, Sample)>,
     pub told: BTreeMap<ObjectKey, Told>,
-    in_flight: BTreeMap<Ticket, Vec<JobId>>,
+    /// Jobs of calls that are not answered; without those that were seen closing, for which nothing more is awaited.
+    in_flight: BTreeMap<Ticket, (Vec<JobId>, bool)>,
     /// The newest answered read of each job: when it was sampled, and what it said.
     seen: BTreeMap<JobId, (u64, SeenJob)>,
     feeds: BTreeMap<JobId, Option<DatafeedId>>,
@@ -202,6 +203,11 @@ impl Ghost {
             {
                 session.slack += took;
             }
+            if seen.state.as_ref().is_some_and(|state| state.state == JobState::Closing) {
+                for (jobs, closes) in self.in_flight.values_mut() {
+                    jobs.retain(|job| !*closes || job != id);
+                }
+            }
             let newest = self.seen.get(id).is_none_or(|(before, _)| *before < order);
             if newest && (seen.datafeed.is_some() || full) {
                 let runs = seen
@@ -283,11 +289,12 @@ impl Ghost {
     pub(super) fn call(&mut self, world: &World, ticket: Ticket, call: &Call) {
         for id in call.jobs() {
             assert!(
-                !self.in_flight.values().any(|others| others.contains(id)),
+                !self.in_flight.values().any(|(others, _)| others.contains(id)),
                 "two calls in flight for {id}: {call:?}"
             );
         }
-        self.in_flight.insert(ticket, call.jobs().to_vec());
+        let closes = matches!(call, Call::Close(_));
+        self.in_flight.insert(ticket, (call.jobs().to_vec(), closes));
         if !matches!(call, Call::Close(_)) {
             assert_eq!(call.jobs().len(), 1);
         }
