@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::input::{Moment, ObjectKey, SeenDatafeed, SeenJob, SeenState, Ticket};
 use super::pace;
 use super::target::Ask;
-use crate::api::JobState;
+use crate::api::{DatafeedId, JobState};
 
 /// A job that at least one object means.
 #[derive(Debug, Default)]
@@ -67,6 +67,13 @@ impl Job {
         self.odd_feed &= seen.datafeed.is_none();
         self.seen = Some(seen);
         Some(news)
+    }
+
+    /// The configs say that this is its datafeed now: what was seen of another one is over.
+    pub fn keep_datafeed(&mut self, id: Option<&DatafeedId>, asked: Ticket) {
+        if let Some(seen) = self.seen.as_mut().filter(|_| asked >= self.newest) {
+            seen.datafeed = seen.datafeed.take().filter(|feed| Some(&feed.id) == id);
+        }
     }
 
     /// What a status that was stored said: something to go on saying until it is looked at, never to act on.
