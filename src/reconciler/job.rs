@@ -21,7 +21,7 @@ pub struct Job {
     pub in_flight: Option<(Ticket, Ask)>,
     /// It belongs to a refused list in which the refused ones are being sought.
     pub suspect: bool,
-    /// The tasks contradict what was seen of its datafeed.
+    /// Something contradicts what was seen of its datafeed, so that its state is to be asked for.
     pub odd_feed: bool,
     /// When a force of this process was sent.
     pub forced: Option<Duration>,
@@ -47,6 +47,8 @@ impl Job {
     /// before the last call ended, or before a read that was answered already, and says nothing of now.
     pub fn see(&mut self, asked: Ticket, found: SeenJob, now: Moment) -> Option<bool> {
         if asked < self.touched.max(self.newest) {
+            // Its state is over, but a datafeed that ran is worth asking about.
+            self.odd_feed |= found.datafeed.is_some_and(|feed| feed.runs());
             return None;
         }
         self.newest = asked;
