@@ -27,6 +27,8 @@ pub struct Job {
     pub forced: Option<Duration>,
     touched: Ticket,
     newest: Ticket,
+    /// The newest read that told of its datafeed.
+    fed: Ticket,
 }
 
 /// An observation with its age.
@@ -52,6 +54,9 @@ impl Job {
             return None;
         }
         self.newest = asked;
+        if found.datafeed.is_some() {
+            self.fed = asked;
+        }
         let before = self.seen.take();
         let datafeed = found
             .datafeed
@@ -73,7 +78,8 @@ impl Job {
 
     /// The configs say that this is its datafeed now: what was seen of another one is over.
     pub fn keep_datafeed(&mut self, id: Option<&DatafeedId>, asked: Ticket) {
-        if let Some(seen) = self.seen.as_mut().filter(|_| asked >= self.newest) {
+        let newer = asked >= self.fed;
+        if let Some(seen) = self.seen.as_mut().filter(|_| newer) {
             seen.datafeed = seen.datafeed.take().filter(|feed| Some(&feed.id) == id);
         }
     }

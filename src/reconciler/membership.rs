@@ -97,7 +97,9 @@ impl Reconciler {
                 // What was seen for others is newer than what is stored of this one.
                 drift::notice(member, enforces, seen, None, version.as_deref(), now);
             }
-            if member.arrived && same {
+            let config = self.catalogue.config(job);
+            let odd = config.is_none_or(|config| config.blocked.is_some());
+            if member.arrived && same && !odd {
                 // It stands as it is stored, until something says otherwise.
                 member.decision = Some(if rests {
                     Decision::Rest(Reason::Observing)
@@ -141,11 +143,13 @@ impl Reconciler {
                 self.resolve(&key, now);
             }
         }
+        for (job, known) in &mut self.jobs {
+            known.keep_datafeed(self.catalogue.datafeed(job), asked);
+        }
         for job in &changes.jobs {
-            let Some(known) = self.jobs.get_mut(job) else {
+            let Some(known) = self.jobs.get(job) else {
                 continue;
             };
-            known.keep_datafeed(self.catalogue.datafeed(job), asked);
             let odd = self.catalogue.config(job).is_none_or(|config| config.blocked.is_some());
             if !first {
                 self.reads.look(job, now.monotonic);

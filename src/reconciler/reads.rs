@@ -222,9 +222,9 @@ impl Reconciler {
         self.reads.rolled = last.filter(|_| more);
     }
 
-    /// Looks at a job, where no read is on its way that will tell the same.
-    pub(super) fn look_now(&mut self, id: &JobId, at: Duration) {
-        let asked = self.reads.looking(id);
+    /// Looks at a job, where no read is on its way that was sent under ticket `from` or later and will tell the same.
+    pub(super) fn look_now(&mut self, id: &JobId, from: Ticket, at: Duration) {
+        let asked = self.reads.looking(id).filter(|asked| *asked >= from);
         let known = self.jobs.get(id);
         if !asked.is_some_and(|asked| known.is_some_and(|job| job.believes(asked))) {
             self.reads.look(id, at);
@@ -333,7 +333,7 @@ impl Reconciler {
             }
         }
         for id in odd {
-            self.look_now(&id, now.monotonic);
+            self.look_now(&id, Ticket::default(), now.monotonic);
         }
         // New, or without its config for ever: that is worth one list, not one at each look.
         if self.catalogue.is_known() && !unheard.is_subset(&self.reads.unheard) {

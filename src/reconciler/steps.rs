@@ -92,7 +92,7 @@ impl Reconciler {
                     self.wake_at(at, key, job);
                 }
             }
-            Decision::Observe => self.observe(job, now.monotonic),
+            Decision::Observe => self.observe(key, job, now.monotonic),
             Decision::Wait(_, reason, gap) => {
                 let listed = matches!(
                     reason,
@@ -121,11 +121,12 @@ impl Reconciler {
         false
     }
 
-    fn observe(&mut self, job: &JobId, at: Duration) {
+    fn observe(&mut self, key: &ObjectKey, job: &JobId, at: Duration) {
+        let from = self.objects.get(key).map(|object| object.sight_from).unwrap_or_default();
         if !self.catalogue.is_known() {
             self.reads.list_by(at);
         }
-        self.look_now(job, at);
+        self.look_now(job, from, at);
     }
 
     fn rest(&mut self, key: &ObjectKey, job: &JobId, now: Moment) {
@@ -134,7 +135,7 @@ impl Reconciler {
                 && object.members.get(job).is_some_and(|member| !member.sighted)
         });
         if unseen {
-            self.observe(job, now.monotonic);
+            self.observe(key, job, now.monotonic);
         }
     }
 
@@ -146,7 +147,7 @@ impl Reconciler {
         }
         if self.member(key, job).is_some_and(|member| !member.sighted) {
             // What another object acts on is told of all the same.
-            self.observe(job, now.monotonic);
+            self.observe(key, job, now.monotonic);
         }
         let ended = self.member(key, job).and_then(|member| member.facts().call_ended);
         let again = ended.map(|ended| ended + pace::NOT_OBSERVED_AFTER);
