@@ -15,6 +15,7 @@ mod chaos;
 mod fake_job;
 mod found;
 mod ghost;
+mod processes;
 mod rows;
 mod rules;
 mod world;

@@ -38,6 +38,8 @@ pub(super) struct World {
     pub before_7_14: bool,
     /// The credentials have `monitor`, so the tasks may be read.
     pub monitor: bool,
+    /// Statistics of datafeeds do not say whether they have an end.
+    pub hides_kind: bool,
     pub api_server_down: bool,
     /// Status writes are taken, but nobody is told.
     pub lose_acks: bool,
@@ -134,6 +136,7 @@ impl World {
             upgrade_mode: false,
             before_7_14: false,
             monitor: true,
+            hides_kind: false,
             api_server_down: false,
             lose_acks: false,
             pending: Vec::new(),
@@ -524,7 +527,10 @@ impl World {
                 latest_record: None,
                 last_data: job.last_data.map(|at| moment(at).wall),
             }),
-            datafeed: job.seen_datafeed().filter(|_| with_datafeed),
+            datafeed: job.seen_datafeed().filter(|_| with_datafeed).map(|feed| SeenDatafeed {
+                real_time: feed.real_time.filter(|_| !self.hides_kind),
+                ..feed
+            }),
         }
     }
 
