@@ -300,7 +300,7 @@ impl Reconciler {
             self.reads.ask_info(now.monotonic + pace::UPGRADE_MODE_POLL);
         }
         match answer {
-            Answer::Catalogue(listing) => self.listed(listing, now),
+Answer::Catalogue(listing) => self.listed(ticket, listing, now),
             Answer::Tasks(Some(tasks)) => {
                 self.tasked(ticket, &tasks, now);
                 self.told_kinds(ticket);
@@ -316,7 +316,7 @@ impl Reconciler {
         }
     }
 
-    fn listed(&mut self, listing: Listing, now: Moment) {
+    fn listed(&mut self, ticket: Ticket, listing: Listing, now: Moment) {
         let requests = listing.requests.max(1);
         let first = !self.catalogue.is_known();
         let Some(changes) = self.catalogue.take(listing, now.monotonic) else {
@@ -329,7 +329,7 @@ impl Reconciler {
                 self.resolve(&key, now);
             }
         }
-        self.relist(&changes, first, now);
+        self.relist(&changes, first, ticket, now);
     }
 
     /// The tasks are a hint: whatever differs from what was seen is looked at, and nothing is believed.

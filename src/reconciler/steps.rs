@@ -149,6 +149,10 @@ impl Reconciler {
             self.reads.list_by(now.monotonic + pace::CATALOGUE_UNRESOLVED);
             self.reads.look(job, now.monotonic + pace::CATALOGUE_UNRESOLVED);
         }
+        if self.member(key, job).is_some_and(|member| !member.sighted) {
+            // What another object acts on is told of all the same.
+            self.observe(job, now.monotonic);
+        }
         let ended = self.member(key, job).and_then(|member| member.facts().call_ended);
         let again = ended.map(|ended| ended + pace::NOT_OBSERVED_AFTER);
         if let Some(again) = again.filter(|again| *again > now.monotonic) {

@@ -94,7 +94,8 @@ fn target(object: &Object, job: &JobId, member: &Member, around: &Surroundings) 
 
 fn step(object: &Object, member: &Member) -> Step {
     match &member.decision {
-        Some(Decision::Done | Decision::Rest(Reason::Observing)) => Step::Done,
+        Some(Decision::Done) => Step::Done,
+        Some(Decision::Rest(Reason::Observing)) if member.sighted => Step::Done,
         Some(Decision::Wait(step, ..)) => *step,
         Some(Decision::Hold(_)) if member.arrived => Step::Done,
         Some(Decision::NoteForce) => Step::ForceClosing,

@@ -239,6 +239,15 @@ impl Ghost {
         }
     }
 
+    /// The brain is being told which jobs have datafeeds, as a list that was sent at `order` found.
+    pub(super) fn listed(&mut self, order: u64, listing: &Listing) {
+        for (id, (read, _)) in &self.seen {
+            if *read < order && !listing.datafeeds.contains_key(id) {
+                self.feeds.insert(id.clone(), None);
+            }
+        }
+    }
+
     /// A read or a call was not answered.
     pub(super) fn silent(&mut self) {
         self.noticed = true;

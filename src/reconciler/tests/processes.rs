@@ -61,6 +61,7 @@ fn what_must_survive_a_crash_survives_a_start_without_a_cluster_too() {
     let before = world.status("o").targets.clone();
     assert!(before[0].accepted_at.is_some() && before[0].evidence.is_some());
     world.crash();
+    world.pending.clear();
     world.tell(Input::Connection(Connection::Unusable(trouble(Reason::CredentialsRejected))));
     world.pass(secs(600));
     assert!(world.is("o", "Stalled", "True", "CredentialsRejected"));
@@ -70,12 +71,13 @@ fn what_must_survive_a_crash_survives_a_start_without_a_cluster_too() {
 #[test]
 fn upgrade_mode_that_a_state_tells_of_is_not_tried_out_with_a_call() {
     let mut world = World::new();
-    world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
-    world.apply("a", Wanted::Observed, policy());
+    for id in ["a", "b"] {
+        world.jobs.insert(job(id), FakeJob::new(JobState::Opened));
+    }
+    world.apply("b", Wanted::Observed, policy());
     world.pass(secs(5));
     world.upgrade_mode = true;
-    world.pass(secs(70));
-    world.edit("a", |desired| desired.wanted = Wanted::Closed);
+    world.apply("a", Wanted::Closed, policy());
     world.pass(secs(20));
     assert!(world.is("a", "Ready", "False", "UpgradeMode"));
     assert_eq!(world.closes(), 0);
