@@ -12,6 +12,7 @@
 )]
 
 mod chaos;
+mod counting;
 mod fake_job;
 mod found;
 mod ghost;
