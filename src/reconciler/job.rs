@@ -134,6 +134,11 @@ impl Job {
         asked >= self.touched
     }
 
+    /// It was seen by a read that was sent after this one.
+    pub fn is_newer_than(&self, asked: Ticket) -> bool {
+        self.newest > asked
+    }
+
     /// The state that was seen last.
     pub fn state(&self) -> Option<JobState> {
         Some(self.seen.as_ref()?.state.as_ref()?.state)

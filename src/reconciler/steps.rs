@@ -77,6 +77,7 @@ impl Reconciler {
                 .as_ref()
                 .and_then(|seen| seen.datafeed.as_ref())
                 .is_some_and(|feed| object.resume.contains(&feed.id)),
+            kind_is_coming: self.asks_for_kind(job),
             open_after: open_after(object, job.forced, id, now),
             now,
         }))
@@ -88,7 +89,11 @@ impl Reconciler {
             Decision::Rest(_) => self.rest(key, job, now),
             Decision::Hold(_) => {
                 let at = self.health.stalled_at();
-                if self.health.trouble().is_some() && at > now.monotonic {
+                if self.health.trouble().is_none() {
+                    if self.jobs.get(job).is_some_and(|job| self.asks_for_kind(job)) {
+                        self.ask_tasks(now);
+                    }
+                } else if at > now.monotonic {
                     self.wake_at(at, key, job);
                 }
             }

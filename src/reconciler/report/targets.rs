@@ -17,6 +17,10 @@ use crate::api::{
 const LISTED: usize = 100;
 
 pub(super) fn listed(object: &Object, around: &Surroundings) -> Vec<Target> {
+    if !object.resolved {
+        // Who is meant is not known yet: what was stored of them must survive this write too.
+        return object.restoring.clone();
+    }
     let mut all: Vec<(u8, u64, &JobId, &Member)> = object
         .members
         .iter()
