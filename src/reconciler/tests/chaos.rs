@@ -406,7 +406,12 @@ fn walk(seed: u64, steps: u64) -> (u64, u64, u64) {
     let (writes, handled) = (chaos.world.writes.len(), chaos.handled);
     chaos.pass(secs(3600));
     chaos.agree();
-    assert_eq!(chaos.world.writes.len(), writes, "writes at rest");
+    assert_eq!(
+        chaos.world.writes.len(),
+        writes,
+        "writes at rest: {:#?}",
+        chaos.world.writes.last()
+    );
     assert!(
         chaos.handled - handled < 20_000,
         "{} inputs in an hour at rest",
