@@ -46,7 +46,7 @@ pub(super) struct World {
     pub api_server_down: bool,
     /// Status writes are taken, but nobody is told.
     pub lose_acks: bool,
-    pending: BTreeMap<(Duration, u64), Input>,
+    pub(super) pending: BTreeMap<(Duration, u64), Input>,
     sent: u64,
     /// When running closes end, as far as nobody changed the job since.
     closes: BTreeSet<(Duration, JobId)>,
