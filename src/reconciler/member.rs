@@ -63,7 +63,8 @@ pub struct Member {
     pub correct_after: Duration,
     /// Why the close in progress, or the last one, used force.
     pub force_reason: Option<Reason>,
-    /// A job that was opened here and whose datafeed was not started again yet: who ran is still to be known.
+    /// A close or an open was begun and its end not seen yet: who ran before it is still to be known, also where a crash
+    /// or a flip of the wanted state came between.
     pub resuming: bool,
     /// The live reads in flight.
     pub verifying: Option<Ticket>,
@@ -113,7 +114,7 @@ impl Member {
         let step = target.step;
         Self {
             arrived: step == Step::Done,
-            resuming: matches!(step, Step::Opening | Step::StartingDatafeed),
+            resuming: step != Step::Done,
             corrections: target.corrections,
             corrected_at: target.corrected_at.as_ref().map(|at| at.0),
             drift: target.drift.as_ref().and_then(|drift| {
@@ -140,6 +141,20 @@ impl Member {
         if self.facts().durable_forced_at != at {
             self.facts_mut().durable_forced_at = at;
         }
+    }
+
+    /// The job is where it should be again. Returns whether it was put there here; where others did that, or Elasticsearch,
+    /// nothing was corrected and nothing is left to be told.
+    pub fn is_back(&mut self) -> bool {
+        let Some(drift) = self.drift.filter(|drift| !drift.corrected) else {
+            return false;
+        };
+        let ours = self.facts().in_progress();
+        self.drift = ours.then_some(Drift { corrected: true, ..drift });
+        if !ours {
+            self.corrections = self.corrections.saturating_sub(1);
+        }
+        ours
     }
 
     /// Nothing is under way.

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use super::catalogue::Changes;
 use super::expression::{Resolution, resolve};
-use super::input::{Claim, Moment, ObjectKey, Output, Ruling, SeenDatafeed, SeenState, Trouble};
+use super::input::{Claim, Moment, ObjectKey, Output, Ruling, SeenDatafeed, SeenState, Trouble, Wanted};
 use super::member::Claimed;
 use super::object::Object;
 use super::target::Decision;
-use super::{Reconciler, Spot, pace};
+use super::{Reconciler, Spot, pace, report};
 use crate::api::{JobId, Reason, Target};
 
 impl Reconciler {
@@ -77,6 +77,10 @@ impl Reconciler {
             let Some(object) = self.objects.get_mut(key) else {
                 return;
             };
+            if object.enforces() == Some(Wanted::Opened) {
+                // The close that the status told of is not wanted any more.
+                report::cut_short(object, job);
+            }
             let stored = object.restoring.iter().find(|target| target.job_id == *job);
             if let Some((state, feed)) = stored.and_then(remembered) {
                 known.remember(state, feed);
@@ -129,10 +133,14 @@ impl Reconciler {
                 self.resolve(&key, now);
             }
         }
+        let next = self.next_ticket();
         for job in &changes.jobs {
-            let Some(known) = self.jobs.get(job) else {
+            let Some(known) = self.jobs.get_mut(job) else {
                 continue;
             };
+            if let Some(feed) = self.catalogue.datafeed(job) {
+                known.new_feed(feed, next);
+            }
             let odd = self.catalogue.config(job).is_none_or(|config| config.blocked.is_some());
             if !first {
                 self.reads.look(job, now.monotonic);

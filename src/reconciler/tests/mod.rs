@@ -12,9 +12,16 @@
 )]
 
 mod chaos;
+mod claiming;
+mod costs_of_force;
+mod datafeeds;
+mod deleting;
+mod drifting;
 mod fake_job;
 mod found;
 mod ghost;
+mod life;
+mod opening;
 mod rows;
 mod rules;
 mod world;

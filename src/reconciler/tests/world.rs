@@ -9,6 +9,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 pub(super) use super::fake_job::FakeJob;
+use super::life::Rules;
 use crate::api::{
     AnomalyJobStatus, CloseMode, ClosePolicy, DatafeedState, DeletionPolicy, DriftPolicy, JobExpression,
     JobId, JobState, OnFailed, OnTimeout, OpenPolicy, Reason, TimeSpan,
@@ -41,11 +42,16 @@ pub(super) struct World {
     pub api_server_down: bool,
     /// Status writes are taken, but nobody is told.
     pub lose_acks: bool,
-    pub(super) pending: Vec<(Duration, Input)>,
-    abandoned: BTreeSet<Ticket>,
+    /// Answers on their way, and the brain that they are for.
+    pub(super) pending: Vec<(Duration, u64, Input)>,
+    abandoned: BTreeSet<(u64, Ticket)>,
+    pub(super) rules: Rules,
     pub(super) version: u64,
     still: u32,
-    claims: Claims,
+    pub(super) claims: Claims,
+    /// The number of `brain`, and another one that reaches the same cluster through another connection.
+    pub(super) side: u64,
+    pub(super) other: Option<Box<Reconciler>>,
     /// How many jobs may close at once.
     pub max_closing: usize,
     /// Bytes of ids that fit into a list.
@@ -141,6 +147,9 @@ impl World {
             version: 1,
             still: 0,
             claims: Claims::default(),
+            rules: Rules::default(),
+            side: 1,
+            other: None,
             max_closing: 64,
             list_room: 4000,
         };
@@ -149,15 +158,19 @@ impl World {
     }
 
     pub(super) fn connect(&mut self) {
-        let connection = Usable {
+        let connection = self.usable();
+        self.tell(Input::Connection(Connection::Usable(connection)));
+    }
+
+    pub(super) fn usable(&self) -> Usable {
+        Usable {
             identity: Arc::from("uuid"),
             cluster_uuid: Some(Arc::from("uuid")),
             version: Some(Arc::from(if self.before_7_14 { "7.10.0" } else { "9.4.1" })),
             stops_datafeeds: !self.before_7_14,
             list_room: self.list_room,
             max_closing: self.max_closing,
-        };
-        self.tell(Input::Connection(Connection::Usable(connection)));
+        }
     }
 
     /// The operator dies and another one starts with what is stored.
@@ -165,6 +178,7 @@ impl World {
         self.brain = Reconciler::new("default", moment(self.clock));
         self.pending.clear();
         self.abandoned.clear();
+        self.rules.crashed();
         self.claims = Claims::default();
         self.connect();
         for delivered in self.stored.values().cloned().collect::<Vec<_>>() {
@@ -262,9 +276,10 @@ impl World {
     pub(super) fn pass(&mut self, span: Duration) {
         let end = self.clock + span;
         loop {
-            let answer = self.pending.iter().map(|(at, _)| *at).min();
-            let close = self.jobs.values().filter_map(|job| job.closes_at).min();
-            let wake = self.brain.next_wake();
+            let answer = self.pending.iter().map(|(at, ..)| *at).min();
+            let close = self.jobs.values().filter_map(FakeJob::changes_at).min();
+            let others = self.other.as_ref().and_then(|other| other.next_wake());
+            let wake = [self.brain.next_wake(), others].into_iter().flatten().min();
             let Some(next) = [answer, close, wake]
                 .into_iter()
                 .flatten()
@@ -280,15 +295,16 @@ impl World {
                 self.still < 100_000,
                 "the world stands still at {:?}: pending {:?}, close {close:?}, wake {wake:?}",
                 self.clock,
-                self.pending.iter().map(|(at, _)| *at).min(),
+                self.pending.iter().map(|(at, ..)| *at).min(),
             );
             self.clock = next;
             self.finish_closes();
-            match self.pending.iter().position(|(at, _)| *at <= next) {
+            match self.pending.iter().position(|(at, ..)| *at <= next) {
                 Some(at) => {
-                    let (_, input) = self.pending.remove(at);
-                    self.tell(input);
+                    let (_, side, input) = self.pending.remove(at);
+                    self.tell_to(side, input);
                 }
+                None if others.is_some_and(|wake| wake <= next) => self.tell_to(3 - self.side, Input::Tick),
                 None if wake.is_some_and(|wake| wake <= next) => self.tell(Input::Tick),
                 None => {}
             }
@@ -302,15 +318,21 @@ impl World {
                 job.dirty = false;
                 job.closed();
             }
+            if job.opens_at.is_some_and(|at| at <= clock) {
+                job.opens_at = None;
+                job.opened_at = clock;
+                job.state = JobState::Opened;
+            }
         }
     }
 
     pub(super) fn tell(&mut self, input: Input) {
         if let Input::Called(ticket, _) = &input
-            && self.abandoned.contains(ticket)
+            && self.abandoned.contains(&(self.side, *ticket))
         {
             return;
         }
+        self.rules.told(self.side, &input);
         let trace = std::env::var("TRACE").is_ok();
         if trace {
             eprintln!("{:?} <- {:?}", self.clock, input);
@@ -324,7 +346,7 @@ impl World {
     }
 
     fn answer(&mut self, after: Duration, input: Input) {
-        self.pending.push((self.clock + after, input));
+        self.pending.push((self.clock + after, self.side, input));
     }
 
     fn perform(&mut self, output: Output) {
@@ -341,15 +363,15 @@ impl World {
             }
             Output::WantTurn(key, _) => self.answer(Duration::ZERO, Input::Turn(key)),
             Output::Claim(claim) => {
-                let rulings = self.claims.claim(1, claim);
+                let rulings = self.claims.claim(self.side, claim);
                 self.rule(rulings);
             }
             Output::Release(key, jobs) => {
-                let rulings = self.claims.release(1, &key, &jobs);
+                let rulings = self.claims.release(self.side, &key, &jobs);
                 self.rule(rulings);
             }
             Output::GiveWay(key, job) => {
-                let rulings = self.claims.give_way(1, &key, &[job]);
+                let rulings = self.claims.give_way(self.side, &key, &[job]);
                 self.rule(rulings);
             }
             Output::Finalize {
@@ -362,12 +384,14 @@ impl World {
             Output::Call { ticket, call, .. } => {
                 self.requests += 1;
                 self.calls.push((self.clock, call.clone()));
+                self.rules.call((self.side, ticket), &call, self.clock);
                 let (after, answer) = self.call(&call);
                 self.answer(after, Input::Called(ticket, answer));
             }
             Output::LetGo(ticket) => {
                 self.let_go += 1;
-                self.abandoned.insert(ticket);
+                self.abandoned.insert((self.side, ticket));
+                self.rules.ended((self.side, ticket));
             }
             Output::Verify {
                 ticket,
@@ -437,8 +461,10 @@ impl World {
     }
 
     fn rule(&mut self, mut rulings: crate::reconciler::claims::Rulings) {
-        if let Some(ours) = rulings.remove(&1) {
-            self.answer(Duration::ZERO, Input::Ruled(ours));
+        for side in [1, 2] {
+            if let Some(ruled) = rulings.remove(&side) {
+                self.pending.push((self.clock, side, Input::Ruled(ruled)));
+            }
         }
     }
 
@@ -521,7 +547,7 @@ impl World {
                 upgrade_mode: self.upgrade_mode && job.state != JobState::Closed,
                 explanation: (!job.assigned).then(|| Arc::from("no node has room")),
                 open_for: live.then(|| secs(self.clock.saturating_sub(job.opened_at).as_secs())),
-                latest_record: None,
+                latest_record: job.latest_record.map(|at| moment(at).wall),
                 last_data: job.last_data.map(|at| moment(at).wall),
             }),
             datafeed: job.seen_datafeed().filter(|_| with_datafeed),
@@ -535,7 +561,7 @@ impl World {
             job: self.see(id, true),
             config: config.map(FakeJob::seen_config),
             upgrade_mode: self.upgrade_mode,
-            snapshot: None,
+            snapshot: config.and_then(FakeJob::snapshot),
         }
     }
 
@@ -553,7 +579,12 @@ impl World {
                 Some(JobState::Closing) => (secs(1), Err(Refusal::LookAgain { answered: true })),
                 _ => self.close(id),
             },
-            Call::StopDatafeed { job, .. } => {
+            Call::StopDatafeed { job, force, .. } => {
+                let found = self.jobs.get_mut(job).filter(|job| job.refuses_stops > 0 && !force);
+                if let Some(found) = found {
+                    found.refuses_stops -= 1;
+                    return (soon, Err(Refusal::Refused(trouble(Reason::RetryingAfterError))));
+                }
                 if let Some((_, state)) =
                     self.jobs.get_mut(job).and_then(|job| job.datafeed.as_mut())
                 {
@@ -562,10 +593,20 @@ impl World {
                 (soon, Ok(()))
             }
             Call::ForceClose(id) => {
+                let before_7_14 = self.before_7_14;
                 let Some(job) = self.jobs.get_mut(id) else {
                     return (soon, Err(Refusal::LookAgain { answered: true }));
                 };
+                let runs = job.feed().is_some_and(|state| state != DatafeedState::Stopped);
+                if before_7_14 && runs {
+                    return (soon, Err(Refusal::DatafeedRuns));
+                }
                 if !job.ignores_force {
+                    // Of a job that is closing, or closed, the datafeed goes on (reference section 3.2).
+                    let open = !matches!(job.state, JobState::Closing | JobState::Closed);
+                    if let Some((_, state)) = job.datafeed.as_mut().filter(|_| open) {
+                        *state = DatafeedState::Stopped;
+                    }
                     job.closed();
                 }
                 (soon, Ok(()))
@@ -573,9 +614,18 @@ impl World {
             Call::Close(ids) => self.close_all(ids),
             Call::Open(id) => self.open(id),
             Call::StartDatafeed { job, .. } => {
-                let runs = self.jobs.get_mut(job).and_then(|job| job.datafeed.as_mut());
-                if let Some((_, state)) = runs {
+                let found = self.jobs.get(job);
+                if !found.is_some_and(|job| matches!(job.state, JobState::Opened | JobState::Opening)) {
+                    return (soon, Err(Refusal::LookAgain { answered: true }));
+                }
+                if let Some(trouble) = found.and_then(|job| job.refuses_start.clone()) {
+                    return (soon, Err(Refusal::Refused(trouble)));
+                }
+                if let Some(found) = self.jobs.get_mut(job)
+                    && let Some((_, state)) = &mut found.datafeed
+                {
                     *state = DatafeedState::Started;
+                    found.has_end = false;
                 }
                 (soon, Ok(()))
             }
@@ -619,8 +669,18 @@ impl World {
         }
         job.opened_at = clock;
         job.dirty = true;
-        job.state = if job.assigned { JobState::Opened } else { JobState::Opening };
-        (soon, Ok(()))
+        job.state = JobState::Opening;
+        if job.assigned {
+            job.opens_at = job.open_takes.map(|takes| clock + takes);
+        } else {
+            return (soon, Ok(()));
+        }
+        let takes = job.open_takes.unwrap_or(secs(1_000_000));
+        if takes.is_zero() {
+            job.opens_at = None;
+            job.state = JobState::Opened;
+        }
+        (takes + soon, Ok(()))
     }
 
     fn close(&mut self, id: &JobId) -> (Duration, Result<(), Refusal>) {
@@ -644,10 +704,21 @@ impl World {
             job.lost_closes -= 1;
             return (secs(30), Err(Refusal::LookAgain { answered: true }));
         }
+        match job.state {
+            JobState::Closed => return (soon, Ok(())),
+            JobState::Closing => {
+                let left = job.closes_at.map_or(secs(1_000_000), |at| at.saturating_sub(clock));
+                return (left + soon, Ok(()));
+            }
+            JobState::Opened | JobState::Opening | JobState::Failed => {}
+        }
+        if datafeed_runs && job.feed_hinders {
+            return (soon, Err(Refusal::Refused(trouble(Reason::RetryingAfterError))));
+        }
         if let Some((_, state)) = &mut job.datafeed {
             *state = DatafeedState::Stopped;
         }
-        if !job.assigned {
+        if !job.assigned || job.state == JobState::Opening {
             job.closed();
             return (soon, Ok(()));
         }
@@ -662,6 +733,7 @@ impl World {
             }
             takes => {
                 job.state = JobState::Closing;
+                job.opens_at = None;
                 job.closes_at = takes.map(|takes| clock + takes);
                 (takes.unwrap_or(secs(1_000_000)) + soon, Ok(()))
             }
