@@ -40,6 +40,7 @@ pub(super) fn notice(
     };
     let cause = match (wanted, state) {
         (Some(Wanted::Opened), JobState::Closed | JobState::Closing) => closed_by(job, seen, before, version, now),
+        (Some(Wanted::Opened), JobState::Failed) => Reason::JobFailed,
         (Some(Wanted::Opened), _) => Reason::ClosedElsewhere,
         _ => Reason::ReopenedElsewhere,
     };

@@ -11,6 +11,7 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::facts::Facts;
 use super::input::{Moment, ObjectKey, Ticket, Trouble};
+use super::pace;
 use super::target::Decision;
 use crate::api::{JobId, JobState, Reason, Step, Target, stamp};
 
@@ -126,6 +127,7 @@ impl Member {
                 })
             }),
             facts: (facts != Facts::NONE).then(|| Box::new(facts)),
+            correct_after: correct_after(target, now),
             ..Self::default()
         }
     }
@@ -141,6 +143,16 @@ impl Member {
         if self.facts().durable_forced_at != at {
             self.facts_mut().durable_forced_at = at;
         }
+    }
+
+    /// A call was refused. Where the licence is missing, that is also why Elasticsearch had closed the job.
+    pub fn refused(&mut self, trouble: Trouble, now: Moment) {
+        if let Some(drift) = self.drift.as_mut().filter(|drift| !drift.corrected)
+            && trouble.reason == Reason::LicenseMissing
+        {
+            drift.cause = trouble.reason;
+        }
+        self.facts_mut().failed(trouble, now);
     }
 
     /// The job is where it should be again. Returns whether it was put there here; where others did that, or Elasticsearch,
@@ -161,6 +173,16 @@ impl Member {
     pub fn is_settled(&self) -> bool {
         matches!(self.decision, Some(Decision::Done | Decision::Rest(_)))
     }
+}
+
+/// A restart does not shorten the pause before the correction that was due.
+fn correct_after(target: &Target, now: Moment) -> Duration {
+    let Some(noticed) = target.corrected_at.as_ref() else {
+        return Duration::ZERO;
+    };
+    let since = Duration::try_from(now.wall.duration_since(noticed.0)).unwrap_or_default();
+    let gap = pace::correction_gap(target.corrections.saturating_sub(1));
+    now.monotonic + gap.saturating_sub(since)
 }
 
 fn facts_of(target: &Target, now: Moment) -> Facts {

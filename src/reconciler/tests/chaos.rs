@@ -296,7 +296,10 @@ impl Chaos {
                 match &answer {
                     Ok(Answer::States(states)) => self.ghost.read(order, took, states, false),
                     Ok(Answer::Info(mode)) => self.ghost.upgrading(*mode),
-                    Ok(Answer::Catalogue(listing)) => self.ghost.upgrading(listing.upgrade_mode),
+                    Ok(Answer::Catalogue(listing)) => {
+                        self.ghost.upgrading(listing.upgrade_mode);
+                        self.ghost.listed(order, listing);
+                    }
                     Ok(Answer::Tasks(_)) => {}
                     Err(_) => self.ghost.silent(),
                 }

@@ -239,6 +239,16 @@ impl Ghost {
         }
     }
 
+    /// The brain is being told, by a list that was sampled at `order`, which jobs have a datafeed.
+    pub(super) fn listed(&mut self, order: u64, listing: &Listing) {
+        for (id, feed) in &mut self.feeds {
+            let newer = self.seen.get(id).is_none_or(|(before, _)| *before < order);
+            if newer && !listing.datafeeds.contains_key(id) {
+                *feed = None;
+            }
+        }
+    }
+
     /// A read or a call was not answered.
     pub(super) fn silent(&mut self) {
         self.noticed = true;
