@@ -74,7 +74,7 @@ impl Reconciler {
                     self.release_in_flight(&sent);
                 } else {
                     self.ended(&sent, now);
-                    self.each(&sent, |member, _| member.facts_mut().failed(trouble.clone(), now));
+                    self.each(&sent, |member, _| member.refused(trouble.clone(), now));
                 }
                 self.narrow(sent.isolation, Some(&trouble), now);
             }

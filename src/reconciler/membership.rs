@@ -10,12 +10,12 @@ use std::time::Duration;
 use super::catalogue::Changes;
 use super::expression::{Resolution, resolve};
 use super::input::{
-    Claim, Moment, ObjectKey, Output, Ruling, SeenDatafeed, SeenState, Ticket, Trouble,
+    Claim, Moment, ObjectKey, Output, Ruling, SeenDatafeed, SeenState, Ticket, Trouble, Wanted,
 };
 use super::member::Claimed;
 use super::object::Object;
 use super::target::Decision;
-use super::{Reconciler, Spot, drift, pace};
+use super::{Reconciler, Spot, drift, pace, report};
 use crate::api::{JobId, Reason, Target};
 
 impl Reconciler {
@@ -80,6 +80,10 @@ impl Reconciler {
             let Some(object) = self.objects.get_mut(key) else {
                 return;
             };
+            if object.enforces() == Some(Wanted::Opened) {
+                // The close that the status told of is not wanted any more.
+                report::cut_short(object, job);
+            }
             let stored = object.restoring.iter().find(|target| target.job_id == *job);
             if let Some((state, feed)) = stored.and_then(remembered) {
                 known.remember(state, feed);
@@ -93,9 +97,9 @@ impl Reconciler {
                 continue;
             };
             member.sighted &= same;
-            if let Some(seen) = known.seen.as_ref().filter(|seen| seen.current && !same) {
+            if !same && known.seen.as_ref().is_some_and(|seen| seen.current) {
                 // What was seen for others is newer than what is stored of this one.
-                drift::notice(member, enforces, seen, None, version.as_deref(), now);
+                drift::notice(member, enforces, known, None, version.as_deref(), now);
             }
             let config = self.catalogue.config(job);
             let odd = config.is_none_or(|config| config.blocked.is_some());
@@ -146,10 +150,14 @@ impl Reconciler {
         for (job, known) in &mut self.jobs {
             known.keep_datafeed(self.catalogue.datafeed(job), asked);
         }
+        let next = self.next_ticket();
         for job in &changes.jobs {
-            let Some(known) = self.jobs.get(job) else {
+            let Some(known) = self.jobs.get_mut(job) else {
                 continue;
             };
+            if let Some(feed) = self.catalogue.datafeed(job) {
+                known.new_feed(feed, next);
+            }
             let odd = self.catalogue.config(job).is_none_or(|config| config.blocked.is_some());
             if !first {
                 self.reads.look(job, now.monotonic);

@@ -65,6 +65,7 @@ impl Reconciler {
             enforces: object.enforces(),
             id,
             member,
+            key,
             job,
             config: self.catalogue.config(id),
             listed: self.catalogue.is_known(),
@@ -119,6 +120,9 @@ impl Reconciler {
                 if let Some(member) = self.member(key, job) {
                     member.facts_mut().forced_at.get_or_insert(stamped(now));
                 }
+                if let Some(object) = self.objects.get_mut(key) {
+                    report::note_cost(object, job);
+                }
             }
             Decision::Verify => self.verify(key, job, now),
             Decision::Call(ask) => self.ask(key, job, ask, now),
@@ -172,7 +176,10 @@ impl Reconciler {
         now: Moment,
     ) -> bool {
         let (_, version) = self.health.identity();
-        let Some(seen) = self.jobs.get(job).and_then(|known| known.seen.as_ref()) else {
+        let Some(known) = self.jobs.get(job) else {
+            return false;
+        };
+        let Some(seen) = known.seen.as_ref() else {
             return false;
         };
         let Some(object) = self.objects.get_mut(key) else {
@@ -202,8 +209,12 @@ impl Reconciler {
         } else if unusual {
             member.facts_mut().observe(state, config, close, now);
         }
-        drift::notice(member, enforces, seen, before, version.as_deref(), now);
-        news || first_sight || answers || !member.is_settled()
+        drift::notice(member, enforces, known, before, version.as_deref(), now);
+        let settled = member.is_settled();
+        if enforces == Some(Wanted::Closed) {
+            report::note_unsaved(object, job);
+        }
+        news || first_sight || answers || !settled
     }
 
     /// The job is where it should be.
@@ -224,8 +235,7 @@ impl Reconciler {
         }
         member.arrived = true;
         member.resuming = false;
-        let back = member.drift.as_mut().filter(|drift| !drift.corrected);
-        let corrected = back.map(|drift| drift.corrected = true).is_some();
+        let corrected = member.is_back();
         let mut events = Vec::new();
         if opened {
             events.extend(report::opened(object, job, now));
