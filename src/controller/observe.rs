@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::translate::{
     seen_config, seen_datafeed, seen_snapshot, seen_state, seen_tasks, trouble_of,
 };
-use crate::api::{DatafeedId, JobId, Reason};
+use crate::api::{DatafeedId, JobId, JobPattern, Reason};
 use crate::elasticsearch::{Client, DatafeedStats, Error, Ids, JobStats, View};
 use crate::reconciler::input::{Answer, Listing, LiveLook, Question, SeenJob, Trouble};
 use crate::telemetry::{ElasticsearchApi, Metrics};
@@ -37,8 +37,11 @@ impl Observer<'_> {
             Question::States {
                 jobs,
                 datafeeds,
-                all,
-            } => self.states(jobs, datafeeds, all).await.map(Answer::States),
+                wildcards,
+            } => {
+                let states = self.states(jobs, datafeeds, &wildcards).await;
+                states.map(Answer::States)
+            }
         }
     }
 
@@ -84,12 +87,12 @@ impl Observer<'_> {
         &self,
         jobs: Vec<JobId>,
         datafeeds: Vec<(JobId, DatafeedId)>,
-        all: bool,
+        wildcards: &[JobPattern],
     ) -> Result<BTreeMap<JobId, SeenJob>, Trouble> {
         let Some(ids) = Ids::new(jobs) else {
             return Ok(BTreeMap::new());
         };
-        let stats = self.job_stats(&ids, all).await?;
+        let stats = self.job_stats(&ids, wildcards).await?;
         let readable = ids.iter().filter(|id| !stats.unreadable.contains(id));
         let seen = readable.map(|id| {
             let state = stats.found.get(id).map(seen_state);
@@ -100,14 +103,23 @@ impl Observer<'_> {
         Ok(seen)
     }
 
-    async fn job_stats(&self, ids: &Ids<JobId>, all: bool) -> Result<View<JobId, JobStats>, Trouble> {
-        if all {
-            let stats = self.timed(ElasticsearchApi::JobStats, self.client.all_job_stats()).await?;
-            if !stats.cut {
-                return Ok(stats);
-            }
+    /// By the wildcards first; what none of them means, and all where the answer is cut, by the ids.
+    async fn job_stats(
+        &self,
+        ids: &Ids<JobId>,
+        wildcards: &[JobPattern],
+    ) -> Result<View<JobId, JobStats>, Trouble> {
+        let (api, client) = (ElasticsearchApi::JobStats, self.client);
+        if wildcards.is_empty() {
+            return self.timed(api, client.job_stats(ids)).await;
         }
-        self.timed(ElasticsearchApi::JobStats, self.client.job_stats(ids)).await
+        let mut stats = self.timed(api, client.job_stats_like(wildcards)).await?;
+        let meant = |id: &JobId| wildcards.iter().any(|wildcard| wildcard.matches(id));
+        let cut = stats.cut;
+        if let Some(left) = Ids::new(ids.iter().filter(|id| cut || !meant(id)).cloned()) {
+            stats.absorb(self.timed(api, client.job_stats(&left)).await?);
+        }
+        Ok(stats)
     }
 
     async fn add_datafeeds(
@@ -159,7 +171,7 @@ impl Observer<'_> {
             .timed(ElasticsearchApi::Snapshots, self.client.newest_snapshot(job))
             .await;
         let datafeeds = datafeed.map(|feed| (job.clone(), feed)).into_iter().collect();
-        let mut seen = self.states(vec![job.clone()], datafeeds, false).await?;
+        let mut seen = self.states(vec![job.clone()], datafeeds, &[]).await?;
         Ok(LiveLook {
             job: seen.remove(job).ok_or_else(|| {
                 Trouble::new(Reason::UnexpectedAnswer, format!("the state of job {job} is not known"))

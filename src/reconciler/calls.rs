@@ -20,6 +20,8 @@ use crate::api::{JobId, JobState};
 
 /// The default of `limits.maxClosing`, so that saving models does not flood the disks of a cluster.
 const MAX_CLOSING: usize = 64;
+/// Edits that somebody waits for, each by itself; more of them in one list are a flood.
+const FEW: usize = 8;
 /// Bytes of ids in a list until the connection says how many fit.
 const LIST_ROOM: usize = 2048;
 
@@ -46,6 +48,7 @@ pub(super) struct Sent {
     /// For whom; without those whose job was seen to have taken it.
     pub(super) of: Vec<(Spot, Arc<str>)>,
     pub(super) at: Duration,
+    /// Whether its answer is looked into at once.
     pub(super) lane: Lane,
     pub(super) isolation: Option<u64>,
 }
@@ -297,13 +300,13 @@ impl Reconciler {
         now: Moment,
     ) {
         let ticket = self.ticket();
-        let mut lane = Lane::Slow;
+        let mut fresh = 0;
         let mut of = Vec::with_capacity(spots.len());
         for spot in spots {
             let Some(object) = self.objects.get(&spot.0) else {
                 continue;
             };
-            lane = lane.min(object.lane);
+            fresh += usize::from(object.lane == Lane::Fresh);
             of.push((spot.clone(), Arc::clone(&object.uid)));
             self.sending(ticket, &spot, ask, now);
             // On its way it is looked at from time to time.
@@ -320,7 +323,7 @@ impl Reconciler {
             call,
             of,
             at: now.monotonic,
-            lane,
+            lane: if (1..=FEW).contains(&fresh) { Lane::Fresh } else { Lane::Slow },
             isolation,
         };
         self.calls.in_flight.insert(ticket, sent);

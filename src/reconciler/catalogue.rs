@@ -85,6 +85,11 @@ impl Catalogue {
         self.jobs.get(job)
     }
 
+    /// All configs, in the order of their ids.
+    pub fn iter(&self) -> impl Iterator<Item = (&JobId, &SeenConfig)> {
+        self.jobs.iter()
+    }
+
     /// What the live reads found of one job is newer than the list.
     pub fn correct(&mut self, job: &JobId, config: Option<SeenConfig>) {
         // Names stay until the next list: who is meant is decided by whole lists.

@@ -11,7 +11,7 @@
 //! - [`job`], [`object`], [`member`], [`health`]: what is known of a job, an object, a job of an object, the cluster
 //! - `steps`: from a decision to notes, looks and calls; `drift`: what others did; `deletion`: how an object goes
 //! - `calls`, [`batch`], [`isolate`], [`turns`], [`pace`]: what is sent together, in which order, how often, how many
-//! - `reads`: one shared read for all objects
+//! - `reads`: one shared read for all objects; [`cover`]: many jobs in few words
 //! - `report`: status and conditions from facts; `publish`: when they are written
 
 mod answers;
@@ -19,6 +19,7 @@ pub mod batch;
 mod calls;
 pub mod catalogue;
 pub mod claims;
+pub mod cover;
 mod deletion;
 mod drift;
 pub mod expression;
@@ -188,9 +189,10 @@ impl Reconciler {
     }
 
     fn delivered(&mut self, delivered: Delivered, now: Moment) {
-        let digest = publish::digest(&delivered.status);
         let sight_from = self.next_ticket();
         let key = delivered.key.clone();
+        let awaited = self.objects.get(&key).is_some_and(|object| object.awaits(&delivered));
+        let digest = if awaited { 0 } else { publish::digest(&delivered.status) };
         let known = self
             .objects
             .get_mut(&key)

@@ -275,6 +275,11 @@ impl Object {
         }
     }
 
+    /// It is what a write of ours stored, known by its version alone.
+    pub fn awaits(&self, delivered: &Delivered) -> bool {
+        delivered.uid == self.uid && self.echoes.contains(&delivered.resource_version)
+    }
+
     fn is_echo(&mut self, delivered: &Delivered, digest: u64) -> bool {
         if let Some(at) = self
             .echoes

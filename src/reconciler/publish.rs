@@ -63,6 +63,14 @@ fn only_remembers(object: &Object, troubled: bool) -> bool {
     !object.resolved && object.obstacle.is_none() && stands
 }
 
+/// A status that differs from what is stored.
+struct Unwritten {
+    /// When it is to be written.
+    due: Duration,
+    /// The status, where that time has come.
+    made: Option<(Box<AnomalyJobStatus>, Published)>,
+}
+
 impl Reconciler {
     /// Asks for a turn to write where the object's status differs and the time for it has come.
     pub(super) fn publish(&mut self, key: &ObjectKey, now: Moment) {
@@ -76,7 +84,7 @@ impl Reconciler {
         let due = if held {
             Some(object.write_after)
         } else {
-            self.due_at(key, now)
+            self.unwritten(key, now).map(|unwritten| unwritten.due)
         };
         let Some(due) = due else {
             return;
@@ -95,8 +103,8 @@ impl Reconciler {
         }
     }
 
-    /// When the status is to be written; `None` where it is stored as it should be.
-    fn due_at(&mut self, key: &ObjectKey, now: Moment) -> Option<Duration> {
+    /// What is to be written, and when; `None` where it is stored as it should be.
+    fn unwritten(&mut self, key: &ObjectKey, now: Moment) -> Option<Unwritten> {
         let object = self.objects.get(key)?;
         // What goes at once is not written any more.
         if !object.resolved && self.health.stalled_at() > now.monotonic {
@@ -116,20 +124,31 @@ impl Reconciler {
         let object = self.objects.get_mut(key)?;
         object.regaining &= object.members.iter().any(|(_, member)| !member.sighted);
         let object = self.objects.get(key)?;
-        let (status, _) = self.report(object, now);
-        let unchanged = digest(&status) == object.published.digest;
         let urgent = is_outcome(object) || gates_a_call(object);
+        // Progress of many jobs ticks; of one job each step is a word of its own.
+        let spaced = object.progress_at.filter(|_| !urgent && object.members.len() > 1);
+        let spaced = spaced.map_or(Duration::ZERO, |at| at + pace::PROGRESS);
+        let due = |since: Duration| {
+            let quiet_until = if urgent { Duration::ZERO } else { since + pace::QUIET_FOR };
+            quiet_until.max(spaced).max(object.write_after)
+        };
+        // To make a status costs more than all else, and one that waits is made when its time has come.
+        let waits = object.unwritten_since.map(due).filter(|due| *due > now.monotonic);
+        if let Some(due) = waits {
+            return Some(Unwritten { due, made: None });
+        }
+        let due = due(object.unwritten_since.unwrap_or(now.monotonic));
+        let (status, conditions) = self.report(object, now);
+        let digest = digest(&status);
+        let unchanged = digest == object.published.digest;
         let object = self.objects.get_mut(key)?;
         if unchanged {
             object.unwritten_since = None;
             return None;
         }
-        let since = *object.unwritten_since.get_or_insert(now.monotonic);
-        let quiet_until = if urgent { Duration::ZERO } else { since + pace::QUIET_FOR };
-        // Progress of many jobs ticks; of one job each step is a word of its own.
-        let spaced = object.progress_at.filter(|_| !urgent && object.members.len() > 1);
-        let spaced = spaced.map_or(Duration::ZERO, |at| at + pace::PROGRESS);
-        Some(quiet_until.max(spaced).max(object.write_after))
+        object.unwritten_since.get_or_insert(now.monotonic);
+        let made = Some((Box::new(status), Published { digest, conditions }));
+        Some(Unwritten { due, made })
     }
 
     fn report(
@@ -164,26 +183,19 @@ impl Reconciler {
         if let Some(hold) = self.hold(key, now) {
             return self.write_finalizers(key, hold);
         }
-        if self.due_at(key, now).is_none_or(|due| due > now.monotonic) {
-            self.unsaid.insert(key.clone());
-            return;
+        let unwritten = self.unwritten(key, now);
+        let made = unwritten.filter(|unwritten| unwritten.due <= now.monotonic);
+        match made.and_then(|unwritten| unwritten.made) {
+            Some((status, published)) => self.write(key, published, status, now),
+            None => drop(self.unsaid.insert(key.clone())),
         }
-        let Some(object) = self.objects.get(key) else {
-            return;
-        };
-        let (status, conditions) = self.report(object, now);
-        let published = Published {
-            digest: digest(&status),
-            conditions,
-        };
-        self.write(key, published, status, now);
     }
 
     fn write(
         &mut self,
         key: &ObjectKey,
         published: Published,
-        status: AnomalyJobStatus,
+        status: Box<AnomalyJobStatus>,
         now: Moment,
     ) {
         let ticket = self.ticket();
@@ -201,7 +213,7 @@ impl Reconciler {
             key: key.clone(),
             uid: Arc::clone(&object.uid),
             resource_version,
-            status: Box::new(status),
+            status,
         });
         for event in events {
             self.event(key, None, event);

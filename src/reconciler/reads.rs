@@ -10,10 +10,11 @@ use std::time::Duration;
 use super::input::{
     Answer, Listing, Moment, Output, Question, SeenJob, Tasks, Ticket, Trouble,
 };
+use super::cover::cover;
 use super::job::Job;
 use super::target::Decision;
 use super::{Reconciler, pace};
-use crate::api::{DatafeedId, JobId, JobState};
+use crate::api::{DatafeedId, JobId, JobPattern, JobState};
 
 /// Looks within this time of one that is due go with it.
 const TOGETHER: Duration = Duration::from_millis(100);
@@ -171,14 +172,24 @@ impl Reconciler {
         }
         let rolled = std::mem::take(&mut self.reads.rolling);
         let datafeeds = self.datafeeds_of(&jobs, &rolled);
-        let known = self.catalogue.len();
-        let all = jobs.len() > ASK_FOR_ALL && jobs.len() * 2 >= known && self.catalogue.is_complete();
         let ticket = self.question(Question::States {
+            wildcards: self.wildcards(&jobs),
             jobs: jobs.clone(),
             datafeeds,
-            all,
         });
         self.reads.states = Some((ticket, jobs));
+    }
+
+    /// What fits into one request is asked for by its ids.
+    fn wildcards(&self, jobs: &[JobId]) -> Vec<JobPattern> {
+        let bytes: usize = jobs.iter().map(super::batch::cost).sum();
+        if bytes <= ROLL_BYTES || !self.catalogue.is_complete() {
+            return Vec::new();
+        }
+        if jobs.len() > ASK_FOR_ALL && jobs.len() * 2 >= self.catalogue.len() {
+            return JobPattern::parse("*").into_iter().collect();
+        }
+        cover(jobs, &self.catalogue)
     }
 
     /// Those that may run: their state was never seen, they ran, the job moves, or nothing else would tell.
@@ -232,7 +243,11 @@ impl Reconciler {
     pub(super) fn look_now(&mut self, id: &JobId, from: Ticket, at: Duration) {
         let asked = self.reads.looking(id).filter(|asked| *asked >= from);
         let known = self.jobs.get(id);
-        if !asked.is_some_and(|asked| known.is_some_and(|job| job.believes(asked))) {
+        // What a call has touched is looked at when that was planned at its end, together with others.
+        let touched = known.and_then(|job| job.seen.as_ref()).is_some_and(|seen| !seen.current);
+        let planned = self.reads.looks.get(id).is_some_and(|set| *set <= at + pace::LOOK_TOGETHER);
+        let awaited = asked.is_some_and(|asked| known.is_some_and(|job| job.believes(asked)));
+        if !awaited && !(touched && planned) {
             self.reads.look(id, at);
         }
     }

@@ -12,7 +12,7 @@ pub(super) use super::fake_job::FakeJob;
 use super::life::Rules;
 use crate::api::{
     AnomalyJobStatus, CloseMode, ClosePolicy, DatafeedState, DeletionPolicy, DriftPolicy, JobExpression,
-    JobId, JobState, OnFailed, OnTimeout, OpenPolicy, Reason, TimeSpan,
+    JobId, JobPattern, JobState, OnFailed, OnTimeout, OpenPolicy, Reason, TimeSpan,
 };
 use crate::reconciler::Reconciler;
 use crate::reconciler::claims::Claims;
@@ -125,17 +125,40 @@ pub(super) fn desired(expression: &str, wanted: Wanted, close: ClosePolicy) -> D
     }
 }
 
+/// Of these sorted ids those that a wildcard means; all wildcards are beginnings.
+fn meant<'a>(
+    wildcards: &[JobPattern],
+    ids: impl IntoIterator<Item = &'a JobId>,
+) -> BTreeSet<&'a JobId> {
+    let ids: Vec<&JobId> = if wildcards.is_empty() { Vec::new() } else { ids.into_iter().collect() };
+    let of = |word: &JobPattern| {
+        let begins = word.as_str().trim_end_matches('*').to_owned();
+        let from = ids.partition_point(|id| id.as_str() < begins.as_str());
+        ids.iter().skip(from).copied().take_while(move |id| id.as_str().starts_with(&begins)).collect::<Vec<_>>()
+    };
+    wildcards.iter().flat_map(of).collect()
+}
+
 /// How many requests a question is, with so many bytes of ids in each.
 fn requests(question: &Question, room: usize) -> usize {
     let lines = |bytes: usize| bytes.div_ceil(room).max(1);
     match question {
         Question::Catalogue => 3,
         Question::Tasks | Question::Info => 1,
-        Question::States { jobs, datafeeds, all } => {
-            let of_jobs = jobs.iter().map(|id| id.as_str().len() + 1).sum();
+        Question::States {
+            jobs,
+            datafeeds,
+            wildcards,
+        } => {
+            let meant = meant(wildcards, jobs);
+            let left = jobs.iter().filter(|id| !meant.contains(id));
+            let of_left: usize = left.map(|id| id.as_str().len() + 1).sum();
+            let of_words: usize = wildcards.iter().map(|word| word.as_str().len() + 1).sum();
+            let by_words = if of_words == 0 { 0 } else { lines(of_words) };
+            let by_ids = if of_left == 0 { 0 } else { lines(of_left) };
             let of_feeds: usize = datafeeds.iter().map(|(_, id)| id.as_str().len() + 1).sum();
             let feeds = if of_feeds == 0 { 0 } else { lines(of_feeds) };
-            if *all { 1 + feeds.min(1) } else { lines(of_jobs) + feeds }
+            by_words + by_ids + if datafeeds.len() > 300 { 1 } else { feeds }
         }
     }
 }
@@ -582,14 +605,16 @@ impl World {
         match question {
             Question::Catalogue => requests - 1,
             Question::Tasks | Question::Info => 0,
-            Question::States { jobs, all, .. } => {
+            Question::States { jobs, wildcards, .. } => {
                 let cost = |job: &FakeJob| if job.state == JobState::Closed { 4 } else { 1 };
-                let each: usize = if *all {
-                    self.jobs.values().map(cost).sum()
-                } else {
-                    jobs.iter().filter_map(|id| self.jobs.get(id)).map(cost).sum()
-                };
-                requests + each
+                let mut told = meant(wildcards, self.jobs.keys());
+                told.extend(jobs);
+                let words: Vec<&str> = wildcards.iter().map(|word| word.as_str()).collect();
+                let like = |name: &str| words.iter().any(|word| name.starts_with(word.trim_end_matches('*')));
+                let grouped = self.jobs.iter().filter(|(_, job)| job.groups.iter().any(|name| like(name)));
+                told.extend(grouped.map(|(id, _)| id));
+                let told = told.into_iter().filter_map(|id| self.jobs.get(id));
+                requests + told.map(cost).sum::<usize>()
             }
         }
     }
