@@ -39,7 +39,8 @@ impl Catalogue {
             return None;
         }
         self.doubted = false;
-        let first = self.known_at.replace(now).is_none();
+        let first = self.known_at.is_none();
+        self.known_at = Some(now);
         let mut changes = Changes {
             jobs: self.changed(&listing),
             names: first || self.complete != listing.complete,

@@ -13,6 +13,8 @@ pub const SWEEP: Duration = Duration::from_secs(30);
 pub const TASKS: Duration = Duration::from_secs(50);
 /// Where they may not be read, so often some of the quiet jobs are asked for their states, one line's worth each time.
 pub const ROLL: Duration = Duration::from_secs(90);
+/// Two looks at an open job without a node, which tells no age, are of one session when they are no further apart.
+pub const UNBROKEN: Duration = Duration::from_secs(180);
 /// The configs are listed again after this time for each request that it takes: three of them where no list is cut.
 pub const CATALOGUE_FOR_EACH_REQUEST: Duration = Duration::from_secs(100);
 /// While an expression or an id matches nothing they are listed this often.

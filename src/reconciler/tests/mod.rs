@@ -12,9 +12,11 @@
 )]
 
 mod chaos;
+mod counting;
 mod fake_job;
 mod found;
 mod ghost;
+mod processes;
 mod rows;
 mod rules;
 mod world;

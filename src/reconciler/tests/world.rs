@@ -16,6 +16,7 @@ use crate::api::{
 use crate::reconciler::Reconciler;
 use crate::reconciler::claims::Claims;
 use crate::reconciler::input::*;
+use crate::reconciler::turns::Turns;
 
 pub(super) struct World {
     pub brain: Reconciler,
@@ -26,6 +27,8 @@ pub(super) struct World {
     pub reads: Vec<Question>,
     /// HTTP requests that all this would have been: reads and calls.
     pub requests: usize,
+    /// Searches that Elasticsearch makes for them.
+    pub searches: usize,
     pub writes: Vec<(ObjectKey, AnomalyJobStatus)>,
     pub events: Vec<Event>,
     pub let_go: usize,
@@ -38,27 +41,47 @@ pub(super) struct World {
     pub before_7_14: bool,
     /// The credentials have `monitor`, so the tasks may be read.
     pub monitor: bool,
+    /// Statistics of datafeeds do not say whether they have an end.
+    pub hides_kind: bool,
     pub api_server_down: bool,
     /// Status writes are taken, but nobody is told.
     pub lose_acks: bool,
-    pub(super) pending: Vec<(Duration, Input)>,
+    pub(super) pending: BTreeMap<(Duration, u64), Input>,
+    sent: u64,
+    /// When running closes end, as far as nobody changed the job since.
+    closes: BTreeSet<(Duration, JobId)>,
+    /// Whose turn it is to be written, and until when each writer is busy.
+    turns: Turns<ObjectKey>,
+    writers: [Duration; 8],
     abandoned: BTreeSet<Ticket>,
     pub(super) version: u64,
     still: u32,
     claims: Claims,
     /// How many jobs may close at once.
     pub max_closing: usize,
-    /// Bytes of ids that fit into a list.
+    /// Bytes of ids that fit into a list, as the client has learned it.
     pub list_room: usize,
+    /// Bytes of ids that really fit into a list, where something on the way takes fewer.
+    pub real_room: Option<usize>,
+    /// Closes are refused for load like this.
+    pub overloaded: Option<Trouble>,
+    /// Of a list only the first half is taken, and the connection breaks.
+    pub halves_lists: bool,
+    /// So many jobs are listed and no more, as Elasticsearch does at 10 000.
+    pub cut_at: Option<usize>,
+    /// The list of configs is empty, though there are jobs.
+    pub lists_nothing: bool,
 }
 
 pub(super) fn job(id: &str) -> JobId {
     JobId::parse(id).unwrap()
 }
 
+/// A key of the usual namespace; `other/a` is `a` of another one.
 pub(super) fn key(name: &str) -> ObjectKey {
+    let (namespace, name) = name.split_once('/').unwrap_or(("ns", name));
     ObjectKey {
-        namespace: Arc::from("ns"),
+        namespace: Arc::from(namespace),
         name: Arc::from(name),
     }
 }
@@ -125,6 +148,7 @@ impl World {
             calls: Vec::new(),
             reads: Vec::new(),
             requests: 0,
+            searches: 0,
             writes: Vec::new(),
             events: Vec::new(),
             let_go: 0,
@@ -134,15 +158,25 @@ impl World {
             upgrade_mode: false,
             before_7_14: false,
             monitor: true,
+            hides_kind: false,
             api_server_down: false,
             lose_acks: false,
-            pending: Vec::new(),
+            pending: BTreeMap::new(),
+            sent: 0,
+            closes: BTreeSet::new(),
+            turns: Turns::default(),
+            writers: [Duration::ZERO; 8],
             abandoned: BTreeSet::new(),
             version: 1,
             still: 0,
             claims: Claims::default(),
             max_closing: 64,
             list_room: 4000,
+            real_room: None,
+            overloaded: None,
+            halves_lists: false,
+            cut_at: None,
+            lists_nothing: false,
         };
         world.connect();
         world
@@ -164,6 +198,7 @@ impl World {
     pub(super) fn crash(&mut self) {
         self.brain = Reconciler::new("default", moment(self.clock));
         self.pending.clear();
+        self.turns = Turns::default();
         self.abandoned.clear();
         self.claims = Claims::default();
         self.connect();
@@ -262,10 +297,11 @@ impl World {
     pub(super) fn pass(&mut self, span: Duration) {
         let end = self.clock + span;
         loop {
-            let answer = self.pending.iter().map(|(at, _)| *at).min();
-            let close = self.jobs.values().filter_map(|job| job.closes_at).min();
+            let answer = self.pending.keys().next().map(|(at, _)| *at);
+            let close = self.closes.first().map(|(at, _)| *at);
+            let turn = self.next_turn();
             let wake = self.brain.next_wake();
-            let Some(next) = [answer, close, wake]
+            let Some(next) = [answer, close, turn, wake]
                 .into_iter()
                 .flatten()
                 .min()
@@ -278,27 +314,48 @@ impl World {
             self.still = if next > self.clock { 0 } else { self.still + 1 };
             assert!(
                 self.still < 100_000,
-                "the world stands still at {:?}: pending {:?}, close {close:?}, wake {wake:?}",
+                "the world stands still at {:?}: pending {answer:?}, close {close:?}, turn {turn:?}, wake {wake:?}",
                 self.clock,
-                self.pending.iter().map(|(at, _)| *at).min(),
             );
             self.clock = next;
             self.finish_closes();
-            match self.pending.iter().position(|(at, _)| *at <= next) {
-                Some(at) => {
-                    let (_, input) = self.pending.remove(at);
-                    self.tell(input);
-                }
-                None if wake.is_some_and(|wake| wake <= next) => self.tell(Input::Tick),
-                None => {}
+            if answer.is_some_and(|at| at <= next) {
+                let (_, input) = self.pending.pop_first().unwrap();
+                self.tell(input);
+            } else if turn.is_some_and(|at| at <= next) {
+                self.take_turn();
+            } else if wake.is_some_and(|at| at <= next) {
+                self.tell(Input::Tick);
             }
         }
     }
 
-    pub(super) fn finish_closes(&mut self) {
+    fn next_turn(&self) -> Option<Duration> {
+        let free = self.writers.iter().min().copied();
+        free.filter(|_| !self.turns.is_empty())
+    }
+
+    /// One of the few writers takes the next object.
+    fn take_turn(&mut self) {
+        let Some(key) = self.turns.next(self.clock) else {
+            return;
+        };
+        let before = self.version;
+        self.tell(Input::Turn(key));
         let clock = self.clock;
-        for job in self.jobs.values_mut() {
-            if job.closes_at.is_some_and(|at| at <= clock) {
+        let wrote = self.version != before || self.api_server_down;
+        if let Some(writer) = self.writers.iter_mut().min().filter(|_| wrote) {
+            *writer = clock + Duration::from_millis(3);
+        }
+    }
+
+    pub(super) fn finish_closes(&mut self) {
+        while let Some((at, _)) = self.closes.first()
+            && *at <= self.clock
+            && let Some((at, id)) = self.closes.pop_first()
+        {
+            let job = self.jobs.get_mut(&id);
+            if let Some(job) = job.filter(|job| job.closes_at == Some(at)) {
                 job.dirty = false;
                 job.closed();
             }
@@ -324,7 +381,8 @@ impl World {
     }
 
     fn answer(&mut self, after: Duration, input: Input) {
-        self.pending.push((self.clock + after, input));
+        self.sent += 1;
+        self.pending.insert((self.clock + after, self.sent), input);
     }
 
     fn perform(&mut self, output: Output) {
@@ -335,11 +393,16 @@ impl World {
                     Some(trouble) => Err(trouble.clone()),
                     None => Ok(self.look(&question)),
                 };
-                self.requests += if answer.is_ok() { requests(&question, self.list_room) } else { 1 };
+                let asked = if answer.is_ok() { requests(&question, self.list_room) } else { 1 };
+                self.requests += asked;
+                self.searches += if answer.is_ok() { self.searches_of(&question, asked) } else { 0 };
                 self.reads.push(question);
                 self.answer(soon, Input::Read(ticket, answer));
             }
-            Output::WantTurn(key, _) => self.answer(Duration::ZERO, Input::Turn(key)),
+            Output::WantTurn(key, lane) => {
+                let tenant = Arc::clone(&key.namespace);
+                self.turns.ask(&tenant, key, lane, self.clock);
+            }
             Output::Claim(claim) => {
                 let rulings = self.claims.claim(1, claim);
                 self.rule(rulings);
@@ -361,6 +424,7 @@ impl World {
             } => self.finalize(ticket, key, &resource_version, finalizers),
             Output::Call { ticket, call, .. } => {
                 self.requests += 1;
+                self.searches += 2;
                 self.calls.push((self.clock, call.clone()));
                 let (after, answer) = self.call(&call);
                 self.answer(after, Input::Called(ticket, answer));
@@ -377,6 +441,7 @@ impl World {
                 ..
             } => {
                 self.requests += 4;
+                self.searches += 4;
                 let object = self
                     .stored
                     .get(&key)
@@ -474,15 +539,34 @@ impl World {
             Question::Tasks => Answer::Tasks(self.monitor.then(|| self.tasks())),
             Question::Info => Answer::Info(self.upgrade_mode),
             Question::States { jobs, datafeeds, .. } => {
-                let asked = |id: &JobId| datafeeds.iter().any(|(of, _)| of == id);
-                let seen = jobs.iter().map(|id| (id.clone(), self.see(id, asked(id))));
+                let feeds: BTreeSet<&JobId> = datafeeds.iter().map(|(of, _)| of).collect();
+                let seen = jobs.iter().map(|id| (id.clone(), self.see(id, feeds.contains(id))));
                 Answer::States(seen.collect())
             }
         }
     }
 
+    /// Searches behind the requests of a question, as a 7.10 makes them (reference section 17): one a list, one a
+    /// `_stats`, and of those jobs one for an open one and four for a closed one.
+    fn searches_of(&self, question: &Question, requests: usize) -> usize {
+        match question {
+            Question::Catalogue => requests - 1,
+            Question::Tasks | Question::Info => 0,
+            Question::States { jobs, all, .. } => {
+                let cost = |job: &FakeJob| if job.state == JobState::Closed { 4 } else { 1 };
+                let each: usize = if *all {
+                    self.jobs.values().map(cost).sum()
+                } else {
+                    jobs.iter().filter_map(|id| self.jobs.get(id)).map(cost).sum()
+                };
+                requests + each
+            }
+        }
+    }
+
     fn listing(&self) -> Listing {
-        let configs = self.jobs.iter().filter(|(_, job)| job.config);
+        let most = if self.lists_nothing { 0 } else { self.cut_at.unwrap_or(usize::MAX) };
+        let configs = self.jobs.iter().filter(|(_, job)| job.config).take(most);
         let feeds = self.jobs.iter().filter_map(|(id, job)| {
             let (feed, _) = job.datafeed.as_ref()?;
             Some((id.clone(), feed.clone()))
@@ -490,7 +574,7 @@ impl World {
         Listing {
             jobs: configs.map(|(id, job)| (id.clone(), job.seen_config())).collect(),
             datafeeds: feeds.collect(),
-            complete: true,
+            complete: self.cut_at.is_none_or(|most| self.jobs.len() < most),
             upgrade_mode: self.upgrade_mode,
             requests: 3,
         }
@@ -524,7 +608,10 @@ impl World {
                 latest_record: None,
                 last_data: job.last_data.map(|at| moment(at).wall),
             }),
-            datafeed: job.seen_datafeed().filter(|_| with_datafeed),
+            datafeed: job.seen_datafeed().filter(|_| with_datafeed).map(|feed| SeenDatafeed {
+                real_time: feed.real_time.filter(|_| !self.hides_kind),
+                ..feed
+            }),
         }
     }
 
@@ -585,8 +672,22 @@ impl World {
     /// A list is refused before any of it is touched.
     fn close_all(&mut self, ids: &[JobId]) -> (Duration, Result<(), Refusal>) {
         let soon = Duration::from_millis(5);
+        if let Some(trouble) = &self.overloaded {
+            return (soon, Err(Refusal::Overloaded(trouble.clone())));
+        }
         if let [id] = ids {
             return self.close(id);
+        }
+        let bytes: usize = ids.iter().map(|id| id.as_str().len() + 1).sum();
+        if self.real_room.is_some_and(|room| bytes > room + 1) {
+            self.list_room = (self.list_room / 2).max(512);
+            return (soon, Err(Refusal::ListTooLong(self.list_room)));
+        }
+        if self.halves_lists {
+            for id in ids.iter().take(ids.len() / 2) {
+                let _ = self.close(id);
+            }
+            return (soon, Err(Refusal::LookAgain { answered: false }));
         }
         let unknown = |id: &&JobId| !self.jobs.get(*id).is_some_and(|job| job.config);
         let missing: Vec<JobId> = ids.iter().filter(unknown).cloned().collect();
@@ -663,6 +764,7 @@ impl World {
             takes => {
                 job.state = JobState::Closing;
                 job.closes_at = takes.map(|takes| clock + takes);
+                self.closes.extend(job.closes_at.map(|at| (at, id.clone())));
                 (takes.unwrap_or(secs(1_000_000)) + soon, Ok(()))
             }
         }
