@@ -145,7 +145,11 @@ impl Call {
     pub(super) fn job_stats_like(wildcards: &[JobPattern]) -> Self {
         let words: Vec<&str> = wildcards.iter().map(JobPattern::as_str).collect();
         let segments = ["_ml", "anomaly_detectors", &words.join(","), "_stats"];
-        Self::read(&segments, JOB_STATS_FIELDS, Subject::Prefixes(wildcards.len()))
+        Self::read(
+            &segments,
+            JOB_STATS_FIELDS,
+            Subject::Prefixes(wildcards.len()),
+        )
     }
 
     /// `GET /_ml/anomaly_detectors/{id}/model_snapshots`, the newest one (reference 8).

@@ -129,7 +129,12 @@ impl Calls {
     /// A list is on its way that may be answered any moment, so that it pays to gather until then.
     fn gathers_until(&self) -> Option<Duration> {
         let close = |sent: &&Sent| matches!(sent.call, Call::Close(_));
-        let newest = self.in_flight.values().filter(close).map(|sent| sent.at).max();
+        let newest = self
+            .in_flight
+            .values()
+            .filter(close)
+            .map(|sent| sent.at)
+            .max();
         newest.map(|at| at + pace::GATHER)
     }
 
@@ -139,7 +144,9 @@ impl Calls {
             return false;
         }
         let full = self.waiting > self.list_room || self.closes.len() >= self.max_closing;
-        full || self.gathers_until().is_none_or(|until| until <= now.monotonic)
+        full || self
+            .gathers_until()
+            .is_none_or(|until| until <= now.monotonic)
     }
 
     /// Looks at a job in this lane: at once where somebody waits for it, else together with others.
@@ -211,7 +218,10 @@ impl Reconciler {
 
     /// Closes that wait, as many as fit; one that was refused before goes alone.
     fn send_list(&mut self, now: Moment) {
-        let room = self.calls.max_closing.saturating_sub(self.calls.closing.len());
+        let room = self
+            .calls
+            .max_closing
+            .saturating_sub(self.calls.closing.len());
         let mut batch = Batch::new(self.calls.list_room, room);
         let mut spots: Vec<Spot> = Vec::new();
         while let Some(spot) = self.calls.next_close(now) {
@@ -271,7 +281,12 @@ impl Reconciler {
             object.is_some_and(|object| object.enforces() == Some(Wanted::Closed))
                 && member.is_some_and(|member| member.claimed == Claimed::Ours)
         };
-        let unwilling: Vec<JobId> = found.search.left().filter(|id| !wants(id)).cloned().collect();
+        let unwilling: Vec<JobId> = found
+            .search
+            .left()
+            .filter(|id| !wants(id))
+            .cloned()
+            .collect();
         for id in unwilling {
             found.search.withdraw(&id);
             if let Some(job) = self.jobs.get_mut(&id) {
@@ -323,7 +338,11 @@ impl Reconciler {
             call,
             of,
             at: now.monotonic,
-            lane: if (1..=FEW).contains(&fresh) { Lane::Fresh } else { Lane::Slow },
+            lane: if (1..=FEW).contains(&fresh) {
+                Lane::Fresh
+            } else {
+                Lane::Slow
+            },
             isolation,
         };
         self.calls.in_flight.insert(ticket, sent);

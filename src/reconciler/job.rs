@@ -132,9 +132,9 @@ impl Job {
 
     /// The observation that may be acted on now, if there is one.
     pub fn fresh(&self, now: Moment) -> Option<&Seen> {
-        self.seen.as_ref().filter(|seen| {
-            seen.current && now.monotonic.saturating_sub(seen.at) <= pace::FRESH_FOR
-        })
+        self.seen
+            .as_ref()
+            .filter(|seen| seen.current && now.monotonic.saturating_sub(seen.at) <= pace::FRESH_FOR)
     }
 
     /// A datafeed was listed that no read before ticket `next` has asked about: the job is looked at before it is called.

@@ -162,7 +162,10 @@ impl Member {
             return false;
         };
         let ours = self.facts().in_progress();
-        self.drift = ours.then_some(Drift { corrected: true, ..drift });
+        self.drift = ours.then_some(Drift {
+            corrected: true,
+            ..drift
+        });
         if !ours {
             self.corrections = self.corrections.saturating_sub(1);
         }

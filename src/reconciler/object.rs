@@ -257,7 +257,8 @@ impl Object {
         }
         if other_state {
             let jobs: Vec<JobId> = self.members.iter().map(|(job, _)| job.clone()).collect();
-            jobs.iter().for_each(|job| super::report::cut_short(self, job));
+            jobs.iter()
+                .for_each(|job| super::report::cut_short(self, job));
         }
         for (_, member) in self.members.iter_mut() {
             if generation {
@@ -352,12 +353,16 @@ impl Object {
     /// A member for a job that came to be meant.
     pub fn member_for(&self, job: &JobId, now: Moment) -> Member {
         let stored = self.restoring.iter().find(|target| target.job_id == *job);
-        let mut member = stored.map_or_else(Member::default, |target| Member::restored(target, now));
+        let mut member =
+            stored.map_or_else(Member::default, |target| Member::restored(target, now));
         member.resuming |= stored.is_none() && !self.looked_at;
         member.durable_force(self.durable.forced.get(job).copied());
         // What was seen where it should be, and stored of this generation, stands until somebody looks.
         member.sighted = member.arrived;
-        let forced = self.last_close.as_ref().is_some_and(|last| last.forced.contains(job));
+        let forced = self
+            .last_close
+            .as_ref()
+            .is_some_and(|last| last.forced.contains(job));
         if forced {
             member.force_reason = self.stored(ConditionType::Forced).map(|held| held.reason);
         }
@@ -395,7 +400,9 @@ impl Object {
     }
 
     fn closes_before_it_goes(&self) -> bool {
-        self.desired.deletion == crate::api::DeletionPolicy::Close && self.is_held() && !self.leaving
+        self.desired.deletion == crate::api::DeletionPolicy::Close
+            && self.is_held()
+            && !self.leaving
     }
 }
 

@@ -6,7 +6,9 @@
 use super::input::SeenState;
 use super::job::Seen;
 use super::pace;
-use super::target::{Ask, Decision, Situation, blocked, drifted, is_assigned, missing, retry, stall};
+use super::target::{
+    Ask, Decision, Situation, blocked, drifted, is_assigned, missing, retry, stall,
+};
 use crate::api::{JobState, OpenDatafeed, Reason, Step};
 
 /// The rows for a job that was just seen.
@@ -53,7 +55,11 @@ fn closed(situation: &Situation) -> Decision {
         return decision;
     }
     if !situation.open_after.is_zero() {
-        return Decision::Wait(Step::Waiting, Reason::Opening, situation.open_after.min(pace::SWEEP));
+        return Decision::Wait(
+            Step::Waiting,
+            Reason::Opening,
+            situation.open_after.min(pace::SWEEP),
+        );
     }
     retry(situation, Step::Opening, Reason::Opening).unwrap_or(Decision::Call(Ask::Open))
 }
@@ -88,7 +94,11 @@ fn opening(situation: &Situation, state: &SeenState) -> Decision {
         return stall(Reason::OpenTimedOut, message);
     }
     let gap = pace::look_gap(facts.age(situation.now), timeout);
-    let reason = if assigned { Reason::Opening } else { Reason::AwaitingNode };
+    let reason = if assigned {
+        Reason::Opening
+    } else {
+        Reason::AwaitingNode
+    };
     Decision::Wait(Step::Opening, reason, gap)
 }
 

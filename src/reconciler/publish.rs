@@ -30,29 +30,38 @@ pub(super) fn digest(status: &AnomalyJobStatus) -> u64 {
 
 /// A call waits for this write.
 fn gates_a_call(object: &Object) -> bool {
-    let forces = object.members.iter().any(|(_, member)| member.waits_for_the_note());
-    forces || object.resume != object.durable.resume && object.members.iter().any(|(_, member)| {
-        matches!(member.decision, Some(Decision::NoteDatafeed(_)))
-    })
+    let forces = object
+        .members
+        .iter()
+        .any(|(_, member)| member.waits_for_the_note());
+    forces
+        || object.resume != object.durable.resume
+            && object
+                .members
+                .iter()
+                .any(|(_, member)| matches!(member.decision, Some(Decision::NoteDatafeed(_))))
 }
 
 /// Every job is at an outcome rather than at a step on the way.
 fn is_outcome(object: &Object) -> bool {
     object.resolved
-        && object.members.iter().all(|(_, member)| match &member.decision {
-            Some(Decision::Done | Decision::Stall(_)) => true,
-            Some(Decision::Rest(_)) => member.sighted,
-            Some(
-                Decision::Hold(_)
-                | Decision::Observe
-                | Decision::Wait(..)
-                | Decision::NoteDatafeed(_)
-                | Decision::NoteForce
-                | Decision::Verify
-                | Decision::Call(_),
-            )
-            | None => false,
-        })
+        && object
+            .members
+            .iter()
+            .all(|(_, member)| match &member.decision {
+                Some(Decision::Done | Decision::Stall(_)) => true,
+                Some(Decision::Rest(_)) => member.sighted,
+                Some(
+                    Decision::Hold(_)
+                    | Decision::Observe
+                    | Decision::Wait(..)
+                    | Decision::NoteDatafeed(_)
+                    | Decision::NoteForce
+                    | Decision::Verify
+                    | Decision::Call(_),
+                )
+                | None => false,
+            })
 }
 
 /// Of jobs that are restored as they were stored nothing new is known, and a start is no reason to write. A trouble of the
@@ -114,11 +123,17 @@ impl Reconciler {
         let goes = object.desired.deleting.is_some() && object.enforces().is_none();
         let trouble = self.health.trouble();
         let troubled = trouble.is_some_and(|trouble| trouble.reason != Reason::Pending);
-        let silent = only_remembers(object, troubled) && !self.unobserved && self.health.stalled(now).is_none();
+        let silent = only_remembers(object, troubled)
+            && !self.unobserved
+            && self.health.stalled(now).is_none();
         if goes || silent {
             return None;
         }
-        if let Some(event) = self.objects.get_mut(key).and_then(|object| report::end_close(object, now)) {
+        if let Some(event) = self
+            .objects
+            .get_mut(key)
+            .and_then(|object| report::end_close(object, now))
+        {
             self.event(key, None, event);
         }
         let object = self.objects.get_mut(key)?;
@@ -126,14 +141,23 @@ impl Reconciler {
         let object = self.objects.get(key)?;
         let urgent = is_outcome(object) || gates_a_call(object);
         // Progress of many jobs ticks; of one job each step is a word of its own.
-        let spaced = object.progress_at.filter(|_| !urgent && object.members.len() > 1);
+        let spaced = object
+            .progress_at
+            .filter(|_| !urgent && object.members.len() > 1);
         let spaced = spaced.map_or(Duration::ZERO, |at| at + pace::PROGRESS);
         let due = |since: Duration| {
-            let quiet_until = if urgent { Duration::ZERO } else { since + pace::QUIET_FOR };
+            let quiet_until = if urgent {
+                Duration::ZERO
+            } else {
+                since + pace::QUIET_FOR
+            };
             quiet_until.max(spaced).max(object.write_after)
         };
         // To make a status costs more than all else, and one that waits is made when its time has come.
-        let waits = object.unwritten_since.map(due).filter(|due| *due > now.monotonic);
+        let waits = object
+            .unwritten_since
+            .map(due)
+            .filter(|due| *due > now.monotonic);
         if let Some(due) = waits {
             return Some(Unwritten { due, made: None });
         }
@@ -151,11 +175,7 @@ impl Reconciler {
         Some(Unwritten { due, made })
     }
 
-    fn report(
-        &self,
-        object: &Object,
-        now: Moment,
-    ) -> (AnomalyJobStatus, Vec<super::object::Held>) {
+    fn report(&self, object: &Object, now: Moment) -> (AnomalyJobStatus, Vec<super::object::Held>) {
         report::status(
             object,
             &report::Surroundings {
@@ -287,6 +307,7 @@ impl Reconciler {
                 Some(Decision::NoteForce | Decision::NoteDatafeed(_))
             )
         });
-        self.due.extend(waits.map(|(job, _)| (key.clone(), job.clone())));
+        self.due
+            .extend(waits.map(|(job, _)| (key.clone(), job.clone())));
     }
 }

@@ -7,10 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::input::{
-    Answer, Listing, Moment, Output, Question, SeenJob, Tasks, Ticket, Trouble,
-};
 use super::cover::cover;
+use super::input::{Answer, Listing, Moment, Output, Question, SeenJob, Tasks, Ticket, Trouble};
 use super::job::Job;
 use super::target::Decision;
 use super::{Reconciler, pace};
@@ -209,9 +207,9 @@ impl Reconciler {
 
     fn is_wanted_open(&self, job: &JobId) -> bool {
         let users = self.jobs.get(job).into_iter().flat_map(|job| &job.users);
-        users.filter_map(|key| self.objects.get(key)).any(|object| {
-            object.enforces() == Some(super::input::Wanted::Opened)
-        })
+        users
+            .filter_map(|key| self.objects.get(key))
+            .any(|object| object.enforces() == Some(super::input::Wanted::Opened))
     }
 
     /// Without the tasks, some of the quiet jobs are looked at each time, all of them in turn.
@@ -225,7 +223,11 @@ impl Reconciler {
             None => std::ops::Bound::Unbounded,
         };
         let (mut bytes, mut last) = (0, None);
-        for job in self.jobs.range((start, std::ops::Bound::Unbounded)).map(|(job, _)| job) {
+        for job in self
+            .jobs
+            .range((start, std::ops::Bound::Unbounded))
+            .map(|(job, _)| job)
+        {
             bytes += super::batch::cost(job);
             if bytes > ROLL_BYTES {
                 break;
@@ -235,7 +237,9 @@ impl Reconciler {
             last = Some(job.clone());
         }
         // At the end the next turn begins at the first.
-        let more = last.as_ref().is_some_and(|last| self.jobs.keys().next_back() != Some(last));
+        let more = last
+            .as_ref()
+            .is_some_and(|last| self.jobs.keys().next_back() != Some(last));
         self.reads.rolled = last.filter(|_| more);
     }
 
@@ -244,8 +248,14 @@ impl Reconciler {
         let asked = self.reads.looking(id).filter(|asked| *asked >= from);
         let known = self.jobs.get(id);
         // What a call has touched is looked at when that was planned at its end, together with others.
-        let touched = known.and_then(|job| job.seen.as_ref()).is_some_and(|seen| !seen.current);
-        let planned = self.reads.looks.get(id).is_some_and(|set| *set <= at + pace::LOOK_TOGETHER);
+        let touched = known
+            .and_then(|job| job.seen.as_ref())
+            .is_some_and(|seen| !seen.current);
+        let planned = self
+            .reads
+            .looks
+            .get(id)
+            .is_some_and(|set| *set <= at + pace::LOOK_TOGETHER);
         let awaited = asked.is_some_and(|asked| known.is_some_and(|job| job.believes(asked)));
         if !awaited && !(touched && planned) {
             self.reads.look(id, at);
@@ -290,7 +300,10 @@ impl Reconciler {
                 reads.info.by(again);
             }
         } else if let Some((_, jobs)) = reads.states.take_if(|(sent, _)| *sent == ticket) {
-            for job in jobs.iter().filter(|job| answer.is_err() && self.jobs.contains_key(*job)) {
+            for job in jobs
+                .iter()
+                .filter(|job| answer.is_err() && self.jobs.contains_key(*job))
+            {
                 reads.look(job, again);
             }
         } else {
@@ -315,7 +328,7 @@ impl Reconciler {
             self.reads.ask_info(now.monotonic + pace::UPGRADE_MODE_POLL);
         }
         match answer {
-Answer::Catalogue(listing) => self.listed(ticket, listing, now),
+            Answer::Catalogue(listing) => self.listed(ticket, listing, now),
             Answer::Tasks(Some(tasks)) => {
                 self.tasked(ticket, &tasks, now);
                 self.told_kinds(ticket);
@@ -351,7 +364,10 @@ Answer::Catalogue(listing) => self.listed(ticket, listing, now),
     /// The tasks are a hint: whatever differs from what was seen is looked at, and nothing is believed.
     fn tasked(&mut self, ticket: Ticket, tasks: &Tasks, now: Moment) {
         self.reads.tasks.by(now.monotonic + pace::TASKS);
-        let unheard = tasks.jobs.keys().filter(|job| self.catalogue.config(job).is_none());
+        let unheard = tasks
+            .jobs
+            .keys()
+            .filter(|job| self.catalogue.config(job).is_none());
         let unheard: BTreeSet<JobId> = unheard.cloned().collect();
         let mut odd = Vec::new();
         for (id, job) in &mut self.jobs {
@@ -391,7 +407,10 @@ Answer::Catalogue(listing) => self.listed(ticket, listing, now),
                 continue;
             }
             for key in &job.users {
-                let member = self.objects.get(key).and_then(|object| object.members.get(id));
+                let member = self
+                    .objects
+                    .get(key)
+                    .and_then(|object| object.members.get(id));
                 let decision = member.and_then(|member| member.decision.as_ref());
                 if matches!(decision, Some(Decision::Hold(_))) {
                     self.due.insert((key.clone(), id.clone()));
@@ -454,7 +473,9 @@ Answer::Catalogue(listing) => self.listed(ticket, listing, now),
                 self.health.upgrading();
                 self.reads.ask_info(now.monotonic);
             }
-            if state.is_some_and(|state| state != JobState::Closed) && self.catalogue.config(&id).is_none() {
+            if state.is_some_and(|state| state != JobState::Closed)
+                && self.catalogue.config(&id).is_none()
+            {
                 self.reads.list_by(now.monotonic + pace::SWEEP / 3);
             }
             self.let_go(&id, state, now);

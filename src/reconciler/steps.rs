@@ -50,7 +50,11 @@ impl Reconciler {
         }
     }
 
-    pub(super) fn member(&mut self, key: &ObjectKey, job: &JobId) -> Option<&mut super::member::Member> {
+    pub(super) fn member(
+        &mut self,
+        key: &ObjectKey,
+        job: &JobId,
+    ) -> Option<&mut super::member::Member> {
         self.objects.get_mut(key)?.members.get_mut(job)
     }
 
@@ -91,7 +95,11 @@ impl Reconciler {
             Decision::Hold(_) => {
                 let at = self.health.stalled_at();
                 if self.health.trouble().is_none() {
-                    if self.jobs.get(job).is_some_and(|job| self.asks_for_kind(job)) {
+                    if self
+                        .jobs
+                        .get(job)
+                        .is_some_and(|job| self.asks_for_kind(job))
+                    {
                         self.ask_tasks(now);
                     }
                 } else if at > now.monotonic {
@@ -131,7 +139,11 @@ impl Reconciler {
     }
 
     fn observe(&mut self, key: &ObjectKey, job: &JobId, at: Duration) {
-        let from = self.objects.get(key).map(|object| object.sight_from).unwrap_or_default();
+        let from = self
+            .objects
+            .get(key)
+            .map(|object| object.sight_from)
+            .unwrap_or_default();
         if !self.catalogue.is_known() {
             self.reads.list_by(at);
         }
@@ -141,7 +153,10 @@ impl Reconciler {
     fn rest(&mut self, key: &ObjectKey, job: &JobId, now: Moment) {
         let unseen = self.objects.get(key).is_some_and(|object| {
             object.desired.deleting.is_none()
-                && object.members.get(job).is_some_and(|member| !member.sighted)
+                && object
+                    .members
+                    .get(job)
+                    .is_some_and(|member| !member.sighted)
         });
         if unseen {
             self.observe(key, job, now.monotonic);
@@ -151,14 +166,18 @@ impl Reconciler {
     /// The tasks, or the roll call, tell when something changes; what was refused is tried again after a while.
     fn stalled(&mut self, key: &ObjectKey, job: &JobId, now: Moment) {
         if self.catalogue.config(job).is_none() {
-            self.reads.list_by(now.monotonic + pace::CATALOGUE_UNRESOLVED);
-            self.reads.look(job, now.monotonic + pace::CATALOGUE_UNRESOLVED);
+            self.reads
+                .list_by(now.monotonic + pace::CATALOGUE_UNRESOLVED);
+            self.reads
+                .look(job, now.monotonic + pace::CATALOGUE_UNRESOLVED);
         }
         if self.member(key, job).is_some_and(|member| !member.sighted) {
             // What another object acts on is told of all the same.
             self.observe(key, job, now.monotonic);
         }
-        let ended = self.member(key, job).and_then(|member| member.facts().call_ended);
+        let ended = self
+            .member(key, job)
+            .and_then(|member| member.facts().call_ended);
         let again = ended.map(|ended| ended + pace::NOT_OBSERVED_AFTER);
         if let Some(again) = again.filter(|again| *again > now.monotonic) {
             self.wake_at(again, key, job);
@@ -219,7 +238,10 @@ impl Reconciler {
 
     /// The job is where it should be.
     fn arrive(&mut self, key: &ObjectKey, job: &JobId, now: Moment) {
-        let feed = self.jobs.get(job).and_then(|known| known.seen.as_ref()?.datafeed.clone());
+        let feed = self
+            .jobs
+            .get(job)
+            .and_then(|known| known.seen.as_ref()?.datafeed.clone());
         let Some(object) = self.objects.get_mut(key) else {
             return;
         };
@@ -289,9 +311,13 @@ fn open_after(object: &Object, forced: Option<Duration>, job: &JobId, now: Momen
         (at + pace::NO_OPEN_AFTER_FORCE).saturating_sub(now.monotonic)
     });
     let noted = object.durable.forced.get(job).copied();
-    let last = object.last_close.as_ref().filter(|last| last.forced.contains(job));
+    let last = object
+        .last_close
+        .as_ref()
+        .filter(|last| last.forced.contains(job));
     let stored = noted.or_else(|| last.and_then(|last| last.finished_at.as_ref().map(|at| at.0)));
-    let since = stored.map(|at| Duration::try_from(now.wall.duration_since(at)).unwrap_or_default());
+    let since =
+        stored.map(|at| Duration::try_from(now.wall.duration_since(at)).unwrap_or_default());
     let then = since.map_or(Duration::ZERO, |since| {
         pace::NO_OPEN_AFTER_FORCE.saturating_sub(since)
     });

@@ -14,7 +14,9 @@ use super::input::{
 use super::job::{Job, Seen};
 use super::member::{Claimed, Drift, Member};
 use super::{opening, pace};
-use crate::api::{CloseMode, DatafeedId, DriftPolicy, JobId, JobState, OnFailed, OnTimeout, Reason, Step};
+use crate::api::{
+    CloseMode, DatafeedId, DriftPolicy, JobId, JobState, OnFailed, OnTimeout, Reason, Step,
+};
 
 /// Everything that a decision about one target may depend on.
 #[derive(Debug, Clone, Copy)]
@@ -170,7 +172,11 @@ pub fn decide(situation: &Situation) -> Decision {
     if situation.job.in_flight.is_some() || situation.job.suspect {
         return in_flight(situation);
     }
-    let Some(seen) = situation.job.fresh(situation.now).filter(|_| situation.listed) else {
+    let Some(seen) = situation
+        .job
+        .fresh(situation.now)
+        .filter(|_| situation.listed)
+    else {
         return Decision::Observe;
     };
     let decision = match wanted {
@@ -339,9 +345,8 @@ pub(super) fn drifted(situation: &Situation) -> Option<Decision> {
     let Drift { cause, .. } = situation.member.drift.filter(|drift| !drift.corrected)?;
     let id = situation.id;
     if situation.desired.drift == DriftPolicy::Report {
-        let message = format!(
-            "somebody else changed the state of job {id}, and driftPolicy is Report"
-        );
+        let message =
+            format!("somebody else changed the state of job {id}, and driftPolicy is Report");
         return Some(stall(cause, message));
     }
     if situation.member.corrections > pace::FLAPPING_AFTER {
@@ -393,8 +398,7 @@ fn open(situation: &Situation, seen: &Seen) -> Decision {
     if not_accepted {
         return out_of_time(situation, Reason::CloseNotAccepted);
     }
-    retry(situation, Step::ClosingGracefully, Reason::Closing)
-        .unwrap_or(Decision::Call(Ask::Close))
+    retry(situation, Step::ClosingGracefully, Reason::Closing).unwrap_or(Decision::Call(Ask::Close))
 }
 
 /// The delay that a refused, or an answered but ineffective, call asks for.
@@ -414,7 +418,10 @@ pub(super) fn retry(situation: &Situation, step: Step, reason: Reason) -> Option
         0 => pace::repeat_close_after(facts.attempts),
         failures => pace::retry_delay(failures, seed(situation.id)),
     };
-    let asked = facts.last_error.as_ref().and_then(|error| error.retry_after);
+    let asked = facts
+        .last_error
+        .as_ref()
+        .and_then(|error| error.retry_after);
     let delay = delay.max(asked.unwrap_or_default());
     let left = (ended + delay)
         .checked_sub(situation.now.monotonic)

@@ -134,9 +134,7 @@ impl<'a> Sum<'a> {
 
     fn moves(&mut self, job: &'a JobId, member: &'a Member, reason: Reason) {
         self.moving.add(job, member);
-        let tells_more = self
-            .moves
-            .is_none_or(|before| rank(reason) > rank(before));
+        let tells_more = self.moves.is_none_or(|before| rank(reason) > rank(before));
         if tells_more {
             self.moves = Some(reason);
         }

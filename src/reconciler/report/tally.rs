@@ -36,30 +36,45 @@ pub(in super::super) fn finish(object: &mut Object, job: &JobId, now: Moment) ->
     };
     let cost = facts.cost;
     let unsaved = outcome == Finish::Graceful && is_noted_unsaved(object, job);
-    let (outcome, how) = if unsaved { (Finish::Unsaved, LOST_ITS_NODE) } else { (outcome, how) };
+    let (outcome, how) = if unsaved {
+        (Finish::Unsaved, LOST_ITS_NODE)
+    } else {
+        (outcome, how)
+    };
     let mut last = begun(object, started);
-    let loss = cost.map(|cost| loss(job, &cost)).or_else(|| noted_loss(&last, job));
+    let loss = cost
+        .map(|cost| loss(job, &cost))
+        .or_else(|| noted_loss(&last, job));
     forget(&mut last, job);
     match outcome {
         Finish::Graceful => last.graceful = last.graceful.saturating_add(1),
         Finish::Unsaved => add(&mut last.unsaved, job.clone()),
         Finish::Forced => {
             add(&mut last.forced, job.clone());
-            loss.into_iter().for_each(|loss| add(&mut last.losses, loss));
+            loss.into_iter()
+                .for_each(|loss| add(&mut last.losses, loss));
         }
     }
     if alone {
         last.finished_at = Some(stamp(now.wall));
         last.duration = Some(Elapsed::from(took));
     }
-    let cost = if outcome == Finish::Forced { format!("; {}", lost(&last)) } else { String::new() };
+    let cost = if outcome == Finish::Forced {
+        format!("; {}", lost(&last))
+    } else {
+        String::new()
+    };
     object.last_close = Some(last);
     let event = Event {
         reason: "JobClosed",
         note: format!("Closed job {job} after {}, {how}{cost}", humane(took)),
         warning: outcome != Finish::Graceful,
     };
-    Some(End { outcome, took, event })
+    Some(End {
+        outcome,
+        took,
+        event,
+    })
 }
 
 /// A force is being noted: what it will cost is known now, and must be known after a crash.
@@ -77,7 +92,12 @@ pub(in super::super) fn note_cost(object: &mut Object, job: &JobId) {
 
 /// The job lost its node while it closed; that must be known after a crash, too.
 pub(in super::super) fn note_unsaved(object: &mut Object, job: &JobId) {
-    let Some(facts) = object.members.get(job).map(Member::facts).filter(|facts| facts.unsaved) else {
+    let Some(facts) = object
+        .members
+        .get(job)
+        .map(Member::facts)
+        .filter(|facts| facts.unsaved)
+    else {
         return;
     };
     if let Some(started) = facts.requested_at.or(facts.accepted_at)
@@ -90,7 +110,10 @@ pub(in super::super) fn note_unsaved(object: &mut Object, job: &JobId) {
 }
 
 fn is_noted_unsaved(object: &Object, job: &JobId) -> bool {
-    let goes_on = object.last_close.as_ref().filter(|last| last.finished_at.is_none());
+    let goes_on = object
+        .last_close
+        .as_ref()
+        .filter(|last| last.finished_at.is_none());
     goes_on.is_some_and(|last| last.unsaved.contains(job))
 }
 
@@ -100,14 +123,21 @@ pub(in super::super) fn cut_short(object: &mut Object, job: &JobId) {
         return;
     };
     let (sent, noted, cost) = (facts.force_sent.is_some(), facts.forced_at, facts.cost);
-    let Some(started) = facts.requested_at.or(noted).filter(|_| sent && noted.is_some()) else {
+    let Some(started) = facts
+        .requested_at
+        .or(noted)
+        .filter(|_| sent && noted.is_some())
+    else {
         return;
     };
     let mut last = begun(object, started);
-    let loss = cost.map(|cost| loss(job, &cost)).or_else(|| noted_loss(&last, job));
+    let loss = cost
+        .map(|cost| loss(job, &cost))
+        .or_else(|| noted_loss(&last, job));
     forget(&mut last, job);
     add(&mut last.forced, job.clone());
-    loss.into_iter().for_each(|loss| add(&mut last.losses, loss));
+    loss.into_iter()
+        .for_each(|loss| add(&mut last.losses, loss));
     object.last_close = Some(last);
     if let Some(member) = object.members.get_mut(job) {
         member.resuming = true;
@@ -116,7 +146,10 @@ pub(in super::super) fn cut_short(object: &mut Object, job: &JobId) {
 }
 
 fn noted_loss(last: &LastClose, job: &JobId) -> Option<Loss> {
-    last.losses.iter().find(|known| known.job_id == *job).cloned()
+    last.losses
+        .iter()
+        .find(|known| known.job_id == *job)
+        .cloned()
 }
 
 fn forget(last: &mut LastClose, job: &JobId) {
@@ -196,7 +229,10 @@ pub(in super::super) fn end_close(object: &mut Object, now: Moment) -> Option<Ev
     last.duration = took.map(Elapsed::from);
     let mut parts = vec![format!("{} gracefully", last.graceful)];
     if !last.unsaved.is_empty() {
-        parts.push(format!("{} without their models being saved", last.unsaved.len()));
+        parts.push(format!(
+            "{} without their models being saved",
+            last.unsaved.len()
+        ));
     }
     if !last.forced.is_empty() {
         parts.push(format!("{} by force; {}", last.forced.len(), lost(last)));
@@ -204,7 +240,11 @@ pub(in super::super) fn end_close(object: &mut Object, now: Moment) -> Option<Ev
     let warning = !(last.unsaved.is_empty() && last.forced.is_empty());
     Some(Event {
         reason: "JobsClosed",
-        note: format!("Closed jobs within {}: {}", after(took.unwrap_or_default()), parts.join(", ")),
+        note: format!(
+            "Closed jobs within {}: {}",
+            after(took.unwrap_or_default()),
+            parts.join(", ")
+        ),
         warning,
     })
 }

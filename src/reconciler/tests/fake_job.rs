@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::{DatafeedId, DatafeedState, JobState};
 use super::world::moment;
+use crate::api::{DatafeedId, DatafeedState, JobState};
 use crate::reconciler::input::{SeenConfig, SeenDatafeed, SeenSnapshot, Trouble};
 
 /// A job in the world's Elasticsearch.
