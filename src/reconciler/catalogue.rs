@@ -124,6 +124,11 @@ impl Catalogue {
         self.jobs.len()
     }
 
+    /// There are none, or none is known.
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
     /// It was read.
     pub fn is_known(&self) -> bool {
         self.known_at.is_some()

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
+use super::decision::Ask;
 use super::input::{Moment, ObjectKey, SeenDatafeed, SeenJob, SeenState, Ticket};
 use super::pace;
-use super::target::Ask;
 use crate::api::{DatafeedId, JobState};
 
 /// A job that at least one object means.

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::cover::cover;
+use super::decision::Decision;
 use super::input::{Answer, Listing, Moment, Output, Question, SeenJob, Tasks, Ticket, Trouble};
 use super::job::Job;
-use super::target::Decision;
 use super::{Reconciler, pace};
 use crate::api::{DatafeedId, JobId, JobPattern, JobState};
 
@@ -257,9 +257,10 @@ impl Reconciler {
             .get(id)
             .is_some_and(|set| *set <= at + pace::LOOK_TOGETHER);
         let awaited = asked.is_some_and(|asked| known.is_some_and(|job| job.believes(asked)));
-        if !awaited && !(touched && planned) {
-            self.reads.look(id, at);
+        if awaited || touched && planned {
+            return;
         }
+        self.reads.look(id, at);
     }
 
     /// When the next read becomes due.
