@@ -35,6 +35,8 @@ pub struct Situation<'a> {
     pub listed: bool,
     /// The cluster.
     pub health: &'a Health,
+    /// Who is meant is to be listed anew before anything is called.
+    pub list_is_stale: bool,
     /// Its datafeed is stored as running, or is none that would be started again.
     pub datafeed_is_noted: bool,
     /// Whether its running datafeed has an end is about to be told.
@@ -175,6 +177,16 @@ pub fn decide(situation: &Situation) -> Decision {
         Wanted::Opened => opening::decide(situation, seen),
         Wanted::Closed | Wanted::Observed => seen_now(situation, seen),
     };
+    let calls = matches!(
+        decision,
+        Decision::Call(_) | Decision::Verify | Decision::NoteForce | Decision::NoteDatafeed(_)
+    );
+    if calls && situation.list_is_stale {
+        return Decision::Hold(Trouble::new(
+            Reason::Pending,
+            "finding out which jobs are meant by now",
+        ));
+    }
     if situation.health.upgrade_mode() && !matches!(decision, Decision::Done | Decision::Stall(_)) {
         return Decision::Hold(Trouble::new(
             Reason::UpgradeMode,
