@@ -233,7 +233,7 @@ impl<Id: Ord, Item> Default for View<Id, Item> {
 
 impl<Id: Ord, Item> View<Id, Item> {
     /// Takes in what another part of the same read found.
-    pub(super) fn absorb(&mut self, mut part: Self) {
+    pub(crate) fn absorb(&mut self, mut part: Self) {
         self.found.append(&mut part.found);
         self.missing.append(&mut part.missing);
         self.unreadable.append(&mut part.unreadable);

@@ -11,6 +11,7 @@ use reqwest::{Method, Url};
 
 use super::ids::Ids;
 use super::parts::Prefixes;
+use crate::api::JobPattern;
 use crate::api::id::{DatafeedId, JobId};
 
 /// Body limits by kind of call, in bytes.
@@ -140,10 +141,15 @@ impl Call {
         Self::read(&segments, JOB_STATS_FIELDS, Subject::Jobs(ids.clone()))
     }
 
-    /// `GET /_ml/anomaly_detectors/_stats`, of all jobs, and of tasks whose job has lost its config.
-    pub(super) fn all_job_stats() -> Self {
-        let segments = ["_ml", "anomaly_detectors", "_stats"];
-        Self::read(&segments, JOB_STATS_FIELDS, Subject::Cluster)
+    /// `GET /_ml/anomaly_detectors/{wildcards}/_stats`: of jobs, and of tasks whose job has lost its config.
+    pub(super) fn job_stats_like(wildcards: &[JobPattern]) -> Self {
+        let words: Vec<&str> = wildcards.iter().map(JobPattern::as_str).collect();
+        let segments = ["_ml", "anomaly_detectors", &words.join(","), "_stats"];
+        Self::read(
+            &segments,
+            JOB_STATS_FIELDS,
+            Subject::Prefixes(wildcards.len()),
+        )
     }
 
     /// `GET /_ml/anomaly_detectors/{id}/model_snapshots`, the newest one (reference 8).

@@ -17,7 +17,10 @@ impl Reconciler {
         };
         let refusal = answer.err();
         match &refusal {
-            None | Some(Refusal::LookAgain { answered: true } | Refusal::Refused(_) | Refusal::Unknown(_)) => {
+            None
+            | Some(
+                Refusal::LookAgain { answered: true } | Refusal::Refused(_) | Refusal::Unknown(_),
+            ) => {
                 if self.health.called() {
                     self.wake_all();
                 }
@@ -62,7 +65,9 @@ impl Reconciler {
                 self.untouched(&sent, now);
             }
             Refusal::Overloaded(trouble) => {
-                self.calls.window.overloaded(trouble.retry_after, now.monotonic);
+                self.calls
+                    .window
+                    .overloaded(trouble.retry_after, now.monotonic);
                 self.untouched(&sent, now);
             }
             Refusal::Refused(trouble) if sent.of.len() > 1 && sent.isolation.is_none() => {
@@ -74,7 +79,7 @@ impl Reconciler {
                     self.release_in_flight(&sent);
                 } else {
                     self.ended(&sent, now);
-                    self.each(&sent, |member, _| member.facts_mut().failed(trouble.clone(), now));
+                    self.each(&sent, |member, _| member.refused(trouble.clone(), now));
                 }
                 self.narrow(sent.isolation, Some(&trouble), now);
             }
@@ -92,7 +97,9 @@ impl Reconciler {
                 self.abandon(&sent);
                 if refusal == Refusal::DatafeedRuns {
                     for ((_, id), _) in &sent.of {
-                        self.jobs.entry(id.clone()).and_modify(|job| job.odd_feed = true);
+                        self.jobs
+                            .entry(id.clone())
+                            .and_modify(|job| job.odd_feed = true);
                     }
                 }
                 self.refused(refusal, now);
@@ -156,7 +163,10 @@ impl Reconciler {
     fn each(&mut self, sent: &Sent, change: impl Fn(&mut super::member::Member, &Call)) {
         for ((key, id), uid) in &sent.of {
             // An object that was made anew under the name, or means other jobs now, did not ask for this.
-            let object = self.objects.get_mut(key).filter(|object| object.uid == *uid);
+            let object = self
+                .objects
+                .get_mut(key)
+                .filter(|object| object.uid == *uid);
             if let Some(member) = object.and_then(|object| object.members.get_mut(id)) {
                 change(member, &sent.call);
             }
@@ -171,7 +181,10 @@ impl Reconciler {
                 job.suspect = true;
             }
         }
-        let owners = sent.of.iter().map(|((key, id), _)| (id.clone(), key.clone()));
+        let owners = sent
+            .of
+            .iter()
+            .map(|((key, id), _)| (id.clone(), key.clone()));
         let ids = sent.of.iter().map(|((_, id), _)| id.clone());
         let number = self.next_ticket().0;
         self.calls.isolations.insert(
@@ -193,7 +206,11 @@ impl Reconciler {
         };
         let verdict = found.search.answered(refused.is_some());
         let over = found.search.is_over();
-        let owner = verdict.refused.as_ref().and_then(|id| found.owners.get(id)).cloned();
+        let owner = verdict
+            .refused
+            .as_ref()
+            .and_then(|id| found.owners.get(id))
+            .cloned();
         if over {
             self.calls.isolations.remove(&number);
         }
@@ -275,7 +292,8 @@ impl Reconciler {
             }
             Refusal::UpgradeMode => {
                 self.health.upgrading();
-                self.reads.ask_info(now.monotonic + super::pace::UPGRADE_MODE_POLL);
+                self.reads
+                    .ask_info(now.monotonic + super::pace::UPGRADE_MODE_POLL);
                 self.wake_all();
             }
             Refusal::Cluster(trouble) => self.refused_by_cluster(trouble, now),
@@ -295,7 +313,10 @@ impl Reconciler {
         let taken = matches!(
             (&job.in_flight, state),
             (Some((_, Ask::Close)), Some(JobState::Closing))
-                | (Some((_, Ask::Open)), Some(JobState::Opening | JobState::Opened))
+                | (
+                    Some((_, Ask::Open)),
+                    Some(JobState::Opening | JobState::Opened)
+                )
         );
         let Some((ticket, _)) = job.in_flight.take_if(|_| taken) else {
             return;

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::expression::Names;
+use super::input::Ticket;
 use super::seen::{Listing, SeenConfig};
 use crate::api::{DatafeedId, JobId};
 
@@ -19,6 +20,7 @@ pub struct Catalogue {
     complete: bool,
     known_at: Option<Duration>,
     doubted: bool,
+    asked: Ticket,
 }
 
 /// What a new list changed.
@@ -83,6 +85,11 @@ impl Catalogue {
         self.jobs.get(job)
     }
 
+    /// All configs, in the order of their ids.
+    pub fn iter(&self) -> impl Iterator<Item = (&JobId, &SeenConfig)> {
+        self.jobs.iter()
+    }
+
     /// What the live reads found of one job is newer than the list.
     pub fn correct(&mut self, job: &JobId, config: Option<SeenConfig>) {
         // Names stay until the next list: who is meant is decided by whole lists.
@@ -95,6 +102,16 @@ impl Catalogue {
     /// The datafeed of a job.
     pub fn datafeed(&self, job: &JobId) -> Option<&DatafeedId> {
         self.datafeeds.get(job)
+    }
+
+    /// The list that was taken was asked for under this ticket.
+    pub fn asked(&mut self, ticket: Ticket) {
+        self.asked = ticket;
+    }
+
+    /// A list that was asked for under this ticket or later knows no datafeed of the job.
+    pub fn has_no_datafeed(&self, job: &JobId, since: Ticket) -> bool {
+        self.is_known() && self.complete && self.asked >= since && !self.datafeeds.contains_key(job)
     }
 
     /// Ids and groups.

@@ -146,7 +146,11 @@ mod tests {
         calls
     }
 
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss
+    )]
     fn bound(of: usize, bad: usize) -> usize {
         let (n, k) = (of as f64, bad as f64);
         let few = usize::from(of < 20);
@@ -188,7 +192,11 @@ mod tests {
                         bad.insert(list[at].clone());
                     }
                     let calls = search(&list, &bad);
-                    assert!(calls <= bound(of, k), "{k} of {of}: {calls} > {}", bound(of, k));
+                    assert!(
+                        calls <= bound(of, k),
+                        "{k} of {of}: {calls} > {}",
+                        bound(of, k)
+                    );
                 }
             }
         }

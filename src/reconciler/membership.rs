@@ -10,12 +10,12 @@ use std::time::Duration;
 use super::catalogue::Changes;
 use super::expression::{Resolution, resolve};
 use super::input::{
-    Claim, Moment, ObjectKey, Output, Ruling, SeenDatafeed, SeenState, Ticket, Trouble,
+    Claim, Moment, ObjectKey, Output, Ruling, SeenDatafeed, SeenState, Ticket, Trouble, Wanted,
 };
 use super::member::Claimed;
 use super::object::Object;
 use super::target::Decision;
-use super::{Reconciler, Spot, drift, pace};
+use super::{Reconciler, Spot, drift, pace, report};
 use crate::api::{JobId, Reason, Target};
 
 impl Reconciler {
@@ -66,7 +66,9 @@ impl Reconciler {
         let Some(object) = self.objects.get(key).filter(|object| object.resolved) else {
             return;
         };
-        let listed = object.literal().is_some_and(|job| self.catalogue.config(&job).is_some());
+        let listed = object
+            .literal()
+            .is_some_and(|job| self.catalogue.config(&job).is_some());
         if !listed {
             self.reads.list_by(now.monotonic);
         }
@@ -80,22 +82,25 @@ impl Reconciler {
             let Some(object) = self.objects.get_mut(key) else {
                 return;
             };
+            if object.enforces() == Some(Wanted::Opened) {
+                // The close that the status told of is not wanted any more.
+                report::cut_short(object, job);
+            }
             let stored = object.restoring.iter().find(|target| target.job_id == *job);
             if let Some((state, feed)) = stored.and_then(remembered) {
                 known.remember(state, feed);
             }
-            let same = stored.is_some_and(|stored| {
-                stored.state.is_some() && known.state() == stored.state
-            });
+            let same = stored
+                .is_some_and(|stored| stored.state.is_some() && known.state() == stored.state);
             let enforces = object.enforces();
             let rests = enforces.is_none();
             let Some(member) = object.members.get_mut(job) else {
                 continue;
             };
             member.sighted &= same;
-            if let Some(seen) = known.seen.as_ref().filter(|seen| seen.current && !same) {
+            if !same && known.seen.as_ref().is_some_and(|seen| seen.current) {
                 // What was seen for others is newer than what is stored of this one.
-                drift::notice(member, enforces, seen, None, version.as_deref(), now);
+                drift::notice(member, enforces, known, None, version.as_deref(), now);
             }
             let config = self.catalogue.config(job);
             let odd = config.is_none_or(|config| config.blocked.is_some());
@@ -146,16 +151,26 @@ impl Reconciler {
         for (job, known) in &mut self.jobs {
             known.keep_datafeed(self.catalogue.datafeed(job), asked);
         }
+        let next = self.next_ticket();
         for job in &changes.jobs {
-            let Some(known) = self.jobs.get(job) else {
+            let Some(known) = self.jobs.get_mut(job) else {
                 continue;
             };
-            let odd = self.catalogue.config(job).is_none_or(|config| config.blocked.is_some());
+            if let Some(feed) = self.catalogue.datafeed(job) {
+                known.new_feed(feed, next);
+            }
+            let odd = self
+                .catalogue
+                .config(job)
+                .is_none_or(|config| config.blocked.is_some());
             if !first {
                 self.reads.look(job, now.monotonic);
             }
             for key in &known.users {
-                let member = self.objects.get(key).and_then(|object| object.members.get(job));
+                let member = self
+                    .objects
+                    .get(key)
+                    .and_then(|object| object.members.get(job));
                 if odd || member.is_some_and(|member| !member.is_settled()) {
                     self.due.insert((key.clone(), job.clone()));
                 }
@@ -180,7 +195,11 @@ impl Reconciler {
             object.unmatched_at = Some(now.monotonic);
             self.unsaid.insert(key.clone());
             let soon = object.unmatched_for < pace::GRACE;
-            let gap = if soon { pace::SWEEP / 3 } else { pace::CATALOGUE_UNRESOLVED };
+            let gap = if soon {
+                pace::SWEEP / 3
+            } else {
+                pace::CATALOGUE_UNRESOLVED
+            };
             self.reads.list_by(now.monotonic + gap);
         }
     }
@@ -265,14 +284,18 @@ impl Reconciler {
 
     /// Lets the older object act, once no call of this one is on its way.
     pub(super) fn give_way(&mut self, spot: &Spot) {
-        let member = self.objects.get(&spot.0).and_then(|object| object.members.get(&spot.1));
+        let member = self
+            .objects
+            .get(&spot.0)
+            .and_then(|object| object.members.get(&spot.1));
         let gives = member.is_some_and(|member| matches!(member.claimed, Claimed::Rival(_)));
         let free = self
             .jobs
             .get(&spot.1)
             .is_none_or(|job| job.in_flight.is_none() && !job.suspect);
         if gives && free {
-            self.outputs.push(Output::GiveWay(spot.0.clone(), spot.1.clone()));
+            self.outputs
+                .push(Output::GiveWay(spot.0.clone(), spot.1.clone()));
         }
     }
 }
@@ -301,7 +324,12 @@ fn meant(
         .filter_map(|token| JobId::parse(token).ok())
         .collect();
     let mut jobs = found.jobs;
-    if !complete && scope.expression.tokens().any(|token| !JobId::parse(token).is_ok_and(|id| listed(&id))) {
+    if !complete
+        && scope
+            .expression
+            .tokens()
+            .any(|token| !JobId::parse(token).is_ok_and(|id| listed(&id)))
+    {
         jobs.retain(|job| ids.contains(job));
         object.obstacle = Some(Trouble::new(
             Reason::ViewIncomplete,

@@ -11,7 +11,7 @@
 //! - [`job`], [`object`], [`member`], [`health`]: what is known of a job, an object, a job of an object, the cluster
 //! - `steps`: from a decision to notes, looks and calls; `drift`: what others did; `deletion`: how an object goes
 //! - `calls`, [`batch`], [`isolate`], [`turns`], [`pace`]: what is sent together, in which order, how often, how many
-//! - `reads`: one shared read for all objects
+//! - `reads`: one shared read for all objects; [`cover`]: many jobs in few words
 //! - `report`: status and conditions from facts; `publish`: when they are written
 
 mod answers;
@@ -19,6 +19,7 @@ pub mod batch;
 mod calls;
 pub mod catalogue;
 pub mod claims;
+pub mod cover;
 mod deletion;
 mod drift;
 pub mod expression;
@@ -188,9 +189,17 @@ impl Reconciler {
     }
 
     fn delivered(&mut self, delivered: Delivered, now: Moment) {
-        let digest = publish::digest(&delivered.status);
         let sight_from = self.next_ticket();
         let key = delivered.key.clone();
+        let awaited = self
+            .objects
+            .get(&key)
+            .is_some_and(|object| object.awaits(&delivered));
+        let digest = if awaited {
+            0
+        } else {
+            publish::digest(&delivered.status)
+        };
         let known = self
             .objects
             .get_mut(&key)
@@ -306,7 +315,10 @@ impl Reconciler {
 
     /// Steps a member again at `at`, or at the earlier time that is set already.
     fn wake_at(&mut self, at: Duration, key: &ObjectKey, job: &JobId) {
-        let member = self.objects.get_mut(key).and_then(|object| object.members.get_mut(job));
+        let member = self
+            .objects
+            .get_mut(key)
+            .and_then(|object| object.members.get_mut(job));
         let Some(member) = member else {
             return;
         };
@@ -375,7 +387,11 @@ impl Reconciler {
     fn assert_at_rest(&self) {
         assert!(self.verifications.is_empty() && self.writes.is_empty() && self.due.is_empty());
         assert!(self.outputs.is_empty() && self.unsaid.is_empty());
-        let members: usize = self.objects.values().map(|object| object.members.len()).sum();
+        let members: usize = self
+            .objects
+            .values()
+            .map(|object| object.members.len())
+            .sum();
         assert!(self.timers.len() <= self.objects.len() + members);
         assert!(
             self.jobs.values().all(|job| !job.users.is_empty()),
@@ -383,7 +399,9 @@ impl Reconciler {
             self.jobs
         );
         assert!(self.missing.iter().all(|(key, job)| {
-            self.objects.get(key).is_some_and(|object| object.members.get(job).is_some())
+            self.objects
+                .get(key)
+                .is_some_and(|object| object.members.get(job).is_some())
         }));
         self.calls.assert_at_rest(&self.jobs);
     }

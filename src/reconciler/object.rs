@@ -133,6 +133,8 @@ pub struct Object {
     pub refreshing: bool,
     /// What the status told of jobs that are not members yet.
     pub restoring: Vec<Target>,
+    /// What it told was of this generation.
+    pub looked_at: bool,
     /// Counts arrivals.
     pub arrivals: u64,
     /// Nothing more is done: its finalizer is off, or being taken off.
@@ -209,6 +211,7 @@ impl Object {
             timer: None,
             refreshing: false,
             restoring: restorable(status.targets, looked_at),
+            looked_at,
             arrivals,
             leaving: false,
             echoes: VecDeque::new(),
@@ -256,10 +259,14 @@ impl Object {
     }
 
     fn begin_anew(&mut self, before: &Desired, generation: bool, requested: bool) {
-        let other_state = before.wanted != self.desired.wanted;
-        let deleting = before.deleting.is_none() && self.desired.deleting.is_some();
+        let other_state = wants(before) != wants(&self.desired);
         if generation || requested {
             self.told_not_resumable.clear();
+        }
+        if other_state {
+            let jobs: Vec<JobId> = self.members.iter().map(|(job, _)| job.clone()).collect();
+            jobs.iter()
+                .for_each(|job| super::report::cut_short(self, job));
         }
         for (_, member) in self.members.iter_mut() {
             if generation {
@@ -270,10 +277,16 @@ impl Object {
             if generation || requested {
                 member.rearm();
             }
-            if other_state || deleting {
+            if other_state {
+                member.resuming |= member.facts().in_progress();
                 member.start_over();
             }
         }
+    }
+
+    /// It is what a write of ours stored, known by its version alone.
+    pub fn awaits(&self, delivered: &Delivered) -> bool {
+        delivered.uid == self.uid && self.echoes.contains(&delivered.resource_version)
     }
 
     fn is_echo(&mut self, delivered: &Delivered, digest: u64) -> bool {
@@ -347,17 +360,24 @@ impl Object {
 
     /// A member for a job that came to be meant.
     pub fn member_for(&self, job: &JobId, now: Moment) -> Member {
-        let stored = self.restoring.iter().position(|target| target.job_id == *job);
+        let stored = self
+            .restoring
+            .iter()
+            .position(|target| target.job_id == *job);
         let mut member = Member::default();
         if let Some((at, target)) = stored.and_then(|at| Some((at, self.restoring.get(at)?))) {
             member = Member::restored(target, now);
             // The latest to arrive stands first, and stays there: another order alone is no reason to write.
             member.arrival = u64::try_from(self.restoring.len() - at).unwrap_or_default();
         }
+        member.resuming |= stored.is_none() && !self.looked_at;
         member.durable_force(self.durable.forced.get(job).copied());
         // What was seen where it should be, and stored of this generation, stands until somebody looks.
         member.sighted = member.arrived;
-        let forced = self.last_close.as_ref().is_some_and(|last| last.forced.contains(job));
+        let forced = self
+            .last_close
+            .as_ref()
+            .is_some_and(|last| last.forced.contains(job));
         if forced {
             member.force_reason = self.stored(ConditionType::Forced).map(|held| held.reason);
         }
@@ -395,7 +415,17 @@ impl Object {
     }
 
     fn closes_before_it_goes(&self) -> bool {
-        self.desired.deletion == crate::api::DeletionPolicy::Close && self.is_held() && !self.leaving
+        self.desired.deletion == crate::api::DeletionPolicy::Close
+            && self.is_held()
+            && !self.leaving
+    }
+}
+
+/// What its jobs shall be, deletion included.
+fn wants(desired: &Desired) -> Wanted {
+    match desired.deleting {
+        Some(_) if desired.deletion == crate::api::DeletionPolicy::Close => Wanted::Closed,
+        _ => desired.wanted,
     }
 }
 

@@ -7,13 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::input::{
-    Answer, Listing, Moment, Output, Question, SeenJob, Tasks, Ticket, Trouble,
-};
+use super::cover::cover;
+use super::input::{Answer, Listing, Moment, Output, Question, SeenJob, Tasks, Ticket, Trouble};
 use super::job::Job;
 use super::target::Decision;
 use super::{Reconciler, pace};
-use crate::api::{DatafeedId, JobId, JobState};
+use crate::api::{DatafeedId, JobId, JobPattern, JobState};
 
 /// Looks within this time of one that is due go with it.
 const TOGETHER: Duration = Duration::from_millis(100);
@@ -178,14 +177,24 @@ impl Reconciler {
         }
         let rolled = std::mem::take(&mut self.reads.rolling);
         let datafeeds = self.datafeeds_of(&jobs, &rolled);
-        let known = self.catalogue.len();
-        let all = jobs.len() > ASK_FOR_ALL && jobs.len() * 2 >= known && self.catalogue.is_complete();
         let ticket = self.question(Question::States {
+            wildcards: self.wildcards(&jobs),
             jobs: jobs.clone(),
             datafeeds,
-            all,
         });
         self.reads.states = Some((ticket, jobs));
+    }
+
+    /// What fits into one request is asked for by its ids.
+    fn wildcards(&self, jobs: &[JobId]) -> Vec<JobPattern> {
+        let bytes: usize = jobs.iter().map(super::batch::cost).sum();
+        if bytes <= ROLL_BYTES || !self.catalogue.is_complete() {
+            return Vec::new();
+        }
+        if jobs.len() > ASK_FOR_ALL && jobs.len() * 2 >= self.catalogue.len() {
+            return JobPattern::parse("*").into_iter().collect();
+        }
+        cover(jobs, &self.catalogue)
     }
 
     /// Those that may run: their state was never seen, they ran, the job moves, or nothing else would tell.
@@ -205,9 +214,9 @@ impl Reconciler {
 
     fn is_wanted_open(&self, job: &JobId) -> bool {
         let users = self.jobs.get(job).into_iter().flat_map(|job| &job.users);
-        users.filter_map(|key| self.objects.get(key)).any(|object| {
-            object.enforces() == Some(super::input::Wanted::Opened)
-        })
+        users
+            .filter_map(|key| self.objects.get(key))
+            .any(|object| object.enforces() == Some(super::input::Wanted::Opened))
     }
 
     /// Without the tasks, some of the quiet jobs are looked at each time, all of them in turn.
@@ -221,7 +230,11 @@ impl Reconciler {
             None => std::ops::Bound::Unbounded,
         };
         let (mut bytes, mut last) = (0, None);
-        for job in self.jobs.range((start, std::ops::Bound::Unbounded)).map(|(job, _)| job) {
+        for job in self
+            .jobs
+            .range((start, std::ops::Bound::Unbounded))
+            .map(|(job, _)| job)
+        {
             bytes += super::batch::cost(job);
             if bytes > ROLL_BYTES {
                 break;
@@ -231,7 +244,9 @@ impl Reconciler {
             last = Some(job.clone());
         }
         // At the end the next turn begins at the first.
-        let more = last.as_ref().is_some_and(|last| self.jobs.keys().next_back() != Some(last));
+        let more = last
+            .as_ref()
+            .is_some_and(|last| self.jobs.keys().next_back() != Some(last));
         self.reads.rolled = last.filter(|_| more);
     }
 
@@ -239,7 +254,17 @@ impl Reconciler {
     pub(super) fn look_now(&mut self, id: &JobId, from: Ticket, at: Duration) {
         let asked = self.reads.looking(id).filter(|asked| *asked >= from);
         let known = self.jobs.get(id);
-        if !asked.is_some_and(|asked| known.is_some_and(|job| job.believes(asked))) {
+        // What a call has touched is looked at when that was planned at its end, together with others.
+        let touched = known
+            .and_then(|job| job.seen.as_ref())
+            .is_some_and(|seen| !seen.current);
+        let planned = self
+            .reads
+            .looks
+            .get(id)
+            .is_some_and(|set| *set <= at + pace::LOOK_TOGETHER);
+        let awaited = asked.is_some_and(|asked| known.is_some_and(|job| job.believes(asked)));
+        if !awaited && !(touched && planned) {
             self.reads.look(id, at);
         }
     }
@@ -282,7 +307,10 @@ impl Reconciler {
                 reads.info.by(again);
             }
         } else if let Some((_, jobs)) = reads.states.take_if(|(sent, _)| *sent == ticket) {
-            for job in jobs.iter().filter(|job| answer.is_err() && self.jobs.contains_key(*job)) {
+            for job in jobs
+                .iter()
+                .filter(|job| answer.is_err() && self.jobs.contains_key(*job))
+            {
                 reads.look(job, again);
             }
         } else {
@@ -307,7 +335,7 @@ impl Reconciler {
             self.reads.ask_info(now.monotonic + pace::UPGRADE_MODE_POLL);
         }
         match answer {
-Answer::Catalogue(listing) => self.listed(ticket, listing, now),
+            Answer::Catalogue(listing) => self.listed(ticket, listing, now),
             Answer::Tasks(Some(tasks)) => {
                 self.tasked(ticket, &tasks, now);
                 self.told_kinds(ticket);
@@ -329,6 +357,7 @@ Answer::Catalogue(listing) => self.listed(ticket, listing, now),
         let Some(changes) = self.catalogue.take(listing, now.monotonic) else {
             return self.reads.list_by(now.monotonic + pace::DOUBT);
         };
+        self.catalogue.asked(ticket);
         let gap = pace::CATALOGUE_FOR_EACH_REQUEST * requests;
         self.reads.list_by(now.monotonic + gap);
         if first {
@@ -338,18 +367,27 @@ Answer::Catalogue(listing) => self.listed(ticket, listing, now),
         }
         self.relist(&changes, first, ticket, now);
         let before = std::mem::replace(&mut self.reads.listed, ticket);
-        for (key, object) in self.objects.iter().filter(|(_, object)| object.list_from > before) {
-            let held = object.members.iter().filter(|(_, member)| {
-                matches!(member.decision, Some(Decision::Hold(_)))
-            });
-            self.due.extend(held.map(|(job, _)| (key.clone(), job.clone())));
+        for (key, object) in self
+            .objects
+            .iter()
+            .filter(|(_, object)| object.list_from > before)
+        {
+            let held = object
+                .members
+                .iter()
+                .filter(|(_, member)| matches!(member.decision, Some(Decision::Hold(_))));
+            self.due
+                .extend(held.map(|(job, _)| (key.clone(), job.clone())));
         }
     }
 
     /// The tasks are a hint: whatever differs from what was seen is looked at, and nothing is believed.
     fn tasked(&mut self, ticket: Ticket, tasks: &Tasks, now: Moment) {
         self.reads.tasks.by(now.monotonic + pace::TASKS);
-        let unheard = tasks.jobs.keys().filter(|job| self.catalogue.config(job).is_none());
+        let unheard = tasks
+            .jobs
+            .keys()
+            .filter(|job| self.catalogue.config(job).is_none());
         let unheard: BTreeSet<JobId> = unheard.cloned().collect();
         let mut odd = Vec::new();
         for (id, job) in &mut self.jobs {
@@ -389,7 +427,10 @@ Answer::Catalogue(listing) => self.listed(ticket, listing, now),
                 continue;
             }
             for key in &job.users {
-                let member = self.objects.get(key).and_then(|object| object.members.get(id));
+                let member = self
+                    .objects
+                    .get(key)
+                    .and_then(|object| object.members.get(id));
                 let decision = member.and_then(|member| member.decision.as_ref());
                 if matches!(decision, Some(Decision::Hold(_))) {
                     self.due.insert((key.clone(), id.clone()));
@@ -427,11 +468,18 @@ Answer::Catalogue(listing) => self.listed(ticket, listing, now),
 
     /// Takes what was found out, and wakes exactly the objects whose jobs changed or are on their way.
     pub(super) fn see(&mut self, ticket: Ticket, found: BTreeMap<JobId, SeenJob>, now: Moment) {
+        let next = self.next_ticket();
         for (id, found) in found {
             let Some(job) = self.jobs.get_mut(&id) else {
                 continue;
             };
             let before = job.seen.clone();
+            if found.datafeed.is_some() {
+                job.feed_from = next;
+            } else if self.catalogue.has_no_datafeed(&id, job.feed_from) {
+                // It was deleted; nothing would ever say that it has stopped.
+                job.forget_feed();
+            }
             let upgrading = found.state.as_ref().is_some_and(|state| state.upgrade_mode);
             let state = found.state.as_ref().map(|state| state.state);
             let Some(news) = job.see(ticket, found, now) else {
@@ -445,7 +493,9 @@ Answer::Catalogue(listing) => self.listed(ticket, listing, now),
                 self.health.upgrading();
                 self.reads.ask_info(now.monotonic);
             }
-            if state.is_some_and(|state| state != JobState::Closed) && self.catalogue.config(&id).is_none() {
+            if state.is_some_and(|state| state != JobState::Closed)
+                && self.catalogue.config(&id).is_none()
+            {
                 self.reads.list_by(now.monotonic + pace::SWEEP / 3);
             }
             self.let_go(&id, state, now);

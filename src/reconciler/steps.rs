@@ -50,7 +50,11 @@ impl Reconciler {
         }
     }
 
-    pub(super) fn member(&mut self, key: &ObjectKey, job: &JobId) -> Option<&mut super::member::Member> {
+    pub(super) fn member(
+        &mut self,
+        key: &ObjectKey,
+        job: &JobId,
+    ) -> Option<&mut super::member::Member> {
         self.objects.get_mut(key)?.members.get_mut(job)
     }
 
@@ -65,6 +69,7 @@ impl Reconciler {
             enforces: object.enforces(),
             id,
             member,
+            key,
             job,
             config: self.catalogue.config(id),
             listed: self.catalogue.is_known(),
@@ -91,10 +96,18 @@ impl Reconciler {
             Decision::Hold(_) => {
                 let at = self.health.stalled_at();
                 if self.health.trouble().is_none() {
-                    if self.objects.get(key).is_some_and(|object| self.is_list_stale(object, job)) {
+                    if self
+                        .objects
+                        .get(key)
+                        .is_some_and(|object| self.is_list_stale(object, job))
+                    {
                         self.reads.list_by(now.monotonic);
                     }
-                    if self.jobs.get(job).is_some_and(|job| self.asks_for_kind(job)) {
+                    if self
+                        .jobs
+                        .get(job)
+                        .is_some_and(|job| self.asks_for_kind(job))
+                    {
                         self.ask_tasks(now);
                     }
                 } else if at > now.monotonic {
@@ -123,6 +136,9 @@ impl Reconciler {
                 if let Some(member) = self.member(key, job) {
                     member.facts_mut().forced_at.get_or_insert(stamped(now));
                 }
+                if let Some(object) = self.objects.get_mut(key) {
+                    report::note_cost(object, job);
+                }
             }
             Decision::Verify => self.verify(key, job, now),
             Decision::Call(ask) => self.ask(key, job, ask, now),
@@ -136,7 +152,11 @@ impl Reconciler {
     }
 
     fn observe(&mut self, key: &ObjectKey, job: &JobId, at: Duration) {
-        let from = self.objects.get(key).map(|object| object.sight_from).unwrap_or_default();
+        let from = self
+            .objects
+            .get(key)
+            .map(|object| object.sight_from)
+            .unwrap_or_default();
         if !self.catalogue.is_known() {
             self.reads.list_by(at);
         }
@@ -146,7 +166,10 @@ impl Reconciler {
     fn rest(&mut self, key: &ObjectKey, job: &JobId, now: Moment) {
         let unseen = self.objects.get(key).is_some_and(|object| {
             object.desired.deleting.is_none()
-                && object.members.get(job).is_some_and(|member| !member.sighted)
+                && object
+                    .members
+                    .get(job)
+                    .is_some_and(|member| !member.sighted)
         });
         if unseen {
             self.observe(key, job, now.monotonic);
@@ -156,14 +179,18 @@ impl Reconciler {
     /// The tasks, or the roll call, tell when something changes; what was refused is tried again after a while.
     fn stalled(&mut self, key: &ObjectKey, job: &JobId, now: Moment) {
         if self.catalogue.config(job).is_none() {
-            self.reads.list_by(now.monotonic + pace::CATALOGUE_UNRESOLVED);
-            self.reads.look(job, now.monotonic + pace::CATALOGUE_UNRESOLVED);
+            self.reads
+                .list_by(now.monotonic + pace::CATALOGUE_UNRESOLVED);
+            self.reads
+                .look(job, now.monotonic + pace::CATALOGUE_UNRESOLVED);
         }
         if self.member(key, job).is_some_and(|member| !member.sighted) {
             // What another object acts on is told of all the same.
             self.observe(key, job, now.monotonic);
         }
-        let ended = self.member(key, job).and_then(|member| member.facts().call_ended);
+        let ended = self
+            .member(key, job)
+            .and_then(|member| member.facts().call_ended);
         let again = ended.map(|ended| ended + pace::NOT_OBSERVED_AFTER);
         if let Some(again) = again.filter(|again| *again > now.monotonic) {
             self.wake_at(again, key, job);
@@ -182,7 +209,10 @@ impl Reconciler {
     ) -> bool {
         let (_, version) = self.health.identity();
         let next = self.next_ticket();
-        let Some(seen) = self.jobs.get(job).and_then(|known| known.seen.as_ref()) else {
+        let Some(known) = self.jobs.get(job) else {
+            return false;
+        };
+        let Some(seen) = known.seen.as_ref() else {
             return false;
         };
         let Some(object) = self.objects.get_mut(key) else {
@@ -213,16 +243,24 @@ impl Reconciler {
             member.facts_mut().observe(state, config, close, now);
         }
         let was = member.drift;
-        drift::notice(member, enforces, seen, before, version.as_deref(), now);
-        if member.drift != was {
+        drift::notice(member, enforces, known, before, version.as_deref(), now);
+        let drifted = member.drift != was;
+        let settled = member.is_settled();
+        if drifted {
             object.list_from = next;
         }
-        news || first_sight || answers || !member.is_settled()
+        if enforces == Some(Wanted::Closed) {
+            report::note_unsaved(object, job);
+        }
+        news || first_sight || answers || !settled
     }
 
     /// The job is where it should be.
     fn arrive(&mut self, key: &ObjectKey, job: &JobId, now: Moment) {
-        let feed = self.jobs.get(job).and_then(|known| known.seen.as_ref()?.datafeed.clone());
+        let feed = self
+            .jobs
+            .get(job)
+            .and_then(|known| known.seen.as_ref()?.datafeed.clone());
         let Some(object) = self.objects.get_mut(key) else {
             return;
         };
@@ -238,8 +276,7 @@ impl Reconciler {
         }
         member.arrived = true;
         member.resuming = false;
-        let back = member.drift.as_mut().filter(|drift| !drift.corrected);
-        let corrected = back.map(|drift| drift.corrected = true).is_some();
+        let corrected = member.is_back();
         let mut events = Vec::new();
         if opened {
             events.extend(report::opened(object, job, now));
@@ -293,9 +330,13 @@ fn open_after(object: &Object, forced: Option<Duration>, job: &JobId, now: Momen
         (at + pace::NO_OPEN_AFTER_FORCE).saturating_sub(now.monotonic)
     });
     let noted = object.durable.forced.get(job).copied();
-    let last = object.last_close.as_ref().filter(|last| last.forced.contains(job));
+    let last = object
+        .last_close
+        .as_ref()
+        .filter(|last| last.forced.contains(job));
     let stored = noted.or_else(|| last.and_then(|last| last.finished_at.as_ref().map(|at| at.0)));
-    let since = stored.map(|at| Duration::try_from(now.wall.duration_since(at)).unwrap_or_default());
+    let since =
+        stored.map(|at| Duration::try_from(now.wall.duration_since(at)).unwrap_or_default());
     let then = since.map_or(Duration::ZERO, |since| {
         pace::NO_OPEN_AFTER_FORCE.saturating_sub(since)
     });

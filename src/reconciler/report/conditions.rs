@@ -8,9 +8,9 @@ use super::super::member::Drift;
 use super::super::object::Object;
 use super::super::pace;
 use super::super::target::Decision;
+use super::Surroundings;
 use super::sum::Sum;
 use super::words::{count, doing, lost, moving};
-use super::Surroundings;
 use crate::api::{ConditionStatus, ConditionType, JobState, Reason, humane};
 
 /// One condition before it is written.
@@ -62,7 +62,12 @@ fn is_ready(reason: Reason, message: String) -> (Says, Outlook) {
 }
 
 fn not_ready(reason: Reason, message: String, outlook: Outlook) -> (Says, Outlook) {
-    let ready = says(ConditionType::Ready, ConditionStatus::False, reason, message);
+    let ready = says(
+        ConditionType::Ready,
+        ConditionStatus::False,
+        reason,
+        message,
+    );
     (ready, outlook)
 }
 
@@ -77,7 +82,8 @@ fn not_observed(around: &Surroundings) -> String {
 }
 
 fn ready(object: &Object, sum: &Sum, around: &Surroundings) -> (Says, Outlook) {
-    let all_there = object.resolved && sum.there == object.members.len() && object.unmatched.is_empty();
+    let all_there =
+        object.resolved && sum.there == object.members.len() && object.unmatched.is_empty();
     let rests = object.enforces().is_none();
     let silent = around.unobserved || object.regaining;
     if silent && !object.desired.suspended && (all_there || rests) {
@@ -91,7 +97,11 @@ fn ready(object: &Object, sum: &Sum, around: &Surroundings) -> (Says, Outlook) {
         return in_the_way;
     }
     if let Some(trouble) = around.health.trouble().filter(|_| !object.resolved) {
-        let outlook = if around.stalled { Outlook::Stalled } else { Outlook::Moves };
+        let outlook = if around.stalled {
+            Outlook::Stalled
+        } else {
+            Outlook::Moves
+        };
         return not_ready(trouble.reason, trouble.message.to_string(), outlook);
     }
     if rests {
@@ -100,7 +110,8 @@ fn ready(object: &Object, sum: &Sum, around: &Surroundings) -> (Says, Outlook) {
     if object.members.is_empty() && object.resolved {
         return nothing_matched(object);
     }
-    if all_there && (around.health.trouble().is_some() || sum.stalled.count + sum.moving.count == 0) {
+    if all_there && (around.health.trouble().is_some() || sum.stalled.count + sum.moving.count == 0)
+    {
         return in_desired_state(object);
     }
     away(object, sum, around)
@@ -117,7 +128,11 @@ fn in_the_way(object: &Object, around: &Surroundings) -> Option<(Says, Outlook)>
     }
     let late = object.unmatched_for >= pace::GRACE;
     let moves = object.members.iter().any(|(_, member)| !member.arrived);
-    let outlook = if late && !moves { Outlook::Stalled } else { Outlook::Moves };
+    let outlook = if late && !moves {
+        Outlook::Stalled
+    } else {
+        Outlook::Moves
+    };
     let tokens: Vec<String> = object
         .unmatched
         .iter()
@@ -176,12 +191,22 @@ fn pending(object: &Object, around: &Surroundings) -> (Says, Outlook) {
 /// Not all are where they should be: what moves comes before what is stuck, and names it too.
 fn away(object: &Object, sum: &Sum, around: &Surroundings) -> (Says, Outlook) {
     let stuck = (sum.stalled.count > 0 && object.members.len() > 1)
-        .then(|| sum.stall.map(|trouble| format!("; stuck: {} ({})", sum.stalled.names(), trouble.reason)))
+        .then(|| {
+            sum.stall
+                .map(|trouble| format!("; stuck: {} ({})", sum.stalled.names(), trouble.reason))
+        })
         .flatten()
         .unwrap_or_default();
-    let refused = around.health.told().filter(|_| sum.moving.count + sum.pending > 0);
+    let refused = around
+        .health
+        .told()
+        .filter(|_| sum.moving.count + sum.pending > 0);
     if let Some(trouble) = refused.filter(|_| around.health.trouble().is_none()) {
-        return not_ready(trouble.reason, format!("{}{stuck}", trouble.message), Outlook::Moves);
+        return not_ready(
+            trouble.reason,
+            format!("{}{stuck}", trouble.message),
+            Outlook::Moves,
+        );
     }
     if let Some(reason) = sum.moves {
         let message = moving(object, sum, reason, around);
@@ -205,7 +230,13 @@ fn away(object: &Object, sum: &Sum, around: &Surroundings) -> (Says, Outlook) {
         let message = if object.members.len() == 1 {
             trouble.message.to_string()
         } else {
-            format!("{} of {} jobs are stuck: {}; {}", sum.stalled.count, object.members.len(), sum.stalled.names(), trouble.message)
+            format!(
+                "{} of {} jobs are stuck: {}; {}",
+                sum.stalled.count,
+                object.members.len(),
+                sum.stalled.names(),
+                trouble.message
+            )
         };
         return not_ready(trouble.reason, message, Outlook::Stalled);
     }
@@ -216,23 +247,42 @@ fn away(object: &Object, sum: &Sum, around: &Surroundings) -> (Says, Outlook) {
     let message = if object.members.len() == 1 {
         doing(object, job, member, Reason::Waiting, around)
     } else {
-        format!("{} of {} jobs are still closing after {}, and close.onTimeout is Wait: {}", sum.waiting.count, object.members.len(), object.desired.close.timeout, sum.waiting.names())
+        format!(
+            "{} of {} jobs are still closing after {}, and close.onTimeout is Wait: {}",
+            sum.waiting.count,
+            object.members.len(),
+            object.desired.close.timeout,
+            sum.waiting.names()
+        )
     };
     not_ready(Reason::Waiting, message, Outlook::Moves)
 }
 
 fn closed(object: &Object, sum: &Sum, around: &Surroundings) -> Says {
-    let said = |status, reason, message: String| says(ConditionType::Closed, status, reason, message);
+    let said =
+        |status, reason, message: String| says(ConditionType::Closed, status, reason, message);
     if around.unobserved || object.regaining {
-        return said(ConditionStatus::Unknown, Reason::NotObserved, not_observed(around));
+        return said(
+            ConditionStatus::Unknown,
+            Reason::NotObserved,
+            not_observed(around),
+        );
     }
     let what = count(object);
     let all = object.members.len();
     if let Some(obstacle) = &object.obstacle {
-        return said(ConditionStatus::Unknown, obstacle.reason, obstacle.message.to_string());
+        return said(
+            ConditionStatus::Unknown,
+            obstacle.reason,
+            obstacle.message.to_string(),
+        );
     }
     if !object.resolved || sum.sighted < all {
-        return said(ConditionStatus::Unknown, Reason::Pending, format!("{what} {} not looked at yet", was(object)));
+        return said(
+            ConditionStatus::Unknown,
+            Reason::Pending,
+            format!("{what} {} not looked at yet", was(object)),
+        );
     }
     if sum.missing.count > 0 {
         let message = format!("Elasticsearch knows no job {}", sum.missing.names());
@@ -244,7 +294,11 @@ fn closed(object: &Object, sum: &Sum, around: &Surroundings) -> Says {
     }
     let (reason, word) = match sum.worst {
         None if all == 0 => {
-            return said(ConditionStatus::True, Reason::NoJobsMatched, "no job is meant".to_owned());
+            return said(
+                ConditionStatus::True,
+                Reason::NoJobsMatched,
+                "no job is meant".to_owned(),
+            );
         }
         None => {
             let message = match object.members.only() {
@@ -260,13 +314,21 @@ fn closed(object: &Object, sum: &Sum, around: &Surroundings) -> Says {
     let message = match object.members.only() {
         Some((job, _)) if reason == Reason::SomeFailed => format!("job {job} has failed"),
         Some((job, _)) => format!("job {job} is {word}"),
-        None => format!("{} of {all} jobs are not closed: {}", sum.not_closed.count, sum.not_closed.names()),
+        None => format!(
+            "{} of {all} jobs are not closed: {}",
+            sum.not_closed.count,
+            sum.not_closed.names()
+        ),
     };
     said(ConditionStatus::False, reason, message)
 }
 
 fn was(object: &Object) -> &'static str {
-    if object.members.len() == 1 { "was" } else { "were" }
+    if object.members.len() == 1 {
+        "was"
+    } else {
+        "were"
+    }
 }
 
 fn forced(object: &Object) -> Option<Says> {
@@ -274,7 +336,23 @@ fn forced(object: &Object) -> Option<Says> {
         .last_close
         .as_ref()
         .filter(|last| !last.forced.is_empty())?;
-    let ids: Vec<&str> = last.forced.iter().map(crate::api::JobId::as_str).collect();
+    // Open again, a job is not one that was closed by force any more.
+    let opened = |job: &&crate::api::JobId| {
+        let member = object
+            .members
+            .get(job)
+            .filter(|_| object.enforces() == Some(Wanted::Opened));
+        member.is_some_and(|member| member.arrived)
+    };
+    let ids: Vec<&str> = last
+        .forced
+        .iter()
+        .filter(|job| !opened(job))
+        .map(crate::api::JobId::as_str)
+        .collect();
+    if ids.is_empty() {
+        return None;
+    }
     let reason = last
         .forced
         .iter()
@@ -293,13 +371,25 @@ fn drifted(object: &Object) -> Option<Says> {
         .members
         .iter()
         .filter_map(|(job, member)| Some((job, member, member.drift?)));
-    let (job, member, drift) =
-        drifts.max_by_key(|(_, _, drift)| (!drift.corrected, drift.at))?;
-    let Drift { cause, seen, at, corrected } = drift;
+    let (job, member, drift) = drifts.max_by_key(|(_, _, drift)| (!drift.corrected, drift.at))?;
+    let Drift {
+        cause,
+        seen,
+        at,
+        corrected,
+    } = drift;
     let saw = format!("job {job} was seen {seen} at {at:.0}");
     let (status, reason, message) = if corrected {
-        let done = if object.enforces() == Some(Wanted::Opened) { "opened" } else { "closed" };
-        (ConditionStatus::False, Reason::Corrected, format!("{saw}; it was {done} again"))
+        let done = if object.enforces() == Some(Wanted::Opened) {
+            "opened"
+        } else {
+            "closed"
+        };
+        (
+            ConditionStatus::False,
+            Reason::Corrected,
+            format!("{saw}; it was {done} again"),
+        )
     } else {
         let what = match (&member.decision, cause) {
             (Some(Decision::Stall(trouble)), _) => trouble.message.to_string(),

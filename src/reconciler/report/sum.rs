@@ -134,9 +134,7 @@ impl<'a> Sum<'a> {
 
     fn moves(&mut self, job: &'a JobId, member: &'a Member, reason: Reason) {
         self.moving.add(job, member);
-        let tells_more = self
-            .moves
-            .is_none_or(|before| rank(reason) > rank(before));
+        let tells_more = self.moves.is_none_or(|before| rank(reason) > rank(before));
         if tells_more {
             self.moves = Some(reason);
         }
@@ -146,7 +144,10 @@ impl<'a> Sum<'a> {
 /// What tells most where jobs wait for different things.
 fn rank(reason: Reason) -> u8 {
     match reason {
-        Reason::RetryingAfterError => 5,
+        Reason::RetryingAfterError
+        | Reason::NoCapacity
+        | Reason::OpenRefused
+        | Reason::DatafeedRefused => 5,
         Reason::ForceClosing => 4,
         Reason::JobNotFound | Reason::ConfigLost | Reason::JobBlocked | Reason::AwaitingNode => 3,
         Reason::ReopenedElsewhere | Reason::ClosedElsewhere => 2,

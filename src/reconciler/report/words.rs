@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::super::member::Member;
 use super::super::input::Wanted;
+use super::super::member::Member;
 use super::super::object::Object;
 use super::super::target::Decision;
 use super::Surroundings;
@@ -27,9 +27,9 @@ pub(super) fn moving(object: &Object, sum: &Sum, reason: Reason, around: &Surrou
     if let Some((job, member)) = object.members.only() {
         return doing(object, job, member, reason, around);
     }
-    let example = sum.moving.first.iter().find(|(_, member)| {
-        matches!(&member.decision, Some(Decision::Wait(_, why, _)) if *why == reason)
-    });
+    let example = sum.moving.first.iter().find(
+        |(_, member)| matches!(&member.decision, Some(Decision::Wait(_, why, _)) if *why == reason),
+    );
     let example = example.or(sum.moving.first.first());
     let says = example.map(|(job, member)| doing(object, job, member, reason, around));
     format!(
@@ -83,7 +83,10 @@ pub(super) fn doing(
         Reason::ClosedElsewhere => {
             format!("job {job} keeps being closed by somebody else; opening it again after a pause")
         }
-        Reason::RetryingAfterError => facts.last_error.as_ref().map_or_else(
+        Reason::RetryingAfterError
+        | Reason::NoCapacity
+        | Reason::OpenRefused
+        | Reason::DatafeedRefused => facts.last_error.as_ref().map_or_else(
             || format!("trying again with job {job}"),
             |error| format!("trying again with job {job}: {}", error.message),
         ),
@@ -100,7 +103,8 @@ fn awaiting(job: &JobId, around: &Surroundings) -> String {
 
 /// What forces cost, job by job.
 pub(super) fn lost(last: &LastClose) -> String {
-    let known: Vec<String> = last.losses.iter().map(loss).collect();
+    let of_forced = |loss: &&Loss| last.forced.contains(&loss.job_id);
+    let known: Vec<String> = last.losses.iter().filter(of_forced).map(loss).collect();
     let all = "changes to the model since its last snapshot are lost";
     if known.is_empty() {
         return all.to_owned();
@@ -111,12 +115,18 @@ pub(super) fn lost(last: &LastClose) -> String {
 fn loss(of: &Loss) -> String {
     let job = &of.job_id;
     let snapshot = match of.snapshot_age {
-        Some(age) => format!("its newest snapshot was {} old", crate::api::humane(age.as_duration())),
+        Some(age) => format!(
+            "its newest snapshot was {} old",
+            crate::api::humane(age.as_duration())
+        ),
         None => "no snapshot of it was found".to_owned(),
     };
     match (&of.lost_from, &of.lost_until) {
         (Some(from), Some(until)) if from.0 < until.0 => {
-            format!("{job} ({snapshot}; data from {:.0} to {:.0})", from.0, until.0)
+            format!(
+                "{job} ({snapshot}; data from {:.0} to {:.0})",
+                from.0, until.0
+            )
         }
         (Some(_), Some(_)) => format!("{job} ({snapshot} and has learned from all its data)"),
         (None, Some(until)) => format!("{job} ({snapshot}; data up to {:.0})", until.0),

@@ -226,27 +226,12 @@ fn an_acknowledgement_that_comes_after_a_newer_delivery_says_nothing_of_what_is_
 #[test]
 fn a_read_is_passed_over_that_was_sent_before_a_newer_one_or_before_a_call_ended() {
     let (mut job, now) = (Job::default(), moment(secs(0)));
-    assert!(
-        job.see(Ticket(1), saw(JobState::Opened), now)
-            .is_some()
-    );
-    assert!(
-        job.see(Ticket(3), saw(JobState::Closed), now)
-            .is_some()
-    );
-    assert!(
-        job.see(Ticket(2), saw(JobState::Opened), now)
-            .is_none()
-    );
-    assert_eq!(
-        job.state(),
-        Some(JobState::Closed)
-    );
+    assert!(job.see(Ticket(1), saw(JobState::Opened), now).is_some());
+    assert!(job.see(Ticket(3), saw(JobState::Closed), now).is_some());
+    assert!(job.see(Ticket(2), saw(JobState::Opened), now).is_none());
+    assert_eq!(job.state(), Some(JobState::Closed));
     job.touch(Ticket(5));
-    assert!(
-        job.see(Ticket(4), saw(JobState::Opened), now)
-            .is_none()
-    );
+    assert!(job.see(Ticket(4), saw(JobState::Opened), now).is_none());
 }
 
 #[test]

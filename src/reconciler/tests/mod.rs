@@ -12,10 +12,17 @@
 )]
 
 mod chaos;
+mod claiming;
+mod costs_of_force;
 mod counting;
+mod datafeeds;
+mod deleting;
+mod drifting;
 mod fake_job;
 mod found;
 mod ghost;
+mod life;
+mod opening;
 mod processes;
 mod rows;
 mod rules;

@@ -9,9 +9,10 @@ use std::time::Duration;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 pub(super) use super::fake_job::FakeJob;
+use super::life::Rules;
 use crate::api::{
-    AnomalyJobStatus, CloseMode, ClosePolicy, DatafeedState, DeletionPolicy, DriftPolicy, JobExpression,
-    JobId, JobState, OnFailed, OnTimeout, OpenPolicy, Reason, TimeSpan,
+    AnomalyJobStatus, CloseMode, ClosePolicy, DatafeedState, DeletionPolicy, DriftPolicy,
+    JobExpression, JobId, JobPattern, JobState, OnFailed, OnTimeout, OpenPolicy, Reason, TimeSpan,
 };
 use crate::reconciler::Reconciler;
 use crate::reconciler::claims::Claims;
@@ -46,17 +47,22 @@ pub(super) struct World {
     pub api_server_down: bool,
     /// Status writes are taken, but nobody is told.
     pub lose_acks: bool,
-    pub(super) pending: BTreeMap<(Duration, u64), Input>,
+    /// Answers on their way, and the brain that they are for.
+    pub(super) pending: BTreeMap<(Duration, u64), (u64, Input)>,
     sent: u64,
-    /// When running closes end, as far as nobody changed the job since.
-    closes: BTreeSet<(Duration, JobId)>,
+    /// When jobs end to open or to close, as far as nobody changed them since.
+    changes: BTreeSet<(Duration, JobId)>,
     /// Whose turn it is to be written, and until when each writer is busy.
-    turns: Turns<ObjectKey>,
+    turns: Turns<(u64, ObjectKey)>,
     writers: [Duration; 8],
-    abandoned: BTreeSet<Ticket>,
+    abandoned: BTreeSet<(u64, Ticket)>,
+    pub(super) rules: Rules,
     pub(super) version: u64,
     still: u32,
-    claims: Claims,
+    pub(super) claims: Claims,
+    /// The number of `brain`, and another one that reaches the same cluster through another connection.
+    pub(super) side: u64,
+    pub(super) other: Option<Box<Reconciler>>,
     /// How many jobs may close at once.
     pub max_closing: usize,
     /// Bytes of ids that fit into a list, as the client has learned it.
@@ -119,17 +125,48 @@ pub(super) fn desired(expression: &str, wanted: Wanted, close: ClosePolicy) -> D
     }
 }
 
+/// Of these sorted ids those that a wildcard means; all wildcards are beginnings.
+fn meant<'a>(
+    wildcards: &[JobPattern],
+    ids: impl IntoIterator<Item = &'a JobId>,
+) -> BTreeSet<&'a JobId> {
+    let ids: Vec<&JobId> = if wildcards.is_empty() {
+        Vec::new()
+    } else {
+        ids.into_iter().collect()
+    };
+    let of = |word: &JobPattern| {
+        let begins = word.as_str().trim_end_matches('*').to_owned();
+        let from = ids.partition_point(|id| id.as_str() < begins.as_str());
+        ids.iter()
+            .skip(from)
+            .copied()
+            .take_while(move |id| id.as_str().starts_with(&begins))
+            .collect::<Vec<_>>()
+    };
+    wildcards.iter().flat_map(of).collect()
+}
+
 /// How many requests a question is, with so many bytes of ids in each.
 fn requests(question: &Question, room: usize) -> usize {
     let lines = |bytes: usize| bytes.div_ceil(room).max(1);
     match question {
         Question::Catalogue => 3,
         Question::Tasks | Question::Info => 1,
-        Question::States { jobs, datafeeds, all } => {
-            let of_jobs = jobs.iter().map(|id| id.as_str().len() + 1).sum();
+        Question::States {
+            jobs,
+            datafeeds,
+            wildcards,
+        } => {
+            let meant = meant(wildcards, jobs);
+            let left = jobs.iter().filter(|id| !meant.contains(id));
+            let of_left: usize = left.map(|id| id.as_str().len() + 1).sum();
+            let of_words: usize = wildcards.iter().map(|word| word.as_str().len() + 1).sum();
+            let by_words = if of_words == 0 { 0 } else { lines(of_words) };
+            let by_ids = if of_left == 0 { 0 } else { lines(of_left) };
             let of_feeds: usize = datafeeds.iter().map(|(_, id)| id.as_str().len() + 1).sum();
             let feeds = if of_feeds == 0 { 0 } else { lines(of_feeds) };
-            if *all { 1 + feeds.min(1) } else { lines(of_jobs) + feeds }
+            by_words + by_ids + if datafeeds.len() > 300 { 1 } else { feeds }
         }
     }
 }
@@ -163,13 +200,16 @@ impl World {
             lose_acks: false,
             pending: BTreeMap::new(),
             sent: 0,
-            closes: BTreeSet::new(),
+            changes: BTreeSet::new(),
             turns: Turns::default(),
             writers: [Duration::ZERO; 8],
             abandoned: BTreeSet::new(),
             version: 1,
             still: 0,
             claims: Claims::default(),
+            rules: Rules::default(),
+            side: 1,
+            other: None,
             max_closing: 64,
             list_room: 4000,
             real_room: None,
@@ -183,15 +223,19 @@ impl World {
     }
 
     pub(super) fn connect(&mut self) {
-        let connection = Usable {
+        let connection = self.usable();
+        self.tell(Input::Connection(Connection::Usable(connection)));
+    }
+
+    pub(super) fn usable(&self) -> Usable {
+        Usable {
             identity: Arc::from("uuid"),
             cluster_uuid: Some(Arc::from("uuid")),
             version: Some(Arc::from(if self.before_7_14 { "7.10.0" } else { "9.4.1" })),
             stops_datafeeds: !self.before_7_14,
             list_room: self.list_room,
             max_closing: self.max_closing,
-        };
-        self.tell(Input::Connection(Connection::Usable(connection)));
+        }
     }
 
     /// The operator dies and another one starts with what is stored.
@@ -200,6 +244,7 @@ impl World {
         self.pending.clear();
         self.turns = Turns::default();
         self.abandoned.clear();
+        self.rules.crashed();
         self.claims = Claims::default();
         self.connect();
         for delivered in self.stored.values().cloned().collect::<Vec<_>>() {
@@ -298,9 +343,11 @@ impl World {
         let end = self.clock + span;
         loop {
             let answer = self.pending.keys().next().map(|(at, _)| *at);
-            let close = self.closes.first().map(|(at, _)| *at);
+            let close = self.changes.first().map(|(at, _)| *at);
             let turn = self.next_turn();
-            let wake = self.brain.next_wake();
+            let others = self.other.as_ref().and_then(|other| other.next_wake());
+            let own = self.brain.next_wake();
+            let wake = [own, others].into_iter().flatten().min();
             let Some(next) = [answer, close, turn, wake]
                 .into_iter()
                 .flatten()
@@ -320,11 +367,13 @@ impl World {
             self.clock = next;
             self.finish_closes();
             if answer.is_some_and(|at| at <= next) {
-                let (_, input) = self.pending.pop_first().unwrap();
-                self.tell(input);
+                let (_, (side, input)) = self.pending.pop_first().unwrap();
+                self.tell_to(side, input);
             } else if turn.is_some_and(|at| at <= next) {
                 self.take_turn();
-            } else if wake.is_some_and(|at| at <= next) {
+            } else if others.is_some_and(|at| at <= next) {
+                self.tell_to(3 - self.side, Input::Tick);
+            } else if own.is_some_and(|at| at <= next) {
                 self.tell(Input::Tick);
             }
         }
@@ -337,11 +386,11 @@ impl World {
 
     /// One of the few writers takes the next object.
     fn take_turn(&mut self) {
-        let Some(key) = self.turns.next(self.clock) else {
+        let Some((side, key)) = self.turns.next(self.clock) else {
             return;
         };
         let before = self.version;
-        self.tell(Input::Turn(key));
+        self.tell_to(side, Input::Turn(key));
         let clock = self.clock;
         let wrote = self.version != before || self.api_server_down;
         if let Some(writer) = self.writers.iter_mut().min().filter(|_| wrote) {
@@ -350,24 +399,31 @@ impl World {
     }
 
     pub(super) fn finish_closes(&mut self) {
-        while let Some((at, _)) = self.closes.first()
+        while let Some((at, _)) = self.changes.first()
             && *at <= self.clock
-            && let Some((at, id)) = self.closes.pop_first()
+            && let Some((at, id)) = self.changes.pop_first()
         {
-            let job = self.jobs.get_mut(&id);
-            if let Some(job) = job.filter(|job| job.closes_at == Some(at)) {
+            let Some(job) = self.jobs.get_mut(&id) else {
+                continue;
+            };
+            if job.closes_at == Some(at) {
                 job.dirty = false;
                 job.closed();
+            } else if job.opens_at == Some(at) {
+                job.opens_at = None;
+                job.opened_at = at;
+                job.state = JobState::Opened;
             }
         }
     }
 
     pub(super) fn tell(&mut self, input: Input) {
         if let Input::Called(ticket, _) = &input
-            && self.abandoned.contains(ticket)
+            && self.abandoned.contains(&(self.side, *ticket))
         {
             return;
         }
+        self.rules.told(self.side, &input);
         let trace = std::env::var("TRACE").is_ok();
         if trace {
             eprintln!("{:?} <- {:?}", self.clock, input);
@@ -382,7 +438,8 @@ impl World {
 
     fn answer(&mut self, after: Duration, input: Input) {
         self.sent += 1;
-        self.pending.insert((self.clock + after, self.sent), input);
+        self.pending
+            .insert((self.clock + after, self.sent), (self.side, input));
     }
 
     fn perform(&mut self, output: Output) {
@@ -393,26 +450,34 @@ impl World {
                     Some(trouble) => Err(trouble.clone()),
                     None => Ok(self.look(&question)),
                 };
-                let asked = if answer.is_ok() { requests(&question, self.list_room) } else { 1 };
+                let asked = if answer.is_ok() {
+                    requests(&question, self.list_room)
+                } else {
+                    1
+                };
                 self.requests += asked;
-                self.searches += if answer.is_ok() { self.searches_of(&question, asked) } else { 0 };
+                self.searches += if answer.is_ok() {
+                    self.searches_of(&question, asked)
+                } else {
+                    0
+                };
                 self.reads.push(question);
                 self.answer(soon, Input::Read(ticket, answer));
             }
             Output::WantTurn(key, lane) => {
                 let tenant = Arc::clone(&key.namespace);
-                self.turns.ask(&tenant, key, lane, self.clock);
+                self.turns.ask(&tenant, (self.side, key), lane, self.clock);
             }
             Output::Claim(claim) => {
-                let rulings = self.claims.claim(1, claim);
+                let rulings = self.claims.claim(self.side, claim);
                 self.rule(rulings);
             }
             Output::Release(key, jobs) => {
-                let rulings = self.claims.release(1, &key, &jobs);
+                let rulings = self.claims.release(self.side, &key, &jobs);
                 self.rule(rulings);
             }
             Output::GiveWay(key, job) => {
-                let rulings = self.claims.give_way(1, &key, &[job]);
+                let rulings = self.claims.give_way(self.side, &key, &[job]);
                 self.rule(rulings);
             }
             Output::Finalize {
@@ -426,12 +491,14 @@ impl World {
                 self.requests += 1;
                 self.searches += 2;
                 self.calls.push((self.clock, call.clone()));
+                self.rules.call((self.side, ticket), &call, self.clock);
                 let (after, answer) = self.call(&call);
                 self.answer(after, Input::Called(ticket, answer));
             }
             Output::LetGo(ticket) => {
                 self.let_go += 1;
-                self.abandoned.insert(ticket);
+                self.abandoned.insert((self.side, ticket));
+                self.rules.ended((self.side, ticket));
             }
             Output::Verify {
                 ticket,
@@ -502,8 +569,12 @@ impl World {
     }
 
     fn rule(&mut self, mut rulings: crate::reconciler::claims::Rulings) {
-        if let Some(ours) = rulings.remove(&1) {
-            self.answer(Duration::ZERO, Input::Ruled(ours));
+        for side in [1, 2] {
+            if let Some(ruled) = rulings.remove(&side) {
+                self.sent += 1;
+                self.pending
+                    .insert((self.clock, self.sent), (side, Input::Ruled(ruled)));
+            }
         }
     }
 
@@ -522,7 +593,8 @@ impl World {
         };
         let taken = answer.is_ok();
         self.answer(soon, Input::Written(ticket, answer));
-        let goes = |stored: &Delivered| stored.desired.deleting.is_some() && stored.finalizers.is_empty();
+        let goes =
+            |stored: &Delivered| stored.desired.deleting.is_some() && stored.finalizers.is_empty();
         if self.stored.get(&key).is_some_and(goes) {
             self.stored.remove(&key);
             self.answer(soon * 2, Input::Gone(key));
@@ -538,9 +610,13 @@ impl World {
             Question::Catalogue => Answer::Catalogue(self.listing()),
             Question::Tasks => Answer::Tasks(self.monitor.then(|| self.tasks())),
             Question::Info => Answer::Info(self.upgrade_mode),
-            Question::States { jobs, datafeeds, .. } => {
+            Question::States {
+                jobs, datafeeds, ..
+            } => {
                 let feeds: BTreeSet<&JobId> = datafeeds.iter().map(|(of, _)| of).collect();
-                let seen = jobs.iter().map(|id| (id.clone(), self.see(id, feeds.contains(id))));
+                let seen = jobs
+                    .iter()
+                    .map(|id| (id.clone(), self.see(id, feeds.contains(id))));
                 Answer::States(seen.collect())
             }
         }
@@ -552,27 +628,44 @@ impl World {
         match question {
             Question::Catalogue => requests - 1,
             Question::Tasks | Question::Info => 0,
-            Question::States { jobs, all, .. } => {
+            Question::States {
+                jobs, wildcards, ..
+            } => {
                 let cost = |job: &FakeJob| if job.state == JobState::Closed { 4 } else { 1 };
-                let each: usize = if *all {
-                    self.jobs.values().map(cost).sum()
-                } else {
-                    jobs.iter().filter_map(|id| self.jobs.get(id)).map(cost).sum()
+                let mut told = meant(wildcards, self.jobs.keys());
+                told.extend(jobs);
+                let words: Vec<&str> = wildcards.iter().map(|word| word.as_str()).collect();
+                let like = |name: &str| {
+                    words
+                        .iter()
+                        .any(|word| name.starts_with(word.trim_end_matches('*')))
                 };
-                requests + each
+                let grouped = self
+                    .jobs
+                    .iter()
+                    .filter(|(_, job)| job.groups.iter().any(|name| like(name)));
+                told.extend(grouped.map(|(id, _)| id));
+                let told = told.into_iter().filter_map(|id| self.jobs.get(id));
+                requests + told.map(cost).sum::<usize>()
             }
         }
     }
 
     fn listing(&self) -> Listing {
-        let most = if self.lists_nothing { 0 } else { self.cut_at.unwrap_or(usize::MAX) };
+        let most = if self.lists_nothing {
+            0
+        } else {
+            self.cut_at.unwrap_or(usize::MAX)
+        };
         let configs = self.jobs.iter().filter(|(_, job)| job.config).take(most);
         let feeds = self.jobs.iter().filter_map(|(id, job)| {
             let (feed, _) = job.datafeed.as_ref()?;
             Some((id.clone(), feed.clone()))
         });
         Listing {
-            jobs: configs.map(|(id, job)| (id.clone(), job.seen_config())).collect(),
+            jobs: configs
+                .map(|(id, job)| (id.clone(), job.seen_config()))
+                .collect(),
             datafeeds: feeds.collect(),
             complete: self.cut_at.is_none_or(|most| self.jobs.len() < most),
             upgrade_mode: self.upgrade_mode,
@@ -581,7 +674,10 @@ impl World {
     }
 
     fn tasks(&self) -> Tasks {
-        let open = self.jobs.iter().filter(|(_, job)| job.state != JobState::Closed);
+        let open = self
+            .jobs
+            .iter()
+            .filter(|(_, job)| job.state != JobState::Closed);
         let feeds = self.jobs.iter().filter_map(|(id, job)| {
             let feed = job.seen_datafeed()?;
             feed.runs().then(|| (id.clone(), (feed, job.has_end)))
@@ -605,13 +701,16 @@ impl World {
                 upgrade_mode: self.upgrade_mode && job.state != JobState::Closed,
                 explanation: (!job.assigned).then(|| Arc::from("no node has room")),
                 open_for: live.then(|| secs(self.clock.saturating_sub(job.opened_at).as_secs())),
-                latest_record: None,
+                latest_record: job.latest_record.map(|at| moment(at).wall),
                 last_data: job.last_data.map(|at| moment(at).wall),
             }),
-            datafeed: job.seen_datafeed().filter(|_| with_datafeed).map(|feed| SeenDatafeed {
-                real_time: feed.real_time.filter(|_| !self.hides_kind),
-                ..feed
-            }),
+            datafeed: job
+                .seen_datafeed()
+                .filter(|_| with_datafeed)
+                .map(|feed| SeenDatafeed {
+                    real_time: feed.real_time.filter(|_| !self.hides_kind),
+                    ..feed
+                }),
         }
     }
 
@@ -622,7 +721,7 @@ impl World {
             job: self.see(id, true),
             config: config.map(FakeJob::seen_config),
             upgrade_mode: self.upgrade_mode,
-            snapshot: None,
+            snapshot: config.and_then(FakeJob::snapshot),
         }
     }
 
@@ -640,7 +739,18 @@ impl World {
                 Some(JobState::Closing) => (secs(1), Err(Refusal::LookAgain { answered: true })),
                 _ => self.close(id),
             },
-            Call::StopDatafeed { job, .. } => {
+            Call::StopDatafeed { job, force, .. } => {
+                let found = self
+                    .jobs
+                    .get_mut(job)
+                    .filter(|job| job.refuses_stops > 0 && !force);
+                if let Some(found) = found {
+                    found.refuses_stops -= 1;
+                    return (
+                        soon,
+                        Err(Refusal::Refused(trouble(Reason::RetryingAfterError))),
+                    );
+                }
                 if let Some((_, state)) =
                     self.jobs.get_mut(job).and_then(|job| job.datafeed.as_mut())
                 {
@@ -649,10 +759,22 @@ impl World {
                 (soon, Ok(()))
             }
             Call::ForceClose(id) => {
+                let before_7_14 = self.before_7_14;
                 let Some(job) = self.jobs.get_mut(id) else {
                     return (soon, Err(Refusal::LookAgain { answered: true }));
                 };
+                let runs = job
+                    .feed()
+                    .is_some_and(|state| state != DatafeedState::Stopped);
+                if before_7_14 && runs {
+                    return (soon, Err(Refusal::DatafeedRuns));
+                }
                 if !job.ignores_force {
+                    // Of a job that is closing, or closed, the datafeed goes on (reference section 3.2).
+                    let open = !matches!(job.state, JobState::Closing | JobState::Closed);
+                    if let Some((_, state)) = job.datafeed.as_mut().filter(|_| open) {
+                        *state = DatafeedState::Stopped;
+                    }
                     job.closed();
                 }
                 (soon, Ok(()))
@@ -660,9 +782,20 @@ impl World {
             Call::Close(ids) => self.close_all(ids),
             Call::Open(id) => self.open(id),
             Call::StartDatafeed { job, .. } => {
-                let runs = self.jobs.get_mut(job).and_then(|job| job.datafeed.as_mut());
-                if let Some((_, state)) = runs {
+                let found = self.jobs.get(job);
+                if !found
+                    .is_some_and(|job| matches!(job.state, JobState::Opened | JobState::Opening))
+                {
+                    return (soon, Err(Refusal::LookAgain { answered: true }));
+                }
+                if let Some(trouble) = found.and_then(|job| job.refuses_start.clone()) {
+                    return (soon, Err(Refusal::Refused(trouble)));
+                }
+                if let Some(found) = self.jobs.get_mut(job)
+                    && let Some((_, state)) = &mut found.datafeed
+                {
                     *state = DatafeedState::Started;
+                    found.has_end = false;
                 }
                 (soon, Ok(()))
             }
@@ -701,7 +834,11 @@ impl World {
             return (soon, Err(Refusal::LookAgain { answered: true }));
         }
         let answers: Vec<_> = ids.iter().map(|id| self.close(id)).collect();
-        let last = answers.iter().map(|(after, _)| *after).max().unwrap_or(soon);
+        let last = answers
+            .iter()
+            .map(|(after, _)| *after)
+            .max()
+            .unwrap_or(soon);
         let error = answers.into_iter().find_map(|(_, answer)| answer.err());
         (last, error.map_or(Ok(()), Err))
     }
@@ -720,8 +857,19 @@ impl World {
         }
         job.opened_at = clock;
         job.dirty = true;
-        job.state = if job.assigned { JobState::Opened } else { JobState::Opening };
-        (soon, Ok(()))
+        job.state = JobState::Opening;
+        if job.assigned {
+            job.opens_at = job.open_takes.map(|takes| clock + takes);
+            self.changes.extend(job.opens_at.map(|at| (at, id.clone())));
+        } else {
+            return (soon, Ok(()));
+        }
+        let takes = job.open_takes.unwrap_or(secs(1_000_000));
+        if takes.is_zero() {
+            job.opens_at = None;
+            job.state = JobState::Opened;
+        }
+        (takes + soon, Ok(()))
     }
 
     fn close(&mut self, id: &JobId) -> (Duration, Result<(), Refusal>) {
@@ -745,10 +893,26 @@ impl World {
             job.lost_closes -= 1;
             return (secs(30), Err(Refusal::LookAgain { answered: true }));
         }
+        match job.state {
+            JobState::Closed => return (soon, Ok(())),
+            JobState::Closing => {
+                let left = job
+                    .closes_at
+                    .map_or(secs(1_000_000), |at| at.saturating_sub(clock));
+                return (left + soon, Ok(()));
+            }
+            JobState::Opened | JobState::Opening | JobState::Failed => {}
+        }
+        if datafeed_runs && job.feed_hinders {
+            return (
+                soon,
+                Err(Refusal::Refused(trouble(Reason::RetryingAfterError))),
+            );
+        }
         if let Some((_, state)) = &mut job.datafeed {
             *state = DatafeedState::Stopped;
         }
-        if !job.assigned {
+        if !job.assigned || job.state == JobState::Opening {
             job.closed();
             return (soon, Ok(()));
         }
@@ -763,8 +927,10 @@ impl World {
             }
             takes => {
                 job.state = JobState::Closing;
+                job.opens_at = None;
                 job.closes_at = takes.map(|takes| clock + takes);
-                self.closes.extend(job.closes_at.map(|at| (at, id.clone())));
+                self.changes
+                    .extend(job.closes_at.map(|at| (at, id.clone())));
                 (takes.unwrap_or(secs(1_000_000)) + soon, Ok(()))
             }
         }
