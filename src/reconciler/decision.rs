@@ -33,6 +33,8 @@ pub struct Situation<'a> {
     pub listed: bool,
     /// The cluster.
     pub health: &'a Health,
+    /// Who is meant is to be listed anew before anything is called.
+    pub list_is_stale: bool,
     /// Its datafeed is stored as running, or is none that would be started again.
     pub datafeed_is_noted: bool,
     /// Whether its running datafeed has an end is about to be told.

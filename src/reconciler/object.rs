@@ -95,6 +95,9 @@ pub struct Object {
     pub unmatched_at: Option<Duration>,
     /// Reads with an earlier ticket were sent before this generation was known.
     pub sight_from: Ticket,
+    /// Before it calls for jobs that it does not mean by their one id, it needs a list under this ticket or a later one: who
+    /// is meant may have changed since the last.
+    pub list_from: Ticket,
     /// Somebody waits for it, or it is one of many at a start.
     pub lane: Lane,
     /// Datafeeds that ran when we closed.
@@ -176,6 +179,7 @@ impl Object {
         let fresh = status.observed_generation != generation && age < JUST_CREATED;
         let durable = durable(&status);
         let looked_at = status.observed_generation == generation;
+        let arrivals = u64::try_from(status.targets.len()).unwrap_or_default();
         Self {
             uid,
             created_at,
@@ -190,6 +194,7 @@ impl Object {
             unmatched_for: Duration::ZERO,
             unmatched_at: None,
             sight_from,
+            list_from: Ticket::default(),
             lane: if fresh { Lane::Fresh } else { Lane::Slow },
             resume: Arc::clone(&durable.resume),
             durable,
@@ -209,7 +214,7 @@ impl Object {
             refreshing: false,
             restoring: restorable(status.targets, looked_at),
             looked_at,
-            arrivals: 0,
+            arrivals,
             leaving: false,
             echoes: VecDeque::new(),
             desired,
@@ -238,6 +243,9 @@ impl Object {
         let generation = delivered.generation != self.generation;
         let before = std::mem::replace(&mut self.desired, delivered.desired);
         let requested = before.requested != self.desired.requested;
+        if generation || requested {
+            self.list_from = sight_from;
+        }
         if generation {
             self.generation = delivered.generation;
             self.sight_from = sight_from;
@@ -355,9 +363,16 @@ impl Object {
 
     /// A member for a job that came to be meant.
     pub fn member_for(&self, job: &JobId, now: Moment) -> Member {
-        let stored = self.restoring.iter().find(|target| target.job_id == *job);
-        let mut member =
-            stored.map_or_else(Member::default, |target| Member::restored(target, now));
+        let stored = self
+            .restoring
+            .iter()
+            .position(|target| target.job_id == *job);
+        let mut member = Member::default();
+        if let Some((at, target)) = stored.and_then(|at| Some((at, self.restoring.get(at)?))) {
+            member = Member::restored(target, now);
+            // The latest to arrive stands first, and stays there: another order alone is no reason to write.
+            member.arrival = u64::try_from(self.restoring.len() - at).unwrap_or_default();
+        }
         member.resuming |= stored.is_none() && !self.looked_at;
         member.durable_force(self.durable.forced.get(job).copied());
         // What was seen where it should be, and stored of this generation, stands until somebody looks.

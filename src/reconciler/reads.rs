@@ -29,6 +29,8 @@ pub(super) struct Reads {
     states: Option<(Ticket, Vec<JobId>)>,
     /// The list, the tasks, upgrade mode: when next, and the read in flight.
     list: Due,
+    /// The newest list that was taken.
+    listed: Ticket,
     tasks: Due,
     /// The newest read of the tasks that was answered.
     tasks_told: Ticket,
@@ -85,6 +87,11 @@ impl Reads {
     /// Asks for the configs at `at` or earlier.
     pub(super) fn list_by(&mut self, at: Duration) {
         self.list.by(at);
+    }
+
+    /// The newest list that was taken.
+    pub(super) fn listed(&self) -> Ticket {
+        self.listed
     }
 
     /// Asks for upgrade mode at `at` or earlier.
@@ -360,6 +367,19 @@ impl Reconciler {
             }
         }
         self.relist(&changes, first, ticket, now);
+        let before = std::mem::replace(&mut self.reads.listed, ticket);
+        for (key, object) in self
+            .objects
+            .iter()
+            .filter(|(_, object)| object.list_from > before)
+        {
+            let held = object
+                .members
+                .iter()
+                .filter(|(_, member)| matches!(member.decision, Some(Decision::Hold(_))));
+            self.due
+                .extend(held.map(|(job, _)| (key.clone(), job.clone())));
+        }
     }
 
     /// The tasks are a hint: whatever differs from what was seen is looked at, and nothing is believed.

@@ -75,6 +75,7 @@ impl Reconciler {
             config: self.catalogue.config(id),
             listed: self.catalogue.is_known(),
             health: &self.health,
+            list_is_stale: self.is_list_stale(object, id),
             datafeed_is_noted: feed.is_none_or(|feed| {
                 feed.real_time != Some(true) || object.is_safe_to_stop(&feed.id)
             }),
@@ -96,6 +97,13 @@ impl Reconciler {
             Decision::Hold(_) => {
                 let at = self.health.stalled_at();
                 if self.health.trouble().is_none() {
+                    if self
+                        .objects
+                        .get(key)
+                        .is_some_and(|object| self.is_list_stale(object, job))
+                    {
+                        self.reads.list_by(now.monotonic);
+                    }
                     if self
                         .jobs
                         .get(job)
@@ -137,6 +145,11 @@ impl Reconciler {
             Decision::Call(ask) => self.ask(key, job, ask, now),
         }
         false
+    }
+
+    /// A job that is meant by its one id is meant whatever a list says.
+    fn is_list_stale(&self, object: &Object, job: &JobId) -> bool {
+        object.list_from > self.reads.listed() && object.literal().as_ref() != Some(job)
     }
 
     fn observe(&mut self, key: &ObjectKey, job: &JobId, at: Duration) {
@@ -196,6 +209,7 @@ impl Reconciler {
         now: Moment,
     ) -> bool {
         let (_, version) = self.health.identity();
+        let next = self.next_ticket();
         let Some(known) = self.jobs.get(job) else {
             return false;
         };
@@ -229,8 +243,13 @@ impl Reconciler {
         } else if unusual {
             member.facts_mut().observe(state, config, close, now);
         }
+        let was = member.drift;
         drift::notice(member, enforces, known, before, version.as_deref(), now);
+        let drifted = member.drift != was;
         let settled = member.is_settled();
+        if drifted {
+            object.list_from = next;
+        }
         if enforces == Some(Wanted::Closed) {
             report::note_unsaved(object, job);
         }

@@ -49,6 +49,16 @@ pub fn decide(situation: &Situation) -> Decision {
         Wanted::Opened => opening::decide(situation, seen),
         Wanted::Closed | Wanted::Observed => seen_now(situation, seen),
     };
+    let calls = matches!(
+        decision,
+        Decision::Call(_) | Decision::Verify | Decision::NoteForce | Decision::NoteDatafeed(_)
+    );
+    if calls && situation.list_is_stale {
+        return Decision::Hold(Trouble::new(
+            Reason::Pending,
+            "finding out which jobs are meant by now",
+        ));
+    }
     if situation.health.upgrade_mode() && !matches!(decision, Decision::Done | Decision::Stall(_)) {
         return Decision::Hold(Trouble::new(
             Reason::UpgradeMode,

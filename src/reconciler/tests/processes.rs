@@ -105,3 +105,51 @@ fn upgrade_mode_that_a_state_tells_of_is_not_tried_out_with_a_call() {
     world.pass(secs(20));
     assert!(world.is("a", "Ready", "True", "InDesiredState"));
 }
+
+#[test]
+fn a_job_that_left_its_group_and_was_opened_then_is_not_closed_for_what_was_known_before() {
+    for edit in [false, true] {
+        let mut world = World::new();
+        for id in ["a", "b"] {
+            let mut fake = FakeJob::new(JobState::Opened);
+            fake.groups = vec!["g"];
+            world.jobs.insert(job(id), fake);
+        }
+        world.create("o", desired("g", Wanted::Closed, policy()));
+        world.pass(secs(20));
+        assert_eq!(world.closes(), 1);
+        if edit {
+            world.edit("o", |desired| desired.suspended = true);
+        }
+        world.jobs.get_mut(&job("a")).unwrap().groups.clear();
+        world.reopen("a");
+        world.reopen("b");
+        if edit {
+            world.edit("o", |desired| desired.suspended = false);
+        }
+        world.pass(secs(120));
+        assert_eq!(
+            (world.state("a"), world.state("b")),
+            (JobState::Opened, JobState::Closed)
+        );
+        assert!(world.is("o", "Ready", "True", "InDesiredState"));
+        assert_eq!(world.closes(), 2);
+    }
+}
+
+#[test]
+fn a_restart_keeps_the_order_in_which_jobs_are_listed() {
+    let mut world = World::new();
+    for id in ["a", "b", "c", "d"] {
+        let mut fake = FakeJob::new(JobState::Opened);
+        fake.close_takes = Some(secs(if id == "b" { 9 } else { 1 }));
+        world.jobs.insert(job(id), fake);
+    }
+    world.create("o", desired("*", Wanted::Closed, policy()));
+    world.pass(secs(60));
+    assert_eq!(world.status("o").targets[0].job_id, job("b"));
+    let writes = world.writes.len();
+    world.crash();
+    world.pass(secs(600));
+    assert_eq!(world.writes.len(), writes);
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use elasticsearch_simulator::{ApiKey, Options, Profile};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::elastic::Elastic;
 use crate::support::operator::Operator;
@@ -45,11 +45,30 @@ fn done(privileges: &[&str]) -> (Room<'static>, Operator) {
     (room, operator)
 }
 
+/// Every object with its version, and its status to be shown where that differs.
+fn versions(room: &Room) -> Vec<(String, String, String)> {
+    let listed = room.kubectl(&["get", "aj,esconn", "-o", "json"]);
+    let listed: Value = serde_json::from_str(&listed).expect("JSON");
+    let items = listed["items"].as_array().cloned().unwrap_or_default();
+    let shown = |value: &Value| value.to_string();
+    items
+        .iter()
+        .map(|item| {
+            let meta = &item["metadata"];
+            (
+                shown(&meta["name"]),
+                shown(&meta["resourceVersion"]),
+                shown(&item["status"]),
+            )
+        })
+        .collect()
+}
+
 fn restarted(privileges: &[&str], expected: &[&str]) {
     let (room, mut operator) = done(privileges);
     let (status, _) = operator.terminate();
     assert_eq!(status.code(), Some(0));
-    let before = room.elastic.log();
+    let (before, stored) = (room.elastic.log(), versions(&room));
     let next = room.operator();
     until_true("it has looked", LIMIT, || {
         room.elastic.log().since(&before).of("ClusterState") == 1
@@ -59,7 +78,8 @@ fn restarted(privileges: &[&str], expected: &[&str]) {
     let mut apis = log.apis();
     apis.sort_unstable();
     assert_eq!(apis, expected);
-    assert_eq!(next.status_writes(), 0, "nothing has changed");
+    assert_eq!(versions(&room), stored, "nothing has changed");
+    assert_eq!(next.status_writes(), 0);
 }
 
 #[test]
