@@ -90,6 +90,11 @@ impl Reconciler {
             refusal @ (Refusal::DatafeedRuns | Refusal::UpgradeMode | Refusal::Cluster(_)) => {
                 self.ended(&sent, now);
                 self.abandon(&sent);
+                if refusal == Refusal::DatafeedRuns {
+                    for ((_, id), _) in &sent.of {
+                        self.jobs.entry(id.clone()).and_modify(|job| job.odd_feed = true);
+                    }
+                }
                 self.refused(refusal, now);
             }
         }

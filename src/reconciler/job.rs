@@ -21,16 +21,16 @@ pub struct Job {
     pub in_flight: Option<(Ticket, Ask)>,
     /// It belongs to a refused list in which the refused ones are being sought.
     pub suspect: bool,
-    /// The tasks contradict what was seen of its datafeed.
+    /// Something contradicts what was seen of its datafeed, so that its state is to be asked for.
     pub odd_feed: bool,
-    /// Reads from this ticket on were sent after its datafeed had been seen.
-    pub feed_from: Ticket,
     /// When its datafeed was seen running last.
     pub feed_ran: Option<Duration>,
     /// When a force of this process was sent.
     pub forced: Option<Duration>,
     touched: Ticket,
     newest: Ticket,
+    /// The newest read that told of its datafeed.
+    fed: Ticket,
 }
 
 /// An observation with its age.
@@ -51,9 +51,14 @@ impl Job {
     /// before the last call ended, or before a read that was answered already, and says nothing of now.
     pub fn see(&mut self, asked: Ticket, found: SeenJob, now: Moment) -> Option<bool> {
         if asked < self.touched.max(self.newest) {
+            // Its state is over, but a datafeed that ran is worth asking about.
+            self.odd_feed |= found.datafeed.is_some_and(|feed| feed.runs());
             return None;
         }
         self.newest = asked;
+        if found.datafeed.is_some() {
+            self.fed = asked;
+        }
         let before = self.seen.take();
         let datafeed = found
             .datafeed
@@ -74,6 +79,14 @@ impl Job {
         }
         self.seen = Some(seen);
         Some(news)
+    }
+
+    /// The configs say that this is its datafeed now: what was seen of another one is over.
+    pub fn keep_datafeed(&mut self, id: Option<&DatafeedId>, asked: Ticket) {
+        let newer = asked >= self.fed;
+        if let Some(seen) = self.seen.as_mut().filter(|_| newer) {
+            seen.datafeed = seen.datafeed.take().filter(|feed| Some(&feed.id) == id);
+        }
     }
 
     /// What a status that was stored said: something to go on saying until it is looked at, never to act on.
@@ -133,16 +146,14 @@ impl Job {
         }
     }
 
-    /// It has no datafeed any more.
-    pub fn forget_feed(&mut self) {
-        if let Some(seen) = &mut self.seen {
-            seen.datafeed = None;
-        }
-    }
-
     /// A read that was sent under this ticket will be believed.
     pub fn believes(&self, asked: Ticket) -> bool {
         asked >= self.touched
+    }
+
+    /// It was seen by a read that was sent after this one.
+    pub fn is_newer_than(&self, asked: Ticket) -> bool {
+        self.newest > asked
     }
 
     /// The state that was seen last.

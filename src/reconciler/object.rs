@@ -240,6 +240,7 @@ impl Object {
             self.generation = delivered.generation;
             self.sight_from = sight_from;
             self.lane = Lane::Fresh;
+            self.restoring = restorable(std::mem::take(&mut self.restoring), false);
         }
         self.begin_anew(&before, generation, requested);
         let scope = before.scope != self.desired.scope;

@@ -78,6 +78,7 @@ impl Reconciler {
                 .as_ref()
                 .and_then(|seen| seen.datafeed.as_ref())
                 .is_some_and(|feed| object.resume.contains(&feed.id)),
+            kind_is_coming: self.asks_for_kind(job),
             open_after: open_after(object, job.forced, id, now),
             now,
         }))
@@ -89,11 +90,15 @@ impl Reconciler {
             Decision::Rest(_) => self.rest(key, job, now),
             Decision::Hold(_) => {
                 let at = self.health.stalled_at();
-                if self.health.trouble().is_some() && at > now.monotonic {
+                if self.health.trouble().is_none() {
+                    if self.jobs.get(job).is_some_and(|job| self.asks_for_kind(job)) {
+                        self.ask_tasks(now);
+                    }
+                } else if at > now.monotonic {
                     self.wake_at(at, key, job);
                 }
             }
-            Decision::Observe => self.observe(job, now.monotonic),
+            Decision::Observe => self.observe(key, job, now.monotonic),
             Decision::Wait(_, reason, gap) => {
                 let listed = matches!(
                     reason,
@@ -125,11 +130,12 @@ impl Reconciler {
         false
     }
 
-    fn observe(&mut self, job: &JobId, at: Duration) {
+    fn observe(&mut self, key: &ObjectKey, job: &JobId, at: Duration) {
+        let from = self.objects.get(key).map(|object| object.sight_from).unwrap_or_default();
         if !self.catalogue.is_known() {
             self.reads.list_by(at);
         }
-        self.look_now(job, at);
+        self.look_now(job, from, at);
     }
 
     fn rest(&mut self, key: &ObjectKey, job: &JobId, now: Moment) {
@@ -138,7 +144,7 @@ impl Reconciler {
                 && object.members.get(job).is_some_and(|member| !member.sighted)
         });
         if unseen {
-            self.observe(job, now.monotonic);
+            self.observe(key, job, now.monotonic);
         }
     }
 
@@ -147,6 +153,10 @@ impl Reconciler {
         if self.catalogue.config(job).is_none() {
             self.reads.list_by(now.monotonic + pace::CATALOGUE_UNRESOLVED);
             self.reads.look(job, now.monotonic + pace::CATALOGUE_UNRESOLVED);
+        }
+        if self.member(key, job).is_some_and(|member| !member.sighted) {
+            // What another object acts on is told of all the same.
+            self.observe(key, job, now.monotonic);
         }
         let ended = self.member(key, job).and_then(|member| member.facts().call_ended);
         let again = ended.map(|ended| ended + pace::NOT_OBSERVED_AFTER);

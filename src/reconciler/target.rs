@@ -39,6 +39,8 @@ pub struct Situation<'a> {
     pub health: &'a Health,
     /// Its datafeed is stored as running, or is none that would be started again.
     pub datafeed_is_noted: bool,
+    /// Whether its running datafeed has an end is about to be told.
+    pub kind_is_coming: bool,
     /// Its datafeed ran when it was closed here.
     pub resumes: bool,
     /// Seconds that are left until it may be opened after a force of ours.
@@ -367,6 +369,12 @@ fn open(situation: &Situation, seen: &Seen) -> Decision {
         return decision;
     }
     if let Some(datafeed) = running(seen) {
+        if situation.kind_is_coming {
+            return Decision::Hold(Trouble::new(
+                Reason::Pending,
+                "finding out whether the datafeed was started with an end",
+            ));
+        }
         if !situation.datafeed_is_noted {
             return Decision::NoteDatafeed(datafeed.id.clone());
         }

@@ -118,13 +118,13 @@ impl Chaos {
                 JobState::Closed,
                 JobState::Failed,
             ]);
-            let fake = chaos.fake(state);
+            let fake = chaos.fake(id, state);
             chaos.world.jobs.insert(job(id), fake);
         }
         chaos
     }
 
-    fn fake(&mut self, state: JobState) -> FakeJob {
+    fn fake(&mut self, id: &str, state: JobState) -> FakeJob {
         let mut fake = FakeJob::new(state);
         // No two sessions of a job begin at the same moment, so that this tells them apart.
         self.sent += 1;
@@ -152,7 +152,7 @@ impl Chaos {
             } else {
                 running
             };
-            fake.datafeed = Some((DatafeedId::parse("feed").unwrap(), runs));
+            fake.datafeed = Some((DatafeedId::parse(&format!("feed-{id}")).unwrap(), runs));
         }
         fake
     }

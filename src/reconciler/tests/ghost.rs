@@ -58,7 +58,8 @@ pub(super) struct Ghost {
     in_flight: BTreeMap<Ticket, (Vec<JobId>, bool)>,
     /// The newest answered read of each job: when it was sampled, and what it said.
     seen: BTreeMap<JobId, (u64, SeenJob)>,
-    feeds: BTreeMap<JobId, Option<DatafeedId>>,
+    /// The datafeed of each job that runs, and when the newest read that told of it was sampled.
+    feeds: BTreeMap<JobId, (u64, Option<DatafeedId>)>,
     seen_closed: BTreeSet<(Arc<str>, i64, JobId)>,
     is_dark: bool,
     noticed: bool,
@@ -215,7 +216,7 @@ impl Ghost {
                     .as_ref()
                     .filter(|feed| feed.state != DatafeedState::Stopped);
                 self.feeds
-                    .insert(id.clone(), runs.map(|feed| feed.id.clone()));
+                    .insert(id.clone(), (order, runs.map(|feed| feed.id.clone())));
             }
             let closed = seen
                 .state
@@ -239,12 +240,11 @@ impl Ghost {
         }
     }
 
-    /// The brain is being told, by a list that was sampled at `order`, which jobs have a datafeed.
+    /// The brain is being told which jobs have datafeeds, as a list that was sent at `order` found.
     pub(super) fn listed(&mut self, order: u64, listing: &Listing) {
-        for (id, feed) in &mut self.feeds {
-            let newer = self.seen.get(id).is_none_or(|(before, _)| *before < order);
-            if newer && !listing.datafeeds.contains_key(id) {
-                *feed = None;
+        for (id, (read, feed)) in &mut self.feeds {
+            if *read < order && !listing.datafeeds.contains_key(id) {
+                (*read, *feed) = (order, None);
             }
         }
     }
@@ -330,7 +330,7 @@ impl Ghost {
             "{call:?}: nobody wants that, as told last: {:#?}",
             self.told
         );
-        let feed = self.feeds.get(id).cloned().flatten();
+        let feed = self.feeds.get(id).and_then(|(_, feed)| feed.clone());
         let seen = self
             .seen
             .get(id)

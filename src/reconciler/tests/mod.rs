@@ -14,6 +14,7 @@
 mod chaos;
 mod claiming;
 mod costs_of_force;
+mod counting;
 mod datafeeds;
 mod deleting;
 mod drifting;
@@ -22,6 +23,7 @@ mod found;
 mod ghost;
 mod life;
 mod opening;
+mod processes;
 mod rows;
 mod rules;
 mod world;

@@ -17,6 +17,7 @@ use crate::api::{
 use crate::reconciler::Reconciler;
 use crate::reconciler::claims::Claims;
 use crate::reconciler::input::*;
+use crate::reconciler::turns::Turns;
 
 pub(super) struct World {
     pub brain: Reconciler,
@@ -27,6 +28,8 @@ pub(super) struct World {
     pub reads: Vec<Question>,
     /// HTTP requests that all this would have been: reads and calls.
     pub requests: usize,
+    /// Searches that Elasticsearch makes for them.
+    pub searches: usize,
     pub writes: Vec<(ObjectKey, AnomalyJobStatus)>,
     pub events: Vec<Event>,
     pub let_go: usize,
@@ -39,11 +42,19 @@ pub(super) struct World {
     pub before_7_14: bool,
     /// The credentials have `monitor`, so the tasks may be read.
     pub monitor: bool,
+    /// Statistics of datafeeds do not say whether they have an end.
+    pub hides_kind: bool,
     pub api_server_down: bool,
     /// Status writes are taken, but nobody is told.
     pub lose_acks: bool,
     /// Answers on their way, and the brain that they are for.
-    pub(super) pending: Vec<(Duration, u64, Input)>,
+    pub(super) pending: BTreeMap<(Duration, u64), (u64, Input)>,
+    sent: u64,
+    /// When running closes and opens end, as far as nobody changed the job since.
+    closes: BTreeSet<(Duration, JobId)>,
+    /// Whose turn it is to be written, and until when each writer is busy.
+    turns: Turns<ObjectKey>,
+    writers: [Duration; 8],
     abandoned: BTreeSet<(u64, Ticket)>,
     pub(super) rules: Rules,
     pub(super) version: u64,
@@ -52,19 +63,33 @@ pub(super) struct World {
     /// The number of `brain`, and another one that reaches the same cluster through another connection.
     pub(super) side: u64,
     pub(super) other: Option<Box<Reconciler>>,
+    /// Objects that belong to that one.
+    pub(super) sides: BTreeMap<ObjectKey, u64>,
     /// How many jobs may close at once.
     pub max_closing: usize,
-    /// Bytes of ids that fit into a list.
+    /// Bytes of ids that fit into a list, as the client has learned it.
     pub list_room: usize,
+    /// Bytes of ids that really fit into a list, where something on the way takes fewer.
+    pub real_room: Option<usize>,
+    /// Closes are refused for load like this.
+    pub overloaded: Option<Trouble>,
+    /// Of a list only the first half is taken, and the connection breaks.
+    pub halves_lists: bool,
+    /// So many jobs are listed and no more, as Elasticsearch does at 10 000.
+    pub cut_at: Option<usize>,
+    /// The list of configs is empty, though there are jobs.
+    pub lists_nothing: bool,
 }
 
 pub(super) fn job(id: &str) -> JobId {
     JobId::parse(id).unwrap()
 }
 
+/// A key of the usual namespace; `other/a` is `a` of another one.
 pub(super) fn key(name: &str) -> ObjectKey {
+    let (namespace, name) = name.split_once('/').unwrap_or(("ns", name));
     ObjectKey {
-        namespace: Arc::from("ns"),
+        namespace: Arc::from(namespace),
         name: Arc::from(name),
     }
 }
@@ -131,6 +156,7 @@ impl World {
             calls: Vec::new(),
             reads: Vec::new(),
             requests: 0,
+            searches: 0,
             writes: Vec::new(),
             events: Vec::new(),
             let_go: 0,
@@ -140,9 +166,14 @@ impl World {
             upgrade_mode: false,
             before_7_14: false,
             monitor: true,
+            hides_kind: false,
             api_server_down: false,
             lose_acks: false,
-            pending: Vec::new(),
+            pending: BTreeMap::new(),
+            sent: 0,
+            closes: BTreeSet::new(),
+            turns: Turns::default(),
+            writers: [Duration::ZERO; 8],
             abandoned: BTreeSet::new(),
             version: 1,
             still: 0,
@@ -150,8 +181,14 @@ impl World {
             rules: Rules::default(),
             side: 1,
             other: None,
+            sides: BTreeMap::new(),
             max_closing: 64,
             list_room: 4000,
+            real_room: None,
+            overloaded: None,
+            halves_lists: false,
+            cut_at: None,
+            lists_nothing: false,
         };
         world.connect();
         world
@@ -177,6 +214,7 @@ impl World {
     pub(super) fn crash(&mut self) {
         self.brain = Reconciler::new("default", moment(self.clock));
         self.pending.clear();
+        self.turns = Turns::default();
         self.abandoned.clear();
         self.rules.crashed();
         self.claims = Claims::default();
@@ -213,7 +251,8 @@ impl World {
     pub(super) fn edit(&mut self, name: &str, change: impl FnOnce(&mut Desired)) {
         self.edit_silently(name, change);
         let delivered = self.stored[&key(name)].clone();
-        self.tell(Input::Delivered(Box::new(delivered)));
+        let side = self.side_of(&delivered.key);
+        self.tell_to(side, Input::Delivered(Box::new(delivered)));
     }
 
     /// Edits the spec; the watch has not delivered it yet.
@@ -276,11 +315,12 @@ impl World {
     pub(super) fn pass(&mut self, span: Duration) {
         let end = self.clock + span;
         loop {
-            let answer = self.pending.iter().map(|(at, ..)| *at).min();
-            let close = self.jobs.values().filter_map(FakeJob::changes_at).min();
+            let answer = self.pending.keys().next().map(|(at, _)| *at);
+            let close = self.closes.first().map(|(at, _)| *at);
+            let turn = self.next_turn();
             let others = self.other.as_ref().and_then(|other| other.next_wake());
             let wake = [self.brain.next_wake(), others].into_iter().flatten().min();
-            let Some(next) = [answer, close, wake]
+            let Some(next) = [answer, close, turn, wake]
                 .into_iter()
                 .flatten()
                 .min()
@@ -293,34 +333,58 @@ impl World {
             self.still = if next > self.clock { 0 } else { self.still + 1 };
             assert!(
                 self.still < 100_000,
-                "the world stands still at {:?}: pending {:?}, close {close:?}, wake {wake:?}",
+                "the world stands still at {:?}: pending {answer:?}, close {close:?}, turn {turn:?}, wake {wake:?}",
                 self.clock,
-                self.pending.iter().map(|(at, ..)| *at).min(),
             );
             self.clock = next;
             self.finish_closes();
-            match self.pending.iter().position(|(at, ..)| *at <= next) {
-                Some(at) => {
-                    let (_, side, input) = self.pending.remove(at);
-                    self.tell_to(side, input);
-                }
-                None if others.is_some_and(|wake| wake <= next) => self.tell_to(3 - self.side, Input::Tick),
-                None if wake.is_some_and(|wake| wake <= next) => self.tell(Input::Tick),
-                None => {}
+            if answer.is_some_and(|at| at <= next) {
+                let (_, (side, input)) = self.pending.pop_first().unwrap();
+                self.tell_to(side, input);
+            } else if turn.is_some_and(|at| at <= next) {
+                self.take_turn();
+            } else if others.is_some_and(|at| at <= next) {
+                self.tell_to(3 - self.side, Input::Tick);
+            } else if wake.is_some_and(|at| at <= next) {
+                self.tell(Input::Tick);
             }
         }
     }
 
-    pub(super) fn finish_closes(&mut self) {
+    fn next_turn(&self) -> Option<Duration> {
+        let free = self.writers.iter().min().copied();
+        free.filter(|_| !self.turns.is_empty())
+    }
+
+    /// One of the few writers takes the next object.
+    fn take_turn(&mut self) {
+        let Some(key) = self.turns.next(self.clock) else {
+            return;
+        };
+        let before = self.version;
+        let side = self.side_of(&key);
+        self.tell_to(side, Input::Turn(key));
         let clock = self.clock;
-        for job in self.jobs.values_mut() {
-            if job.closes_at.is_some_and(|at| at <= clock) {
+        let wrote = self.version != before || self.api_server_down;
+        if let Some(writer) = self.writers.iter_mut().min().filter(|_| wrote) {
+            *writer = clock + Duration::from_millis(3);
+        }
+    }
+
+    pub(super) fn finish_closes(&mut self) {
+        while let Some((at, _)) = self.closes.first()
+            && *at <= self.clock
+            && let Some((at, id)) = self.closes.pop_first()
+        {
+            let Some(job) = self.jobs.get_mut(&id) else {
+                continue;
+            };
+            if job.closes_at == Some(at) {
                 job.dirty = false;
                 job.closed();
-            }
-            if job.opens_at.is_some_and(|at| at <= clock) {
+            } else if job.opens_at == Some(at) {
                 job.opens_at = None;
-                job.opened_at = clock;
+                job.opened_at = at;
                 job.state = JobState::Opened;
             }
         }
@@ -346,7 +410,12 @@ impl World {
     }
 
     fn answer(&mut self, after: Duration, input: Input) {
-        self.pending.push((self.clock + after, self.side, input));
+        self.answer_to(self.side, after, input);
+    }
+
+    fn answer_to(&mut self, side: u64, after: Duration, input: Input) {
+        self.sent += 1;
+        self.pending.insert((self.clock + after, self.sent), (side, input));
     }
 
     fn perform(&mut self, output: Output) {
@@ -357,11 +426,16 @@ impl World {
                     Some(trouble) => Err(trouble.clone()),
                     None => Ok(self.look(&question)),
                 };
-                self.requests += if answer.is_ok() { requests(&question, self.list_room) } else { 1 };
+                let asked = if answer.is_ok() { requests(&question, self.list_room) } else { 1 };
+                self.requests += asked;
+                self.searches += if answer.is_ok() { self.searches_of(&question, asked) } else { 0 };
                 self.reads.push(question);
                 self.answer(soon, Input::Read(ticket, answer));
             }
-            Output::WantTurn(key, _) => self.answer(Duration::ZERO, Input::Turn(key)),
+            Output::WantTurn(key, lane) => {
+                let tenant = Arc::clone(&key.namespace);
+                self.turns.ask(&tenant, key, lane, self.clock);
+            }
             Output::Claim(claim) => {
                 let rulings = self.claims.claim(self.side, claim);
                 self.rule(rulings);
@@ -383,6 +457,7 @@ impl World {
             } => self.finalize(ticket, key, &resource_version, finalizers),
             Output::Call { ticket, call, .. } => {
                 self.requests += 1;
+                self.searches += 2;
                 self.calls.push((self.clock, call.clone()));
                 self.rules.call((self.side, ticket), &call, self.clock);
                 let (after, answer) = self.call(&call);
@@ -401,6 +476,7 @@ impl World {
                 ..
             } => {
                 self.requests += 4;
+                self.searches += 4;
                 let object = self
                     .stored
                     .get(&key)
@@ -463,7 +539,7 @@ impl World {
     fn rule(&mut self, mut rulings: crate::reconciler::claims::Rulings) {
         for side in [1, 2] {
             if let Some(ruled) = rulings.remove(&side) {
-                self.pending.push((self.clock, side, Input::Ruled(ruled)));
+                self.answer_to(side, Duration::ZERO, Input::Ruled(ruled));
             }
         }
     }
@@ -500,15 +576,34 @@ impl World {
             Question::Tasks => Answer::Tasks(self.monitor.then(|| self.tasks())),
             Question::Info => Answer::Info(self.upgrade_mode),
             Question::States { jobs, datafeeds, .. } => {
-                let asked = |id: &JobId| datafeeds.iter().any(|(of, _)| of == id);
-                let seen = jobs.iter().map(|id| (id.clone(), self.see(id, asked(id))));
+                let feeds: BTreeSet<&JobId> = datafeeds.iter().map(|(of, _)| of).collect();
+                let seen = jobs.iter().map(|id| (id.clone(), self.see(id, feeds.contains(id))));
                 Answer::States(seen.collect())
             }
         }
     }
 
+    /// Searches behind the requests of a question, as a 7.10 makes them (reference section 17): one a list, one a
+    /// `_stats`, and of those jobs one for an open one and four for a closed one.
+    fn searches_of(&self, question: &Question, requests: usize) -> usize {
+        match question {
+            Question::Catalogue => requests - 1,
+            Question::Tasks | Question::Info => 0,
+            Question::States { jobs, all, .. } => {
+                let cost = |job: &FakeJob| if job.state == JobState::Closed { 4 } else { 1 };
+                let each: usize = if *all {
+                    self.jobs.values().map(cost).sum()
+                } else {
+                    jobs.iter().filter_map(|id| self.jobs.get(id)).map(cost).sum()
+                };
+                requests + each
+            }
+        }
+    }
+
     fn listing(&self) -> Listing {
-        let configs = self.jobs.iter().filter(|(_, job)| job.config);
+        let most = if self.lists_nothing { 0 } else { self.cut_at.unwrap_or(usize::MAX) };
+        let configs = self.jobs.iter().filter(|(_, job)| job.config).take(most);
         let feeds = self.jobs.iter().filter_map(|(id, job)| {
             let (feed, _) = job.datafeed.as_ref()?;
             Some((id.clone(), feed.clone()))
@@ -516,7 +611,7 @@ impl World {
         Listing {
             jobs: configs.map(|(id, job)| (id.clone(), job.seen_config())).collect(),
             datafeeds: feeds.collect(),
-            complete: true,
+            complete: self.cut_at.is_none_or(|most| self.jobs.len() < most),
             upgrade_mode: self.upgrade_mode,
             requests: 3,
         }
@@ -550,7 +645,10 @@ impl World {
                 latest_record: job.latest_record.map(|at| moment(at).wall),
                 last_data: job.last_data.map(|at| moment(at).wall),
             }),
-            datafeed: job.seen_datafeed().filter(|_| with_datafeed),
+            datafeed: job.seen_datafeed().filter(|_| with_datafeed).map(|feed| SeenDatafeed {
+                real_time: feed.real_time.filter(|_| !self.hides_kind),
+                ..feed
+            }),
         }
     }
 
@@ -635,8 +733,22 @@ impl World {
     /// A list is refused before any of it is touched.
     fn close_all(&mut self, ids: &[JobId]) -> (Duration, Result<(), Refusal>) {
         let soon = Duration::from_millis(5);
+        if let Some(trouble) = &self.overloaded {
+            return (soon, Err(Refusal::Overloaded(trouble.clone())));
+        }
         if let [id] = ids {
             return self.close(id);
+        }
+        let bytes: usize = ids.iter().map(|id| id.as_str().len() + 1).sum();
+        if self.real_room.is_some_and(|room| bytes > room + 1) {
+            self.list_room = (self.list_room / 2).max(512);
+            return (soon, Err(Refusal::ListTooLong(self.list_room)));
+        }
+        if self.halves_lists {
+            for id in ids.iter().take(ids.len() / 2) {
+                let _ = self.close(id);
+            }
+            return (soon, Err(Refusal::LookAgain { answered: false }));
         }
         let unknown = |id: &&JobId| !self.jobs.get(*id).is_some_and(|job| job.config);
         let missing: Vec<JobId> = ids.iter().filter(unknown).cloned().collect();
@@ -672,6 +784,7 @@ impl World {
         job.state = JobState::Opening;
         if job.assigned {
             job.opens_at = job.open_takes.map(|takes| clock + takes);
+            self.closes.extend(job.opens_at.map(|at| (at, id.clone())));
         } else {
             return (soon, Ok(()));
         }
@@ -735,6 +848,7 @@ impl World {
                 job.state = JobState::Closing;
                 job.opens_at = None;
                 job.closes_at = takes.map(|takes| clock + takes);
+                self.closes.extend(job.closes_at.map(|at| (at, id.clone())));
                 (takes.unwrap_or(secs(1_000_000)) + soon, Ok(()))
             }
         }
