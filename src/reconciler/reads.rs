@@ -358,7 +358,6 @@ impl Reconciler {
         let Some(changes) = self.catalogue.take(listing, now.monotonic) else {
             return self.reads.list_by(now.monotonic + pace::DOUBT);
         };
-        self.catalogue.asked(ticket);
         let gap = pace::CATALOGUE_FOR_EACH_REQUEST * requests;
         self.reads.list_by(now.monotonic + gap);
         if first {
@@ -469,18 +468,11 @@ impl Reconciler {
 
     /// Takes what was found out, and wakes exactly the objects whose jobs changed or are on their way.
     pub(super) fn see(&mut self, ticket: Ticket, found: BTreeMap<JobId, SeenJob>, now: Moment) {
-        let next = self.next_ticket();
         for (id, found) in found {
             let Some(job) = self.jobs.get_mut(&id) else {
                 continue;
             };
             let before = job.seen.clone();
-            if found.datafeed.is_some() {
-                job.feed_from = next;
-            } else if self.catalogue.has_no_datafeed(&id, job.feed_from) {
-                // It was deleted; nothing would ever say that it has stopped.
-                job.forget_feed();
-            }
             let upgrading = found.state.as_ref().is_some_and(|state| state.upgrade_mode);
             let state = found.state.as_ref().map(|state| state.state);
             let Some(news) = job.see(ticket, found, now) else {
