@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::catalogue::Changes;
+use super::catalogue::{Catalogue, Changes};
 use super::expression::{Resolution, resolve};
 use super::input::{Claim, Moment, ObjectKey, Output, Ruling, SeenDatafeed, SeenState, Trouble};
 use super::member::Claimed;
@@ -33,9 +33,7 @@ impl Reconciler {
             scope.allow_no_match,
             self.catalogue.names(),
         );
-        let jobs = meant(object, found, self.catalogue.is_complete(), |job| {
-            self.catalogue.config(job).is_some()
-        });
+        let jobs = meant(object, found, &self.catalogue);
         object.resolved = true;
         let mut members = std::mem::take(&mut object.members);
         let (came, went) = members.become_these(&jobs, |job| object.member_for(job, now));
@@ -264,8 +262,7 @@ impl Reconciler {
 fn meant(
     object: &mut Object,
     found: Resolution,
-    complete: bool,
-    listed: impl Fn(&JobId) -> bool,
+    catalogue: &Catalogue,
 ) -> BTreeSet<JobId> {
     object.obstacle = None;
     object.too_many = None;
@@ -284,7 +281,9 @@ fn meant(
         .filter_map(|token| JobId::parse(token).ok())
         .collect();
     let mut jobs = found.jobs;
-    if !complete && scope.expression.tokens().any(|token| !JobId::parse(token).is_ok_and(|id| listed(&id))) {
+    let listed = |id: JobId| catalogue.config(&id).is_some();
+    let all_listed = || scope.expression.tokens().all(|token| JobId::parse(token).is_ok_and(listed));
+    if !catalogue.is_complete() && !all_listed() {
         jobs.retain(|job| ids.contains(job));
         object.obstacle = Some(Trouble::new(
             Reason::ViewIncomplete,
@@ -303,6 +302,15 @@ fn meant(
             ),
         ));
         return BTreeSet::new();
+    }
+    let spills = |id: &JobId| catalogue.names().reaches_others(id, &jobs);
+    let twofold: Vec<JobId> = jobs.iter().filter(|id| spills(id)).cloned().collect();
+    if let Some(id) = twofold.first() {
+        object.obstacle = Some(Trouble::new(
+            Reason::ExpressionRefused,
+            format!("{id} is a job and also a group of other jobs, so a call for it would reach those; give the group another name"),
+        ));
+        jobs.retain(|id| !twofold.contains(id));
     }
     for token in found.unmatched {
         let id = JobId::parse(&token).ok();

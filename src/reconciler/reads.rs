@@ -405,7 +405,7 @@ impl Reconciler {
             if state.is_some_and(|state| state != JobState::Closed) && self.catalogue.config(&id).is_none() {
                 self.reads.list_by(now.monotonic + pace::SWEEP / 3);
             }
-            self.let_go(&id, state, now);
+            self.let_go(&id, state, ticket, now);
             self.note_closing(&id);
             for key in users {
                 if self.sees(&key, &id, before.as_ref(), news, ticket, now) {

@@ -203,7 +203,8 @@ impl Ghost {
             {
                 session.slack += took;
             }
-            if seen.state.as_ref().is_some_and(|state| state.state == JobState::Closing) {
+            let let_go = [JobState::Closing, JobState::Closed];
+            if seen.state.as_ref().is_some_and(|state| let_go.contains(&state.state)) {
                 for (jobs, closes) in self.in_flight.values_mut() {
                     jobs.retain(|job| !*closes || job != id);
                 }

@@ -16,6 +16,7 @@ mod counting;
 mod fake_job;
 mod found;
 mod ghost;
+mod groups;
 mod rows;
 mod rules;
 mod world;
