@@ -375,7 +375,6 @@ fn remembered(target: &Target) -> Option<(SeenState, Option<SeenDatafeed>)> {
         explanation: None,
         open_for: None,
         latest_record: None,
-        last_data: None,
     };
     let feed = target.datafeed.as_ref().map(|feed| SeenDatafeed {
         id: feed.id.clone(),

@@ -706,7 +706,6 @@ impl World {
                 explanation: (!job.assigned).then(|| Arc::from("no node has room")),
                 open_for: live.then(|| secs(self.clock.saturating_sub(job.opened_at).as_secs())),
                 latest_record: job.latest_record.map(|at| moment(at).wall),
-                last_data: job.last_data.map(|at| moment(at).wall),
             }),
             datafeed: job
                 .seen_datafeed()
