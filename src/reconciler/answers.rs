@@ -3,9 +3,9 @@
 //! An answer is a hint; the states that are read after it are facts. Nothing is sent from here.
 
 use super::calls::{Calls, Isolating, Sent};
+use super::decision::Ask;
 use super::input::{Call, Moment, Output, Refusal, Ticket, Trouble};
 use super::isolate::Isolation;
-use super::target::Ask;
 use super::{Reconciler, Spot};
 use crate::api::{JobId, JobState, Reason};
 
@@ -16,32 +16,31 @@ impl Reconciler {
             return;
         };
         let refusal = answer.err();
-        match &refusal {
-            None
-            | Some(
-                Refusal::LookAgain { answered: true } | Refusal::Refused(_) | Refusal::Unknown(_),
-            ) => {
-                if self.health.called() {
-                    self.wake_all();
-                }
-                self.calls.window.went_well();
+        let able = matches!(
+            refusal,
+            None | Some(
+                Refusal::LookAgain { answered: true } | Refusal::Refused(_) | Refusal::Unknown(_)
+            )
+        );
+        if able {
+            if self.health.called() {
+                self.wake_all();
             }
-            Some(_) => {}
+            self.calls.window.went_well();
         }
         if matches!(refusal, None | Some(Refusal::LookAgain { answered: true })) {
             self.prove(now);
         }
-        let of = match refusal {
-            Some(refusal) => self.refused_call(sent, refusal, now),
-            None => {
-                self.ended(&sent, now);
-                self.each(&sent, |member, call| {
-                    member.facts_mut().succeeded(now);
-                    member.facts_mut().answered += u32::from(matches!(call, Call::Close(_)));
-                });
-                self.narrow(sent.isolation, None, now);
-                sent.of
-            }
+        let of = if let Some(refusal) = refusal {
+            self.refused_call(sent, refusal, now)
+        } else {
+            self.ended(&sent, now);
+            self.each(&sent, |member, call| {
+                member.facts_mut().succeeded(now);
+                member.facts_mut().answered += u32::from(matches!(call, Call::Close(_)));
+            });
+            self.narrow(sent.isolation, None, now);
+            sent.of
         };
         for (spot, _) in of {
             self.note_closing(&spot.1);

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::{Batch, Window, cost};
+use super::decision::{Ask, Decision};
 use super::input::{Call, Moment, ObjectKey, Output, Ticket, Wanted};
 use super::isolate::Isolation;
 use super::job::Job;
 use super::member::Claimed;
 use super::steps::is_close;
-use super::target::{Ask, Decision};
 use super::turns::{Lane, Turns};
 use super::{Reconciler, Spot, pace, report};
 use crate::api::{JobId, JobState};
@@ -258,7 +258,7 @@ impl Reconciler {
             let Some(found) = self.calls.isolations.get_mut(&number) else {
                 continue;
             };
-            let Some(ids) = found.search.next() else {
+            let Some(ids) = found.search.ask() else {
                 continue;
             };
             let owners = &found.owners;

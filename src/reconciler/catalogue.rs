@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::expression::Names;
-use super::input::Ticket;
 use super::seen::{Listing, SeenConfig};
 use crate::api::{DatafeedId, JobId};
 
@@ -20,7 +19,6 @@ pub struct Catalogue {
     complete: bool,
     known_at: Option<Duration>,
     doubted: bool,
-    asked: Ticket,
 }
 
 /// What a new list changed.
@@ -104,16 +102,6 @@ impl Catalogue {
         self.datafeeds.get(job)
     }
 
-    /// The list that was taken was asked for under this ticket.
-    pub fn asked(&mut self, ticket: Ticket) {
-        self.asked = ticket;
-    }
-
-    /// A list that was asked for under this ticket or later knows no datafeed of the job.
-    pub fn has_no_datafeed(&self, job: &JobId, since: Ticket) -> bool {
-        self.is_known() && self.complete && self.asked >= since && !self.datafeeds.contains_key(job)
-    }
-
     /// Ids and groups.
     pub fn names(&self) -> &Names {
         &self.names
@@ -122,6 +110,11 @@ impl Catalogue {
     /// How many jobs there are.
     pub fn len(&self) -> usize {
         self.jobs.len()
+    }
+
+    /// There are none, or none is known.
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
     }
 
     /// It was read.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::SignedDuration;
 
-use super::input::{Moment, Wanted};
+use super::input::{Moment, SeenDatafeed, Wanted};
 use super::job::{Job, Seen};
 use super::member::{Drift, Member, stamped};
 use super::pace;
@@ -31,7 +31,7 @@ pub(super) fn notice(
     let state = seen.state.as_ref().map(|state| state.state);
     let away = state.filter(|state| *state != there);
     let was_there = member.arrived;
-    let feeds = there == JobState::Closed && seen.datafeed.as_ref().is_some_and(|feed| feed.runs());
+    let feeds = there == JobState::Closed && seen.datafeed.as_ref().is_some_and(SeenDatafeed::runs);
     // Deleted or changed, by whomever: nothing may be claimed of it any more.
     member.arrived &= state.is_some() && away.is_none() && !feeds;
     let enforced = matches!(wanted, Some(Wanted::Closed | Wanted::Opened));
@@ -82,7 +82,7 @@ fn closed_by(
         return Reason::Completed;
     }
     // A job without a datafeed, or with one that runs, is never closed for being idle.
-    if feed.is_none_or(|feed| feed.runs()) || !may_close_idle_jobs(version) {
+    if feed.is_none_or(SeenDatafeed::runs) || !may_close_idle_jobs(version) {
         return Reason::ClosedElsewhere;
     }
     let idle = SignedDuration::try_from(pace::IDLE).unwrap_or(SignedDuration::MAX);

@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
+use super::decision::Ask;
 use super::input::{Moment, ObjectKey, SeenDatafeed, SeenJob, SeenState, Ticket};
 use super::pace;
-use super::target::Ask;
 use crate::api::{DatafeedId, JobState};
 
 /// A job that at least one object means.
@@ -23,8 +23,6 @@ pub struct Job {
     pub suspect: bool,
     /// Something contradicts what was seen of its datafeed, so that its state is to be asked for.
     pub odd_feed: bool,
-    /// Reads from this ticket on were sent after its datafeed had been seen.
-    pub feed_from: Ticket,
     /// When its datafeed was seen running last.
     pub feed_ran: Option<Duration>,
     /// When a force of this process was sent.
@@ -145,13 +143,6 @@ impl Job {
         if seen.datafeed.as_ref().is_none_or(|known| known.id != *feed) {
             seen.current = false;
             self.touched = next;
-        }
-    }
-
-    /// It has no datafeed any more.
-    pub fn forget_feed(&mut self) {
-        if let Some(seen) = &mut self.seen {
-            seen.datafeed = None;
         }
     }
 

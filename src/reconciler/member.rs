@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::decision::Decision;
 use super::facts::Facts;
 use super::input::{Moment, ObjectKey, Ticket, Trouble};
 use super::pace;
-use super::target::Decision;
 use crate::api::{JobId, JobState, Reason, Step, Target, stamp};
 
 /// Whether this object acts on the job.

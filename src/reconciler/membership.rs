@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::catalogue::Changes;
+use super::decision::Decision;
 use super::expression::{Resolution, resolve};
 use super::input::{
     Claim, Moment, ObjectKey, Output, Ruling, SeenDatafeed, SeenState, Ticket, Trouble, Wanted,
 };
 use super::member::Claimed;
 use super::object::Object;
-use super::target::Decision;
 use super::{Reconciler, Spot, drift, pace, report};
 use crate::api::{JobId, Reason, Target};
 

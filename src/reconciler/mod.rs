@@ -5,7 +5,7 @@
 //! all of its behaviour, outages and crashes included, runs in unit tests in virtual time.
 //!
 //! - [`input`], [`seen`]: what goes in and out, plain data
-//! - [`target`], [`opening`]: the decision tables for one job; start reading here
+//! - [`target`], [`opening`]: the decision tables for one job; start reading here. [`decision`]: their words
 //! - [`facts`]: what was asked and seen of one attempt; the rules of session and evidence
 //! - [`expression`], [`catalogue`], `membership`: who is meant; [`claims`]: who of several objects acts
 //! - [`job`], [`object`], [`member`], [`health`]: what is known of a job, an object, a job of an object, the cluster
@@ -20,6 +20,7 @@ mod calls;
 pub mod catalogue;
 pub mod claims;
 pub mod cover;
+pub mod decision;
 mod deletion;
 mod drift;
 pub mod expression;
@@ -205,17 +206,16 @@ impl Reconciler {
             .get_mut(&key)
             .filter(|object| object.uid == delivered.uid);
         let new = known.is_none();
-        let (scope, requested) = match known {
-            Some(object) => match object.deliver(delivered, digest, sight_from) {
+        let (scope, requested) = if let Some(object) = known {
+            match object.deliver(delivered, digest, sight_from) {
                 News::Echo => return,
                 News::Changed { scope, requested } => (scope, requested),
-            },
-            None => {
-                self.gone(&key);
-                let object = Object::new(delivered, digest, sight_from, now);
-                self.objects.insert(key.clone(), Box::new(object));
-                (true, false)
             }
+        } else {
+            self.gone(&key);
+            let object = Object::new(delivered, digest, sight_from, now);
+            self.objects.insert(key.clone(), Box::new(object));
+            (true, false)
         };
         if requested {
             self.look_at_everything(&key, now);

@@ -65,6 +65,7 @@ pub struct Writing {
 
 /// One object.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Object {
     /// Its uid.
     pub uid: Arc<str>,
@@ -158,6 +159,7 @@ pub enum News {
 
 impl Object {
     /// An object that is seen for the first time: what must survive a crash is taken from its status.
+    #[allow(clippy::too_many_lines, reason = "one line a field")]
     pub fn new(delivered: Delivered, digest: u64, sight_from: Ticket, now: Moment) -> Self {
         let Delivered {
             uid,
@@ -265,8 +267,9 @@ impl Object {
         }
         if other_state {
             let jobs: Vec<JobId> = self.members.iter().map(|(job, _)| job.clone()).collect();
-            jobs.iter()
-                .for_each(|job| super::report::cut_short(self, job));
+            for job in &jobs {
+                super::report::cut_short(self, job);
+            }
         }
         for (_, member) in self.members.iter_mut() {
             if generation {

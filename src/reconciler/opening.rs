@@ -3,12 +3,11 @@
 //! The counterpart of `target`: pure, one step at a time, the order of the rows is the meaning. It never forces anything:
 //! a job that hangs in closing, or has failed, is a human's matter when it is wanted open.
 
+use super::decision::{Ask, Decision, Situation};
 use super::input::SeenState;
 use super::job::Seen;
 use super::pace;
-use super::target::{
-    Ask, Decision, Situation, blocked, drifted, is_assigned, missing, retry, stall,
-};
+use super::target::{blocked, drifted, is_assigned, missing, retry, stall};
 use crate::api::{JobState, OpenDatafeed, Reason, Step};
 
 /// The rows for a job that was just seen.

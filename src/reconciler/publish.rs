@@ -8,9 +8,9 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::decision::Decision;
 use super::input::{Moment, ObjectKey, Output, Ticket, WriteRefused};
 use super::object::{Object, Published, Writing, durable};
-use super::target::Decision;
 use super::turns::Lane;
 use super::{Reconciler, pace, report};
 use crate::api::{AnomalyJobStatus, ConditionStatus, ConditionType, Reason};
@@ -80,6 +80,19 @@ struct Unwritten {
     made: Option<(Box<AnomalyJobStatus>, Published)>,
 }
 
+/// When a status that differs since then is to be written.
+fn due_at(object: &Object, since: Duration) -> Duration {
+    if is_outcome(object) || gates_a_call(object) {
+        return object.write_after;
+    }
+    // Progress of many jobs ticks; of one job each step is a word of its own.
+    let spaced = object.progress_at.filter(|_| object.members.len() > 1);
+    let spaced = spaced.map_or(Duration::ZERO, |at| at + pace::PROGRESS);
+    (since + pace::QUIET_FOR)
+        .max(spaced)
+        .max(object.write_after)
+}
+
 impl Reconciler {
     /// Asks for a turn to write where the object's status differs and the time for it has come.
     pub(super) fn publish(&mut self, key: &ObjectKey, now: Moment) {
@@ -112,47 +125,35 @@ impl Reconciler {
         }
     }
 
-    /// What is to be written, and when; `None` where it is stored as it should be.
-    fn unwritten(&mut self, key: &ObjectKey, now: Moment) -> Option<Unwritten> {
-        let object = self.objects.get(key)?;
-        // What goes at once is not written any more.
-        if !object.resolved && self.health.stalled_at() > now.monotonic {
-            self.wake_object_at(self.health.stalled_at(), key);
-        }
-        let object = self.objects.get(key)?;
+    /// Nothing is written of an object that goes at once, or of which nothing is known but what is stored.
+    fn is_silent(&mut self, key: &ObjectKey, now: Moment) -> bool {
+        let Some(object) = self.objects.get(key) else {
+            return true;
+        };
         let goes = object.desired.deleting.is_some() && object.enforces().is_none();
         let trouble = self.health.trouble();
         let troubled = trouble.is_some_and(|trouble| trouble.reason != Reason::Pending);
         let silent = only_remembers(object, troubled)
             && !self.unobserved
             && self.health.stalled(now).is_none();
-        if goes || silent {
-            return None;
+        if !object.resolved && self.health.stalled_at() > now.monotonic {
+            self.wake_object_at(self.health.stalled_at(), key);
         }
-        if let Some(event) = self
-            .objects
-            .get_mut(key)
-            .and_then(|object| report::end_close(object, now))
-        {
-            self.event(key, None, event);
+        goes || silent
+    }
+
+    /// What is to be written, and when; `None` where it is stored as it should be.
+    fn unwritten(&mut self, key: &ObjectKey, now: Moment) -> Option<Unwritten> {
+        if self.is_silent(key, now) {
+            return None;
         }
         let object = self.objects.get_mut(key)?;
         object.regaining &= object.members.iter().any(|(_, member)| !member.sighted);
+        if let Some(event) = report::end_close(object, now) {
+            self.event(key, None, event);
+        }
         let object = self.objects.get(key)?;
-        let urgent = is_outcome(object) || gates_a_call(object);
-        // Progress of many jobs ticks; of one job each step is a word of its own.
-        let spaced = object
-            .progress_at
-            .filter(|_| !urgent && object.members.len() > 1);
-        let spaced = spaced.map_or(Duration::ZERO, |at| at + pace::PROGRESS);
-        let due = |since: Duration| {
-            let quiet_until = if urgent {
-                Duration::ZERO
-            } else {
-                since + pace::QUIET_FOR
-            };
-            quiet_until.max(spaced).max(object.write_after)
-        };
+        let due = |since| due_at(object, since);
         // To make a status costs more than all else, and one that waits is made when its time has come.
         let waits = object
             .unwritten_since

@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::cover::cover;
+use super::decision::Decision;
 use super::input::{Answer, Listing, Moment, Output, Question, SeenJob, Tasks, Ticket, Trouble};
 use super::job::Job;
-use super::target::Decision;
 use super::{Reconciler, pace};
 use crate::api::{DatafeedId, JobId, JobPattern, JobState};
 
@@ -264,9 +264,10 @@ impl Reconciler {
             .get(id)
             .is_some_and(|set| *set <= at + pace::LOOK_TOGETHER);
         let awaited = asked.is_some_and(|asked| known.is_some_and(|job| job.believes(asked)));
-        if !awaited && !(touched && planned) {
-            self.reads.look(id, at);
+        if awaited || touched && planned {
+            return;
         }
+        self.reads.look(id, at);
     }
 
     /// When the next read becomes due.
@@ -357,7 +358,6 @@ impl Reconciler {
         let Some(changes) = self.catalogue.take(listing, now.monotonic) else {
             return self.reads.list_by(now.monotonic + pace::DOUBT);
         };
-        self.catalogue.asked(ticket);
         let gap = pace::CATALOGUE_FOR_EACH_REQUEST * requests;
         self.reads.list_by(now.monotonic + gap);
         if first {
@@ -468,18 +468,11 @@ impl Reconciler {
 
     /// Takes what was found out, and wakes exactly the objects whose jobs changed or are on their way.
     pub(super) fn see(&mut self, ticket: Ticket, found: BTreeMap<JobId, SeenJob>, now: Moment) {
-        let next = self.next_ticket();
         for (id, found) in found {
             let Some(job) = self.jobs.get_mut(&id) else {
                 continue;
             };
             let before = job.seen.clone();
-            if found.datafeed.is_some() {
-                job.feed_from = next;
-            } else if self.catalogue.has_no_datafeed(&id, job.feed_from) {
-                // It was deleted; nothing would ever say that it has stopped.
-                job.forget_feed();
-            }
             let upgrading = found.state.as_ref().is_some_and(|state| state.upgrade_mode);
             let state = found.state.as_ref().map(|state| state.state);
             let Some(news) = job.see(ticket, found, now) else {

@@ -6,11 +6,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::input::{Moment, ObjectKey, Ticket, Wanted};
+use super::decision::{Ask, Decision, Situation};
+use super::input::{Moment, ObjectKey, SeenDatafeed, Ticket, Wanted};
 use super::job::Seen;
 use super::member::stamped;
 use super::object::Object;
-use super::target::{Ask, Decision, Situation, decide, running};
+use super::target::{decide, running};
 use super::{Reconciler, drift, pace, report};
 use crate::api::{DatafeedId, JobId, JobState, OpenDatafeed, Reason};
 
@@ -281,7 +282,7 @@ impl Reconciler {
         if opened {
             events.extend(report::opened(object, job, now));
             // Who ran is known until it runs again, or until it was said that it shall not.
-            if feed.as_ref().is_none_or(|feed| feed.runs()) || wants == OpenDatafeed::Leave {
+            if feed.as_ref().is_none_or(SeenDatafeed::runs) || wants == OpenDatafeed::Leave {
                 forget(object, feed.as_ref().map(|feed| &feed.id));
             }
         } else if let Some(end) = report::finish(object, job, now) {

@@ -2,10 +2,10 @@
 //!
 //! One walk over the members for everything that a status says of all of them. It finds no words.
 
+use super::super::decision::Decision;
 use super::super::input::Trouble;
 use super::super::member::Member;
 use super::super::object::Object;
-use super::super::target::Decision;
 use super::{Surroundings, is};
 use crate::api::{JobCounts, JobId, JobState, Reason, Step};
 

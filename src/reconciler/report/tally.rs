@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::facts::Facts;
 use super::super::input::{Event, Finish, Moment};
 use super::super::member::Member;
 use super::super::object::Object;
@@ -28,19 +29,8 @@ pub(in super::super) fn finish(object: &mut Object, job: &JobId, now: Moment) ->
     let facts = member.facts();
     let started = facts.requested_at.or(facts.forced_at)?;
     let took = Duration::try_from(now.wall.duration_since(started)).unwrap_or_default();
-    // What was noted and never sent did not close anything.
-    let (outcome, how) = match (facts.force_sent.is_some(), facts.unsaved) {
-        (true, _) => (Finish::Forced, "by force"),
-        (false, true) => (Finish::Unsaved, LOST_ITS_NODE),
-        (false, false) => (Finish::Graceful, "gracefully"),
-    };
     let cost = facts.cost;
-    let unsaved = outcome == Finish::Graceful && is_noted_unsaved(object, job);
-    let (outcome, how) = if unsaved {
-        (Finish::Unsaved, LOST_ITS_NODE)
-    } else {
-        (outcome, how)
-    };
+    let (outcome, how) = outcome(object, job, facts);
     let mut last = begun(object, started);
     let loss = cost
         .map(|cost| loss(job, &cost))
@@ -48,11 +38,10 @@ pub(in super::super) fn finish(object: &mut Object, job: &JobId, now: Moment) ->
     forget(&mut last, job);
     match outcome {
         Finish::Graceful => last.graceful = last.graceful.saturating_add(1),
-        Finish::Unsaved => add(&mut last.unsaved, job.clone()),
+        Finish::Unsaved => add(&mut last.unsaved, Some(job.clone())),
         Finish::Forced => {
-            add(&mut last.forced, job.clone());
-            loss.into_iter()
-                .for_each(|loss| add(&mut last.losses, loss));
+            add(&mut last.forced, Some(job.clone()));
+            add(&mut last.losses, loss);
         }
     }
     if alone {
@@ -77,6 +66,17 @@ pub(in super::super) fn finish(object: &mut Object, job: &JobId, now: Moment) ->
     })
 }
 
+fn outcome(object: &Object, job: &JobId, facts: &Facts) -> (Finish, &'static str) {
+    // What was noted and never sent did not close anything.
+    if facts.force_sent.is_some() {
+        (Finish::Forced, "by force")
+    } else if facts.unsaved || is_noted_unsaved(object, job) {
+        (Finish::Unsaved, LOST_ITS_NODE)
+    } else {
+        (Finish::Graceful, "gracefully")
+    }
+}
+
 /// A force is being noted: what it will cost is known now, and must be known after a crash.
 pub(in super::super) fn note_cost(object: &mut Object, job: &JobId) {
     let Some(facts) = object.members.get(job).map(Member::facts) else {
@@ -85,7 +85,7 @@ pub(in super::super) fn note_cost(object: &mut Object, job: &JobId) {
     if let (Some(started), Some(cost)) = (facts.requested_at.or(facts.forced_at), facts.cost) {
         let mut last = begun(object, started);
         last.losses.retain(|known| known.job_id != *job);
-        add(&mut last.losses, loss(job, &cost));
+        add(&mut last.losses, Some(loss(job, &cost)));
         object.last_close = Some(last);
     }
 }
@@ -104,7 +104,7 @@ pub(in super::super) fn note_unsaved(object: &mut Object, job: &JobId) {
         && !is_noted_unsaved(object, job)
     {
         let mut last = begun(object, started);
-        add(&mut last.unsaved, job.clone());
+        add(&mut last.unsaved, Some(job.clone()));
         object.last_close = Some(last);
     }
 }
@@ -135,9 +135,8 @@ pub(in super::super) fn cut_short(object: &mut Object, job: &JobId) {
         .map(|cost| loss(job, &cost))
         .or_else(|| noted_loss(&last, job));
     forget(&mut last, job);
-    add(&mut last.forced, job.clone());
-    loss.into_iter()
-        .for_each(|loss| add(&mut last.losses, loss));
+    add(&mut last.forced, Some(job.clone()));
+    add(&mut last.losses, loss);
     object.last_close = Some(last);
     if let Some(member) = object.members.get_mut(job) {
         member.resuming = true;
@@ -158,9 +157,9 @@ fn forget(last: &mut LastClose, job: &JobId) {
     last.losses.retain(|known| known.job_id != *job);
 }
 
-fn add<T>(list: &mut Vec<T>, new: T) {
+fn add<T>(list: &mut Vec<T>, new: Option<T>) {
     if list.len() < NAMED {
-        list.push(new);
+        list.extend(new);
     }
 }
 

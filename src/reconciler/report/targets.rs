@@ -4,10 +4,10 @@
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::super::decision::Decision;
 use super::super::input::Wanted;
 use super::super::member::Member;
 use super::super::object::Object;
-use super::super::target::Decision;
 use super::Surroundings;
 use crate::api::{DatafeedSeen, DriftSeen, Elapsed, JobId, LastError, Reason, Step, Target, stamp};
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use super::super::decision::Decision;
 use super::super::input::Wanted;
 use super::super::member::Member;
 use super::super::object::Object;
-use super::super::target::Decision;
 use super::Surroundings;
 use super::sum::Sum;
 use crate::api::{JobId, LastClose, Loss, Reason};

@@ -100,11 +100,6 @@ impl FakeJob {
         self.opens_at = None;
     }
 
-    /// When it changes by itself.
-    pub(super) fn changes_at(&self) -> Option<Duration> {
-        [self.closes_at, self.opens_at].into_iter().flatten().min()
-    }
-
     pub(super) fn snapshot(&self) -> Option<SeenSnapshot> {
         let (taken, latest) = self.snapshot?;
         Some(SeenSnapshot {

@@ -254,3 +254,24 @@ fn a_job_whose_datafeed_runs_again_is_not_ready_while_nothing_may_be_called() {
     world.pass(secs(60));
     assert!(world.is("a", "Ready", "False", "UpgradeMode"));
 }
+
+#[test]
+fn jobs_that_stay_meant_when_others_go_are_looked_at_before_they_are_claimed_of_the_new_generation() {
+    let mut world = World::new();
+    for name in ["a", "b"] {
+        world.jobs.insert(job(name), FakeJob::new(JobState::Closed));
+    }
+    world.create("w", desired("a,b", Wanted::Closed, policy()));
+    world.pass(secs(30));
+    world.trouble = Some(trouble(Reason::ClusterUnreachable));
+    let scope = desired("a", Wanted::Closed, policy()).scope;
+    world.edit("w", |desired| desired.scope = scope);
+    world.pass(secs(10));
+    assert!(!world.is("w", "Closed", "True", "AllClosed"), "{:?}", world.status("w").conditions);
+    world.crash();
+    world.pass(secs(10));
+    assert!(!world.is("w", "Closed", "True", "AllClosed"));
+    world.trouble = None;
+    world.pass(secs(30));
+    assert!(world.is("w", "Ready", "True", "InDesiredState") && world.is("w", "Closed", "True", "AllClosed"));
+}

@@ -138,6 +138,11 @@ impl World {
         of.map(|event| event.note.as_str()).collect()
     }
 
+    /// The brain that an object belongs to.
+    pub(super) fn side_of(&self, key: &ObjectKey) -> u64 {
+        self.sides.get(key).copied().unwrap_or(1)
+    }
+
     /// Tells one of two brains.
     pub(super) fn tell_to(&mut self, side: u64, input: Input) {
         if side == self.side {

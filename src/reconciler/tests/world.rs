@@ -63,6 +63,8 @@ pub(super) struct World {
     /// The number of `brain`, and another one that reaches the same cluster through another connection.
     pub(super) side: u64,
     pub(super) other: Option<Box<Reconciler>>,
+    /// Objects that belong to that one.
+    pub(super) sides: BTreeMap<ObjectKey, u64>,
     /// How many jobs may close at once.
     pub max_closing: usize,
     /// Bytes of ids that fit into a list, as the client has learned it.
@@ -210,6 +212,7 @@ impl World {
             rules: Rules::default(),
             side: 1,
             other: None,
+            sides: BTreeMap::new(),
             max_closing: 64,
             list_room: 4000,
             real_room: None,
@@ -279,7 +282,8 @@ impl World {
     pub(super) fn edit(&mut self, name: &str, change: impl FnOnce(&mut Desired)) {
         self.edit_silently(name, change);
         let delivered = self.stored[&key(name)].clone();
-        self.tell(Input::Delivered(Box::new(delivered)));
+        let side = self.side_of(&delivered.key);
+        self.tell_to(side, Input::Delivered(Box::new(delivered)));
     }
 
     /// Edits the spec; the watch has not delivered it yet.
