@@ -256,7 +256,8 @@ fn a_job_whose_datafeed_runs_again_is_not_ready_while_nothing_may_be_called() {
 }
 
 #[test]
-fn jobs_that_stay_meant_when_others_go_are_looked_at_before_they_are_claimed_of_the_new_generation() {
+fn jobs_that_stay_meant_when_others_go_are_looked_at_before_they_are_claimed_of_the_new_generation()
+{
     let mut world = World::new();
     for name in ["a", "b"] {
         world.jobs.insert(job(name), FakeJob::new(JobState::Closed));
@@ -267,11 +268,18 @@ fn jobs_that_stay_meant_when_others_go_are_looked_at_before_they_are_claimed_of_
     let scope = desired("a", Wanted::Closed, policy()).scope;
     world.edit("w", |desired| desired.scope = scope);
     world.pass(secs(10));
-    assert!(!world.is("w", "Closed", "True", "AllClosed"), "{:?}", world.status("w").conditions);
+    assert!(
+        !world.is("w", "Closed", "True", "AllClosed"),
+        "{:?}",
+        world.status("w").conditions
+    );
     world.crash();
     world.pass(secs(10));
     assert!(!world.is("w", "Closed", "True", "AllClosed"));
     world.trouble = None;
     world.pass(secs(30));
-    assert!(world.is("w", "Ready", "True", "InDesiredState") && world.is("w", "Closed", "True", "AllClosed"));
+    assert!(
+        world.is("w", "Ready", "True", "InDesiredState")
+            && world.is("w", "Closed", "True", "AllClosed")
+    );
 }
