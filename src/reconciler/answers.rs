@@ -304,23 +304,32 @@ impl Reconciler {
         }
     }
 
-    /// What Elasticsearch is seen working on needs no connection of ours.
-    pub(super) fn let_go(&mut self, id: &JobId, state: Option<JobState>, now: Moment) {
+    /// What Elasticsearch is seen working on, or done with, by a read that was sent under `asked`, needs no connection
+    /// of ours.
+    pub(super) fn let_go(
+        &mut self,
+        id: &JobId,
+        state: Option<JobState>,
+        asked: Ticket,
+        now: Moment,
+    ) {
         let Some(job) = self.jobs.get_mut(id) else {
             return;
         };
-        let taken = matches!(
-            (&job.in_flight, state),
-            (Some((_, Ask::Close)), Some(JobState::Closing))
-                | (
-                    Some((_, Ask::Open)),
-                    Some(JobState::Opening | JobState::Opened)
-                )
-        );
-        let Some((ticket, _)) = job.in_flight.take_if(|_| taken) else {
+        let Some((ticket, ask)) = &job.in_flight else {
             return;
         };
-        let Some(sent) = self.calls.in_flight.get_mut(&ticket) else {
+        let Some(sent) = self.calls.in_flight.get_mut(ticket) else {
+            return;
+        };
+        let taken = match (ask, state) {
+            (Ask::Close, Some(JobState::Closing))
+            | (Ask::Open, Some(JobState::Opening | JobState::Opened)) => true,
+            // Of a list one may be long closed, and the answer waits for another that hangs.
+            (Ask::Close, Some(JobState::Closed)) => *ticket < asked && sent.call.jobs().len() > 1,
+            _ => false,
+        };
+        let Some((ticket, _)) = job.in_flight.take_if(|_| taken) else {
             return;
         };
         // Nothing of a refused list is touched, so one that was taken speaks for all.

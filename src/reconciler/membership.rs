@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::catalogue::Changes;
+use super::catalogue::{Catalogue, Changes};
 use super::decision::Decision;
 use super::expression::{Resolution, resolve};
 use super::input::{
@@ -35,9 +35,7 @@ impl Reconciler {
             scope.allow_no_match,
             self.catalogue.names(),
         );
-        let jobs = meant(object, found, self.catalogue.is_complete(), |job| {
-            self.catalogue.config(job).is_some()
-        });
+        let jobs = meant(object, found, &self.catalogue);
         object.resolved = true;
         let mut members = std::mem::take(&mut object.members);
         let (came, went) = members.become_these(&jobs, |job| object.member_for(job, now));
@@ -301,12 +299,7 @@ impl Reconciler {
 }
 
 /// The jobs that are members, with what stands in the way of others.
-fn meant(
-    object: &mut Object,
-    found: Resolution,
-    complete: bool,
-    listed: impl Fn(&JobId) -> bool,
-) -> BTreeSet<JobId> {
+fn meant(object: &mut Object, found: Resolution, catalogue: &Catalogue) -> BTreeSet<JobId> {
     object.obstacle = None;
     object.too_many = None;
     object.unmatched = Vec::new();
@@ -324,12 +317,14 @@ fn meant(
         .filter_map(|token| JobId::parse(token).ok())
         .collect();
     let mut jobs = found.jobs;
-    if !complete
-        && scope
+    let listed = |id: JobId| catalogue.config(&id).is_some();
+    let all_listed = || {
+        scope
             .expression
             .tokens()
-            .any(|token| !JobId::parse(token).is_ok_and(|id| listed(&id)))
-    {
+            .all(|token| JobId::parse(token).is_ok_and(listed))
+    };
+    if !catalogue.is_complete() && !all_listed() {
         jobs.retain(|job| ids.contains(job));
         object.obstacle = Some(Trouble::new(
             Reason::ViewIncomplete,
@@ -348,6 +343,17 @@ fn meant(
             ),
         ));
         return BTreeSet::new();
+    }
+    let spills = |id: &JobId| catalogue.names().reaches_others(id, &jobs);
+    let twofold: Vec<JobId> = jobs.iter().filter(|id| spills(id)).cloned().collect();
+    if let Some(id) = twofold.first() {
+        object.obstacle = Some(Trouble::new(
+            Reason::ExpressionRefused,
+            format!(
+                "{id} is a job and also a group of other jobs, so a call for it would reach those; give the group another name"
+            ),
+        ));
+        jobs.retain(|id| !twofold.contains(id));
     }
     for token in found.unmatched {
         let id = JobId::parse(&token).ok();

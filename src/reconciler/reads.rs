@@ -491,7 +491,7 @@ impl Reconciler {
             {
                 self.reads.list_by(now.monotonic + pace::SWEEP / 3);
             }
-            self.let_go(&id, state, now);
+            self.let_go(&id, state, ticket, now);
             self.note_closing(&id);
             for key in users {
                 if self.sees(&key, &id, before.as_ref(), news, ticket, now) {

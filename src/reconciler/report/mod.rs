@@ -106,8 +106,9 @@ fn hold(object: &Object, said: &Says, now: Moment) -> Held {
 
 /// The state of the one job that is meant by its id, or how many of all are where they should be.
 fn summary(object: &Object, sum: &Sum) -> String {
-    if object.literal().is_some()
-        && let Some((_, _)) = object.members.only()
+    // The name of a group looks like an id.
+    if let Some((job, _)) = object.members.only()
+        && object.literal().is_some_and(|literal| literal == *job)
     {
         return match (sum.seen, sum.only_state) {
             (0, _) => "unknown".to_owned(),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::decision::Decision;
 use super::super::facts::Facts;
 use super::super::input::{Event, Finish, Moment};
 use super::super::member::Member;
@@ -205,12 +206,20 @@ fn loss(job: &JobId, cost: &super::super::facts::Cost) -> Loss {
     }
 }
 
+/// A close is in progress, or waits for its turn: jobs of an object may close in waves.
+fn goes_on(member: &Member) -> bool {
+    let waits = matches!(
+        member.decision,
+        Some(
+            Decision::NoteDatafeed(_) | Decision::NoteForce | Decision::Verify | Decision::Call(_)
+        )
+    );
+    waits || member.facts().in_progress()
+}
+
 /// Sums up, when no close of the object is in progress any more. Returns what is told of it.
 pub(in super::super) fn end_close(object: &mut Object, now: Moment) -> Option<Event> {
-    let under_way = object
-        .members
-        .iter()
-        .any(|(_, member)| member.facts().in_progress());
+    let under_way = object.members.iter().any(|(_, member)| goes_on(member));
     let last = object
         .last_close
         .as_mut()

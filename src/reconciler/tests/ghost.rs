@@ -210,10 +210,11 @@ impl Ghost {
             {
                 session.slack += took;
             }
+            let let_go = [JobState::Closing, JobState::Closed];
             if seen
                 .state
                 .as_ref()
-                .is_some_and(|state| state.state == JobState::Closing)
+                .is_some_and(|state| let_go.contains(&state.state))
             {
                 for (jobs, closes) in self.in_flight.values_mut() {
                     jobs.retain(|job| !*closes || job != id);

@@ -21,6 +21,7 @@ mod drifting;
 mod fake_job;
 mod found;
 mod ghost;
+mod groups;
 mod life;
 mod opening;
 mod processes;
