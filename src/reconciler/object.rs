@@ -263,6 +263,8 @@ impl Object {
     fn begin_anew(&mut self, before: &Desired, generation: bool, requested: bool) {
         let other_state = wants(before) != wants(&self.desired);
         if generation || requested {
+            // Whoever asked is answered at once.
+            self.progress_at = None;
             self.told_not_resumable.clear();
         }
         if other_state {

@@ -64,6 +64,14 @@ fn is_outcome(object: &Object) -> bool {
             })
 }
 
+/// It was said that nothing is called for its jobs, and what changes from then on is what others do to many of them.
+fn only_ticks(object: &Object) -> bool {
+    let rests = object.enforces().is_none() && object.members.len() > 1;
+    let ready = object.stored(ConditionType::Ready).map(|held| held.reason);
+    let told = matches!(ready, Some(Reason::Observing | Reason::Suspended));
+    rests && told && object.progress_at.is_some()
+}
+
 /// Of jobs that are restored as they were stored nothing new is known, and a start is no reason to write. A trouble of the
 /// cluster is news, but not of what is stored as being where it should be: that stands until the silence is long.
 fn only_remembers(object: &Object, troubled: bool) -> bool {
@@ -82,7 +90,7 @@ struct Unwritten {
 
 /// When a status that differs since then is to be written.
 fn due_at(object: &Object, since: Duration) -> Duration {
-    if is_outcome(object) || gates_a_call(object) {
+    if is_outcome(object) && !only_ticks(object) || gates_a_call(object) {
         return object.write_after;
     }
     // Progress of many jobs ticks; of one job each step is a word of its own.

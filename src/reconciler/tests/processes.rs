@@ -153,3 +153,30 @@ fn a_restart_keeps_the_order_in_which_jobs_are_listed() {
     world.pass(secs(600));
     assert_eq!(world.writes.len(), writes);
 }
+
+#[test]
+fn an_object_that_watches_many_jobs_is_not_written_for_each_of_them() {
+    let mut world = World::new();
+    world.max_closing = 10;
+    world.connect();
+    for n in 0..100 {
+        let mut fake = FakeJob::new(JobState::Opened);
+        fake.close_takes = Some(secs(1));
+        world.jobs.insert(job(&format!("job-{n}")), fake);
+    }
+    world.create("watch", desired("job-*", Wanted::Observed, policy()));
+    world.pass(secs(1));
+    assert!(world.is("watch", "Ready", "True", "Observing"), "at once");
+    world.create("close", desired("*", Wanted::Closed, policy()));
+    world.pass(secs(60));
+    assert!(world.is("watch", "Closed", "True", "AllClosed"));
+    let writes = world
+        .writes
+        .iter()
+        .filter(|(of, _)| of.name.as_ref() == "watch");
+    assert!((2..=4).contains(&writes.count()));
+    world.reopen("job-7");
+    world.edit("watch", |desired| desired.suspended = true);
+    world.pass(secs(1));
+    assert!(world.is("watch", "Ready", "False", "Suspended"), "at once");
+}
