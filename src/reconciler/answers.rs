@@ -74,7 +74,7 @@ impl Reconciler {
                     self.release_in_flight(&sent);
                 } else {
                     self.ended(&sent, now);
-                    self.each(&sent, |member, _| member.facts_mut().failed(trouble.clone(), now));
+                    self.each(&sent, |member, _| member.refused(trouble.clone(), now));
                 }
                 self.narrow(sent.isolation, Some(&trouble), now);
             }
@@ -90,6 +90,11 @@ impl Reconciler {
             refusal @ (Refusal::DatafeedRuns | Refusal::UpgradeMode | Refusal::Cluster(_)) => {
                 self.ended(&sent, now);
                 self.abandon(&sent);
+                if refusal == Refusal::DatafeedRuns {
+                    for ((_, id), _) in &sent.of {
+                        self.jobs.entry(id.clone()).and_modify(|job| job.odd_feed = true);
+                    }
+                }
                 self.refused(refusal, now);
             }
         }

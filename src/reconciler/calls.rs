@@ -357,6 +357,10 @@ impl Reconciler {
                 if *ask != Ask::Confirm && !stray {
                     member.facts_mut().calling(now);
                 }
+                // What it learned since its last snapshot went with its node.
+                if *ask == Ask::Close && lost_its_node(job) {
+                    member.facts_mut().unsaved = true;
+                }
                 member.resuming |= matches!(ask, Ask::Open | Ask::StartDatafeed(_));
                 if *ask == Ask::Force {
                     let facts = member.facts_mut();
@@ -385,6 +389,11 @@ impl Reconciler {
             self.calls.closing.remove(id);
         }
     }
+}
+
+fn lost_its_node(job: &Job) -> bool {
+    let seen = job.seen.as_ref().and_then(|seen| seen.state.as_ref());
+    seen.is_some_and(|seen| seen.state == JobState::Opened && !seen.assigned)
 }
 
 /// The datafeed that ran at an earlier close says nothing about this one.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::expression::Names;
+use super::input::Ticket;
 use super::seen::{Listing, SeenConfig};
 use crate::api::{DatafeedId, JobId};
 
@@ -19,6 +20,7 @@ pub struct Catalogue {
     complete: bool,
     known_at: Option<Duration>,
     doubted: bool,
+    asked: Ticket,
 }
 
 /// What a new list changed.
@@ -39,7 +41,8 @@ impl Catalogue {
             return None;
         }
         self.doubted = false;
-        let first = self.known_at.replace(now).is_none();
+        let first = self.known_at.is_none();
+        self.known_at = Some(now);
         let mut changes = Changes {
             jobs: self.changed(&listing),
             names: first || self.complete != listing.complete,
@@ -99,6 +102,16 @@ impl Catalogue {
     /// The datafeed of a job.
     pub fn datafeed(&self, job: &JobId) -> Option<&DatafeedId> {
         self.datafeeds.get(job)
+    }
+
+    /// The list that was taken was asked for under this ticket.
+    pub fn asked(&mut self, ticket: Ticket) {
+        self.asked = ticket;
+    }
+
+    /// A list that was asked for under this ticket or later knows no datafeed of the job.
+    pub fn has_no_datafeed(&self, job: &JobId, since: Ticket) -> bool {
+        self.is_known() && self.complete && self.asked >= since && !self.datafeeds.contains_key(job)
     }
 
     /// Ids and groups.

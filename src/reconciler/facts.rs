@@ -142,6 +142,7 @@ impl Facts {
             _ if state.upgrade_mode => self.counted = None,
             JobState::Closing => {
                 if self.accepted_at.is_none() {
+                    self.unsaved = false;
                     self.accepted_at = Some(stamp(now.wall).0);
                     self.evidence = Duration::ZERO;
                     self.unproven = Duration::ZERO;
@@ -200,7 +201,7 @@ impl Facts {
     fn still_open(&mut self, state: &SeenState, cap: Duration, now: Moment) {
         let kind = Counted::StillOpen(state.state);
         let unbroken = self.counted.is_some_and(|(before, at)| {
-            before == kind && now.monotonic.saturating_sub(at) <= pace::SWEEP * 2
+            before == kind && now.monotonic.saturating_sub(at) <= pace::UNBROKEN
         });
         if state.open_for.is_none() && !unbroken {
             // Nothing tells whether this is the session that was seen before.
@@ -240,7 +241,7 @@ impl Facts {
         let reopened = matches!(state.state, JobState::Opened | JobState::Opening)
             && self.accepted_at.is_some();
         // What was opened after it had been asked to close was not asked.
-        let Some(since) = self.accepted_at.or(self.forced_at).or(self.requested_at) else {
+        let Some(since) = self.accepted_at.or(self.requested_at).or(self.forced_at) else {
             return reopened;
         };
         let age = now.wall.duration_since(since);

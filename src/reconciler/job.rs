@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::input::{Moment, ObjectKey, SeenDatafeed, SeenJob, SeenState, Ticket};
 use super::pace;
 use super::target::Ask;
-use crate::api::JobState;
+use crate::api::{DatafeedId, JobState};
 
 /// A job that at least one object means.
 #[derive(Debug, Default)]
@@ -21,12 +21,18 @@ pub struct Job {
     pub in_flight: Option<(Ticket, Ask)>,
     /// It belongs to a refused list in which the refused ones are being sought.
     pub suspect: bool,
-    /// The tasks contradict what was seen of its datafeed.
+    /// Something contradicts what was seen of its datafeed, so that its state is to be asked for.
     pub odd_feed: bool,
+    /// Reads from this ticket on were sent after its datafeed had been seen.
+    pub feed_from: Ticket,
+    /// When its datafeed was seen running last.
+    pub feed_ran: Option<Duration>,
     /// When a force of this process was sent.
     pub forced: Option<Duration>,
     touched: Ticket,
     newest: Ticket,
+    /// The newest read that told of its datafeed.
+    fed: Ticket,
 }
 
 /// An observation with its age.
@@ -47,9 +53,14 @@ impl Job {
     /// before the last call ended, or before a read that was answered already, and says nothing of now.
     pub fn see(&mut self, asked: Ticket, found: SeenJob, now: Moment) -> Option<bool> {
         if asked < self.touched.max(self.newest) {
+            // Its state is over, but a datafeed that ran is worth asking about.
+            self.odd_feed |= found.datafeed.is_some_and(|feed| feed.runs());
             return None;
         }
         self.newest = asked;
+        if found.datafeed.is_some() {
+            self.fed = asked;
+        }
         let before = self.seen.take();
         let datafeed = found
             .datafeed
@@ -65,8 +76,19 @@ impl Job {
             before.state != seen.state || before.datafeed != seen.datafeed || !before.current
         });
         self.odd_feed &= seen.datafeed.is_none();
+        if seen.datafeed.as_ref().is_some_and(SeenDatafeed::runs) {
+            self.feed_ran = Some(now.monotonic);
+        }
         self.seen = Some(seen);
         Some(news)
+    }
+
+    /// The configs say that this is its datafeed now: what was seen of another one is over.
+    pub fn keep_datafeed(&mut self, id: Option<&DatafeedId>, asked: Ticket) {
+        let newer = asked >= self.fed;
+        if let Some(seen) = self.seen.as_mut().filter(|_| newer) {
+            seen.datafeed = seen.datafeed.take().filter(|feed| Some(&feed.id) == id);
+        }
     }
 
     /// What a status that was stored said: something to go on saying until it is looked at, never to act on.
@@ -95,6 +117,7 @@ impl Job {
         };
         if let (Some(feed), Some((_, has_end))) = (&mut seen.datafeed, datafeed) {
             feed.real_time.get_or_insert(!has_end);
+            self.feed_ran = Some(now.monotonic);
         }
         let state = seen.state.as_ref().map(|state| state.state);
         let closed = |state: Option<JobState>| state.filter(|state| *state != JobState::Closed);
@@ -114,9 +137,32 @@ impl Job {
         })
     }
 
+    /// A datafeed was listed that no read before ticket `next` has asked about: the job is looked at before it is called.
+    pub fn new_feed(&mut self, feed: &DatafeedId, next: Ticket) {
+        let Some(seen) = &mut self.seen else {
+            return;
+        };
+        if seen.datafeed.as_ref().is_none_or(|known| known.id != *feed) {
+            seen.current = false;
+            self.touched = next;
+        }
+    }
+
+    /// It has no datafeed any more.
+    pub fn forget_feed(&mut self) {
+        if let Some(seen) = &mut self.seen {
+            seen.datafeed = None;
+        }
+    }
+
     /// A read that was sent under this ticket will be believed.
     pub fn believes(&self, asked: Ticket) -> bool {
         asked >= self.touched
+    }
+
+    /// It was seen by a read that was sent after this one.
+    pub fn is_newer_than(&self, asked: Ticket) -> bool {
+        self.newest > asked
     }
 
     /// The state that was seen last.

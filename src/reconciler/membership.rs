@@ -9,11 +9,13 @@ use std::time::Duration;
 
 use super::catalogue::{Catalogue, Changes};
 use super::expression::{Resolution, resolve};
-use super::input::{Claim, Moment, ObjectKey, Output, Ruling, SeenDatafeed, SeenState, Trouble};
+use super::input::{
+    Claim, Moment, ObjectKey, Output, Ruling, SeenDatafeed, SeenState, Ticket, Trouble, Wanted,
+};
 use super::member::Claimed;
 use super::object::Object;
 use super::target::Decision;
-use super::{Reconciler, Spot, pace};
+use super::{Reconciler, Spot, drift, pace, report};
 use crate::api::{JobId, Reason, Target};
 
 impl Reconciler {
@@ -38,7 +40,7 @@ impl Reconciler {
         let mut members = std::mem::take(&mut object.members);
         let (came, went) = members.become_these(&jobs, |job| object.member_for(job, now));
         object.members = members;
-        self.join(key, &came);
+        self.join(key, &came, now);
         for job in &went {
             self.leave(key, job);
         }
@@ -68,22 +70,38 @@ impl Reconciler {
         }
     }
 
-    fn join(&mut self, key: &ObjectKey, came: &[JobId]) {
+    fn join(&mut self, key: &ObjectKey, came: &[JobId], now: Moment) {
+        let (_, version) = self.health.identity();
         for job in came {
             let known = self.jobs.entry(job.clone()).or_default();
             known.users.push(key.clone());
             let Some(object) = self.objects.get_mut(key) else {
                 return;
             };
+            if object.enforces() == Some(Wanted::Opened) {
+                // The close that the status told of is not wanted any more.
+                report::cut_short(object, job);
+            }
             let stored = object.restoring.iter().find(|target| target.job_id == *job);
             if let Some((state, feed)) = stored.and_then(remembered) {
                 known.remember(state, feed);
             }
-            let rests = object.enforces().is_none();
+            let same = stored.is_some_and(|stored| {
+                stored.state.is_some() && known.state() == stored.state
+            });
+            let enforces = object.enforces();
+            let rests = enforces.is_none();
             let Some(member) = object.members.get_mut(job) else {
                 continue;
             };
-            if member.arrived && stored.is_some() {
+            member.sighted &= same;
+            if !same && known.seen.as_ref().is_some_and(|seen| seen.current) {
+                // What was seen for others is newer than what is stored of this one.
+                drift::notice(member, enforces, known, None, version.as_deref(), now);
+            }
+            let config = self.catalogue.config(job);
+            let odd = config.is_none_or(|config| config.blocked.is_some());
+            if member.arrived && same && !odd {
                 // It stands as it is stored, until something says otherwise.
                 member.decision = Some(if rests {
                     Decision::Rest(Reason::Observing)
@@ -121,16 +139,23 @@ impl Reconciler {
     }
 
     /// A list brought something new: expressions may mean other jobs, and what was missing may be there.
-    pub(super) fn relist(&mut self, changes: &Changes, first: bool, now: Moment) {
+    pub(super) fn relist(&mut self, changes: &Changes, first: bool, asked: Ticket, now: Moment) {
         if changes.names {
             for key in self.objects.keys().cloned().collect::<Vec<_>>() {
                 self.resolve(&key, now);
             }
         }
+        for (job, known) in &mut self.jobs {
+            known.keep_datafeed(self.catalogue.datafeed(job), asked);
+        }
+        let next = self.next_ticket();
         for job in &changes.jobs {
-            let Some(known) = self.jobs.get(job) else {
+            let Some(known) = self.jobs.get_mut(job) else {
                 continue;
             };
+            if let Some(feed) = self.catalogue.datafeed(job) {
+                known.new_feed(feed, next);
+            }
             let odd = self.catalogue.config(job).is_none_or(|config| config.blocked.is_some());
             if !first {
                 self.reads.look(job, now.monotonic);

@@ -197,6 +197,7 @@ impl Reconciler {
             .objects
             .get_mut(&key)
             .filter(|object| object.uid == delivered.uid);
+        let new = known.is_none();
         let (scope, requested) = match known {
             Some(object) => match object.deliver(delivered, digest, sight_from) {
                 News::Echo => return,
@@ -217,6 +218,9 @@ impl Reconciler {
             self.doubt(&key, now);
         } else {
             self.claim(&key);
+        }
+        // Of a new object what is stored stands as it is.
+        if !new {
             self.wake_members(&key);
         }
         self.unsaid.insert(key);

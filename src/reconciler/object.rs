@@ -130,6 +130,8 @@ pub struct Object {
     pub refreshing: bool,
     /// What the status told of jobs that are not members yet.
     pub restoring: Vec<Target>,
+    /// What it told was of this generation.
+    pub looked_at: bool,
     /// Counts arrivals.
     pub arrivals: u64,
     /// Nothing more is done: its finalizer is off, or being taken off.
@@ -204,6 +206,7 @@ impl Object {
             timer: None,
             refreshing: false,
             restoring: restorable(status.targets, looked_at),
+            looked_at,
             arrivals: 0,
             leaving: false,
             echoes: VecDeque::new(),
@@ -237,6 +240,7 @@ impl Object {
             self.generation = delivered.generation;
             self.sight_from = sight_from;
             self.lane = Lane::Fresh;
+            self.restoring = restorable(std::mem::take(&mut self.restoring), false);
         }
         self.begin_anew(&before, generation, requested);
         let scope = before.scope != self.desired.scope;
@@ -247,10 +251,13 @@ impl Object {
     }
 
     fn begin_anew(&mut self, before: &Desired, generation: bool, requested: bool) {
-        let other_state = before.wanted != self.desired.wanted;
-        let deleting = before.deleting.is_none() && self.desired.deleting.is_some();
+        let other_state = wants(before) != wants(&self.desired);
         if generation || requested {
             self.told_not_resumable.clear();
+        }
+        if other_state {
+            let jobs: Vec<JobId> = self.members.iter().map(|(job, _)| job.clone()).collect();
+            jobs.iter().for_each(|job| super::report::cut_short(self, job));
         }
         for (_, member) in self.members.iter_mut() {
             if generation {
@@ -261,7 +268,8 @@ impl Object {
             if generation || requested {
                 member.rearm();
             }
-            if other_state || deleting {
+            if other_state {
+                member.resuming |= member.facts().in_progress();
                 member.start_over();
             }
         }
@@ -345,6 +353,7 @@ impl Object {
     pub fn member_for(&self, job: &JobId, now: Moment) -> Member {
         let stored = self.restoring.iter().find(|target| target.job_id == *job);
         let mut member = stored.map_or_else(Member::default, |target| Member::restored(target, now));
+        member.resuming |= stored.is_none() && !self.looked_at;
         member.durable_force(self.durable.forced.get(job).copied());
         // What was seen where it should be, and stored of this generation, stands until somebody looks.
         member.sighted = member.arrived;
@@ -387,6 +396,14 @@ impl Object {
 
     fn closes_before_it_goes(&self) -> bool {
         self.desired.deletion == crate::api::DeletionPolicy::Close && self.is_held() && !self.leaving
+    }
+}
+
+/// What its jobs shall be, deletion included.
+fn wants(desired: &Desired) -> Wanted {
+    match desired.deleting {
+        Some(_) if desired.deletion == crate::api::DeletionPolicy::Close => Wanted::Closed,
+        _ => desired.wanted,
     }
 }
 

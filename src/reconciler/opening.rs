@@ -3,6 +3,7 @@
 //! The counterpart of `target`: pure, one step at a time, the order of the rows is the meaning. It never forces anything:
 //! a job that hangs in closing, or has failed, is a human's matter when it is wanted open.
 
+use super::input::SeenState;
 use super::job::Seen;
 use super::pace;
 use super::target::{Ask, Decision, Situation, blocked, drifted, is_assigned, missing, retry, stall};
@@ -27,7 +28,7 @@ pub(super) fn decide(situation: &Situation, seen: &Seen) -> Decision {
     }
     match state.state {
         JobState::Closed => closed(situation),
-        JobState::Opening => opening(situation, is_assigned(state)),
+        JobState::Opening => opening(situation, state),
         JobState::Opened => opened(situation, seen, is_assigned(state)),
         JobState::Closing => closing(situation),
         JobState::Failed => stall(
@@ -71,17 +72,20 @@ fn idle(situation: &Situation) -> String {
     )
 }
 
-fn opening(situation: &Situation, assigned: bool) -> Decision {
+fn opening(situation: &Situation, state: &SeenState) -> Decision {
+    let assigned = is_assigned(state);
     let facts = situation.facts();
     let timeout = situation.desired.open.timeout.as_duration();
     if facts.opening_for >= timeout {
-        return stall(
-            Reason::OpenTimedOut,
-            format!(
-                "job {} is still opening after open.timeout of {}; see why no node takes it",
-                situation.id, situation.desired.open.timeout
-            ),
+        let why = match state.explanation.as_deref().filter(|_| !assigned) {
+            Some(explanation) => format!("no node takes it: {explanation}"),
+            None => "a node has it and says nothing more; look into its log".to_owned(),
+        };
+        let message = format!(
+            "job {} is still opening after open.timeout of {}; {why}",
+            situation.id, situation.desired.open.timeout
         );
+        return stall(Reason::OpenTimedOut, message);
     }
     let gap = pace::look_gap(facts.age(situation.now), timeout);
     let reason = if assigned { Reason::Opening } else { Reason::AwaitingNode };

@@ -13,7 +13,7 @@ use super::object::{Object, Published, Writing, durable};
 use super::target::Decision;
 use super::turns::Lane;
 use super::{Reconciler, pace, report};
-use crate::api::AnomalyJobStatus;
+use crate::api::{AnomalyJobStatus, ConditionStatus, ConditionType, Reason};
 
 /// After a conflict the object is read again, and that takes a moment.
 const REFRESHED_WITHIN: Duration = Duration::from_secs(1);
@@ -55,11 +55,12 @@ fn is_outcome(object: &Object) -> bool {
         })
 }
 
-/// Of jobs that are restored as they were stored nothing new is known, and a start is no reason to write.
-fn only_remembers(object: &Object) -> bool {
-    !object.resolved
-        && object.obstacle.is_none()
-        && object.stored(crate::api::ConditionType::Ready).is_some()
+/// Of jobs that are restored as they were stored nothing new is known, and a start is no reason to write. A trouble of the
+/// cluster is news, but not of what is stored as being where it should be: that stands until the silence is long.
+fn only_remembers(object: &Object, troubled: bool) -> bool {
+    let ready = object.stored(ConditionType::Ready);
+    let stands = ready.is_some_and(|held| !troubled || held.status == ConditionStatus::True);
+    !object.resolved && object.obstacle.is_none() && stands
 }
 
 /// A status that differs from what is stored.
@@ -111,7 +112,9 @@ impl Reconciler {
         }
         let object = self.objects.get(key)?;
         let goes = object.desired.deleting.is_some() && object.enforces().is_none();
-        let silent = only_remembers(object) && !self.unobserved && self.health.stalled(now).is_none();
+        let trouble = self.health.trouble();
+        let troubled = trouble.is_some_and(|trouble| trouble.reason != Reason::Pending);
+        let silent = only_remembers(object, troubled) && !self.unobserved && self.health.stalled(now).is_none();
         if goes || silent {
             return None;
         }

@@ -11,6 +11,8 @@ use super::input::{
     Answer, Listing, Moment, Output, Question, SeenJob, Tasks, Ticket, Trouble,
 };
 use super::cover::cover;
+use super::job::Job;
+use super::target::Decision;
 use super::{Reconciler, pace};
 use crate::api::{DatafeedId, JobId, JobPattern, JobState};
 
@@ -30,6 +32,8 @@ pub(super) struct Reads {
     /// The list, the tasks, upgrade mode: when next, and the read in flight.
     list: Due,
     tasks: Due,
+    /// The newest read of the tasks that was answered.
+    tasks_told: Ticket,
     info: Due,
     /// The tasks may not be read, so jobs are asked in turn; the last one that was.
     roll: Option<Due>,
@@ -124,7 +128,9 @@ impl Reconciler {
             let asked = Some(self.question(Question::Catalogue));
             self.reads.list = Due { at: None, asked };
         }
-        if !self.is_answered_enough(probing) && self.reads.tasks.is_due(at) {
+        // They are compared with the jobs that are meant, which only the list tells.
+        let listed = self.catalogue.is_known();
+        if listed && !self.is_answered_enough(probing) && self.reads.tasks.is_due(at) {
             let asked = Some(self.question(Question::Tasks));
             self.reads.tasks = Due { at: None, asked };
         }
@@ -233,9 +239,9 @@ impl Reconciler {
         self.reads.rolled = last.filter(|_| more);
     }
 
-    /// Looks at a job, where no read is on its way that will tell the same.
-    pub(super) fn look_now(&mut self, id: &JobId, at: Duration) {
-        let asked = self.reads.looking(id);
+    /// Looks at a job, where no read is on its way that was sent under ticket `from` or later and will tell the same.
+    pub(super) fn look_now(&mut self, id: &JobId, from: Ticket, at: Duration) {
+        let asked = self.reads.looking(id).filter(|asked| *asked >= from);
         let known = self.jobs.get(id);
         // What a call has touched is looked at when that was planned at its end, together with others.
         let touched = known.and_then(|job| job.seen.as_ref()).is_some_and(|seen| !seen.current);
@@ -253,10 +259,12 @@ impl Reconciler {
             return None;
         }
         let reads = &self.reads;
-        let free = reads.states.is_none() && self.catalogue.is_known();
+        let listed = self.catalogue.is_known();
+        let free = reads.states.is_none() && listed;
         let look = reads.by_time.first().map(|(at, _)| *at).filter(|_| free);
         let roll = reads.roll.as_ref().and_then(Due::next);
-        let next = [look, reads.list.next(), reads.tasks.next(), reads.info.next(), roll];
+        let tasks = reads.tasks.next().filter(|_| listed);
+        let next = [look, reads.list.next(), tasks, reads.info.next(), roll];
         let next = next.into_iter().flatten().min()?;
         Some(next.max(self.health.retry_at()))
     }
@@ -307,24 +315,29 @@ impl Reconciler {
             self.reads.ask_info(now.monotonic + pace::UPGRADE_MODE_POLL);
         }
         match answer {
-            Answer::Catalogue(listing) => self.listed(listing, now),
-            Answer::Tasks(Some(tasks)) => self.tasked(ticket, &tasks, now),
+Answer::Catalogue(listing) => self.listed(ticket, listing, now),
+            Answer::Tasks(Some(tasks)) => {
+                self.tasked(ticket, &tasks, now);
+                self.told_kinds(ticket);
+            }
             Answer::Tasks(None) => {
                 let mut roll = Due::default();
                 roll.by(now.monotonic + pace::ROLL);
                 self.reads.roll.get_or_insert(roll);
+                self.told_kinds(ticket);
             }
             Answer::Info(_) => {}
             Answer::States(states) => self.see(ticket, states, now),
         }
     }
 
-    fn listed(&mut self, listing: Listing, now: Moment) {
+    fn listed(&mut self, ticket: Ticket, listing: Listing, now: Moment) {
         let requests = listing.requests.max(1);
         let first = !self.catalogue.is_known();
         let Some(changes) = self.catalogue.take(listing, now.monotonic) else {
             return self.reads.list_by(now.monotonic + pace::DOUBT);
         };
+        self.catalogue.asked(ticket);
         let gap = pace::CATALOGUE_FOR_EACH_REQUEST * requests;
         self.reads.list_by(now.monotonic + gap);
         if first {
@@ -332,7 +345,7 @@ impl Reconciler {
                 self.resolve(&key, now);
             }
         }
-        self.relist(&changes, first, now);
+        self.relist(&changes, first, ticket, now);
     }
 
     /// The tasks are a hint: whatever differs from what was seen is looked at, and nothing is believed.
@@ -348,13 +361,43 @@ impl Reconciler {
             }
         }
         for id in odd {
-            self.look_now(&id, now.monotonic);
+            self.look_now(&id, Ticket::default(), now.monotonic);
         }
         // New, or without its config for ever: that is worth one list, not one at each look.
         if self.catalogue.is_known() && !unheard.is_subset(&self.reads.unheard) {
             self.reads.list_by(now.monotonic);
         }
         self.reads.unheard = unheard;
+    }
+
+    /// Whether the job's running datafeed has an end is not known, and the tasks will tell (before 7.13 only they do).
+    pub(super) fn asks_for_kind(&self, job: &Job) -> bool {
+        let feed = job.seen.as_ref().and_then(super::target::running);
+        feed.is_some_and(|feed| feed.real_time.is_none())
+            && self.reads.roll.is_none()
+            && job.is_newer_than(self.reads.tasks_told)
+    }
+
+    /// Asks the tasks now.
+    pub(super) fn ask_tasks(&mut self, now: Moment) {
+        self.reads.tasks.by(now.monotonic);
+    }
+
+    /// What waited to be told of its datafeed goes on.
+    fn told_kinds(&mut self, ticket: Ticket) {
+        self.reads.tasks_told = ticket;
+        for (id, job) in &self.jobs {
+            if job.seen.as_ref().and_then(super::target::running).is_none() {
+                continue;
+            }
+            for key in &job.users {
+                let member = self.objects.get(key).and_then(|object| object.members.get(id));
+                let decision = member.and_then(|member| member.decision.as_ref());
+                if matches!(decision, Some(Decision::Hold(_))) {
+                    self.due.insert((key.clone(), id.clone()));
+                }
+            }
+        }
     }
 
     /// The cluster as a whole did not answer: nobody's evidence grows, and whoever waits is told why.
@@ -386,11 +429,18 @@ impl Reconciler {
 
     /// Takes what was found out, and wakes exactly the objects whose jobs changed or are on their way.
     pub(super) fn see(&mut self, ticket: Ticket, found: BTreeMap<JobId, SeenJob>, now: Moment) {
+        let next = self.next_ticket();
         for (id, found) in found {
             let Some(job) = self.jobs.get_mut(&id) else {
                 continue;
             };
             let before = job.seen.clone();
+            if found.datafeed.is_some() {
+                job.feed_from = next;
+            } else if self.catalogue.has_no_datafeed(&id, job.feed_from) {
+                // It was deleted; nothing would ever say that it has stopped.
+                job.forget_feed();
+            }
             let upgrading = found.state.as_ref().is_some_and(|state| state.upgrade_mode);
             let state = found.state.as_ref().map(|state| state.state);
             let Some(news) = job.see(ticket, found, now) else {
@@ -400,6 +450,8 @@ impl Reconciler {
             };
             let users = job.users.clone();
             if upgrading && !self.health.upgrade_mode() {
+                // Believed until asked: a call that is refused for it would be the dearer way to find out.
+                self.health.upgrading();
                 self.reads.ask_info(now.monotonic);
             }
             if state.is_some_and(|state| state != JobState::Closed) && self.catalogue.config(&id).is_none() {

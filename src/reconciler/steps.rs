@@ -65,6 +65,7 @@ impl Reconciler {
             enforces: object.enforces(),
             id,
             member,
+            key,
             job,
             config: self.catalogue.config(id),
             listed: self.catalogue.is_known(),
@@ -77,6 +78,7 @@ impl Reconciler {
                 .as_ref()
                 .and_then(|seen| seen.datafeed.as_ref())
                 .is_some_and(|feed| object.resume.contains(&feed.id)),
+            kind_is_coming: self.asks_for_kind(job),
             open_after: open_after(object, job.forced, id, now),
             now,
         }))
@@ -88,11 +90,15 @@ impl Reconciler {
             Decision::Rest(_) => self.rest(key, job, now),
             Decision::Hold(_) => {
                 let at = self.health.stalled_at();
-                if self.health.trouble().is_some() && at > now.monotonic {
+                if self.health.trouble().is_none() {
+                    if self.jobs.get(job).is_some_and(|job| self.asks_for_kind(job)) {
+                        self.ask_tasks(now);
+                    }
+                } else if at > now.monotonic {
                     self.wake_at(at, key, job);
                 }
             }
-            Decision::Observe => self.observe(job, now.monotonic),
+            Decision::Observe => self.observe(key, job, now.monotonic),
             Decision::Wait(_, reason, gap) => {
                 let listed = matches!(
                     reason,
@@ -114,6 +120,9 @@ impl Reconciler {
                 if let Some(member) = self.member(key, job) {
                     member.facts_mut().forced_at.get_or_insert(stamped(now));
                 }
+                if let Some(object) = self.objects.get_mut(key) {
+                    report::note_cost(object, job);
+                }
             }
             Decision::Verify => self.verify(key, job, now),
             Decision::Call(ask) => self.ask(key, job, ask, now),
@@ -121,11 +130,12 @@ impl Reconciler {
         false
     }
 
-    fn observe(&mut self, job: &JobId, at: Duration) {
+    fn observe(&mut self, key: &ObjectKey, job: &JobId, at: Duration) {
+        let from = self.objects.get(key).map(|object| object.sight_from).unwrap_or_default();
         if !self.catalogue.is_known() {
             self.reads.list_by(at);
         }
-        self.look_now(job, at);
+        self.look_now(job, from, at);
     }
 
     fn rest(&mut self, key: &ObjectKey, job: &JobId, now: Moment) {
@@ -134,7 +144,7 @@ impl Reconciler {
                 && object.members.get(job).is_some_and(|member| !member.sighted)
         });
         if unseen {
-            self.observe(job, now.monotonic);
+            self.observe(key, job, now.monotonic);
         }
     }
 
@@ -143,6 +153,10 @@ impl Reconciler {
         if self.catalogue.config(job).is_none() {
             self.reads.list_by(now.monotonic + pace::CATALOGUE_UNRESOLVED);
             self.reads.look(job, now.monotonic + pace::CATALOGUE_UNRESOLVED);
+        }
+        if self.member(key, job).is_some_and(|member| !member.sighted) {
+            // What another object acts on is told of all the same.
+            self.observe(key, job, now.monotonic);
         }
         let ended = self.member(key, job).and_then(|member| member.facts().call_ended);
         let again = ended.map(|ended| ended + pace::NOT_OBSERVED_AFTER);
@@ -162,7 +176,10 @@ impl Reconciler {
         now: Moment,
     ) -> bool {
         let (_, version) = self.health.identity();
-        let Some(seen) = self.jobs.get(job).and_then(|known| known.seen.as_ref()) else {
+        let Some(known) = self.jobs.get(job) else {
+            return false;
+        };
+        let Some(seen) = known.seen.as_ref() else {
             return false;
         };
         let Some(object) = self.objects.get_mut(key) else {
@@ -192,8 +209,12 @@ impl Reconciler {
         } else if unusual {
             member.facts_mut().observe(state, config, close, now);
         }
-        drift::notice(member, enforces, seen, before, version.as_deref(), now);
-        news || first_sight || answers || !member.is_settled()
+        drift::notice(member, enforces, known, before, version.as_deref(), now);
+        let settled = member.is_settled();
+        if enforces == Some(Wanted::Closed) {
+            report::note_unsaved(object, job);
+        }
+        news || first_sight || answers || !settled
     }
 
     /// The job is where it should be.
@@ -214,8 +235,7 @@ impl Reconciler {
         }
         member.arrived = true;
         member.resuming = false;
-        let back = member.drift.as_mut().filter(|drift| !drift.corrected);
-        let corrected = back.map(|drift| drift.corrected = true).is_some();
+        let corrected = member.is_back();
         let mut events = Vec::new();
         if opened {
             events.extend(report::opened(object, job, now));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::facts::Facts;
 use super::health::{Health, needs_a_human};
 use super::input::{
-    Call, Desired, Moment, SeenConfig, SeenDatafeed, SeenState, Trouble, Wanted,
+    Call, Desired, Moment, ObjectKey, SeenConfig, SeenDatafeed, SeenState, Trouble, Wanted,
 };
 use super::job::{Job, Seen};
 use super::member::{Claimed, Drift, Member};
@@ -27,6 +27,8 @@ pub struct Situation<'a> {
     pub id: &'a JobId,
     /// How far it is.
     pub member: &'a Member,
+    /// The object.
+    pub key: &'a ObjectKey,
     /// The job as seen.
     pub job: &'a Job,
     /// Its config; `None` where it has none.
@@ -37,6 +39,8 @@ pub struct Situation<'a> {
     pub health: &'a Health,
     /// Its datafeed is stored as running, or is none that would be started again.
     pub datafeed_is_noted: bool,
+    /// Whether its running datafeed has an end is about to be told.
+    pub kind_is_coming: bool,
     /// Its datafeed ran when it was closed here.
     pub resumes: bool,
     /// Seconds that are left until it may be opened after a force of ours.
@@ -161,7 +165,7 @@ pub fn decide(situation: &Situation) -> Decision {
                 "finding out whether another object means the same job",
             ));
         }
-        Claimed::Rival(_) => return stall(Reason::Conflict, conflict(situation)),
+        Claimed::Rival(rival) => return stall(Reason::Conflict, conflict(situation, rival)),
     }
     if situation.job.in_flight.is_some() || situation.job.suspect {
         return in_flight(situation);
@@ -193,9 +197,14 @@ fn why_nothing(desired: &Desired) -> Reason {
 }
 
 /// The other object is named where it is in the same namespace, and nowhere else.
-fn conflict(situation: &Situation) -> String {
+fn conflict(situation: &Situation, rival: &ObjectKey) -> String {
     let id = situation.id;
-    format!("another, older AnomalyJob acts on job {id}; this one takes over when that one goes")
+    let who = if rival.namespace == situation.key.namespace {
+        format!("the older AnomalyJob {}", rival.name)
+    } else {
+        "an older AnomalyJob of another namespace".to_owned()
+    };
+    format!("{who} acts on job {id}; this one takes over when that one goes")
 }
 
 fn in_flight(situation: &Situation) -> Decision {
@@ -219,8 +228,8 @@ fn seen_now(situation: &Situation, seen: &Seen) -> Decision {
         (Some(_), Some(config)) if config.blocked.is_some() => blocked(),
         (Some(state), Some(_)) => match state.state {
             JobState::Closed => closed(situation, seen),
-            JobState::Failed => failed(situation, seen),
-            JobState::Closing => closing(situation),
+            JobState::Failed => left_alone(situation).unwrap_or_else(|| failed(situation, seen)),
+            JobState::Closing => left_alone(situation).unwrap_or_else(|| closing(situation)),
             JobState::Opened | JobState::Opening => open(situation, seen),
         },
     }
@@ -349,16 +358,29 @@ pub(super) fn drifted(situation: &Situation) -> Option<Decision> {
     (!left.is_zero()).then(|| Decision::Wait(Step::Waiting, cause, left.min(pace::SWEEP)))
 }
 
+/// Whatever became of a job that is only reported, or flaps, is not ended by force.
+fn left_alone(situation: &Situation) -> Option<Decision> {
+    drifted(situation).filter(|decision| matches!(decision, Decision::Stall(_)))
+}
+
 fn open(situation: &Situation, seen: &Seen) -> Decision {
     let (facts, desired) = (situation.facts(), situation.desired);
     if let Some(decision) = drifted(situation) {
         return decision;
     }
     if let Some(datafeed) = running(seen) {
+        if situation.kind_is_coming {
+            return Decision::Hold(Trouble::new(
+                Reason::Pending,
+                "finding out whether the datafeed was started with an end",
+            ));
+        }
         if !situation.datafeed_is_noted {
             return Decision::NoteDatafeed(datafeed.id.clone());
         }
-        if situation.health.datafeeds_first() {
+        // What a close cannot stop is stopped by a step of its own, and by force where the policy has that.
+        let hinders = facts.failures >= pace::TRIES_BEFORE_NOT_ACCEPTED;
+        if situation.health.datafeeds_first() || hinders {
             return stop_datafeed(situation, datafeed, false);
         }
     }
@@ -397,12 +419,20 @@ pub(super) fn retry(situation: &Situation, step: Step, reason: Reason) -> Option
     let left = (ended + delay)
         .checked_sub(situation.now.monotonic)
         .filter(|left| !left.is_zero())?;
-    let reason = if facts.failures == 0 {
-        reason
-    } else {
-        Reason::RetryingAfterError
+    let reason = match facts.last_error.as_ref().filter(|_| facts.failures > 0) {
+        Some(error) => why_again(error.reason),
+        None if facts.failures == 0 => reason,
+        None => Reason::RetryingAfterError,
     };
     Some(Decision::Wait(step, reason, left))
+}
+
+/// What is refused for a reason of its own is called by that.
+fn why_again(reason: Reason) -> Reason {
+    match reason {
+        Reason::NoCapacity | Reason::OpenRefused | Reason::DatafeedRefused => reason,
+        _ => Reason::RetryingAfterError,
+    }
 }
 
 fn seed(id: &JobId) -> u64 {
@@ -427,6 +457,11 @@ fn stop_datafeed(situation: &Situation, datafeed: &SeenDatafeed, force: bool) ->
 /// Live reads, then the durable note, then the force; and all of it again where it shows no effect.
 fn force(situation: &Situation) -> Decision {
     let (facts, now) = (situation.facts(), situation.now);
+    let runs = situation.job.fresh(now).and_then(running);
+    if let Some(datafeed) = runs.filter(|_| situation.health.datafeeds_first()) {
+        // Before 7.14 a force is refused as well while it runs.
+        return stop_datafeed(situation, datafeed, true);
+    }
     if let Some(sent) = facts.force_sent {
         let again = sent + pace::FORCE_AGAIN_AFTER;
         if now.monotonic < again {

@@ -89,6 +89,10 @@ impl Reconciler {
         if let Some(member) = self.member(key, job) {
             let facts = member.facts_mut();
             facts.verified_at = Some(now.monotonic);
+            if facts.force_sent.is_some() {
+                // Each force has its own note, for nothing is opened within a minute of the last.
+                facts.forced_at = None;
+            }
             facts.cost = Some(cost);
         }
     }

@@ -274,7 +274,15 @@ fn forced(object: &Object) -> Option<Says> {
         .last_close
         .as_ref()
         .filter(|last| !last.forced.is_empty())?;
-    let ids: Vec<&str> = last.forced.iter().map(crate::api::JobId::as_str).collect();
+    // Open again, a job is not one that was closed by force any more.
+    let opened = |job: &&crate::api::JobId| {
+        let member = object.members.get(job).filter(|_| object.enforces() == Some(Wanted::Opened));
+        member.is_some_and(|member| member.arrived)
+    };
+    let ids: Vec<&str> = last.forced.iter().filter(|job| !opened(job)).map(crate::api::JobId::as_str).collect();
+    if ids.is_empty() {
+        return None;
+    }
     let reason = last
         .forced
         .iter()

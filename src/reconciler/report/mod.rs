@@ -24,7 +24,7 @@ use crate::api::{AnomalyJobStatus, ConnectionSeen, JobCounts, JobId, JobState, n
 use conditions::{Says, conditions};
 pub(super) use events::{corrected, events, forcing, not_resumed, opened};
 use sum::Sum;
-pub(super) use tally::{end_close, finish};
+pub(super) use tally::{cut_short, end_close, finish, note_cost, note_unsaved};
 
 /// What is around an object when its status is made.
 pub(super) struct Surroundings<'a> {

@@ -146,7 +146,10 @@ impl<'a> Sum<'a> {
 /// What tells most where jobs wait for different things.
 fn rank(reason: Reason) -> u8 {
     match reason {
-        Reason::RetryingAfterError => 5,
+        Reason::RetryingAfterError
+        | Reason::NoCapacity
+        | Reason::OpenRefused
+        | Reason::DatafeedRefused => 5,
         Reason::ForceClosing => 4,
         Reason::JobNotFound | Reason::ConfigLost | Reason::JobBlocked | Reason::AwaitingNode => 3,
         Reason::ReopenedElsewhere | Reason::ClosedElsewhere => 2,

@@ -12,6 +12,8 @@ use crate::api::{Elapsed, JobId, LastClose, Loss, humane, stamp};
 /// The most jobs that are named.
 const NAMED: usize = 100;
 
+const LOST_ITS_NODE: &str = "without its model being saved: it had lost its node";
+
 /// The end of one job's close.
 pub(in super::super) struct End {
     pub(in super::super) outcome: Finish,
@@ -30,24 +32,22 @@ pub(in super::super) fn finish(object: &mut Object, job: &JobId, now: Moment) ->
     // What was noted and never sent did not close anything.
     let (outcome, how) = match (facts.force_sent.is_some(), facts.unsaved) {
         (true, _) => (Finish::Forced, "by force"),
-        (false, true) => (
-            Finish::Unsaved,
-            "without its model being saved: it had lost its node",
-        ),
+        (false, true) => (Finish::Unsaved, LOST_ITS_NODE),
         (false, false) => (Finish::Graceful, "gracefully"),
     };
-    let loss = (outcome == Finish::Forced).then(|| facts.cost.map(|cost| loss(job, &cost))).flatten();
+    let cost = facts.cost;
+    let unsaved = outcome == Finish::Graceful && is_noted_unsaved(object, job);
+    let (outcome, how) = if unsaved { (Finish::Unsaved, LOST_ITS_NODE) } else { (outcome, how) };
     let mut last = begun(object, started);
-    last.forced.retain(|known| known != job);
-    last.unsaved.retain(|known| known != job);
-    last.losses.retain(|known| known.job_id != *job);
+    let loss = cost.map(|cost| loss(job, &cost)).or_else(|| noted_loss(&last, job));
+    forget(&mut last, job);
     match outcome {
         Finish::Graceful => last.graceful = last.graceful.saturating_add(1),
         Finish::Unsaved => add(&mut last.unsaved, job.clone()),
-        Finish::Forced => add(&mut last.forced, job.clone()),
-    }
-    if let Some(loss) = loss {
-        add(&mut last.losses, loss);
+        Finish::Forced => {
+            add(&mut last.forced, job.clone());
+            loss.into_iter().for_each(|loss| add(&mut last.losses, loss));
+        }
     }
     if alone {
         last.finished_at = Some(stamp(now.wall));
@@ -61,6 +61,69 @@ pub(in super::super) fn finish(object: &mut Object, job: &JobId, now: Moment) ->
         warning: outcome != Finish::Graceful,
     };
     Some(End { outcome, took, event })
+}
+
+/// A force is being noted: what it will cost is known now, and must be known after a crash.
+pub(in super::super) fn note_cost(object: &mut Object, job: &JobId) {
+    let Some(facts) = object.members.get(job).map(Member::facts) else {
+        return;
+    };
+    if let (Some(started), Some(cost)) = (facts.requested_at.or(facts.forced_at), facts.cost) {
+        let mut last = begun(object, started);
+        last.losses.retain(|known| known.job_id != *job);
+        add(&mut last.losses, loss(job, &cost));
+        object.last_close = Some(last);
+    }
+}
+
+/// The job lost its node while it closed; that must be known after a crash, too.
+pub(in super::super) fn note_unsaved(object: &mut Object, job: &JobId) {
+    let Some(facts) = object.members.get(job).map(Member::facts).filter(|facts| facts.unsaved) else {
+        return;
+    };
+    if let Some(started) = facts.requested_at.or(facts.accepted_at)
+        && !is_noted_unsaved(object, job)
+    {
+        let mut last = begun(object, started);
+        add(&mut last.unsaved, job.clone());
+        object.last_close = Some(last);
+    }
+}
+
+fn is_noted_unsaved(object: &Object, job: &JobId) -> bool {
+    let goes_on = object.last_close.as_ref().filter(|last| last.finished_at.is_none());
+    goes_on.is_some_and(|last| last.unsaved.contains(job))
+}
+
+/// A close that is not wanted any more: where its force was sent, that is not forgotten.
+pub(in super::super) fn cut_short(object: &mut Object, job: &JobId) {
+    let Some(facts) = object.members.get(job).map(Member::facts) else {
+        return;
+    };
+    let (sent, noted, cost) = (facts.force_sent.is_some(), facts.forced_at, facts.cost);
+    let Some(started) = facts.requested_at.or(noted).filter(|_| sent && noted.is_some()) else {
+        return;
+    };
+    let mut last = begun(object, started);
+    let loss = cost.map(|cost| loss(job, &cost)).or_else(|| noted_loss(&last, job));
+    forget(&mut last, job);
+    add(&mut last.forced, job.clone());
+    loss.into_iter().for_each(|loss| add(&mut last.losses, loss));
+    object.last_close = Some(last);
+    if let Some(member) = object.members.get_mut(job) {
+        member.resuming = true;
+        member.start_over();
+    }
+}
+
+fn noted_loss(last: &LastClose, job: &JobId) -> Option<Loss> {
+    last.losses.iter().find(|known| known.job_id == *job).cloned()
+}
+
+fn forget(last: &mut LastClose, job: &JobId) {
+    last.forced.retain(|known| known != job);
+    last.unsaved.retain(|known| known != job);
+    last.losses.retain(|known| known.job_id != *job);
 }
 
 fn add<T>(list: &mut Vec<T>, new: T) {
@@ -127,6 +190,11 @@ pub(in super::super) fn end_close(object: &mut Object, now: Moment) -> Option<Ev
         .last_close
         .as_mut()
         .filter(|last| last.finished_at.is_none() && !under_way)?;
+    if last.graceful == 0 && last.unsaved.is_empty() && last.forced.is_empty() {
+        // It was begun, and not wanted any more before it had an effect.
+        object.last_close = None;
+        return None;
+    }
     let took = last
         .started_at
         .as_ref()

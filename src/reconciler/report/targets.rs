@@ -17,6 +17,10 @@ use crate::api::{
 const LISTED: usize = 100;
 
 pub(super) fn listed(object: &Object, around: &Surroundings) -> Vec<Target> {
+    if !object.resolved {
+        // Who is meant is not known yet: what was stored of them must survive this write too.
+        return object.restoring.clone();
+    }
     let mut all: Vec<(u8, u64, &JobId, &Member)> = object
         .members
         .iter()
@@ -90,7 +94,8 @@ fn target(object: &Object, job: &JobId, member: &Member, around: &Surroundings) 
 
 fn step(object: &Object, member: &Member) -> Step {
     match &member.decision {
-        Some(Decision::Done | Decision::Rest(Reason::Observing)) => Step::Done,
+        Some(Decision::Done) => Step::Done,
+        Some(Decision::Rest(Reason::Observing)) if member.sighted => Step::Done,
         Some(Decision::Wait(step, ..)) => *step,
         Some(Decision::Hold(_)) if member.arrived => Step::Done,
         Some(Decision::NoteForce) => Step::ForceClosing,

@@ -83,7 +83,10 @@ pub(super) fn doing(
         Reason::ClosedElsewhere => {
             format!("job {job} keeps being closed by somebody else; opening it again after a pause")
         }
-        Reason::RetryingAfterError => facts.last_error.as_ref().map_or_else(
+        Reason::RetryingAfterError
+        | Reason::NoCapacity
+        | Reason::OpenRefused
+        | Reason::DatafeedRefused => facts.last_error.as_ref().map_or_else(
             || format!("trying again with job {job}"),
             |error| format!("trying again with job {job}: {}", error.message),
         ),
@@ -100,7 +103,8 @@ fn awaiting(job: &JobId, around: &Surroundings) -> String {
 
 /// What forces cost, job by job.
 pub(super) fn lost(last: &LastClose) -> String {
-    let known: Vec<String> = last.losses.iter().map(loss).collect();
+    let of_forced = |loss: &&Loss| last.forced.contains(&loss.job_id);
+    let known: Vec<String> = last.losses.iter().filter(of_forced).map(loss).collect();
     let all = "changes to the model since its last snapshot are lost";
     if known.is_empty() {
         return all.to_owned();

@@ -118,13 +118,13 @@ impl Chaos {
                 JobState::Closed,
                 JobState::Failed,
             ]);
-            let fake = chaos.fake(state);
+            let fake = chaos.fake(id, state);
             chaos.world.jobs.insert(job(id), fake);
         }
         chaos
     }
 
-    fn fake(&mut self, state: JobState) -> FakeJob {
+    fn fake(&mut self, id: &str, state: JobState) -> FakeJob {
         let mut fake = FakeJob::new(state);
         // No two sessions of a job begin at the same moment, so that this tells them apart.
         self.sent += 1;
@@ -152,7 +152,7 @@ impl Chaos {
             } else {
                 running
             };
-            fake.datafeed = Some((DatafeedId::parse("feed").unwrap(), runs));
+            fake.datafeed = Some((DatafeedId::parse(&format!("feed-{id}")).unwrap(), runs));
         }
         fake
     }
@@ -296,7 +296,10 @@ impl Chaos {
                 match &answer {
                     Ok(Answer::States(states)) => self.ghost.read(order, took, states, false),
                     Ok(Answer::Info(mode)) => self.ghost.upgrading(*mode),
-                    Ok(Answer::Catalogue(listing)) => self.ghost.upgrading(listing.upgrade_mode),
+                    Ok(Answer::Catalogue(listing)) => {
+                        self.ghost.upgrading(listing.upgrade_mode);
+                        self.ghost.listed(order, listing);
+                    }
                     Ok(Answer::Tasks(_)) => {}
                     Err(_) => self.ghost.silent(),
                 }
@@ -403,7 +406,12 @@ fn walk(seed: u64, steps: u64) -> (u64, u64, u64) {
     let (writes, handled) = (chaos.world.writes.len(), chaos.handled);
     chaos.pass(secs(3600));
     chaos.agree();
-    assert_eq!(chaos.world.writes.len(), writes, "writes at rest");
+    assert_eq!(
+        chaos.world.writes.len(),
+        writes,
+        "writes at rest: {:#?}",
+        chaos.world.writes.last()
+    );
     assert!(
         chaos.handled - handled < 20_000,
         "{} inputs in an hour at rest",

@@ -58,7 +58,8 @@ pub(super) struct Ghost {
     in_flight: BTreeMap<Ticket, (Vec<JobId>, bool)>,
     /// The newest answered read of each job: when it was sampled, and what it said.
     seen: BTreeMap<JobId, (u64, SeenJob)>,
-    feeds: BTreeMap<JobId, Option<DatafeedId>>,
+    /// The datafeed of each job that runs, and when the newest read that told of it was sampled.
+    feeds: BTreeMap<JobId, (u64, Option<DatafeedId>)>,
     seen_closed: BTreeSet<(Arc<str>, i64, JobId)>,
     is_dark: bool,
     noticed: bool,
@@ -216,7 +217,7 @@ impl Ghost {
                     .as_ref()
                     .filter(|feed| feed.state != DatafeedState::Stopped);
                 self.feeds
-                    .insert(id.clone(), runs.map(|feed| feed.id.clone()));
+                    .insert(id.clone(), (order, runs.map(|feed| feed.id.clone())));
             }
             let closed = seen
                 .state
@@ -236,6 +237,15 @@ impl Ghost {
             }
             if newest {
                 self.seen.insert(id.clone(), (order, seen.clone()));
+            }
+        }
+    }
+
+    /// The brain is being told which jobs have datafeeds, as a list that was sent at `order` found.
+    pub(super) fn listed(&mut self, order: u64, listing: &Listing) {
+        for (id, (read, feed)) in &mut self.feeds {
+            if *read < order && !listing.datafeeds.contains_key(id) {
+                (*read, *feed) = (order, None);
             }
         }
     }
@@ -321,7 +331,7 @@ impl Ghost {
             "{call:?}: nobody wants that, as told last: {:#?}",
             self.told
         );
-        let feed = self.feeds.get(id).cloned().flatten();
+        let feed = self.feeds.get(id).and_then(|(_, feed)| feed.clone());
         let seen = self
             .seen
             .get(id)

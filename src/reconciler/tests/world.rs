@@ -9,6 +9,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 pub(super) use super::fake_job::FakeJob;
+use super::life::Rules;
 use crate::api::{
     AnomalyJobStatus, CloseMode, ClosePolicy, DatafeedState, DeletionPolicy, DriftPolicy, JobExpression,
     JobId, JobPattern, JobState, OnFailed, OnTimeout, OpenPolicy, Reason, TimeSpan,
@@ -41,20 +42,27 @@ pub(super) struct World {
     pub before_7_14: bool,
     /// The credentials have `monitor`, so the tasks may be read.
     pub monitor: bool,
+    /// Statistics of datafeeds do not say whether they have an end.
+    pub hides_kind: bool,
     pub api_server_down: bool,
     /// Status writes are taken, but nobody is told.
     pub lose_acks: bool,
-    pending: BTreeMap<(Duration, u64), Input>,
+    /// Answers on their way, and the brain that they are for.
+    pub(super) pending: BTreeMap<(Duration, u64), (u64, Input)>,
     sent: u64,
-    /// When running closes end, as far as nobody changed the job since.
-    closes: BTreeSet<(Duration, JobId)>,
+    /// When jobs end to open or to close, as far as nobody changed them since.
+    changes: BTreeSet<(Duration, JobId)>,
     /// Whose turn it is to be written, and until when each writer is busy.
-    turns: Turns<ObjectKey>,
+    turns: Turns<(u64, ObjectKey)>,
     writers: [Duration; 8],
-    abandoned: BTreeSet<Ticket>,
+    abandoned: BTreeSet<(u64, Ticket)>,
+    pub(super) rules: Rules,
     pub(super) version: u64,
     still: u32,
-    claims: Claims,
+    pub(super) claims: Claims,
+    /// The number of `brain`, and another one that reaches the same cluster through another connection.
+    pub(super) side: u64,
+    pub(super) other: Option<Box<Reconciler>>,
     /// How many jobs may close at once.
     pub max_closing: usize,
     /// Bytes of ids that fit into a list, as the client has learned it.
@@ -63,6 +71,8 @@ pub(super) struct World {
     pub real_room: Option<usize>,
     /// Closes are refused for load like this.
     pub overloaded: Option<Trouble>,
+    /// So many calls are refused for load.
+    pub overloads: usize,
     /// Of a list only the first half is taken, and the connection breaks.
     pub halves_lists: bool,
     /// So many jobs are listed and no more, as Elasticsearch does at 10 000.
@@ -179,21 +189,26 @@ impl World {
             upgrade_mode: false,
             before_7_14: false,
             monitor: true,
+            hides_kind: false,
             api_server_down: false,
             lose_acks: false,
             pending: BTreeMap::new(),
             sent: 0,
-            closes: BTreeSet::new(),
+            changes: BTreeSet::new(),
             turns: Turns::default(),
             writers: [Duration::ZERO; 8],
             abandoned: BTreeSet::new(),
             version: 1,
             still: 0,
             claims: Claims::default(),
+            rules: Rules::default(),
+            side: 1,
+            other: None,
             max_closing: 64,
             list_room: 4000,
             real_room: None,
             overloaded: None,
+            overloads: 0,
             halves_lists: false,
             cut_at: None,
             lists_nothing: false,
@@ -203,15 +218,19 @@ impl World {
     }
 
     pub(super) fn connect(&mut self) {
-        let connection = Usable {
+        let connection = self.usable();
+        self.tell(Input::Connection(Connection::Usable(connection)));
+    }
+
+    pub(super) fn usable(&self) -> Usable {
+        Usable {
             identity: Arc::from("uuid"),
             cluster_uuid: Some(Arc::from("uuid")),
             version: Some(Arc::from(if self.before_7_14 { "7.10.0" } else { "9.4.1" })),
             stops_datafeeds: !self.before_7_14,
             list_room: self.list_room,
             max_closing: self.max_closing,
-        };
-        self.tell(Input::Connection(Connection::Usable(connection)));
+        }
     }
 
     /// The operator dies and another one starts with what is stored.
@@ -220,6 +239,7 @@ impl World {
         self.pending.clear();
         self.turns = Turns::default();
         self.abandoned.clear();
+        self.rules.crashed();
         self.claims = Claims::default();
         self.connect();
         for delivered in self.stored.values().cloned().collect::<Vec<_>>() {
@@ -318,9 +338,11 @@ impl World {
         let end = self.clock + span;
         loop {
             let answer = self.pending.keys().next().map(|(at, _)| *at);
-            let close = self.closes.first().map(|(at, _)| *at);
+            let close = self.changes.first().map(|(at, _)| *at);
             let turn = self.next_turn();
-            let wake = self.brain.next_wake();
+            let others = self.other.as_ref().and_then(|other| other.next_wake());
+            let own = self.brain.next_wake();
+            let wake = [own, others].into_iter().flatten().min();
             let Some(next) = [answer, close, turn, wake]
                 .into_iter()
                 .flatten()
@@ -340,11 +362,13 @@ impl World {
             self.clock = next;
             self.finish_closes();
             if answer.is_some_and(|at| at <= next) {
-                let (_, input) = self.pending.pop_first().unwrap();
-                self.tell(input);
+                let (_, (side, input)) = self.pending.pop_first().unwrap();
+                self.tell_to(side, input);
             } else if turn.is_some_and(|at| at <= next) {
                 self.take_turn();
-            } else if wake.is_some_and(|at| at <= next) {
+            } else if others.is_some_and(|at| at <= next) {
+                self.tell_to(3 - self.side, Input::Tick);
+            } else if own.is_some_and(|at| at <= next) {
                 self.tell(Input::Tick);
             }
         }
@@ -357,11 +381,11 @@ impl World {
 
     /// One of the few writers takes the next object.
     fn take_turn(&mut self) {
-        let Some(key) = self.turns.next(self.clock) else {
+        let Some((side, key)) = self.turns.next(self.clock) else {
             return;
         };
         let before = self.version;
-        self.tell(Input::Turn(key));
+        self.tell_to(side, Input::Turn(key));
         let clock = self.clock;
         let wrote = self.version != before || self.api_server_down;
         if let Some(writer) = self.writers.iter_mut().min().filter(|_| wrote) {
@@ -370,24 +394,31 @@ impl World {
     }
 
     pub(super) fn finish_closes(&mut self) {
-        while let Some((at, _)) = self.closes.first()
+        while let Some((at, _)) = self.changes.first()
             && *at <= self.clock
-            && let Some((at, id)) = self.closes.pop_first()
+            && let Some((at, id)) = self.changes.pop_first()
         {
-            let job = self.jobs.get_mut(&id);
-            if let Some(job) = job.filter(|job| job.closes_at == Some(at)) {
+            let Some(job) = self.jobs.get_mut(&id) else {
+                continue;
+            };
+            if job.closes_at == Some(at) {
                 job.dirty = false;
                 job.closed();
+            } else if job.opens_at == Some(at) {
+                job.opens_at = None;
+                job.opened_at = at;
+                job.state = JobState::Opened;
             }
         }
     }
 
     pub(super) fn tell(&mut self, input: Input) {
         if let Input::Called(ticket, _) = &input
-            && self.abandoned.contains(ticket)
+            && self.abandoned.contains(&(self.side, *ticket))
         {
             return;
         }
+        self.rules.told(self.side, &input);
         let trace = std::env::var("TRACE").is_ok();
         if trace {
             eprintln!("{:?} <- {:?}", self.clock, input);
@@ -402,7 +433,7 @@ impl World {
 
     fn answer(&mut self, after: Duration, input: Input) {
         self.sent += 1;
-        self.pending.insert((self.clock + after, self.sent), input);
+        self.pending.insert((self.clock + after, self.sent), (self.side, input));
     }
 
     fn perform(&mut self, output: Output) {
@@ -421,18 +452,18 @@ impl World {
             }
             Output::WantTurn(key, lane) => {
                 let tenant = Arc::clone(&key.namespace);
-                self.turns.ask(&tenant, key, lane, self.clock);
+                self.turns.ask(&tenant, (self.side, key), lane, self.clock);
             }
             Output::Claim(claim) => {
-                let rulings = self.claims.claim(1, claim);
+                let rulings = self.claims.claim(self.side, claim);
                 self.rule(rulings);
             }
             Output::Release(key, jobs) => {
-                let rulings = self.claims.release(1, &key, &jobs);
+                let rulings = self.claims.release(self.side, &key, &jobs);
                 self.rule(rulings);
             }
             Output::GiveWay(key, job) => {
-                let rulings = self.claims.give_way(1, &key, &[job]);
+                let rulings = self.claims.give_way(self.side, &key, &[job]);
                 self.rule(rulings);
             }
             Output::Finalize {
@@ -446,12 +477,14 @@ impl World {
                 self.requests += 1;
                 self.searches += 2;
                 self.calls.push((self.clock, call.clone()));
+                self.rules.call((self.side, ticket), &call, self.clock);
                 let (after, answer) = self.call(&call);
                 self.answer(after, Input::Called(ticket, answer));
             }
             Output::LetGo(ticket) => {
                 self.let_go += 1;
-                self.abandoned.insert(ticket);
+                self.abandoned.insert((self.side, ticket));
+                self.rules.ended((self.side, ticket));
             }
             Output::Verify {
                 ticket,
@@ -522,8 +555,11 @@ impl World {
     }
 
     fn rule(&mut self, mut rulings: crate::reconciler::claims::Rulings) {
-        if let Some(ours) = rulings.remove(&1) {
-            self.answer(Duration::ZERO, Input::Ruled(ours));
+        for side in [1, 2] {
+            if let Some(ruled) = rulings.remove(&side) {
+                self.sent += 1;
+                self.pending.insert((self.clock, self.sent), (side, Input::Ruled(ruled)));
+            }
         }
     }
 
@@ -627,10 +663,13 @@ impl World {
                 upgrade_mode: self.upgrade_mode && job.state != JobState::Closed,
                 explanation: (!job.assigned).then(|| Arc::from("no node has room")),
                 open_for: live.then(|| secs(self.clock.saturating_sub(job.opened_at).as_secs())),
-                latest_record: None,
+                latest_record: job.latest_record.map(|at| moment(at).wall),
                 last_data: job.last_data.map(|at| moment(at).wall),
             }),
-            datafeed: job.seen_datafeed().filter(|_| with_datafeed),
+            datafeed: job.seen_datafeed().filter(|_| with_datafeed).map(|feed| SeenDatafeed {
+                real_time: feed.real_time.filter(|_| !self.hides_kind),
+                ..feed
+            }),
         }
     }
 
@@ -641,7 +680,7 @@ impl World {
             job: self.see(id, true),
             config: config.map(FakeJob::seen_config),
             upgrade_mode: self.upgrade_mode,
-            snapshot: None,
+            snapshot: config.and_then(FakeJob::snapshot),
         }
     }
 
@@ -654,12 +693,21 @@ impl World {
         if self.upgrade_mode {
             return (soon, Err(Refusal::UpgradeMode));
         }
+        if self.overloads > 0 {
+            self.overloads -= 1;
+            return (soon, Err(Refusal::Overloaded(trouble(Reason::Overloaded))));
+        }
         match call {
             Call::Confirm(id) => match self.jobs.get(id).map(|job| job.state) {
                 Some(JobState::Closing) => (secs(1), Err(Refusal::LookAgain { answered: true })),
                 _ => self.close(id),
             },
-            Call::StopDatafeed { job, .. } => {
+            Call::StopDatafeed { job, force, .. } => {
+                let found = self.jobs.get_mut(job).filter(|job| job.refuses_stops > 0 && !force);
+                if let Some(found) = found {
+                    found.refuses_stops -= 1;
+                    return (soon, Err(Refusal::Refused(trouble(Reason::RetryingAfterError))));
+                }
                 if let Some((_, state)) =
                     self.jobs.get_mut(job).and_then(|job| job.datafeed.as_mut())
                 {
@@ -668,10 +716,20 @@ impl World {
                 (soon, Ok(()))
             }
             Call::ForceClose(id) => {
+                let before_7_14 = self.before_7_14;
                 let Some(job) = self.jobs.get_mut(id) else {
                     return (soon, Err(Refusal::LookAgain { answered: true }));
                 };
+                let runs = job.feed().is_some_and(|state| state != DatafeedState::Stopped);
+                if before_7_14 && runs {
+                    return (soon, Err(Refusal::DatafeedRuns));
+                }
                 if !job.ignores_force {
+                    // Of a job that is closing, or closed, the datafeed goes on (reference section 3.2).
+                    let open = !matches!(job.state, JobState::Closing | JobState::Closed);
+                    if let Some((_, state)) = job.datafeed.as_mut().filter(|_| open) {
+                        *state = DatafeedState::Stopped;
+                    }
                     job.closed();
                 }
                 (soon, Ok(()))
@@ -679,9 +737,18 @@ impl World {
             Call::Close(ids) => self.close_all(ids),
             Call::Open(id) => self.open(id),
             Call::StartDatafeed { job, .. } => {
-                let runs = self.jobs.get_mut(job).and_then(|job| job.datafeed.as_mut());
-                if let Some((_, state)) = runs {
+                let found = self.jobs.get(job);
+                if !found.is_some_and(|job| matches!(job.state, JobState::Opened | JobState::Opening)) {
+                    return (soon, Err(Refusal::LookAgain { answered: true }));
+                }
+                if let Some(trouble) = found.and_then(|job| job.refuses_start.clone()) {
+                    return (soon, Err(Refusal::Refused(trouble)));
+                }
+                if let Some(found) = self.jobs.get_mut(job)
+                    && let Some((_, state)) = &mut found.datafeed
+                {
                     *state = DatafeedState::Started;
+                    found.has_end = false;
                 }
                 (soon, Ok(()))
             }
@@ -739,8 +806,19 @@ impl World {
         }
         job.opened_at = clock;
         job.dirty = true;
-        job.state = if job.assigned { JobState::Opened } else { JobState::Opening };
-        (soon, Ok(()))
+        job.state = JobState::Opening;
+        if job.assigned {
+            job.opens_at = job.open_takes.map(|takes| clock + takes);
+            self.changes.extend(job.opens_at.map(|at| (at, id.clone())));
+        } else {
+            return (soon, Ok(()));
+        }
+        let takes = job.open_takes.unwrap_or(secs(1_000_000));
+        if takes.is_zero() {
+            job.opens_at = None;
+            job.state = JobState::Opened;
+        }
+        (takes + soon, Ok(()))
     }
 
     fn close(&mut self, id: &JobId) -> (Duration, Result<(), Refusal>) {
@@ -764,10 +842,21 @@ impl World {
             job.lost_closes -= 1;
             return (secs(30), Err(Refusal::LookAgain { answered: true }));
         }
+        match job.state {
+            JobState::Closed => return (soon, Ok(())),
+            JobState::Closing => {
+                let left = job.closes_at.map_or(secs(1_000_000), |at| at.saturating_sub(clock));
+                return (left + soon, Ok(()));
+            }
+            JobState::Opened | JobState::Opening | JobState::Failed => {}
+        }
+        if datafeed_runs && job.feed_hinders {
+            return (soon, Err(Refusal::Refused(trouble(Reason::RetryingAfterError))));
+        }
         if let Some((_, state)) = &mut job.datafeed {
             *state = DatafeedState::Stopped;
         }
-        if !job.assigned {
+        if !job.assigned || job.state == JobState::Opening {
             job.closed();
             return (soon, Ok(()));
         }
@@ -782,8 +871,9 @@ impl World {
             }
             takes => {
                 job.state = JobState::Closing;
+                job.opens_at = None;
                 job.closes_at = takes.map(|takes| clock + takes);
-                self.closes.extend(job.closes_at.map(|at| (at, id.clone())));
+                self.changes.extend(job.closes_at.map(|at| (at, id.clone())));
                 (takes.unwrap_or(secs(1_000_000)) + soon, Ok(()))
             }
         }

@@ -134,7 +134,7 @@ impl Chaos {
                 let state = self
                     .rng
                     .of(&[JobState::Opened, JobState::Opened, JobState::Opening]);
-                let fake = self.fake(state);
+                let fake = self.fake(id.as_str(), state);
                 self.world.jobs.insert(id, fake);
             }
             22 => drop(self.world.jobs.remove(&id)),

@@ -1,0 +1,87 @@
+//! What tests with whole processes found, each as the shortest story that shows it.
+
+use super::fake_job::FakeJob;
+use super::world::{World, desired, job, policy, secs, trouble};
+use crate::api::{DatafeedId, DatafeedState, JobState, Reason};
+use crate::reconciler::input::*;
+
+fn fed() -> FakeJob {
+    let mut fake = FakeJob::new(JobState::Opened);
+    let feed = DatafeedId::parse("feed").unwrap();
+    fake.datafeed = Some((feed, DatafeedState::Started));
+    fake
+}
+
+/// Before 7.13 the statistics of a datafeed do not say whether it has an end; the tasks do.
+#[test]
+fn where_only_the_tasks_say_that_a_datafeed_has_no_end_they_are_asked_before_it_is_stopped() {
+    for (monitor, has_end, resumes) in [(true, false, true), (true, true, false), (false, false, false)] {
+        let mut world = World::new();
+        world.monitor = monitor;
+        world.hides_kind = true;
+        let mut fake = fed();
+        fake.has_end = has_end;
+        world.jobs.insert(job("a"), fake.clone());
+        world.jobs.insert(job("b"), fake);
+        world.apply("a", Wanted::Closed, policy());
+        world.pass(secs(20));
+        // Known long after the tasks were read.
+        world.apply("b", Wanted::Closed, policy());
+        world.pass(secs(5));
+        for name in ["a", "b"] {
+            assert!(world.is(name, "Ready", "True", "InDesiredState"), "{monitor} {has_end}");
+            assert_eq!(!world.status(name).resume_datafeeds.is_empty(), resumes);
+        }
+        let told = world.events.iter().filter(|event| event.reason == "DatafeedNotResumed");
+        assert_eq!(told.count(), if resumes { 0 } else { 2 }, "{monitor} {has_end}");
+    }
+}
+
+/// Who is meant is found out by a list, and what keeps that from being read is told before it was.
+#[test]
+fn a_connection_that_fails_later_than_it_was_waited_for_is_told_as_failing() {
+    let mut world = World::new();
+    world.tell(Input::Connection(Connection::Unusable(trouble(Reason::Pending))));
+    world.apply("a", Wanted::Closed, policy());
+    world.pass(secs(10));
+    assert!(world.is("a", "Ready", "False", "Pending"));
+    world.tell(Input::Connection(Connection::Unusable(trouble(Reason::TimedOut))));
+    world.pass(secs(5));
+    assert!(world.is("a", "Ready", "False", "TimedOut"));
+}
+
+#[test]
+fn what_must_survive_a_crash_survives_a_start_without_a_cluster_too() {
+    let mut world = World::new();
+    let mut fake = FakeJob::new(JobState::Opened);
+    fake.close_takes = None;
+    world.jobs.insert(job("a"), fake);
+    world.create("o", desired("a*", Wanted::Closed, policy()));
+    world.pass(secs(400));
+    let before = world.status("o").targets.clone();
+    assert!(before[0].accepted_at.is_some() && before[0].evidence.is_some());
+    world.crash();
+    world.pending.clear();
+    world.tell(Input::Connection(Connection::Unusable(trouble(Reason::CredentialsRejected))));
+    world.pass(secs(600));
+    assert!(world.is("o", "Stalled", "True", "CredentialsRejected"));
+    assert_eq!(world.status("o").targets, before);
+}
+
+#[test]
+fn upgrade_mode_that_a_state_tells_of_is_not_tried_out_with_a_call() {
+    let mut world = World::new();
+    for id in ["a", "b"] {
+        world.jobs.insert(job(id), FakeJob::new(JobState::Opened));
+    }
+    world.apply("b", Wanted::Observed, policy());
+    world.pass(secs(5));
+    world.upgrade_mode = true;
+    world.apply("a", Wanted::Closed, policy());
+    world.pass(secs(20));
+    assert!(world.is("a", "Ready", "False", "UpgradeMode"));
+    assert_eq!(world.closes(), 0);
+    world.upgrade_mode = false;
+    world.pass(secs(20));
+    assert!(world.is("a", "Ready", "True", "InDesiredState"));
+}
