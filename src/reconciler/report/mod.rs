@@ -28,7 +28,7 @@ pub(super) use tally::{end_close, finish};
 
 /// What is around an object when its status is made.
 pub(super) struct Surroundings<'a> {
-    pub(super) jobs: &'a BTreeMap<JobId, Job>,
+    pub(super) jobs: &'a BTreeMap<JobId, Box<Job>>,
     pub(super) catalogue: &'a Catalogue,
     pub(super) health: &'a Health,
     pub(super) connection: &'a str,
