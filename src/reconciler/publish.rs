@@ -125,7 +125,11 @@ impl Reconciler {
             return None;
         }
         let since = *object.unwritten_since.get_or_insert(now.monotonic);
-        let quiet_until = if urgent { Duration::ZERO } else { since + pace::QUIET_FOR };
+        let quiet_until = match object.lane {
+            _ if urgent => Duration::ZERO,
+            Lane::Fresh => since + pace::QUIET_FOR,
+            Lane::Slow => since + pace::QUIET_FOR_MANY,
+        };
         // Progress of many jobs ticks; of one job each step is a word of its own.
         let spaced = object.progress_at.filter(|_| !urgent && object.members.len() > 1);
         let spaced = spaced.map_or(Duration::ZERO, |at| at + pace::PROGRESS);

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::input::{Moment, ObjectKey, Ticket, Wanted};
+use super::calls::Calls;
+use super::input::{Lane, Moment, ObjectKey, Ticket, Wanted};
 use super::job::Seen;
 use super::member::stamped;
 use super::object::Object;
@@ -97,7 +98,10 @@ impl Reconciler {
                     self.wake_at(at, key, job);
                 }
             }
-            Decision::Observe => self.observe(key, job, now.monotonic),
+            Decision::Observe => {
+                let lane = self.objects.get(key).map_or(Lane::Slow, |object| object.lane);
+                self.observe(key, job, now.monotonic + Calls::look_after(lane));
+            }
             Decision::Wait(_, reason, gap) => {
                 let listed = matches!(
                     reason,
