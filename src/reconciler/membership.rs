@@ -76,7 +76,7 @@ impl Reconciler {
         let (_, version) = self.health.identity();
         for job in came {
             let known = self.jobs.entry(job.clone()).or_default();
-            known.users.push(key.clone());
+            known.used_by(key);
             let Some(object) = self.objects.get_mut(key) else {
                 return;
             };

@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::calls::Calls;
 use super::decision::{Ask, Decision, Situation};
-use super::input::{Moment, ObjectKey, SeenDatafeed, Ticket, Wanted};
+use super::input::{Lane, Moment, ObjectKey, SeenDatafeed, Ticket, Wanted};
 use super::job::Seen;
 use super::member::stamped;
 use super::object::Object;
@@ -87,7 +88,11 @@ impl Reconciler {
         match decision {
             Decision::Rest(_) => self.rest(key, job, now),
             Decision::Hold(_) => self.held(key, job, now),
-            Decision::Observe => self.observe(key, job, now.monotonic),
+            Decision::Observe => {
+                let object = self.objects.get(key);
+                let lane = object.map_or(Lane::Slow, |object| object.lane);
+                self.observe(key, job, now.monotonic + Calls::look_after(lane));
+            }
             Decision::Wait(_, reason, gap) => {
                 let listed = matches!(
                     reason,
