@@ -147,7 +147,6 @@ pub(super) fn seen_state(stats: &elasticsearch::JobStats) -> SeenState {
         explanation: unassigned.map(Arc::from),
         open_for: stats.open_for,
         latest_record: stats.latest_record.and_then(timestamp),
-        last_data: stats.last_data.and_then(timestamp),
     }
 }
 

@@ -401,7 +401,7 @@ impl Reconciler {
     pub(super) fn note_closing(&mut self, id: &JobId) {
         let job = self.jobs.get(id);
         let asked = job.is_some_and(|job| matches!(job.in_flight, Some((_, Ask::Close))));
-        let seen = job.and_then(Job::state);
+        let seen = job.and_then(|job| job.state());
         if asked || seen == Some(JobState::Closing) {
             self.calls.closing.insert(id.clone());
         } else {
@@ -427,7 +427,7 @@ fn forget_resume(object: &mut super::object::Object, job: &Job) {
 
 #[cfg(test)]
 impl Calls {
-    pub(super) fn assert_at_rest(&self, jobs: &BTreeMap<JobId, Job>) {
+    pub(super) fn assert_at_rest(&self, jobs: &BTreeMap<JobId, Box<Job>>) {
         assert!(self.in_flight.is_empty(), "calls: {:?}", self.in_flight);
         assert!(self.isolations.is_empty());
         assert!(

@@ -89,7 +89,11 @@ impl Claims {
         let mut new = 0;
         for job in jobs {
             let at = (Arc::clone(&cluster), job);
-            let claimants = self.jobs.entry(at.clone()).or_default();
+            // Nearly always there is one, and a vector that grows by itself begins with room for four.
+            let claimants = self
+                .jobs
+                .entry(at.clone())
+                .or_insert_with(|| Vec::with_capacity(1));
             let before = claimants.len();
             claimants.retain(|known| known.brain != brain || known.key != key || known.uid == uid);
             let same = |known: &Claimant| known.brain == brain && known.key == key;

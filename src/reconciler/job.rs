@@ -47,6 +47,15 @@ pub struct Seen {
 }
 
 impl Job {
+    /// This object means it too.
+    pub fn used_by(&mut self, key: &ObjectKey) {
+        // Most jobs have one user for ever; a vector that grows by itself begins with room for four.
+        if self.users.is_empty() {
+            self.users.reserve_exact(1);
+        }
+        self.users.push(key.clone());
+    }
+
     /// Takes what a read found out. Returns whether anything differs from before, or `None` where the read was sent
     /// before the last call ended, or before a read that was answered already, and says nothing of now.
     pub fn see(&mut self, asked: Ticket, found: SeenJob, now: Moment) -> Option<bool> {

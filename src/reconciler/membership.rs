@@ -76,7 +76,7 @@ impl Reconciler {
         let (_, version) = self.health.identity();
         for job in came {
             let known = self.jobs.entry(job.clone()).or_default();
-            known.users.push(key.clone());
+            known.used_by(key);
             let Some(object) = self.objects.get_mut(key) else {
                 return;
             };
@@ -375,7 +375,6 @@ fn remembered(target: &Target) -> Option<(SeenState, Option<SeenDatafeed>)> {
         explanation: None,
         open_for: None,
         latest_record: None,
-        last_data: None,
     };
     let feed = target.datafeed.as_ref().map(|feed| SeenDatafeed {
         id: feed.id.clone(),

@@ -68,7 +68,8 @@ pub struct Reconciler {
     health: Health,
     catalogue: Catalogue,
     objects: BTreeMap<ObjectKey, Box<Object>>,
-    jobs: BTreeMap<JobId, Job>,
+    /// Boxed: a tree keeps room for half as many again.
+    jobs: BTreeMap<JobId, Box<Job>>,
     reads: reads::Reads,
     calls: calls::Calls,
     verifications: BTreeMap<Ticket, Spot>,

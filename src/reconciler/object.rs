@@ -117,7 +117,7 @@ pub struct Object {
     /// What the API server has.
     pub published: Published,
     /// The write in flight.
-    pub writing: Option<Writing>,
+    pub writing: Option<Box<Writing>>,
     /// A turn to write was asked for.
     pub wants_turn: bool,
     /// Writes that failed in a row.
@@ -321,7 +321,7 @@ impl Object {
 
     /// A write was acknowledged. Returns whether it is known what is stored now: where something else was delivered
     /// meanwhile, nobody says which of the two came last.
-    pub fn written(&mut self, writing: Writing, version: Arc<str>) -> bool {
+    pub fn written(&mut self, writing: Box<Writing>, version: Arc<str>) -> bool {
         self.write_failures = 0;
         if writing.overtaken {
             return false;
@@ -436,25 +436,25 @@ fn wants(desired: &Desired) -> Wanted {
 
 impl Writing {
     /// A status that is being sent.
-    pub fn status(ticket: Ticket, published: Published, durable: Durable) -> Self {
-        Self {
+    pub fn status(ticket: Ticket, published: Published, durable: Durable) -> Box<Self> {
+        Box::new(Self {
             ticket,
             content: Some((published, durable)),
             echoed: None,
             finalizers: None,
             overtaken: false,
-        }
+        })
     }
 
     /// Finalizers that are being sent.
-    pub fn finalizers(ticket: Ticket, finalizers: Vec<String>) -> Self {
-        Self {
+    pub fn finalizers(ticket: Ticket, finalizers: Vec<String>) -> Box<Self> {
+        Box::new(Self {
             ticket,
             content: None,
             echoed: None,
             finalizers: Some(finalizers),
             overtaken: false,
-        }
+        })
     }
 }
 
@@ -482,16 +482,16 @@ pub fn durable(status: &AnomalyJobStatus) -> Durable {
 }
 
 fn held(status: &AnomalyJobStatus) -> Vec<Held> {
-    status
-        .conditions
-        .iter()
-        .filter_map(|condition| {
-            Some(Held {
-                of: ConditionType::parse(&condition.type_)?,
-                status: ConditionStatus::parse(&condition.status)?,
-                reason: Reason::parse(&condition.reason)?,
-                since: condition.last_transition_time.0,
-            })
+    let held = status.conditions.iter().filter_map(|condition| {
+        Some(Held {
+            of: ConditionType::parse(&condition.type_)?,
+            status: ConditionStatus::parse(&condition.status)?,
+            reason: Reason::parse(&condition.reason)?,
+            since: condition.last_transition_time.0,
         })
-        .collect()
+    });
+    // The length of a filtered list is not known before, and what grows by itself takes too much room for ever.
+    let mut held: Vec<Held> = held.collect();
+    held.shrink_to_fit();
+    held
 }

@@ -272,7 +272,7 @@ impl Reconciler {
         let Some(key) = self.writes.remove(&ticket) else {
             return;
         };
-        let ours = |writing: &mut Writing| writing.ticket == ticket;
+        let ours = |writing: &mut Box<Writing>| writing.ticket == ticket;
         let Some(object) = self.objects.get_mut(&key) else {
             return;
         };

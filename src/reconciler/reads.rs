@@ -291,26 +291,15 @@ impl Reconciler {
         let asked = Some(ticket);
         let reads = &mut self.reads;
         let again = now.monotonic;
-        if reads.list.asked == asked {
-            reads.list.asked = None;
+        let singles = [&mut reads.list, &mut reads.tasks, &mut reads.info];
+        if let Some(due) = singles.into_iter().find(|due| due.asked == asked) {
+            due.asked = None;
             if answer.is_err() {
-                reads.list.by(again);
-            }
-        } else if reads.tasks.asked == asked {
-            reads.tasks.asked = None;
-            if answer.is_err() {
-                reads.tasks.by(again);
-            }
-        } else if reads.info.asked == asked {
-            reads.info.asked = None;
-            if answer.is_err() {
-                reads.info.by(again);
+                due.by(again);
             }
         } else if let Some((_, jobs)) = reads.states.take_if(|(sent, _)| *sent == ticket) {
-            for job in jobs
-                .iter()
-                .filter(|job| answer.is_err() && self.jobs.contains_key(*job))
-            {
+            let meant = jobs.iter().filter(|job| self.jobs.contains_key(*job));
+            for job in meant.filter(|_| answer.is_err()) {
                 reads.look(job, again);
             }
         } else {

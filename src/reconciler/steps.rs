@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::calls::Calls;
 use super::decision::{Ask, Decision, Situation};
-use super::input::{Moment, ObjectKey, SeenDatafeed, Ticket, Wanted};
+use super::input::{Lane, Moment, ObjectKey, SeenDatafeed, Ticket, Wanted};
 use super::job::Seen;
 use super::member::stamped;
 use super::object::Object;
@@ -15,39 +16,31 @@ use super::target::{decide, running};
 use super::{Reconciler, drift, pace, report};
 use crate::api::{DatafeedId, JobId, JobState, OpenDatafeed, Reason};
 
-/// A decision may lead to the next at once; more than this many in a row would be a loop.
-const DECISIONS_IN_A_ROW: usize = 8;
-
 impl Reconciler {
     /// Decides for one job of one object, and does what follows.
     pub(super) fn step(&mut self, key: &ObjectKey, job: &JobId, now: Moment) {
-        for _ in 0..DECISIONS_IN_A_ROW {
-            let Some(decision) = self.decide(key, job, now) else {
-                return;
-            };
-            let again = self.act(key, job, &decision, now);
-            let answering = self.health.trouble().is_none();
-            let spot = (key.clone(), job.clone());
-            if decision.is_over() {
-                // Whoever only waits for Elasticsearch or a human must not keep others from being closed.
-                self.calls.free(job);
-            }
-            if !matches!(decision, Decision::Call(_)) {
-                self.calls.forget(&spot);
-            }
-            if self.catalogue.is_known() && self.catalogue.config(job).is_none() {
-                self.missing.insert(spot);
-            } else {
-                self.missing.remove(&spot);
-            }
-            if let Some(member) = self.member(key, job) {
-                // What was seen since, and is not where it should be, undoes the arrival; silence does not.
-                member.arrived &= !(answering && decision.is_away());
-                member.decision = Some(decision);
-            }
-            if !again {
-                break;
-            }
+        let Some(decision) = self.decide(key, job, now) else {
+            return;
+        };
+        self.act(key, job, &decision, now);
+        let answering = self.health.trouble().is_none();
+        let spot = (key.clone(), job.clone());
+        if decision.is_over() {
+            // Whoever only waits for Elasticsearch or a human must not keep others from being closed.
+            self.calls.free(job);
+        }
+        if !matches!(decision, Decision::Call(_)) {
+            self.calls.forget(&spot);
+        }
+        if self.catalogue.is_known() && self.catalogue.config(job).is_none() {
+            self.missing.insert(spot);
+        } else {
+            self.missing.remove(&spot);
+        }
+        if let Some(member) = self.member(key, job) {
+            // What was seen since, and is not where it should be, undoes the arrival; silence does not.
+            member.arrived &= !(answering && decision.is_away());
+            member.decision = Some(decision);
         }
     }
 
@@ -90,32 +83,16 @@ impl Reconciler {
         }))
     }
 
-    /// Does what the decision says. Returns whether to decide again at once.
-    fn act(&mut self, key: &ObjectKey, job: &JobId, decision: &Decision, now: Moment) -> bool {
+    /// Does what the decision says.
+    fn act(&mut self, key: &ObjectKey, job: &JobId, decision: &Decision, now: Moment) {
         match decision {
             Decision::Rest(_) => self.rest(key, job, now),
-            Decision::Hold(_) => {
-                let at = self.health.stalled_at();
-                if self.health.trouble().is_none() {
-                    if self
-                        .objects
-                        .get(key)
-                        .is_some_and(|object| self.is_list_stale(object, job))
-                    {
-                        self.reads.list_by(now.monotonic);
-                    }
-                    if self
-                        .jobs
-                        .get(job)
-                        .is_some_and(|job| self.asks_for_kind(job))
-                    {
-                        self.ask_tasks(now);
-                    }
-                } else if at > now.monotonic {
-                    self.wake_at(at, key, job);
-                }
+            Decision::Hold(_) => self.held(key, job, now),
+            Decision::Observe => {
+                let object = self.objects.get(key);
+                let lane = object.map_or(Lane::Slow, |object| object.lane);
+                self.observe(key, job, now.monotonic + Calls::look_after(lane));
             }
-            Decision::Observe => self.observe(key, job, now.monotonic),
             Decision::Wait(_, reason, gap) => {
                 let listed = matches!(
                     reason,
@@ -144,7 +121,25 @@ impl Reconciler {
             Decision::Verify => self.verify(key, job, now),
             Decision::Call(ask) => self.ask(key, job, ask, now),
         }
-        false
+    }
+
+    /// Nothing is called for it: for as long as the cluster is in trouble, or until something is told that is asked for now.
+    fn held(&mut self, key: &ObjectKey, job: &JobId, now: Moment) {
+        if self.health.trouble().is_some() {
+            let at = self.health.stalled_at();
+            if at > now.monotonic {
+                self.wake_at(at, key, job);
+            }
+            return;
+        }
+        let object = self.objects.get(key);
+        if object.is_some_and(|object| self.is_list_stale(object, job)) {
+            self.reads.list_by(now.monotonic);
+        }
+        let known = self.jobs.get(job);
+        if known.is_some_and(|job| self.asks_for_kind(job)) {
+            self.ask_tasks(now);
+        }
     }
 
     /// A job that is meant by its one id is meant whatever a list says.

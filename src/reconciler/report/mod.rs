@@ -31,7 +31,7 @@ pub(super) use tally::{cut_short, end_close, finish, note_cost, note_unsaved};
 
 /// What is around an object when its status is made.
 pub(super) struct Surroundings<'a> {
-    pub(super) jobs: &'a BTreeMap<JobId, Job>,
+    pub(super) jobs: &'a BTreeMap<JobId, Box<Job>>,
     pub(super) catalogue: &'a Catalogue,
     pub(super) health: &'a Health,
     pub(super) connection: &'a str,

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::fake_job::FakeJob;
-use super::world::{World, desired, job, policy, secs};
+use super::world::{World, job, policy, secs};
 use crate::api::JobState;
 use crate::reconciler::input::*;
 

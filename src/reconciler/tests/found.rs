@@ -59,7 +59,6 @@ fn saw(state: JobState) -> SeenJob {
             explanation: None,
             open_for: None,
             latest_record: None,
-            last_data: None,
         }),
         datafeed: None,
     }

@@ -73,6 +73,8 @@ pub(super) struct World {
     pub real_room: Option<usize>,
     /// Closes are refused for load like this.
     pub overloaded: Option<Trouble>,
+    /// So many calls are refused for load.
+    pub overloads: usize,
     /// Of a list only the first half is taken, and the connection breaks.
     pub halves_lists: bool,
     /// So many jobs are listed and no more, as Elasticsearch does at 10 000.
@@ -217,6 +219,7 @@ impl World {
             list_room: 4000,
             real_room: None,
             overloaded: None,
+            overloads: 0,
             halves_lists: false,
             cut_at: None,
             lists_nothing: false,
@@ -706,7 +709,6 @@ impl World {
                 explanation: (!job.assigned).then(|| Arc::from("no node has room")),
                 open_for: live.then(|| secs(self.clock.saturating_sub(job.opened_at).as_secs())),
                 latest_record: job.latest_record.map(|at| moment(at).wall),
-                last_data: job.last_data.map(|at| moment(at).wall),
             }),
             datafeed: job
                 .seen_datafeed()
@@ -737,6 +739,10 @@ impl World {
         }
         if self.upgrade_mode {
             return (soon, Err(Refusal::UpgradeMode));
+        }
+        if self.overloads > 0 {
+            self.overloads -= 1;
+            return (soon, Err(Refusal::Overloaded(trouble(Reason::Overloaded))));
         }
         match call {
             Call::Confirm(id) => match self.jobs.get(id).map(|job| job.state) {
