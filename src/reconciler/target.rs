@@ -43,6 +43,8 @@ pub struct Situation<'a> {
     pub kind_is_coming: bool,
     /// Its datafeed ran when it was closed here.
     pub resumes: bool,
+    /// The finalizer that its deletion policy needs is on the object.
+    pub held: bool,
     /// Seconds that are left until it may be opened after a force of ours.
     pub open_after: Duration,
     /// Now.
@@ -181,6 +183,16 @@ pub fn decide(situation: &Situation) -> Decision {
         return Decision::Hold(Trouble::new(
             Reason::UpgradeMode,
             "Elasticsearch is in upgrade mode and refuses every call; waiting until it ends",
+        ));
+    }
+    let calls = matches!(
+        decision,
+        Decision::NoteDatafeed(_) | Decision::NoteForce | Decision::Verify | Decision::Call(_)
+    );
+    if calls && !situation.held {
+        return Decision::Hold(Trouble::new(
+            Reason::Pending,
+            "putting the finalizer of deletionPolicy: Close on the object before anything is called",
         ));
     }
     decision
