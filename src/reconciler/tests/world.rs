@@ -265,7 +265,12 @@ impl World {
 
     /// Creates an object that asks for this.
     pub(super) fn create(&mut self, name: &str, desired: Desired) {
-        let key = key(name);
+        self.create_as(key(name), 1, desired);
+    }
+
+    /// The same, under a key of its own and for one of two brains.
+    pub(super) fn create_as(&mut self, key: ObjectKey, side: u64, desired: Desired) {
+        self.sides.insert(key.clone(), side);
         self.version += 1;
         let delivered = Delivered {
             key: key.clone(),
@@ -278,7 +283,7 @@ impl World {
             status: AnomalyJobStatus::default(),
         };
         self.stored.insert(key, delivered.clone());
-        self.tell(Input::Delivered(Box::new(delivered)));
+        self.tell_to(side, Input::Delivered(Box::new(delivered)));
     }
 
     /// Edits the spec and delivers it.
@@ -587,6 +592,9 @@ impl World {
 
     fn finalize(&mut self, ticket: Ticket, key: ObjectKey, version: &str, finalizers: Vec<String>) {
         let soon = Duration::from_millis(3);
+        if self.api_server_down {
+            return self.answer(soon, Input::Written(ticket, Err(WriteRefused::Failed)));
+        }
         self.version += 1;
         let new: Arc<str> = Arc::from(self.version.to_string());
         let answer = match self.stored.get_mut(&key) {
@@ -844,11 +852,11 @@ impl World {
             return (soon, Err(Refusal::LookAgain { answered: true }));
         }
         let answers: Vec<_> = ids.iter().map(|id| self.close(id)).collect();
-        let last = answers
-            .iter()
-            .map(|(after, _)| *after)
-            .max()
-            .unwrap_or(soon);
+        let last = answers.iter().map(|(after, _)| *after).max().unwrap_or(soon);
+        if last > secs(30) {
+            // What Elasticsearch is asked to wait for at most.
+            return (secs(30), Err(Refusal::LookAgain { answered: true }));
+        }
         let error = answers.into_iter().find_map(|(_, answer)| answer.err());
         (last, error.map_or(Ok(()), Err))
     }
