@@ -247,7 +247,8 @@ impl Reconciler {
     pub(super) fn release(&mut self, key: &ObjectKey, jobs: Vec<JobId>) {
         let (busy, free): (Vec<JobId>, Vec<JobId>) =
             jobs.into_iter().partition(|job| !self.is_free(job));
-        self.yielding.extend(busy.into_iter().map(|job| (key.clone(), job)));
+        self.yielding
+            .extend(busy.into_iter().map(|job| (key.clone(), job)));
         if !free.is_empty() {
             self.outputs.push(Output::Release(key.clone(), free));
         }
@@ -324,8 +325,11 @@ impl Reconciler {
         }
         let (key, job) = spot;
         if self.yielding.remove(spot) {
-            self.outputs.push(Output::Release(key.clone(), vec![job.clone()]));
-            let again = self.member(key, job).filter(|member| member.claimed != Claimed::No);
+            self.outputs
+                .push(Output::Release(key.clone(), vec![job.clone()]));
+            let again = self
+                .member(key, job)
+                .filter(|member| member.claimed != Claimed::No);
             if let Some(member) = again {
                 member.claimed = Claimed::No;
                 self.claim(key);

@@ -392,7 +392,11 @@ impl Reconciler {
     fn assert_at_rest(&self) {
         assert!(self.verifications.is_empty() && self.writes.is_empty() && self.due.is_empty());
         assert!(self.outputs.is_empty() && self.unsaid.is_empty() && self.yielding.is_empty());
-        let members: usize = self.objects.values().map(|object| object.members.len()).sum();
+        let members: usize = self
+            .objects
+            .values()
+            .map(|object| object.members.len())
+            .sum();
         assert!(self.timers.len() <= self.objects.len() + members);
         assert!(
             self.jobs.values().all(|job| !job.users.is_empty()),

@@ -852,7 +852,11 @@ impl World {
             return (soon, Err(Refusal::LookAgain { answered: true }));
         }
         let answers: Vec<_> = ids.iter().map(|id| self.close(id)).collect();
-        let last = answers.iter().map(|(after, _)| *after).max().unwrap_or(soon);
+        let last = answers
+            .iter()
+            .map(|(after, _)| *after)
+            .max()
+            .unwrap_or(soon);
         if last > secs(30) {
             // What Elasticsearch is asked to wait for at most.
             return (secs(30), Err(Refusal::LookAgain { answered: true }));
