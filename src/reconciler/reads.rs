@@ -340,11 +340,6 @@ Answer::Catalogue(listing) => self.listed(ticket, listing, now),
         self.catalogue.asked(ticket);
         let gap = pace::CATALOGUE_FOR_EACH_REQUEST * requests;
         self.reads.list_by(now.monotonic + gap);
-        if first {
-            for key in self.objects.keys().cloned().collect::<Vec<_>>() {
-                self.resolve(&key, now);
-            }
-        }
         self.relist(&changes, first, ticket, now);
     }
 
