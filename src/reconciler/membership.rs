@@ -141,10 +141,13 @@ impl Reconciler {
 
     /// A list brought something new: expressions may mean other jobs, and what was missing may be there.
     pub(super) fn relist(&mut self, changes: &Changes, first: bool, asked: Ticket, now: Moment) {
-        if changes.names {
-            for key in self.objects.keys().cloned().collect::<Vec<_>>() {
-                self.resolve(&key, now);
-            }
+        let other = |object: &Object| match object.literal() {
+            Some(id) => changes.names.contains(id.as_str()),
+            None => !changes.names.is_empty(),
+        };
+        let other = self.objects.iter().filter(|(_, object)| changes.everything || other(object));
+        for key in other.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+            self.resolve(&key, now);
         }
         for (job, known) in &mut self.jobs {
             known.keep_datafeed(self.catalogue.datafeed(job), asked);
