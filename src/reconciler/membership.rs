@@ -145,7 +145,10 @@ impl Reconciler {
             Some(id) => changes.names.contains(id.as_str()),
             None => !changes.names.is_empty(),
         };
-        let other = self.objects.iter().filter(|(_, object)| changes.everything || other(object));
+        let other = self
+            .objects
+            .iter()
+            .filter(|(_, object)| changes.everything || other(object));
         for key in other.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
             self.resolve(&key, now);
         }

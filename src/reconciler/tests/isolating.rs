@@ -249,5 +249,9 @@ fn a_list_that_is_refused_while_a_cluster_gives_up_is_no_verdict_on_any_id() {
     world.pass(secs(120));
     assert_eq!(closed(&world), 99);
     assert_eq!(world.state(&id(40)), JobState::Opened);
-    assert!(world.is(&id(40), "Ready", "False", "RequestRefused"), "{:?}", world.condition(&id(40), "Ready"));
+    assert!(
+        world.is(&id(40), "Ready", "False", "RequestRefused"),
+        "{:?}",
+        world.condition(&id(40), "Ready")
+    );
 }

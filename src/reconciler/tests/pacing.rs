@@ -125,7 +125,10 @@ fn under_load_fewer_calls_go_at_once_and_more_again_when_it_is_over() {
             .count()
     };
     assert_eq!(burst(0), 8);
-    let second = times.iter().position(|at| *at >= times[0] + secs(1)).unwrap();
+    let second = times
+        .iter()
+        .position(|at| *at >= times[0] + secs(1))
+        .unwrap();
     assert!((1..=5).contains(&burst(second)), "{}", burst(second));
     let last = times.len() - 9;
     assert!(burst(last) >= 8, "{}", burst(last));

@@ -268,13 +268,18 @@ impl World {
 
     /// Creates an object that asks for this.
     pub(super) fn create(&mut self, name: &str, desired: Desired) {
-        let delivered = self.store(name, desired);
-        self.tell(Input::Delivered(Box::new(delivered)));
+        self.create_as(key(name), 1, desired);
+    }
+
+    /// The same, under a key of its own and for one of two brains.
+    pub(super) fn create_as(&mut self, key: ObjectKey, side: u64, desired: Desired) {
+        self.sides.insert(key.clone(), side);
+        let delivered = self.store(key, desired);
+        self.tell_to(side, Input::Delivered(Box::new(delivered)));
     }
 
     /// The same, while no operator runs that would be told.
-    pub(super) fn store(&mut self, name: &str, desired: Desired) -> Delivered {
-        let key = key(name);
+    pub(super) fn store(&mut self, key: ObjectKey, desired: Desired) -> Delivered {
         self.version += 1;
         let delivered = Delivered {
             key: key.clone(),
