@@ -83,6 +83,11 @@ impl Catalogue {
         self.jobs.get(job)
     }
 
+    /// All configs, in the order of their ids.
+    pub fn iter(&self) -> impl Iterator<Item = (&JobId, &SeenConfig)> {
+        self.jobs.iter()
+    }
+
     /// What the live reads found of one job is newer than the list.
     pub fn correct(&mut self, job: &JobId, config: Option<SeenConfig>) {
         // Names stay until the next list: who is meant is decided by whole lists.
@@ -105,6 +110,11 @@ impl Catalogue {
     /// How many jobs there are.
     pub fn len(&self) -> usize {
         self.jobs.len()
+    }
+
+    /// There are none, or none is known.
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
     }
 
     /// It was read.

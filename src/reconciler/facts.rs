@@ -201,7 +201,7 @@ impl Facts {
     fn still_open(&mut self, state: &SeenState, cap: Duration, now: Moment) {
         let kind = Counted::StillOpen(state.state);
         let unbroken = self.counted.is_some_and(|(before, at)| {
-            before == kind && now.monotonic.saturating_sub(at) <= pace::SWEEP * 2
+            before == kind && now.monotonic.saturating_sub(at) <= pace::UNBROKEN
         });
         if state.open_for.is_none() && !unbroken {
             // Nothing tells whether this is the session that was seen before.

@@ -7,14 +7,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::catalogue::Changes;
+use super::catalogue::{Catalogue, Changes};
+use super::decision::Decision;
 use super::expression::{Resolution, resolve};
 use super::input::{
     Claim, Moment, ObjectKey, Output, Ruling, SeenDatafeed, SeenState, Ticket, Trouble, Wanted,
 };
 use super::member::Claimed;
 use super::object::Object;
-use super::target::Decision;
 use super::{Reconciler, Spot, drift, pace, report};
 use crate::api::{JobId, Reason, Target};
 
@@ -35,9 +35,7 @@ impl Reconciler {
             scope.allow_no_match,
             self.catalogue.names(),
         );
-        let jobs = meant(object, found, self.catalogue.is_complete(), |job| {
-            self.catalogue.config(job).is_some()
-        });
+        let jobs = meant(object, found, &self.catalogue);
         object.resolved = true;
         let mut members = std::mem::take(&mut object.members);
         let (came, went) = members.become_these(&jobs, |job| object.member_for(job, now));
@@ -66,7 +64,9 @@ impl Reconciler {
         let Some(object) = self.objects.get(key).filter(|object| object.resolved) else {
             return;
         };
-        let listed = object.literal().is_some_and(|job| self.catalogue.config(&job).is_some());
+        let listed = object
+            .literal()
+            .is_some_and(|job| self.catalogue.config(&job).is_some());
         if !listed {
             self.reads.list_by(now.monotonic);
         }
@@ -76,7 +76,7 @@ impl Reconciler {
         let (_, version) = self.health.identity();
         for job in came {
             let known = self.jobs.entry(job.clone()).or_default();
-            known.users.push(key.clone());
+            known.used_by(key);
             let Some(object) = self.objects.get_mut(key) else {
                 return;
             };
@@ -88,16 +88,15 @@ impl Reconciler {
             if let Some((state, feed)) = stored.and_then(remembered) {
                 known.remember(state, feed);
             }
-            let same = stored.is_some_and(|stored| {
-                stored.state.is_some() && known.state() == stored.state
-            });
+            let same = stored
+                .is_some_and(|stored| stored.state.is_some() && known.state() == stored.state);
             let enforces = object.enforces();
             let rests = enforces.is_none();
             let Some(member) = object.members.get_mut(job) else {
                 continue;
             };
             member.sighted &= same;
-            if known.seen.as_ref().is_some_and(|seen| seen.current) && !same {
+            if !same && known.seen.as_ref().is_some_and(|seen| seen.current) {
                 // What was seen for others is newer than what is stored of this one.
                 drift::notice(member, enforces, known, None, version.as_deref(), now);
             }
@@ -158,12 +157,18 @@ impl Reconciler {
             if let Some(feed) = self.catalogue.datafeed(job) {
                 known.new_feed(feed, next);
             }
-            let odd = self.catalogue.config(job).is_none_or(|config| config.blocked.is_some());
+            let odd = self
+                .catalogue
+                .config(job)
+                .is_none_or(|config| config.blocked.is_some());
             if !first {
                 self.reads.look(job, now.monotonic);
             }
             for key in &known.users {
-                let member = self.objects.get(key).and_then(|object| object.members.get(job));
+                let member = self
+                    .objects
+                    .get(key)
+                    .and_then(|object| object.members.get(job));
                 if odd || member.is_some_and(|member| !member.is_settled()) {
                     self.due.insert((key.clone(), job.clone()));
                 }
@@ -188,7 +193,11 @@ impl Reconciler {
             object.unmatched_at = Some(now.monotonic);
             self.unsaid.insert(key.clone());
             let soon = object.unmatched_for < pace::GRACE;
-            let gap = if soon { pace::SWEEP / 3 } else { pace::CATALOGUE_UNRESOLVED };
+            let gap = if soon {
+                pace::SWEEP / 3
+            } else {
+                pace::CATALOGUE_UNRESOLVED
+            };
             self.reads.list_by(now.monotonic + gap);
         }
     }
@@ -308,21 +317,28 @@ impl Reconciler {
         }
     }
 
+    /// What was begun under a claim has ended: it is given up, and asked for anew where it is wanted again by now.
+    fn give_up(&mut self, spot: Spot) {
+        self.yielding.remove(&spot);
+        let (key, job) = &spot;
+        self.outputs.push(Output::Release(key.clone(), vec![job.clone()]));
+        let again = self.member(key, job).filter(|member| member.claimed != Claimed::No);
+        if let Some(member) = again {
+            member.claimed = Claimed::No;
+            self.claim(key);
+            self.due.insert(spot);
+        }
+    }
+
     /// Once no call of this one is on its way: lets the older object act, and gives up what it does not mean any more.
     pub(super) fn give_way(&mut self, spot: &Spot) {
         if !self.is_free(&spot.1) {
             return;
         }
         let (key, job) = spot;
-        if self.yielding.remove(spot) {
-            self.outputs.push(Output::Release(key.clone(), vec![job.clone()]));
-            let again = self.member(key, job).filter(|member| member.claimed != Claimed::No);
-            if let Some(member) = again {
-                member.claimed = Claimed::No;
-                self.claim(key);
-                self.due.insert(spot.clone());
-            }
-            return;
+        let yielding: Vec<Spot> = self.yielding.iter().filter(|(_, of)| of == job).cloned().collect();
+        for spot in yielding {
+            self.give_up(spot);
         }
         let member = self.member(key, job);
         if member.is_some_and(|member| matches!(member.claimed, Claimed::Rival(_))) {
@@ -332,12 +348,7 @@ impl Reconciler {
 }
 
 /// The jobs that are members, with what stands in the way of others.
-fn meant(
-    object: &mut Object,
-    found: Resolution,
-    complete: bool,
-    listed: impl Fn(&JobId) -> bool,
-) -> BTreeSet<JobId> {
+fn meant(object: &mut Object, found: Resolution, catalogue: &Catalogue) -> BTreeSet<JobId> {
     object.obstacle = None;
     object.too_many = None;
     object.unmatched = Vec::new();
@@ -355,7 +366,14 @@ fn meant(
         .filter_map(|token| JobId::parse(token).ok())
         .collect();
     let mut jobs = found.jobs;
-    if !complete && scope.expression.tokens().any(|token| !JobId::parse(token).is_ok_and(|id| listed(&id))) {
+    let listed = |id: JobId| catalogue.config(&id).is_some();
+    let all_listed = || {
+        scope
+            .expression
+            .tokens()
+            .all(|token| JobId::parse(token).is_ok_and(listed))
+    };
+    if !catalogue.is_complete() && !all_listed() {
         jobs.retain(|job| ids.contains(job));
         object.obstacle = Some(Trouble::new(
             Reason::ViewIncomplete,
@@ -374,6 +392,17 @@ fn meant(
             ),
         ));
         return BTreeSet::new();
+    }
+    let spills = |id: &JobId| catalogue.names().reaches_others(id, &jobs);
+    let twofold: Vec<JobId> = jobs.iter().filter(|id| spills(id)).cloned().collect();
+    if let Some(id) = twofold.first() {
+        object.obstacle = Some(Trouble::new(
+            Reason::ExpressionRefused,
+            format!(
+                "{id} is a job and also a group of other jobs, so a call for it would reach those; give the group another name"
+            ),
+        ));
+        jobs.retain(|id| !twofold.contains(id));
     }
     for token in found.unmatched {
         let id = JobId::parse(&token).ok();
@@ -395,7 +424,6 @@ fn remembered(target: &Target) -> Option<(SeenState, Option<SeenDatafeed>)> {
         explanation: None,
         open_for: None,
         latest_record: None,
-        last_data: None,
     };
     let feed = target.datafeed.as_ref().map(|feed| SeenDatafeed {
         id: feed.id.clone(),

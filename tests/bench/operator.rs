@@ -7,26 +7,41 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 
+use crate::figures::mib;
+
 /// How often something is looked at that comes without an event.
 const LOOK: Duration = Duration::from_millis(20);
+/// Until it has a lease that an operator before it gave up, and has read all objects.
+const READY: Duration = Duration::from_secs(120);
 
 /// A running operator; killed when this is dropped.
 pub(crate) struct Operator {
     child: Child,
     address: String,
-    started: Instant,
+    pub(crate) started: Instant,
     client: reqwest::Client,
 }
 
-/// Status writes so far, from its metrics.
+/// Writes to the API server so far, from its metrics.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Writes {
+    /// Status writes that were taken.
     pub(crate) written: usize,
+    /// Status writes that were not.
     pub(crate) refused: usize,
+    /// Events that were published.
+    pub(crate) events: usize,
+    /// Events that were dropped.
+    pub(crate) dropped: usize,
 }
 
 impl Operator {
-    pub(crate) fn start(program: &Path, kubeconfig: &Path) -> anyhow::Result<Self> {
+    /// Starts one that watches these namespaces.
+    pub(crate) fn start(
+        program: &Path,
+        kubeconfig: &Path,
+        namespaces: &[&str],
+    ) -> anyhow::Result<Self> {
         let started = Instant::now();
         let mut child = Command::new(program)
             .args([
@@ -35,6 +50,7 @@ impl Operator {
                 "--log-format=json",
                 "--lease-namespace=elastic-ml",
             ])
+            .arg(format!("--watch-namespace={}", namespaces.join(",")))
             .env("KUBECONFIG", kubeconfig)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -70,11 +86,15 @@ impl Operator {
 
     /// Waits until it acts and knows all objects; gives the time since its start.
     pub(crate) async fn ready(&self) -> anyhow::Result<Duration> {
-        let end = self.started + Duration::from_secs(60);
+        let end = self.started + READY;
         // A replica that only waits for the lease is ready too.
         while self.sum("leader_election_master_status").await? == 0 || !self.get("/readyz").await?.0
         {
-            ensure!(Instant::now() < end, "not ready after a minute");
+            ensure!(
+                Instant::now() < end,
+                "not ready after {} s",
+                READY.as_secs()
+            );
             tokio::time::sleep(LOOK).await;
         }
         Ok(self.started.elapsed())
@@ -97,7 +117,42 @@ impl Operator {
         Ok(Writes {
             written,
             refused: self.sum("anomalyjob_status_writes_total").await? - written,
+            events: self.events("published").await?,
+            dropped: self.events("dropped").await?,
         })
+    }
+
+    async fn events(&self, outcome: &str) -> anyhow::Result<usize> {
+        let mut sum = 0;
+        for kind in ["Normal", "Warning"] {
+            let series =
+                format!("anomalyjob_events_total{{type=\"{kind}\",outcome=\"{outcome}\"}}");
+            sum += self.sum(&series).await?;
+        }
+        Ok(sum)
+    }
+
+    /// Status writes once no more are counted: one is seen on a watch before the operator has its answer.
+    pub(crate) async fn settled_writes(&self) -> anyhow::Result<Writes> {
+        let mut writes = self.writes().await?;
+        loop {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            let again = self.writes().await?;
+            if again.written == writes.written {
+                return Ok(again);
+            }
+            writes = again;
+        }
+    }
+
+    /// The processor time that it has used.
+    pub(crate) fn cpu(&self) -> anyhow::Result<Duration> {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let (_, fields) = stat.rsplit_once(") ").context("no stat")?;
+        // User and system time, in hundredths of a second.
+        let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<u64>);
+        let ticks: u64 = ticks.sum::<Result<u64, _>>()?;
+        Ok(Duration::from_millis(ticks * 10))
     }
 
     fn memory(&self, field: &str) -> anyhow::Result<u64> {
@@ -110,12 +165,12 @@ impl Operator {
     }
 
     /// What of its resident memory is its own, and no part of a program file, in KiB.
-    pub(crate) fn own_memory(&self) -> anyhow::Result<u64> {
+    fn own_memory(&self) -> anyhow::Result<u64> {
         self.memory("RssAnon:")
     }
 
     /// Resident memory in KiB, once it has not changed for 2 s (10 s at most).
-    pub(crate) async fn settled_memory(&self) -> anyhow::Result<u64> {
+    async fn settled_memory(&self) -> anyhow::Result<u64> {
         let end = Instant::now() + Duration::from_secs(10);
         let mut last = (self.memory("VmRSS:")?, Instant::now());
         while last.1.elapsed() < Duration::from_secs(2) && Instant::now() < end {
@@ -129,8 +184,20 @@ impl Operator {
     }
 
     /// The most resident memory that it ever had, in KiB.
-    pub(crate) fn peak_memory(&self) -> anyhow::Result<u64> {
+    fn peak_memory(&self) -> anyhow::Result<u64> {
         self.memory("VmHWM:")
+    }
+
+    /// All of the above in words.
+    pub(crate) async fn memory_line(&self) -> anyhow::Result<String> {
+        let all = self.settled_memory().await?;
+        let (own, peak) = (self.own_memory()?, self.peak_memory()?);
+        Ok(format!(
+            "{}, own {}, at most {}",
+            mib(all),
+            mib(own),
+            mib(peak)
+        ))
     }
 
     /// Asks it to stop and waits until it has.

@@ -1,4 +1,4 @@
-//! The user's side: objects, edits, and a watch that sees what came of them.
+//! The user's side of one namespace: a connection, objects, edits, and a watch that sees what came of them.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -6,65 +6,111 @@ use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use anomalyjob_operator::api::{AnomalyJob, ElasticsearchConnection};
+use anomalyjob_operator::kubernetes;
 use anyhow::{Context as _, ensure};
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{Api, Patch, PatchParams, PostParams, WatchEvent, WatchParams};
+use kube::core::Request;
+use kube::{Client, Resource as _};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
-/// How long anything may take.
-const LIMIT: Duration = Duration::from_secs(60);
+use crate::simulator::{Simulator, job};
 
-/// What the watch saw: an object had this condition.
-struct Seen {
-    name: String,
-    closed: bool,
-    observed: bool,
-    at: Instant,
+/// How long nothing may happen.
+const LIMIT: Duration = Duration::from_secs(60);
+/// Creations at once: beyond this the API server only takes longer for each.
+const CREATORS: usize = 16;
+
+/// Of an object only what is looked at, so that the bench takes little of the machine that it measures.
+#[derive(Clone, Deserialize)]
+struct Light {
+    metadata: LightMeta,
+    status: Option<LightStatus>,
 }
 
-/// An admin's client, and a watch on all jobs.
+#[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LightMeta {
+    #[serde(default)]
+    name: String,
+    resource_version: String,
+}
+
+#[derive(Clone, Deserialize)]
+struct LightStatus {
+    #[serde(default)]
+    conditions: Vec<LightCondition>,
+}
+
+#[derive(Clone, Deserialize)]
+struct LightCondition {
+    r#type: String,
+    status: String,
+}
+
+impl Light {
+    fn is_true(&self, condition: &str) -> bool {
+        let conditions = self.status.iter().flat_map(|status| &status.conditions);
+        conditions
+            .into_iter()
+            .any(|found| found.r#type == condition && found.status == "True")
+    }
+}
+
+/// What the watch saw: an object had this condition.
+pub(crate) struct Seen {
+    pub(crate) name: String,
+    pub(crate) closed: bool,
+    pub(crate) ready: bool,
+    pub(crate) at: Instant,
+}
+
+/// An admin's client in one namespace, and a watch on its jobs.
 pub(crate) struct World {
-    jobs: Api<AnomalyJob>,
+    pub(crate) client: Client,
+    pub(crate) namespace: String,
+    pub(crate) jobs: Api<AnomalyJob>,
     connections: Api<ElasticsearchConnection>,
     seen: mpsc::UnboundedReceiver<Seen>,
 }
 
-fn name(index: usize) -> String {
-    format!("bench-{index:04}")
+fn of<K: DeserializeOwned>(manifest: Value) -> anyhow::Result<K> {
+    Ok(serde_json::from_value(manifest)?)
 }
 
-fn is_true(job: &AnomalyJob, condition: &str) -> bool {
-    let conditions = job.status.iter().flat_map(|status| &status.conditions);
-    conditions
-        .into_iter()
-        .any(|found| found.type_ == condition && found.status == "True")
+/// The name of the object for a job.
+pub(crate) fn name(prefix: &str, index: usize) -> String {
+    job(prefix, index).replace('_', "-")
 }
 
 /// Says what a watch sees from here on, until the receiver is gone. A watch that ends is begun again where it was.
 async fn watch(
-    jobs: Api<AnomalyJob>,
+    client: Client,
+    namespace: String,
     mut version: String,
     seen: mpsc::UnboundedSender<Seen>,
 ) -> anyhow::Result<()> {
+    let requests = Request::new(AnomalyJob::url_path(&(), Some(&namespace)));
     loop {
-        let mut events = pin!(
-            jobs.watch(&WatchParams::default().timeout(290), &version)
-                .await?
-        );
+        let request = requests.watch(&WatchParams::default().timeout(290), &version)?;
+        let mut events = pin!(client.request_events::<Light>(request).await?);
         while let Some(event) = events.next().await {
             let (WatchEvent::Added(job) | WatchEvent::Modified(job)) = event? else {
                 continue;
             };
+            let (closed, ready) = (job.is_true("Closed"), job.is_true("Ready"));
+            version = job.metadata.resource_version;
+            let name = job.metadata.name;
             let at = Instant::now();
-            version = job.metadata.resource_version.clone().unwrap_or_default();
-            let name = job.metadata.name.clone().unwrap_or_default();
-            let (closed, observed) = (is_true(&job, "Closed"), is_true(&job, "Ready"));
             if seen
                 .send(Seen {
                     name,
                     closed,
-                    observed,
+                    ready,
                     at,
                 })
                 .is_err()
@@ -76,10 +122,14 @@ async fn watch(
 }
 
 impl World {
-    /// Begins the watch.
-    pub(crate) async fn new() -> anyhow::Result<Self> {
-        let client = anomalyjob_operator::kubernetes::client().await?;
-        let jobs: Api<AnomalyJob> = Api::namespaced(client.clone(), "default");
+    /// Makes the namespace and begins the watch.
+    pub(crate) async fn new(namespace: &str) -> anyhow::Result<Self> {
+        let client = kubernetes::client().await?;
+        let made = of(json!({"metadata": {"name": namespace}}))?;
+        Api::<Namespace>::all(client.clone())
+            .create(&PostParams::default(), &made)
+            .await?;
+        let jobs: Api<AnomalyJob> = Api::namespaced(client.clone(), namespace);
         let version = jobs
             .list(&kube::api::ListParams::default().limit(1))
             .await?
@@ -88,20 +138,47 @@ impl World {
             .unwrap_or_default();
         let (sender, seen) = mpsc::unbounded_channel();
         // A connection of its own: what the watch receives must not wait behind the patches.
-        let watched = Api::namespaced(anomalyjob_operator::kubernetes::client().await?, "default");
+        let watched = kubernetes::client().await?;
+        let of = namespace.to_owned();
         tokio::spawn(async move {
-            if let Err(error) = watch(watched, version, sender).await {
+            if let Err(error) = watch(watched, of, version, sender).await {
                 eprintln!("the watch failed: {error:#}");
             }
         });
         Ok(Self {
+            connections: Api::namespaced(client.clone(), namespace),
+            namespace: namespace.to_owned(),
+            client,
             jobs,
-            connections: Api::namespaced(client, "default"),
             seen,
         })
     }
 
-    /// Waits until the connection that `tests/bench/run` made is ready.
+    /// Makes the connection that its objects use.
+    pub(crate) async fn connect(
+        &self,
+        simulator: &Simulator,
+        max_closing: Option<u32>,
+    ) -> anyhow::Result<()> {
+        let secrets: Api<Secret> = Api::namespaced(self.client.clone(), &self.namespace);
+        let secret = json!({"metadata": {"name": "elasticsearch"}, "stringData": {"api-key": simulator.api_key}});
+        secrets.create(&PostParams::default(), &of(secret)?).await?;
+        let limits = max_closing.map(|most| json!({"maxClosing": most}));
+        let connection = json!({
+            "apiVersion": "anomalyjob.dev/v1alpha1", "kind": "ElasticsearchConnection",
+            "metadata": {"name": "default"},
+            "spec": {
+                "url": simulator.url, "allowPlaintext": true, "limits": limits,
+                "auth": {"apiKeySecretRef": {"name": "elasticsearch", "key": "api-key"}},
+            },
+        });
+        self.connections
+            .create(&PostParams::default(), &of(connection)?)
+            .await?;
+        Ok(())
+    }
+
+    /// Waits until the connection is ready.
     pub(crate) async fn connection_ready(&self) -> anyhow::Result<()> {
         let end = Instant::now() + LIMIT;
         loop {
@@ -124,53 +201,93 @@ impl World {
         }
     }
 
+    /// Makes objects for these jobs; without a state they are only observed.
+    pub(crate) async fn create(
+        &self,
+        prefix: &str,
+        objects: Range<usize>,
+        state: Option<&str>,
+    ) -> anyhow::Result<()> {
+        let params = PostParams::default();
+        stream::iter(objects.map(anyhow::Ok))
+            .try_for_each_concurrent(CREATORS, |index| {
+                let params = &params;
+                async move {
+                    let mut spec = json!({"jobId": job(prefix, index)});
+                    if let (Some(state), Some(spec)) = (state, spec.as_object_mut()) {
+                        spec.insert("state".to_owned(), json!(state));
+                    }
+                    let manifest = json!({
+                        "apiVersion": "anomalyjob.dev/v1alpha1", "kind": "AnomalyJob",
+                        "metadata": {"name": name(prefix, index)}, "spec": spec,
+                    });
+                    self.jobs.create(params, &of(manifest)?).await?;
+                    Ok(())
+                }
+            })
+            .await
+    }
+
     /// Makes objects for these jobs and waits until each was observed.
-    pub(crate) async fn observe(&mut self, objects: Range<usize>) -> anyhow::Result<()> {
-        let mut missing = BTreeSet::new();
-        for index in objects {
-            let manifest: Value = json!({
-                "apiVersion": "anomalyjob.dev/v1alpha1", "kind": "AnomalyJob",
-                "metadata": {"name": name(index)}, "spec": {"jobId": crate::simulator::job(index)},
-            });
-            self.jobs
-                .create(&PostParams::default(), &serde_json::from_value(manifest)?)
-                .await?;
-            missing.insert(name(index));
-        }
+    pub(crate) async fn observe(
+        &mut self,
+        prefix: &str,
+        objects: Range<usize>,
+    ) -> anyhow::Result<()> {
+        self.create(prefix, objects.clone(), None).await?;
+        self.all(prefix, objects, |seen| seen.ready).await?;
+        Ok(())
+    }
+
+    /// Waits until each of these was seen so; gives the time when the last one was.
+    pub(crate) async fn all(
+        &mut self,
+        prefix: &str,
+        objects: Range<usize>,
+        so: impl Fn(&Seen) -> bool,
+    ) -> anyhow::Result<Instant> {
+        let mut missing: BTreeSet<String> = objects.map(|index| name(prefix, index)).collect();
+        let mut last = Instant::now();
         while !missing.is_empty() {
             let seen = self
                 .next()
                 .await
-                .with_context(|| format!("{} objects were never observed", missing.len()))?;
-            if seen.observed {
-                missing.remove(&seen.name);
+                .with_context(|| format!("{} objects are left", missing.len()))?;
+            if so(&seen) && missing.remove(&seen.name) {
+                last = seen.at;
             }
         }
-        Ok(())
+        Ok(last)
     }
 
-    async fn next(&mut self) -> anyhow::Result<Seen> {
+    /// What the watch sees next.
+    pub(crate) async fn next(&mut self) -> anyhow::Result<Seen> {
         let seen = tokio::time::timeout(LIMIT, self.seen.recv())
             .await
             .context("the watch saw nothing for a minute")?;
         seen.context("the watch has ended")
     }
 
-    async fn patch(jobs: &Api<AnomalyJob>, index: usize) -> anyhow::Result<()> {
+    /// A user's edit: the job shall be closed.
+    pub(crate) async fn patch(jobs: &Api<AnomalyJob>, name: &str) -> anyhow::Result<()> {
         let wanted = Patch::Merge(json!({"spec": {"state": "Closed"}}));
-        jobs.patch(&name(index), &PatchParams::default(), &wanted)
-            .await?;
+        jobs.patch(name, &PatchParams::default(), &wanted).await?;
         Ok(())
     }
 
     /// Closes one job: the times until the patch was answered, and until the watch saw it closed.
-    pub(crate) async fn close_one(&mut self, index: usize) -> anyhow::Result<(Duration, Duration)> {
+    pub(crate) async fn close_one(
+        &mut self,
+        prefix: &str,
+        index: usize,
+    ) -> anyhow::Result<(Duration, Duration)> {
+        let name = name(prefix, index);
         let began = Instant::now();
-        Self::patch(&self.jobs, index).await?;
+        Self::patch(&self.jobs, &name).await?;
         let patched = began.elapsed();
         loop {
             let seen = self.next().await?;
-            if seen.closed && seen.name == name(index) {
+            if seen.closed && seen.name == name {
                 return Ok((patched, seen.at - began));
             }
         }
@@ -179,28 +296,19 @@ impl World {
     /// Closes these jobs at once: the time until the watch saw the last one closed.
     pub(crate) async fn close_at_once(
         &mut self,
+        prefix: &str,
         objects: Range<usize>,
     ) -> anyhow::Result<Duration> {
-        let mut missing: BTreeSet<_> = objects.clone().map(name).collect();
         let began = Instant::now();
-        for index in objects {
-            let jobs = self.jobs.clone();
+        for index in objects.clone() {
+            let (jobs, name) = (self.jobs.clone(), name(prefix, index));
             tokio::spawn(async move {
-                if let Err(error) = Self::patch(&jobs, index).await {
+                if let Err(error) = Self::patch(&jobs, &name).await {
                     eprintln!("a patch failed: {error:#}");
                 }
             });
         }
-        let mut last = began;
-        while !missing.is_empty() {
-            let seen = self
-                .next()
-                .await
-                .with_context(|| format!("{} jobs were never closed", missing.len()))?;
-            if seen.closed && missing.remove(&seen.name) {
-                last = seen.at;
-            }
-        }
+        let last = self.all(prefix, objects, |seen| seen.closed).await?;
         Ok(last - began)
     }
 }

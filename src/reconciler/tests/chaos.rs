@@ -16,8 +16,8 @@ use std::time::Duration;
 use super::ghost::Ghost;
 use super::world::{FakeJob, World, job, moment, secs};
 use crate::api::{AnomalyJobStatus, DatafeedId, DatafeedState, JobId, JobState};
-use crate::reconciler::claims::Claims;
 use crate::reconciler::Reconciler;
+use crate::reconciler::claims::Claims;
 use crate::reconciler::input::*;
 
 const OBJECTS: [&str; 4] = ["w", "x", "y", "z"];
@@ -406,7 +406,12 @@ fn walk(seed: u64, steps: u64) -> (u64, u64, u64) {
     let (writes, handled) = (chaos.world.writes.len(), chaos.handled);
     chaos.pass(secs(3600));
     chaos.agree();
-    assert_eq!(chaos.world.writes.len(), writes, "writes at rest");
+    assert_eq!(
+        chaos.world.writes.len(),
+        writes,
+        "writes at rest: {:#?}",
+        chaos.world.writes.last()
+    );
     assert!(
         chaos.handled - handled < 20_000,
         "{} inputs in an hour at rest",

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::fake_job::FakeJob;
-use super::world::{World, desired, job, policy, secs};
+use super::world::{World, job, policy, secs};
 use crate::api::JobState;
 use crate::reconciler::input::*;
 
@@ -73,7 +73,16 @@ fn probe() {
         let mut world = with(world(max), count, JobState::Opened);
         eprintln!("made {:?}", begun.elapsed());
         let spent = cost(&mut world, secs(40));
-        let states: usize = world.reads.iter().filter(|r| matches!(r, Question::States{..})).count();
-        eprintln!("{count} {max}: {spent:?} closes {} states {states} closed {} {:?}", world.closes(), all_closed(&world), begun.elapsed());
+        let states: usize = world
+            .reads
+            .iter()
+            .filter(|r| matches!(r, Question::States { .. }))
+            .count();
+        eprintln!(
+            "{count} {max}: {spent:?} closes {} states {states} closed {} {:?}",
+            world.closes(),
+            all_closed(&world),
+            begun.elapsed()
+        );
     }
 }

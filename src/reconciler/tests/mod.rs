@@ -11,6 +11,7 @@
     reason = "a walk and its checks read best in one piece"
 )]
 
+mod batching;
 mod chaos;
 mod claiming;
 mod costs_of_force;
@@ -21,8 +22,12 @@ mod drifting;
 mod fake_job;
 mod found;
 mod ghost;
+mod groups;
+mod isolating;
+mod levers;
 mod life;
 mod opening;
+mod pacing;
 mod processes;
 mod rows;
 mod rules;

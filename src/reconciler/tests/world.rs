@@ -11,8 +11,8 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 pub(super) use super::fake_job::FakeJob;
 use super::life::Rules;
 use crate::api::{
-    AnomalyJobStatus, CloseMode, ClosePolicy, DatafeedState, DeletionPolicy, DriftPolicy, JobExpression,
-    JobId, JobState, OnFailed, OnTimeout, OpenPolicy, Reason, TimeSpan,
+    AnomalyJobStatus, CloseMode, ClosePolicy, DatafeedState, DeletionPolicy, DriftPolicy,
+    JobExpression, JobId, JobPattern, JobState, OnFailed, OnTimeout, OpenPolicy, Reason, TimeSpan,
 };
 use crate::reconciler::Reconciler;
 use crate::reconciler::claims::Claims;
@@ -50,10 +50,10 @@ pub(super) struct World {
     /// Answers on their way, and the brain that they are for.
     pub(super) pending: BTreeMap<(Duration, u64), (u64, Input)>,
     sent: u64,
-    /// When running closes and opens end, as far as nobody changed the job since.
-    closes: BTreeSet<(Duration, JobId)>,
+    /// When jobs end to open or to close, as far as nobody changed them since.
+    changes: BTreeSet<(Duration, JobId)>,
     /// Whose turn it is to be written, and until when each writer is busy.
-    turns: Turns<ObjectKey>,
+    turns: Turns<(u64, ObjectKey)>,
     writers: [Duration; 8],
     abandoned: BTreeSet<(u64, Ticket)>,
     pub(super) rules: Rules,
@@ -73,6 +73,8 @@ pub(super) struct World {
     pub real_room: Option<usize>,
     /// Closes are refused for load like this.
     pub overloaded: Option<Trouble>,
+    /// So many calls are refused for load.
+    pub overloads: usize,
     /// Of a list only the first half is taken, and the connection breaks.
     pub halves_lists: bool,
     /// So many jobs are listed and no more, as Elasticsearch does at 10 000.
@@ -127,17 +129,48 @@ pub(super) fn desired(expression: &str, wanted: Wanted, close: ClosePolicy) -> D
     }
 }
 
+/// Of these sorted ids those that a wildcard means; all wildcards are beginnings.
+fn meant<'a>(
+    wildcards: &[JobPattern],
+    ids: impl IntoIterator<Item = &'a JobId>,
+) -> BTreeSet<&'a JobId> {
+    let ids: Vec<&JobId> = if wildcards.is_empty() {
+        Vec::new()
+    } else {
+        ids.into_iter().collect()
+    };
+    let of = |word: &JobPattern| {
+        let begins = word.as_str().trim_end_matches('*').to_owned();
+        let from = ids.partition_point(|id| id.as_str() < begins.as_str());
+        ids.iter()
+            .skip(from)
+            .copied()
+            .take_while(move |id| id.as_str().starts_with(&begins))
+            .collect::<Vec<_>>()
+    };
+    wildcards.iter().flat_map(of).collect()
+}
+
 /// How many requests a question is, with so many bytes of ids in each.
 fn requests(question: &Question, room: usize) -> usize {
     let lines = |bytes: usize| bytes.div_ceil(room).max(1);
     match question {
         Question::Catalogue => 3,
         Question::Tasks | Question::Info => 1,
-        Question::States { jobs, datafeeds, all } => {
-            let of_jobs = jobs.iter().map(|id| id.as_str().len() + 1).sum();
+        Question::States {
+            jobs,
+            datafeeds,
+            wildcards,
+        } => {
+            let meant = meant(wildcards, jobs);
+            let left = jobs.iter().filter(|id| !meant.contains(id));
+            let of_left: usize = left.map(|id| id.as_str().len() + 1).sum();
+            let of_words: usize = wildcards.iter().map(|word| word.as_str().len() + 1).sum();
+            let by_words = if of_words == 0 { 0 } else { lines(of_words) };
+            let by_ids = if of_left == 0 { 0 } else { lines(of_left) };
             let of_feeds: usize = datafeeds.iter().map(|(_, id)| id.as_str().len() + 1).sum();
             let feeds = if of_feeds == 0 { 0 } else { lines(of_feeds) };
-            if *all { 1 + feeds.min(1) } else { lines(of_jobs) + feeds }
+            by_words + by_ids + if datafeeds.len() > 300 { 1 } else { feeds }
         }
     }
 }
@@ -171,7 +204,7 @@ impl World {
             lose_acks: false,
             pending: BTreeMap::new(),
             sent: 0,
-            closes: BTreeSet::new(),
+            changes: BTreeSet::new(),
             turns: Turns::default(),
             writers: [Duration::ZERO; 8],
             abandoned: BTreeSet::new(),
@@ -186,6 +219,7 @@ impl World {
             list_room: 4000,
             real_room: None,
             overloaded: None,
+            overloads: 0,
             halves_lists: false,
             cut_at: None,
             lists_nothing: false,
@@ -321,10 +355,11 @@ impl World {
         let end = self.clock + span;
         loop {
             let answer = self.pending.keys().next().map(|(at, _)| *at);
-            let close = self.closes.first().map(|(at, _)| *at);
+            let close = self.changes.first().map(|(at, _)| *at);
             let turn = self.next_turn();
             let others = self.other.as_ref().and_then(|other| other.next_wake());
-            let wake = [self.brain.next_wake(), others].into_iter().flatten().min();
+            let own = self.brain.next_wake();
+            let wake = [own, others].into_iter().flatten().min();
             let Some(next) = [answer, close, turn, wake]
                 .into_iter()
                 .flatten()
@@ -350,7 +385,7 @@ impl World {
                 self.take_turn();
             } else if others.is_some_and(|at| at <= next) {
                 self.tell_to(3 - self.side, Input::Tick);
-            } else if wake.is_some_and(|at| at <= next) {
+            } else if own.is_some_and(|at| at <= next) {
                 self.tell(Input::Tick);
             }
         }
@@ -363,11 +398,10 @@ impl World {
 
     /// One of the few writers takes the next object.
     fn take_turn(&mut self) {
-        let Some(key) = self.turns.next(self.clock) else {
+        let Some((side, key)) = self.turns.next(self.clock) else {
             return;
         };
         let before = self.version;
-        let side = self.side_of(&key);
         self.tell_to(side, Input::Turn(key));
         let clock = self.clock;
         let wrote = self.version != before || self.api_server_down;
@@ -377,9 +411,9 @@ impl World {
     }
 
     pub(super) fn finish_closes(&mut self) {
-        while let Some((at, _)) = self.closes.first()
+        while let Some((at, _)) = self.changes.first()
             && *at <= self.clock
-            && let Some((at, id)) = self.closes.pop_first()
+            && let Some((at, id)) = self.changes.pop_first()
         {
             let Some(job) = self.jobs.get_mut(&id) else {
                 continue;
@@ -415,12 +449,9 @@ impl World {
     }
 
     fn answer(&mut self, after: Duration, input: Input) {
-        self.answer_to(self.side, after, input);
-    }
-
-    fn answer_to(&mut self, side: u64, after: Duration, input: Input) {
         self.sent += 1;
-        self.pending.insert((self.clock + after, self.sent), (side, input));
+        self.pending
+            .insert((self.clock + after, self.sent), (self.side, input));
     }
 
     fn perform(&mut self, output: Output) {
@@ -431,15 +462,23 @@ impl World {
                     Some(trouble) => Err(trouble.clone()),
                     None => Ok(self.look(&question)),
                 };
-                let asked = if answer.is_ok() { requests(&question, self.list_room) } else { 1 };
+                let asked = if answer.is_ok() {
+                    requests(&question, self.list_room)
+                } else {
+                    1
+                };
                 self.requests += asked;
-                self.searches += if answer.is_ok() { self.searches_of(&question, asked) } else { 0 };
+                self.searches += if answer.is_ok() {
+                    self.searches_of(&question, asked)
+                } else {
+                    0
+                };
                 self.reads.push(question);
                 self.answer(soon, Input::Read(ticket, answer));
             }
             Output::WantTurn(key, lane) => {
                 let tenant = Arc::clone(&key.namespace);
-                self.turns.ask(&tenant, key, lane, self.clock);
+                self.turns.ask(&tenant, (self.side, key), lane, self.clock);
             }
             Output::Claim(claim) => {
                 let rulings = self.claims.claim(self.side, claim);
@@ -544,7 +583,9 @@ impl World {
     fn rule(&mut self, mut rulings: crate::reconciler::claims::Rulings) {
         for side in [1, 2] {
             if let Some(ruled) = rulings.remove(&side) {
-                self.answer_to(side, Duration::ZERO, Input::Ruled(ruled));
+                self.sent += 1;
+                self.pending
+                    .insert((self.clock, self.sent), (side, Input::Ruled(ruled)));
             }
         }
     }
@@ -567,7 +608,8 @@ impl World {
         };
         let taken = answer.is_ok();
         self.answer(soon, Input::Written(ticket, answer));
-        let goes = |stored: &Delivered| stored.desired.deleting.is_some() && stored.finalizers.is_empty();
+        let goes =
+            |stored: &Delivered| stored.desired.deleting.is_some() && stored.finalizers.is_empty();
         if self.stored.get(&key).is_some_and(goes) {
             self.stored.remove(&key);
             self.answer(soon * 2, Input::Gone(key));
@@ -583,9 +625,13 @@ impl World {
             Question::Catalogue => Answer::Catalogue(self.listing()),
             Question::Tasks => Answer::Tasks(self.monitor.then(|| self.tasks())),
             Question::Info => Answer::Info(self.upgrade_mode),
-            Question::States { jobs, datafeeds, .. } => {
+            Question::States {
+                jobs, datafeeds, ..
+            } => {
                 let feeds: BTreeSet<&JobId> = datafeeds.iter().map(|(of, _)| of).collect();
-                let seen = jobs.iter().map(|id| (id.clone(), self.see(id, feeds.contains(id))));
+                let seen = jobs
+                    .iter()
+                    .map(|id| (id.clone(), self.see(id, feeds.contains(id))));
                 Answer::States(seen.collect())
             }
         }
@@ -597,27 +643,44 @@ impl World {
         match question {
             Question::Catalogue => requests - 1,
             Question::Tasks | Question::Info => 0,
-            Question::States { jobs, all, .. } => {
+            Question::States {
+                jobs, wildcards, ..
+            } => {
                 let cost = |job: &FakeJob| if job.state == JobState::Closed { 4 } else { 1 };
-                let each: usize = if *all {
-                    self.jobs.values().map(cost).sum()
-                } else {
-                    jobs.iter().filter_map(|id| self.jobs.get(id)).map(cost).sum()
+                let mut told = meant(wildcards, self.jobs.keys());
+                told.extend(jobs);
+                let words: Vec<&str> = wildcards.iter().map(|word| word.as_str()).collect();
+                let like = |name: &str| {
+                    words
+                        .iter()
+                        .any(|word| name.starts_with(word.trim_end_matches('*')))
                 };
-                requests + each
+                let grouped = self
+                    .jobs
+                    .iter()
+                    .filter(|(_, job)| job.groups.iter().any(|name| like(name)));
+                told.extend(grouped.map(|(id, _)| id));
+                let told = told.into_iter().filter_map(|id| self.jobs.get(id));
+                requests + told.map(cost).sum::<usize>()
             }
         }
     }
 
     fn listing(&self) -> Listing {
-        let most = if self.lists_nothing { 0 } else { self.cut_at.unwrap_or(usize::MAX) };
+        let most = if self.lists_nothing {
+            0
+        } else {
+            self.cut_at.unwrap_or(usize::MAX)
+        };
         let configs = self.jobs.iter().filter(|(_, job)| job.config).take(most);
         let feeds = self.jobs.iter().filter_map(|(id, job)| {
             let (feed, _) = job.datafeed.as_ref()?;
             Some((id.clone(), feed.clone()))
         });
         Listing {
-            jobs: configs.map(|(id, job)| (id.clone(), job.seen_config())).collect(),
+            jobs: configs
+                .map(|(id, job)| (id.clone(), job.seen_config()))
+                .collect(),
             datafeeds: feeds.collect(),
             complete: self.cut_at.is_none_or(|most| self.jobs.len() < most),
             upgrade_mode: self.upgrade_mode,
@@ -626,7 +689,10 @@ impl World {
     }
 
     fn tasks(&self) -> Tasks {
-        let open = self.jobs.iter().filter(|(_, job)| job.state != JobState::Closed);
+        let open = self
+            .jobs
+            .iter()
+            .filter(|(_, job)| job.state != JobState::Closed);
         let feeds = self.jobs.iter().filter_map(|(id, job)| {
             let feed = job.seen_datafeed()?;
             feed.runs().then(|| (id.clone(), (feed, job.has_end)))
@@ -651,12 +717,14 @@ impl World {
                 explanation: (!job.assigned).then(|| Arc::from("no node has room")),
                 open_for: live.then(|| secs(self.clock.saturating_sub(job.opened_at).as_secs())),
                 latest_record: job.latest_record.map(|at| moment(at).wall),
-                last_data: job.last_data.map(|at| moment(at).wall),
             }),
-            datafeed: job.seen_datafeed().filter(|_| with_datafeed).map(|feed| SeenDatafeed {
-                real_time: feed.real_time.filter(|_| !self.hides_kind),
-                ..feed
-            }),
+            datafeed: job
+                .seen_datafeed()
+                .filter(|_| with_datafeed)
+                .map(|feed| SeenDatafeed {
+                    real_time: feed.real_time.filter(|_| !self.hides_kind),
+                    ..feed
+                }),
         }
     }
 
@@ -680,16 +748,26 @@ impl World {
         if self.upgrade_mode {
             return (soon, Err(Refusal::UpgradeMode));
         }
+        if self.overloads > 0 {
+            self.overloads -= 1;
+            return (soon, Err(Refusal::Overloaded(trouble(Reason::Overloaded))));
+        }
         match call {
             Call::Confirm(id) => match self.jobs.get(id).map(|job| job.state) {
                 Some(JobState::Closing) => (secs(1), Err(Refusal::LookAgain { answered: true })),
                 _ => self.close(id),
             },
             Call::StopDatafeed { job, force, .. } => {
-                let found = self.jobs.get_mut(job).filter(|job| job.refuses_stops > 0 && !force);
+                let found = self
+                    .jobs
+                    .get_mut(job)
+                    .filter(|job| job.refuses_stops > 0 && !force);
                 if let Some(found) = found {
                     found.refuses_stops -= 1;
-                    return (soon, Err(Refusal::Refused(trouble(Reason::RetryingAfterError))));
+                    return (
+                        soon,
+                        Err(Refusal::Refused(trouble(Reason::RetryingAfterError))),
+                    );
                 }
                 if let Some((_, state)) =
                     self.jobs.get_mut(job).and_then(|job| job.datafeed.as_mut())
@@ -703,7 +781,9 @@ impl World {
                 let Some(job) = self.jobs.get_mut(id) else {
                     return (soon, Err(Refusal::LookAgain { answered: true }));
                 };
-                let runs = job.feed().is_some_and(|state| state != DatafeedState::Stopped);
+                let runs = job
+                    .feed()
+                    .is_some_and(|state| state != DatafeedState::Stopped);
                 if before_7_14 && runs {
                     return (soon, Err(Refusal::DatafeedRuns));
                 }
@@ -721,7 +801,9 @@ impl World {
             Call::Open(id) => self.open(id),
             Call::StartDatafeed { job, .. } => {
                 let found = self.jobs.get(job);
-                if !found.is_some_and(|job| matches!(job.state, JobState::Opened | JobState::Opening)) {
+                if !found
+                    .is_some_and(|job| matches!(job.state, JobState::Opened | JobState::Opening))
+                {
                     return (soon, Err(Refusal::LookAgain { answered: true }));
                 }
                 if let Some(trouble) = found.and_then(|job| job.refuses_start.clone()) {
@@ -796,7 +878,7 @@ impl World {
         job.state = JobState::Opening;
         if job.assigned {
             job.opens_at = job.open_takes.map(|takes| clock + takes);
-            self.closes.extend(job.opens_at.map(|at| (at, id.clone())));
+            self.changes.extend(job.opens_at.map(|at| (at, id.clone())));
         } else {
             return (soon, Ok(()));
         }
@@ -832,13 +914,18 @@ impl World {
         match job.state {
             JobState::Closed => return (soon, Ok(())),
             JobState::Closing => {
-                let left = job.closes_at.map_or(secs(1_000_000), |at| at.saturating_sub(clock));
+                let left = job
+                    .closes_at
+                    .map_or(secs(1_000_000), |at| at.saturating_sub(clock));
                 return (left + soon, Ok(()));
             }
             JobState::Opened | JobState::Opening | JobState::Failed => {}
         }
         if datafeed_runs && job.feed_hinders {
-            return (soon, Err(Refusal::Refused(trouble(Reason::RetryingAfterError))));
+            return (
+                soon,
+                Err(Refusal::Refused(trouble(Reason::RetryingAfterError))),
+            );
         }
         if let Some((_, state)) = &mut job.datafeed {
             *state = DatafeedState::Stopped;
@@ -860,7 +947,8 @@ impl World {
                 job.state = JobState::Closing;
                 job.opens_at = None;
                 job.closes_at = takes.map(|takes| clock + takes);
-                self.closes.extend(job.closes_at.map(|at| (at, id.clone())));
+                self.changes
+                    .extend(job.closes_at.map(|at| (at, id.clone())));
                 (takes.unwrap_or(secs(1_000_000)) + soon, Ok(()))
             }
         }

@@ -2,12 +2,19 @@
 //! What is asserted are facts of the world: the simulator's log and the objects, never the operator's own words alone.
 
 mod bad_input;
+mod claims;
 mod close;
 mod crash;
 mod decisions;
+mod deletion;
+mod expressions;
+mod forced;
 mod kstatus;
+mod lists;
 mod many;
+mod opened;
 mod outage;
 mod replicas;
+mod restart;
 mod rights;
 mod undecodable;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anomalyjob_operator::api::AnomalyJob;
 use serde_json::{Value, json};
 
-use super::crash;
+use super::{crash, deletion};
 use crate::support::controlplane::ControlPlane;
 use crate::support::elastic::Log;
 use crate::support::room::{Room, has_any};
@@ -127,6 +127,10 @@ fn neither_silence_of_either_side_nor_a_force_of_unknown_fate_brings_a_force_tha
         ("Elasticsearch takes calls and never answers", &|| {
             elasticsearch_away(|room| room.elastic.swallow(), "TimedOut");
         }),
+        (
+            "a deletion while the cluster is dead",
+            &deletion::a_dead_cluster_holds_no_object_for_ever,
+        ),
         (
             "a force is noted and does not arrive",
             &crash::a_force_that_was_noted_and_never_arrived_is_sent_again_after_a_minute,

@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anomalyjob_operator::api::AnomalyJob;
-use anomalyjob_operator::finalizer::FINALIZER;
+use anomalyjob_operator::api::{AnomalyJob, FINALIZER};
 use elasticsearch_simulator::Profile;
 use k8s_openapi::api::core::v1::ConfigMap;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -14,11 +13,10 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
-use crate::release;
 use crate::support::controlplane::ControlPlane;
 use crate::support::elastic::Elastic;
 use crate::support::room::{NAME, Room, rights};
-use crate::support::{RUNTIME, until};
+use crate::support::{LIMIT, RUNTIME, until};
 
 /// One right: API group, resource with its subresource, verb.
 type Right = (String, String, String);
@@ -150,12 +148,17 @@ fn the_operator_uses_every_right_that_the_chart_gives_and_asks_for_no_other() {
     let next = room.operator();
     room.close("again", &json!({}));
     room.until("again", &["Ready=True/InDesiredState", "Closed=True"]);
-    // The right to patch is for finalizers alone; it is used here by the account, through `release`.
-    let held = json!({"metadata": {"finalizers": [FINALIZER]}});
-    room.patch::<AnomalyJob>("again", &held);
-    let namespace = ["--namespace", &room.namespace];
-    let released = release::run(&room.kubeconfig(), &namespace);
-    assert_eq!(released.code, Some(0), "{}", released.err);
+    // The right to patch is for the finalizer alone.
+    room.patch::<AnomalyJob>("again", &json!({"spec": {"deletionPolicy": "Close"}}));
+    until("the finalizer", LIMIT, || {
+        let object = room.get::<AnomalyJob>("again")?;
+        match &object["metadata"]["finalizers"] {
+            Value::Null => Err("none".to_owned()),
+            held => Ok(assert_eq!(*held, json!([FINALIZER]))),
+        }
+    });
+    room.delete("again");
+    room.until_gone(LIMIT, "again");
     assert_rights(&room);
     drop(next);
 }

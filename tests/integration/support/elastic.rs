@@ -1,6 +1,7 @@
 //! A simulated Elasticsearch of one test, in this process: what is set up in it, what is turned, and its log, which is
 //! the truth about what the operator did. It asserts nothing about the operator.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -104,11 +105,28 @@ impl Elastic {
 
     /// Creates a job, closed.
     pub(crate) fn create(&self, job: &str) {
+        self.create_in(job, &[]);
+    }
+
+    fn create_in(&self, job: &str, groups: &[&str]) {
         let config = json!({
             "analysis_config": {"bucket_span": "15m", "detectors": [{"function": "count"}]},
             "data_description": {"time_field": "time"},
+            "groups": groups,
         });
         self.call("PUT", &format!("/_ml/anomaly_detectors/{job}"), &config);
+    }
+
+    /// Creates a job of these groups and opens it.
+    pub(crate) fn opened_in(&self, job: &str, groups: &[&str]) {
+        self.create_in(job, groups);
+        self.open(job);
+    }
+
+    /// Creates so many opened jobs `PREFIX00000`, ... of one group.
+    pub(crate) fn opened_bulk(&self, prefix: &str, group: &str, count: usize) {
+        let body = json!({"prefix": prefix, "count": count, "groups": [group], "opened": true});
+        self.turn("POST", "jobs_bulk", &body);
     }
 
     pub(crate) fn open(&self, job: &str) {
@@ -198,6 +216,33 @@ impl Log {
             .iter()
             .filter(|line| line["api"] == api)
             .count()
+    }
+
+    /// What came after this many requests and changes.
+    pub(crate) fn since(&self, before: &Self) -> Self {
+        Self {
+            requests: self.requests[before.requests.len()..].to_vec(),
+            changes: self.changes[before.changes.len()..].to_vec(),
+        }
+    }
+
+    /// The requests, by the simulator's names.
+    pub(crate) fn apis(&self) -> Vec<&str> {
+        let apis = self.requests.iter();
+        apis.filter_map(|line| line["api"].as_str()).collect()
+    }
+
+    /// The ids that were named in close calls, whatever became of them.
+    pub(crate) fn named_in_closes(&self) -> BTreeSet<&str> {
+        let paths = self.requests.iter().filter(|line| line["api"] == "Close");
+        let ids = paths.filter_map(|line| line["path"].as_str()?.split('/').rev().nth(1));
+        ids.flat_map(|ids| ids.split(',')).collect()
+    }
+
+    /// How often the job closed.
+    pub(crate) fn closed(&self, job: &str) -> usize {
+        let states = self.states("job", job);
+        states.iter().filter(|state| **state == "closed").count()
     }
 
     /// Requests to the cluster that are not the test's own.

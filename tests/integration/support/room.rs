@@ -7,7 +7,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use anomalyjob_operator::api::{AnomalyJob, ElasticsearchConnection};
+use anomalyjob_operator::api::{AnomalyJob, ElasticsearchConnection, RECONCILE_REQUESTED};
 use elasticsearch_simulator::Profile;
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -152,6 +152,35 @@ impl<'p> Room<'p> {
 
     pub(crate) fn secret(&self, name: &str, data: &Value) {
         self.create::<Secret>(name, json!({"stringData": data}));
+    }
+
+    /// Asks for an AnomalyJob's deletion, and does not wait for it.
+    pub(crate) fn delete(&self, name: &str) {
+        self.kubectl(&["delete", "anomalyjob", name, "--wait=false"]);
+    }
+
+    /// Waits until an AnomalyJob is gone.
+    pub(crate) fn until_gone(&self, limit: Duration, name: &str) {
+        until(&format!("{name} is gone"), limit, || {
+            match self.get::<AnomalyJob>(name) {
+                Err(error) if error.contains("not found") => Ok(()),
+                other => Err(format!("{other:?}")),
+            }
+        });
+    }
+
+    /// Asks for everything of an AnomalyJob to be looked at, and waits until that is answered.
+    pub(crate) fn look_again(&self, name: &str, request: &str) -> Value {
+        let annotation = json!({RECONCILE_REQUESTED: request});
+        self.patch::<AnomalyJob>(name, &json!({"metadata": {"annotations": annotation}}));
+        until(&format!("{name} was looked at"), LIMIT, || {
+            let object = self.get::<AnomalyJob>(name)?;
+            if object["status"]["lastHandledReconcileAt"] == request {
+                Ok(object)
+            } else {
+                Err(object["status"].to_string())
+            }
+        })
     }
 
     /// An AnomalyJob of the job of the same name, over the connection `default`.

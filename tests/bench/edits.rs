@@ -1,0 +1,159 @@
+//! Edits of a user who waits: one after the other, and many at once.
+
+use anyhow::Context as _;
+use serde_json::Value;
+
+use crate::Programs;
+use crate::figures::{Figures, Times, ms, share};
+use crate::operator::{Operator, Writes};
+use crate::simulator::{Counts, Simulator};
+use crate::world::{World, name};
+
+/// How many edits one after the other.
+const EDITS: usize = 300;
+/// How many edits at once.
+const BURST: usize = 200;
+/// How many edits beside a cluster that hangs, and as many before it does.
+const COMPARED: usize = 300;
+/// Objects of the cluster that hangs.
+const HUNG: usize = 1000;
+const PREFIX: &str = "bench_an_edit__";
+
+/// What happened between two looks.
+struct Cost {
+    writes: Writes,
+    counts: Counts,
+}
+
+async fn cost(operator: &Operator, simulator: &Simulator) -> anyhow::Result<Cost> {
+    Ok(Cost {
+        writes: operator.settled_writes().await?,
+        counts: simulator.counts().await?,
+    })
+}
+
+/// Measures edits, and gives a status as the operator writes it.
+pub(crate) async fn measure(figures: &mut Figures, programs: &Programs) -> anyhow::Result<Value> {
+    let simulator = Simulator::start(&programs.simulator, 0)?;
+    let all = EDITS + BURST + 2 * COMPARED;
+    simulator.open_jobs(PREFIX, all).await?;
+    let mut world = World::new("edits").await?;
+    world.connect(&simulator, None).await?;
+    let mut hung = World::new("hangs").await?;
+    let operator = Operator::start(
+        &programs.operator,
+        &programs.kubeconfig,
+        &["edits", "hangs"],
+    )?;
+    world.connection_ready().await?;
+    figures.title("Memory");
+    let memory = operator.memory_line().await?;
+    figures.beside("resident, no object", memory, "12 MiB");
+    world.observe(PREFIX, 0..all).await?;
+    sequential(figures, &mut world, &operator, &simulator).await?;
+    burst(figures, &mut world, &operator, &simulator).await?;
+    beside(figures, programs, &mut world, &mut hung).await?;
+    operator.stop().await?;
+    let found = world.jobs.get(&name(PREFIX, 0)).await?;
+    let status = serde_json::to_value(found.status.context("no status")?)?;
+    Ok(status)
+}
+
+async fn sequential(
+    figures: &mut Figures,
+    world: &mut World,
+    operator: &Operator,
+    simulator: &Simulator,
+) -> anyhow::Result<()> {
+    let before = cost(operator, simulator).await?;
+    let (mut own, mut seen) = (Times::default(), Times::default());
+    for index in 0..EDITS {
+        let (patched, closed) = world.close_one(PREFIX, index).await?;
+        own.push(patched);
+        seen.push(closed);
+    }
+    let after = cost(operator, simulator).await?;
+    let requests = after.counts.since(&before.counts);
+    figures.title("Edits one after the other, Elasticsearch answering at once");
+    figures.beside(
+        "patch -> Closed seen on a watch",
+        &seen,
+        "p50 8 ms, p99 20 ms",
+    );
+    figures.show("of that the user's own patch", &own);
+    figures.show("requests", &requests);
+    let (closes, reads) = (requests.of("Close"), requests.of("JobStats"));
+    figures.exactly("calls of _close", closes, EDITS);
+    // The view is refreshed in between, whatever is edited.
+    figures.at_most("reads of _stats for each close", share(reads, EDITS), 1.1);
+    writes(figures, &before, &after, EDITS);
+    Ok(())
+}
+
+fn writes(figures: &mut Figures, before: &Cost, after: &Cost, edits: usize) {
+    let written = after.writes.written - before.writes.written;
+    figures.exactly("status writes", written, edits);
+    let refused = after.writes.refused - before.writes.refused;
+    figures.exactly("status writes that were refused", refused, 0);
+}
+
+async fn burst(
+    figures: &mut Figures,
+    world: &mut World,
+    operator: &Operator,
+    simulator: &Simulator,
+) -> anyhow::Result<()> {
+    let before = cost(operator, simulator).await?;
+    let took = world.close_at_once(PREFIX, EDITS..EDITS + BURST).await?;
+    let after = cost(operator, simulator).await?;
+    let requests = after.counts.since(&before.counts);
+    figures.title(&format!("{BURST} edits at once"));
+    figures.show("all Closed after", ms(took));
+    figures.show("requests", &requests);
+    writes(figures, &before, &after, BURST);
+    Ok(())
+}
+
+/// The same edits with and without another cluster that takes requests and never answers.
+async fn beside(
+    figures: &mut Figures,
+    programs: &Programs,
+    world: &mut World,
+    hung: &mut World,
+) -> anyhow::Result<()> {
+    let first = EDITS + BURST;
+    let alone = edits(world, first..first + COMPARED).await?;
+    let prefix = "bench_it_hangs_";
+    let simulator = Simulator::start(&programs.simulator, 0)?;
+    simulator.open_jobs(prefix, HUNG).await?;
+    hung.connect(&simulator, None).await?;
+    hung.connection_ready().await?;
+    hung.observe(prefix, 0..1).await?;
+    simulator.hang().await?;
+    hung.create(prefix, 1..HUNG, Some("Closed")).await?;
+    let first = first + COMPARED;
+    let accompanied = edits(world, first..first + COMPARED).await?;
+    figures.title(&format!(
+        "Edits beside a cluster that hangs, with {HUNG} objects"
+    ));
+    figures.show("alone", &alone);
+    figures.show("beside it", &accompanied);
+    let ratio = |percentile| {
+        let (with, without) = (
+            accompanied.percentile(percentile),
+            alone.percentile(percentile),
+        );
+        with.as_secs_f64() / without.as_secs_f64()
+    };
+    figures.show("p50, ratio", format!("{:.2}", ratio(50)));
+    figures.beside("p99, ratio", format!("{:.2}", ratio(99)), "1.10");
+    Ok(())
+}
+
+async fn edits(world: &mut World, objects: std::ops::Range<usize>) -> anyhow::Result<Times> {
+    let mut times = Times::default();
+    for index in objects {
+        times.push(world.close_one(PREFIX, index).await?.1);
+    }
+    Ok(times)
+}
