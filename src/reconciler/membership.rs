@@ -324,24 +324,36 @@ impl Reconciler {
         }
     }
 
+    /// What was begun under a claim has ended: it is given up, and asked for anew where it is wanted again by now.
+    fn give_up(&mut self, spot: Spot) {
+        self.yielding.remove(&spot);
+        let (key, job) = &spot;
+        self.outputs
+            .push(Output::Release(key.clone(), vec![job.clone()]));
+        let again = self
+            .member(key, job)
+            .filter(|member| member.claimed != Claimed::No);
+        if let Some(member) = again {
+            member.claimed = Claimed::No;
+            self.claim(key);
+            self.due.insert(spot);
+        }
+    }
+
     /// Once no call of this one is on its way: lets the older object act, and gives up what it does not mean any more.
     pub(super) fn give_way(&mut self, spot: &Spot) {
         if !self.is_free(&spot.1) {
             return;
         }
         let (key, job) = spot;
-        if self.yielding.remove(spot) {
-            self.outputs
-                .push(Output::Release(key.clone(), vec![job.clone()]));
-            let again = self
-                .member(key, job)
-                .filter(|member| member.claimed != Claimed::No);
-            if let Some(member) = again {
-                member.claimed = Claimed::No;
-                self.claim(key);
-                self.due.insert(spot.clone());
-            }
-            return;
+        let yielding: Vec<Spot> = self
+            .yielding
+            .iter()
+            .filter(|(_, of)| of == job)
+            .cloned()
+            .collect();
+        for spot in yielding {
+            self.give_up(spot);
         }
         let member = self.member(key, job);
         if member.is_some_and(|member| matches!(member.claimed, Claimed::Rival(_))) {
