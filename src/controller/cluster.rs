@@ -275,9 +275,7 @@ impl Driver {
     }
 
     fn take_turn(&mut self, key: &ObjectKey) -> Option<Turn> {
-        self.turn
-            .take_if(|(of, _)| of == key)
-            .map(|(_, turn)| turn)
+        self.turn.take_if(|(of, _)| of == key).map(|(_, turn)| turn)
     }
 
     fn write(
@@ -411,7 +409,11 @@ fn log(call: &Call, objects: &[ObjectKey]) {
     let shown = |all: Vec<String>| {
         let more = all.len().saturating_sub(SHOWN);
         let text = all.into_iter().take(SHOWN).collect::<Vec<_>>().join(",");
-        if more == 0 { text } else { format!("{text} and {more} more") }
+        if more == 0 {
+            text
+        } else {
+            format!("{text} and {more} more")
+        }
     };
     tracing::info!(
         objects = shown(objects.iter().map(ToString::to_string).collect()),

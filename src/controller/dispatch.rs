@@ -18,10 +18,10 @@ use super::Settings;
 use super::cluster::{Cluster, Message};
 use super::invalid;
 use super::link::{Known, Link};
-use super::translate::{connection_of, delivered, key};
-use super::watch::{Change, Undecodable};
 use super::pulse::Pulse;
 use super::registry::Registry;
+use super::translate::{connection_of, delivered, key};
+use super::watch::{Change, Undecodable};
 use super::writer::{API_SERVER_LIMIT, Writer};
 use crate::api::{AnomalyJob, ElasticsearchConnection};
 use crate::reconciler::input::{Event, ObjectKey};
@@ -33,6 +33,7 @@ type Name = (String, String);
 const BEGIN_ANEW_AFTER: Duration = Duration::from_secs(5);
 
 struct Handle {
+    name: Arc<Name>,
     inbox: mpsc::UnboundedSender<Message>,
     known: watch::Sender<Known>,
     objects: usize,
@@ -45,7 +46,8 @@ pub(super) struct Dispatch {
     writer: Writer,
     registry: Registry,
     clusters: HashMap<Name, Handle>,
-    objects: HashMap<ObjectKey, Name>,
+    /// The connection of each object, shared by all that name it.
+    objects: HashMap<ObjectKey, Arc<Name>>,
     connections: BTreeMap<Name, Known>,
     connections_listed: bool,
     invalid: HashMap<(TypeId, ObjectKey), (String, i64)>,
@@ -129,12 +131,17 @@ impl Dispatch {
         let name = connection_of(&object);
         let delivered = delivered(object);
         self.forget_invalid::<AnomalyJob>(&delivered.key);
-        if self.objects.get(&delivered.key) != Some(&name) {
+        if self
+            .objects
+            .get(&delivered.key)
+            .is_none_or(|of| **of != name)
+        {
             self.gone(&delivered.key);
-            self.objects.insert(delivered.key.clone(), name.clone());
             self.begin(&name);
             if let Some(handle) = self.clusters.get_mut(&name) {
                 handle.objects += 1;
+                let of = Arc::clone(&handle.name);
+                self.objects.insert(delivered.key.clone(), of);
             }
         }
         self.send(&name, Message::Deliver(Box::new(delivered)));
@@ -264,6 +271,7 @@ impl Dispatch {
         self.clusters.insert(
             name.clone(),
             Handle {
+                name: Arc::new(name.clone()),
                 inbox,
                 known,
                 objects: 0,
@@ -318,7 +326,7 @@ impl Dispatch {
             "the task of a cluster ended; it is begun anew"
         );
         self.clusters.remove(&name);
-        self.objects.retain(|_, of| *of != name);
+        self.objects.retain(|_, of| **of != name);
         let client = self.settings.client.clone();
         self.again.spawn(async move {
             tokio::time::sleep(BEGIN_ANEW_AFTER).await;

@@ -31,7 +31,9 @@ impl Observer<'_> {
             Question::Catalogue => self.catalogue().await.map(Answer::Catalogue),
             Question::Tasks => self.tasks().await,
             Question::Info => {
-                let info = self.timed(ElasticsearchApi::Info, self.client.ml_info()).await?;
+                let info = self
+                    .timed(ElasticsearchApi::Info, self.client.ml_info())
+                    .await?;
                 Ok(Answer::Info(info.upgrade_mode))
             }
             Question::States {
@@ -49,7 +51,9 @@ impl Observer<'_> {
         let client = self.client;
         let info = self.timed(ElasticsearchApi::Info, client.ml_info()).await?;
         let configs = self.timed(ElasticsearchApi::Jobs, client.jobs()).await?;
-        let feeds = self.timed(ElasticsearchApi::Datafeeds, client.datafeeds()).await?;
+        let feeds = self
+            .timed(ElasticsearchApi::Datafeeds, client.datafeeds())
+            .await?;
         let requests = 1 + configs.requests + feeds.requests;
         let jobs = configs.found.into_iter();
         let datafeeds = feeds.found.into_iter();
@@ -67,13 +71,15 @@ impl Observer<'_> {
         let answer = self.client.persistent_tasks().await;
         let api = ElasticsearchApi::Tasks;
         let outcome = super::outcome(answer.as_ref().err());
-        self.metrics.elasticsearch_request(api, outcome, begun.elapsed());
+        self.metrics
+            .elasticsearch_request(api, outcome, begun.elapsed());
         match answer {
             Ok(tasks) => {
                 if let (Some(ours), Some(theirs)) = (self.uuid, tasks.cluster_uuid.as_deref())
                     && ours != theirs
                 {
-                    let message = format!("another cluster answers at the url: {theirs} instead of {ours}");
+                    let message =
+                        format!("another cluster answers at the url: {theirs} instead of {ours}");
                     return Err(Trouble::new(Reason::ClusterChanged, message));
                 }
                 Ok(Answer::Tasks(Some(seen_tasks(tasks))))
@@ -96,7 +102,13 @@ impl Observer<'_> {
         let readable = ids.iter().filter(|id| !stats.unreadable.contains(id));
         let seen = readable.map(|id| {
             let state = stats.found.get(id).map(seen_state);
-            (id.clone(), SeenJob { state, datafeed: None })
+            (
+                id.clone(),
+                SeenJob {
+                    state,
+                    datafeed: None,
+                },
+            )
         });
         let mut seen: BTreeMap<JobId, SeenJob> = seen.collect();
         self.add_datafeeds(&mut seen, datafeeds).await?;
@@ -164,17 +176,30 @@ impl Observer<'_> {
         datafeed: Option<DatafeedId>,
     ) -> Result<LiveLook, Trouble> {
         let ids = Ids::one(job.clone());
-        let info = self.timed(ElasticsearchApi::Info, self.client.ml_info()).await?;
-        let mut configs = self.timed(ElasticsearchApi::Jobs, self.client.job_configs(&ids)).await?;
+        let info = self
+            .timed(ElasticsearchApi::Info, self.client.ml_info())
+            .await?;
+        let mut configs = self
+            .timed(ElasticsearchApi::Jobs, self.client.job_configs(&ids))
+            .await?;
         // What it will have cost is told afterwards; not to know it is no reason to wait.
         let snapshot = self
-            .timed(ElasticsearchApi::Snapshots, self.client.newest_snapshot(job))
+            .timed(
+                ElasticsearchApi::Snapshots,
+                self.client.newest_snapshot(job),
+            )
             .await;
-        let datafeeds = datafeed.map(|feed| (job.clone(), feed)).into_iter().collect();
+        let datafeeds = datafeed
+            .map(|feed| (job.clone(), feed))
+            .into_iter()
+            .collect();
         let mut seen = self.states(vec![job.clone()], datafeeds, &[]).await?;
         Ok(LiveLook {
             job: seen.remove(job).ok_or_else(|| {
-                Trouble::new(Reason::UnexpectedAnswer, format!("the state of job {job} is not known"))
+                Trouble::new(
+                    Reason::UnexpectedAnswer,
+                    format!("the state of job {job} is not known"),
+                )
             })?,
             config: configs.found.remove(job).map(seen_config),
             upgrade_mode: info.upgrade_mode,
@@ -191,7 +216,8 @@ impl Observer<'_> {
         let begun = Instant::now();
         let answer = call.await;
         let outcome = super::outcome(answer.as_ref().err());
-        self.metrics.elasticsearch_request(api, outcome, begun.elapsed());
+        self.metrics
+            .elasticsearch_request(api, outcome, begun.elapsed());
         answer.map_err(|error| trouble_of(&error))
     }
 }

@@ -133,8 +133,6 @@ pub struct JobStats {
     pub open_for: Option<Duration>,
     /// The time of the newest record that it has taken, in the time of the data.
     pub latest_record: Option<SystemTime>,
-    /// When data came last, by the clock of Elasticsearch.
-    pub last_data: Option<SystemTime>,
 }
 
 /// The part of a datafeed's config that matters here (`GET _ml/datafeeds`).

@@ -184,7 +184,10 @@ impl Client {
     /// The states of all jobs that these wildcards mean, by id or by group, in as few requests as the line allows. Each
     /// of them tells of 10 000 at most (see [`View::cut`]). Four searches for each closed job: see
     /// [`Self::persistent_tasks`].
-    pub async fn job_stats_like(&self, wildcards: &[JobPattern]) -> Result<View<JobId, JobStats>, Error> {
+    pub async fn job_stats_like(
+        &self,
+        wildcards: &[JobPattern],
+    ) -> Result<View<JobId, JobStats>, Error> {
         self.by_wildcard::<WireJobStats>(wildcards, Call::job_stats_like)
             .await
     }

@@ -3,9 +3,9 @@
 //! An answer is a hint; the states that are read after it are facts. Nothing is sent from here.
 
 use super::calls::{Calls, Isolating, Sent};
+use super::decision::Ask;
 use super::input::{Call, Moment, Output, Refusal, Ticket, Trouble};
 use super::isolate::Isolation;
-use super::target::Ask;
 use super::{Reconciler, Spot};
 use crate::api::{JobId, JobState, Reason};
 
@@ -16,29 +16,31 @@ impl Reconciler {
             return;
         };
         let refusal = answer.err();
-        match &refusal {
-            None | Some(Refusal::LookAgain { answered: true } | Refusal::Refused(_) | Refusal::Unknown(_)) => {
-                if self.health.called() {
-                    self.wake_all();
-                }
-                self.calls.window.went_well();
+        let able = matches!(
+            refusal,
+            None | Some(
+                Refusal::LookAgain { answered: true } | Refusal::Refused(_) | Refusal::Unknown(_)
+            )
+        );
+        if able {
+            if self.health.called() {
+                self.wake_all();
             }
-            Some(_) => {}
+            self.calls.window.went_well();
         }
         if matches!(refusal, None | Some(Refusal::LookAgain { answered: true })) {
             self.prove(now);
         }
-        let of = match refusal {
-            Some(refusal) => self.refused_call(sent, refusal, now),
-            None => {
-                self.ended(&sent, now);
-                self.each(&sent, |member, call| {
-                    member.facts_mut().succeeded(now);
-                    member.facts_mut().answered += u32::from(matches!(call, Call::Close(_)));
-                });
-                self.narrow(sent.isolation, None, now);
-                sent.of
-            }
+        let of = if let Some(refusal) = refusal {
+            self.refused_call(sent, refusal, now)
+        } else {
+            self.ended(&sent, now);
+            self.each(&sent, |member, call| {
+                member.facts_mut().succeeded(now);
+                member.facts_mut().answered += u32::from(matches!(call, Call::Close(_)));
+            });
+            self.narrow(sent.isolation, None, now);
+            sent.of
         };
         for (spot, _) in of {
             self.note_closing(&spot.1);
@@ -62,7 +64,9 @@ impl Reconciler {
                 self.untouched(&sent, now);
             }
             Refusal::Overloaded(trouble) => {
-                self.calls.window.overloaded(trouble.retry_after, now.monotonic);
+                self.calls
+                    .window
+                    .overloaded(trouble.retry_after, now.monotonic);
                 self.untouched(&sent, now);
             }
             Refusal::Refused(trouble) if sent.of.len() > 1 && sent.isolation.is_none() => {
@@ -92,7 +96,9 @@ impl Reconciler {
                 self.abandon(&sent);
                 if refusal == Refusal::DatafeedRuns {
                     for ((_, id), _) in &sent.of {
-                        self.jobs.entry(id.clone()).and_modify(|job| job.odd_feed = true);
+                        self.jobs
+                            .entry(id.clone())
+                            .and_modify(|job| job.odd_feed = true);
                     }
                 }
                 self.refused(refusal, now);
@@ -156,7 +162,10 @@ impl Reconciler {
     fn each(&mut self, sent: &Sent, change: impl Fn(&mut super::member::Member, &Call)) {
         for ((key, id), uid) in &sent.of {
             // An object that was made anew under the name, or means other jobs now, did not ask for this.
-            let object = self.objects.get_mut(key).filter(|object| object.uid == *uid);
+            let object = self
+                .objects
+                .get_mut(key)
+                .filter(|object| object.uid == *uid);
             if let Some(member) = object.and_then(|object| object.members.get_mut(id)) {
                 change(member, &sent.call);
             }
@@ -171,7 +180,10 @@ impl Reconciler {
                 job.suspect = true;
             }
         }
-        let owners = sent.of.iter().map(|((key, id), _)| (id.clone(), key.clone()));
+        let owners = sent
+            .of
+            .iter()
+            .map(|((key, id), _)| (id.clone(), key.clone()));
         let ids = sent.of.iter().map(|((_, id), _)| id.clone());
         let number = self.next_ticket().0;
         self.calls.isolations.insert(
@@ -193,7 +205,11 @@ impl Reconciler {
         };
         let verdict = found.search.answered(refused.is_some());
         let over = found.search.is_over();
-        let owner = verdict.refused.as_ref().and_then(|id| found.owners.get(id)).cloned();
+        let owner = verdict
+            .refused
+            .as_ref()
+            .and_then(|id| found.owners.get(id))
+            .cloned();
         if over {
             self.calls.isolations.remove(&number);
         }
@@ -275,7 +291,8 @@ impl Reconciler {
             }
             Refusal::UpgradeMode => {
                 self.health.upgrading();
-                self.reads.ask_info(now.monotonic + super::pace::UPGRADE_MODE_POLL);
+                self.reads
+                    .ask_info(now.monotonic + super::pace::UPGRADE_MODE_POLL);
                 self.wake_all();
             }
             Refusal::Cluster(trouble) => self.refused_by_cluster(trouble, now),
@@ -289,7 +306,13 @@ impl Reconciler {
 
     /// What Elasticsearch is seen working on, or done with, by a read that was sent under `asked`, needs no connection
     /// of ours.
-    pub(super) fn let_go(&mut self, id: &JobId, state: Option<JobState>, asked: Ticket, now: Moment) {
+    pub(super) fn let_go(
+        &mut self,
+        id: &JobId,
+        state: Option<JobState>,
+        asked: Ticket,
+        now: Moment,
+    ) {
         let Some(job) = self.jobs.get_mut(id) else {
             return;
         };

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::{Batch, Window, cost};
+use super::decision::{Ask, Decision};
 use super::input::{Call, Moment, ObjectKey, Output, Ticket, Wanted};
 use super::isolate::Isolation;
 use super::job::Job;
 use super::member::Claimed;
 use super::steps::is_close;
-use super::target::{Ask, Decision};
 use super::turns::{Lane, Turns};
 use super::{Reconciler, Spot, pace, report};
 use crate::api::{JobId, JobState};
@@ -129,7 +129,12 @@ impl Calls {
     /// A list is on its way that may be answered any moment, so that it pays to gather until then.
     fn gathers_until(&self) -> Option<Duration> {
         let close = |sent: &&Sent| matches!(sent.call, Call::Close(_));
-        let newest = self.in_flight.values().filter(close).map(|sent| sent.at).max();
+        let newest = self
+            .in_flight
+            .values()
+            .filter(close)
+            .map(|sent| sent.at)
+            .max();
         newest.map(|at| at + pace::GATHER)
     }
 
@@ -139,7 +144,9 @@ impl Calls {
             return false;
         }
         let full = self.waiting > self.list_room || self.closes.len() >= self.max_closing;
-        full || self.gathers_until().is_none_or(|until| until <= now.monotonic)
+        full || self
+            .gathers_until()
+            .is_none_or(|until| until <= now.monotonic)
     }
 
     /// Looks at a job in this lane: at once where somebody waits for it, else together with others.
@@ -211,7 +218,10 @@ impl Reconciler {
 
     /// Closes that wait, as many as fit; one that was refused before goes alone.
     fn send_list(&mut self, now: Moment) {
-        let room = self.calls.max_closing.saturating_sub(self.calls.closing.len());
+        let room = self
+            .calls
+            .max_closing
+            .saturating_sub(self.calls.closing.len());
         let mut batch = Batch::new(self.calls.list_room, room);
         let mut spots: Vec<Spot> = Vec::new();
         while let Some(spot) = self.calls.next_close(now) {
@@ -248,7 +258,7 @@ impl Reconciler {
             let Some(found) = self.calls.isolations.get_mut(&number) else {
                 continue;
             };
-            let Some(ids) = found.search.next() else {
+            let Some(ids) = found.search.ask() else {
                 continue;
             };
             let owners = &found.owners;
@@ -271,7 +281,12 @@ impl Reconciler {
             object.is_some_and(|object| object.enforces() == Some(Wanted::Closed))
                 && member.is_some_and(|member| member.claimed == Claimed::Ours)
         };
-        let unwilling: Vec<JobId> = found.search.left().filter(|id| !wants(id)).cloned().collect();
+        let unwilling: Vec<JobId> = found
+            .search
+            .left()
+            .filter(|id| !wants(id))
+            .cloned()
+            .collect();
         for id in unwilling {
             found.search.withdraw(&id);
             if let Some(job) = self.jobs.get_mut(&id) {
@@ -323,7 +338,11 @@ impl Reconciler {
             call,
             of,
             at: now.monotonic,
-            lane: if (1..=FEW).contains(&fresh) { Lane::Fresh } else { Lane::Slow },
+            lane: if (1..=FEW).contains(&fresh) {
+                Lane::Fresh
+            } else {
+                Lane::Slow
+            },
             isolation,
         };
         self.calls.in_flight.insert(ticket, sent);
@@ -382,7 +401,7 @@ impl Reconciler {
     pub(super) fn note_closing(&mut self, id: &JobId) {
         let job = self.jobs.get(id);
         let asked = job.is_some_and(|job| matches!(job.in_flight, Some((_, Ask::Close))));
-        let seen = job.and_then(Job::state);
+        let seen = job.and_then(|job| job.state());
         if asked || seen == Some(JobState::Closing) {
             self.calls.closing.insert(id.clone());
         } else {
@@ -408,7 +427,7 @@ fn forget_resume(object: &mut super::object::Object, job: &Job) {
 
 #[cfg(test)]
 impl Calls {
-    pub(super) fn assert_at_rest(&self, jobs: &BTreeMap<JobId, Job>) {
+    pub(super) fn assert_at_rest(&self, jobs: &BTreeMap<JobId, Box<Job>>) {
         assert!(self.in_flight.is_empty(), "calls: {:?}", self.in_flight);
         assert!(self.isolations.is_empty());
         assert!(

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::expression::Names;
-use super::input::Ticket;
 use super::seen::{Listing, SeenConfig};
 use crate::api::{DatafeedId, JobId};
 
@@ -23,7 +22,6 @@ pub struct Catalogue {
     doubted: bool,
     /// A live read found a job come or gone, or in other groups, since the names were taken.
     corrected: bool,
-    asked: Ticket,
 }
 
 /// What a new list changed.
@@ -120,16 +118,6 @@ impl Catalogue {
         self.datafeeds.get(job)
     }
 
-    /// The list that was taken was asked for under this ticket.
-    pub fn asked(&mut self, ticket: Ticket) {
-        self.asked = ticket;
-    }
-
-    /// A list that was asked for under this ticket or later knows no datafeed of the job.
-    pub fn has_no_datafeed(&self, job: &JobId, since: Ticket) -> bool {
-        self.is_known() && self.complete && self.asked >= since && !self.datafeeds.contains_key(job)
-    }
-
     /// Ids and groups.
     pub fn names(&self) -> &Names {
         &self.names
@@ -138,6 +126,11 @@ impl Catalogue {
     /// How many jobs there are.
     pub fn len(&self) -> usize {
         self.jobs.len()
+    }
+
+    /// There are none, or none is known.
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
     }
 
     /// It was read.

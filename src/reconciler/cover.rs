@@ -40,7 +40,10 @@ pub fn cover(wanted: &[JobId], known: &Catalogue) -> Vec<JobPattern> {
 /// All names that jobs have which are not wanted.
 fn others<'a>(wanted: &[JobId], known: &'a Catalogue) -> BTreeSet<&'a str> {
     let mut others = BTreeSet::new();
-    for (id, config) in known.iter().filter(|(id, _)| wanted.binary_search(id).is_err()) {
+    for (id, config) in known
+        .iter()
+        .filter(|(id, _)| wanted.binary_search(id).is_err())
+    {
         others.insert(id.as_str());
         others.extend(config.groups.iter().map(|group| &**group));
     }
@@ -78,7 +81,10 @@ mod tests {
             ..SeenConfig::default()
         };
         let listing = Listing {
-            jobs: jobs.iter().map(|(id, groups)| (job(id), config(groups))).collect(),
+            jobs: jobs
+                .iter()
+                .map(|(id, groups)| (job(id), config(groups)))
+                .collect(),
             complete: true,
             ..Listing::default()
         };
@@ -95,15 +101,26 @@ mod tests {
 
     #[test]
     fn what_has_a_beginning_of_its_own_is_one_word() {
-        let known = catalogue(&[("web-1", &[]), ("web-2", &[]), ("web-3", &[]), ("db-1", &[])]);
+        let known = catalogue(&[
+            ("web-1", &[]),
+            ("web-2", &[]),
+            ("web-3", &[]),
+            ("db-1", &[]),
+        ]);
         assert_eq!(words(&["web-1", "web-2", "web-3"], &known), ["web-*"]);
-        assert_eq!(words(&["db-1", "web-1", "web-2", "web-3"], &known), ["db-1*", "web-*"]);
+        assert_eq!(
+            words(&["db-1", "web-1", "web-2", "web-3"], &known),
+            ["db-1*", "web-*"]
+        );
     }
 
     #[test]
     fn a_group_of_another_job_spoils_a_beginning() {
         let known = catalogue(&[("web-1", &[]), ("web-2", &[]), ("db-1", &["web-all"])]);
-        assert!(words(&["web-1", "web-2"], &known).is_empty(), "each alone is no shorter than its id");
+        assert!(
+            words(&["web-1", "web-2"], &known).is_empty(),
+            "each alone is no shorter than its id"
+        );
         let harmless = catalogue(&[("web-1", &["web-all"]), ("web-2", &[]), ("db-1", &["sql"])]);
         assert_eq!(words(&["web-1", "web-2"], &harmless), ["web-*"]);
     }
@@ -135,9 +152,13 @@ mod tests {
             let wanted: Vec<JobId> = wanted.map(|n| job(names[n].0)).collect();
             for word in cover(&wanted, &known) {
                 for (id, _) in &names {
-                    let hits = |name: &str| JobId::parse(name).is_ok_and(|name| word.matches(&name));
+                    let hits =
+                        |name: &str| JobId::parse(name).is_ok_and(|name| word.matches(&name));
                     let met = hits(id) || of(id).iter().any(|group| hits(group));
-                    assert!(!met || wanted.contains(&job(id)), "{word} means {id} beside {wanted:?}");
+                    assert!(
+                        !met || wanted.contains(&job(id)),
+                        "{word} means {id} beside {wanted:?}"
+                    );
                 }
             }
         }

@@ -42,7 +42,7 @@ impl Isolation {
     }
 
     /// The ids to send next; `None` while an answer is awaited, or when nothing is left.
-    pub fn next(&mut self) -> Option<Vec<JobId>> {
+    pub fn ask(&mut self) -> Option<Vec<JobId>> {
         if self.asked.is_some() {
             return None;
         }
@@ -130,10 +130,10 @@ mod tests {
         let mut isolation = Isolation::new(list.to_vec());
         let (mut calls, mut taken, mut refused) = (0, BTreeSet::new(), BTreeSet::new());
         loop {
-            let Some(asked) = isolation.next() else {
+            let Some(asked) = isolation.ask() else {
                 break;
             };
-            assert!(!asked.is_empty() && isolation.next().is_none());
+            assert!(!asked.is_empty() && isolation.ask().is_none());
             calls += 1;
             assert!(asked.iter().all(|id| !taken.contains(id)), "a second touch");
             let verdict = isolation.answered(asked.iter().any(|id| bad.contains(id)));
@@ -146,7 +146,11 @@ mod tests {
         calls
     }
 
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss
+    )]
     fn bound(of: usize, bad: usize) -> usize {
         let (n, k) = (of as f64, bad as f64);
         let few = usize::from(of < 20);
@@ -188,7 +192,11 @@ mod tests {
                         bad.insert(list[at].clone());
                     }
                     let calls = search(&list, &bad);
-                    assert!(calls <= bound(of, k), "{k} of {of}: {calls} > {}", bound(of, k));
+                    assert!(
+                        calls <= bound(of, k),
+                        "{k} of {of}: {calls} > {}",
+                        bound(of, k)
+                    );
                 }
             }
         }

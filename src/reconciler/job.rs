@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
+use super::decision::Ask;
 use super::input::{Moment, ObjectKey, SeenDatafeed, SeenJob, SeenState, Ticket};
 use super::pace;
-use super::target::Ask;
 use crate::api::{DatafeedId, JobState};
 
 /// A job that at least one object means.
@@ -23,8 +23,6 @@ pub struct Job {
     pub suspect: bool,
     /// Something contradicts what was seen of its datafeed, so that its state is to be asked for.
     pub odd_feed: bool,
-    /// Reads from this ticket on were sent after its datafeed had been seen.
-    pub feed_from: Ticket,
     /// When its datafeed was seen running last.
     pub feed_ran: Option<Duration>,
     /// When a force of this process was sent.
@@ -49,6 +47,15 @@ pub struct Seen {
 }
 
 impl Job {
+    /// This object means it too.
+    pub fn used_by(&mut self, key: &ObjectKey) {
+        // Most jobs have one user for ever; a vector that grows by itself begins with room for four.
+        if self.users.is_empty() {
+            self.users.reserve_exact(1);
+        }
+        self.users.push(key.clone());
+    }
+
     /// Takes what a read found out. Returns whether anything differs from before, or `None` where the read was sent
     /// before the last call ended, or before a read that was answered already, and says nothing of now.
     pub fn see(&mut self, asked: Ticket, found: SeenJob, now: Moment) -> Option<bool> {
@@ -132,9 +139,9 @@ impl Job {
 
     /// The observation that may be acted on now, if there is one.
     pub fn fresh(&self, now: Moment) -> Option<&Seen> {
-        self.seen.as_ref().filter(|seen| {
-            seen.current && now.monotonic.saturating_sub(seen.at) <= pace::FRESH_FOR
-        })
+        self.seen
+            .as_ref()
+            .filter(|seen| seen.current && now.monotonic.saturating_sub(seen.at) <= pace::FRESH_FOR)
     }
 
     /// A datafeed was listed that no read before ticket `next` has asked about: the job is looked at before it is called.
@@ -145,13 +152,6 @@ impl Job {
         if seen.datafeed.as_ref().is_none_or(|known| known.id != *feed) {
             seen.current = false;
             self.touched = next;
-        }
-    }
-
-    /// It has no datafeed any more.
-    pub fn forget_feed(&mut self) {
-        if let Some(seen) = &mut self.seen {
-            seen.datafeed = None;
         }
     }
 

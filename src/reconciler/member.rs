@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::decision::Decision;
 use super::facts::Facts;
 use super::input::{Moment, ObjectKey, Ticket, Trouble};
 use super::pace;
-use super::target::Decision;
 use crate::api::{JobId, JobState, Reason, Step, Target, stamp};
 
 /// Whether this object acts on the job.
@@ -162,7 +162,10 @@ impl Member {
             return false;
         };
         let ours = self.facts().in_progress();
-        self.drift = ours.then_some(Drift { corrected: true, ..drift });
+        self.drift = ours.then_some(Drift {
+            corrected: true,
+            ..drift
+        });
         if !ours {
             self.corrections = self.corrections.saturating_sub(1);
         }

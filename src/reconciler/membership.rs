@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::catalogue::{Catalogue, Changes};
+use super::decision::Decision;
 use super::expression::{Resolution, resolve};
 use super::input::{
     Claim, Moment, ObjectKey, Output, Ruling, SeenDatafeed, SeenState, Ticket, Trouble, Wanted,
 };
 use super::member::Claimed;
 use super::object::Object;
-use super::target::Decision;
 use super::{Reconciler, Spot, drift, pace, report};
 use crate::api::{JobId, Reason, Target};
 
@@ -64,7 +64,9 @@ impl Reconciler {
         let Some(object) = self.objects.get(key).filter(|object| object.resolved) else {
             return;
         };
-        let listed = object.literal().is_some_and(|job| self.catalogue.config(&job).is_some());
+        let listed = object
+            .literal()
+            .is_some_and(|job| self.catalogue.config(&job).is_some());
         if !listed {
             self.reads.list_by(now.monotonic);
         }
@@ -74,7 +76,7 @@ impl Reconciler {
         let (_, version) = self.health.identity();
         for job in came {
             let known = self.jobs.entry(job.clone()).or_default();
-            known.users.push(key.clone());
+            known.used_by(key);
             let Some(object) = self.objects.get_mut(key) else {
                 return;
             };
@@ -86,9 +88,8 @@ impl Reconciler {
             if let Some((state, feed)) = stored.and_then(remembered) {
                 known.remember(state, feed);
             }
-            let same = stored.is_some_and(|stored| {
-                stored.state.is_some() && known.state() == stored.state
-            });
+            let same = stored
+                .is_some_and(|stored| stored.state.is_some() && known.state() == stored.state);
             let enforces = object.enforces();
             let rests = enforces.is_none();
             let Some(member) = object.members.get_mut(job) else {
@@ -159,12 +160,18 @@ impl Reconciler {
             if let Some(feed) = self.catalogue.datafeed(job) {
                 known.new_feed(feed, next);
             }
-            let odd = self.catalogue.config(job).is_none_or(|config| config.blocked.is_some());
+            let odd = self
+                .catalogue
+                .config(job)
+                .is_none_or(|config| config.blocked.is_some());
             if !first {
                 self.reads.look(job, now.monotonic);
             }
             for key in &known.users {
-                let member = self.objects.get(key).and_then(|object| object.members.get(job));
+                let member = self
+                    .objects
+                    .get(key)
+                    .and_then(|object| object.members.get(job));
                 if odd || member.is_some_and(|member| !member.is_settled()) {
                     self.due.insert((key.clone(), job.clone()));
                 }
@@ -189,7 +196,11 @@ impl Reconciler {
             object.unmatched_at = Some(now.monotonic);
             self.unsaid.insert(key.clone());
             let soon = object.unmatched_for < pace::GRACE;
-            let gap = if soon { pace::SWEEP / 3 } else { pace::CATALOGUE_UNRESOLVED };
+            let gap = if soon {
+                pace::SWEEP / 3
+            } else {
+                pace::CATALOGUE_UNRESOLVED
+            };
             self.reads.list_by(now.monotonic + gap);
         }
     }
@@ -274,24 +285,24 @@ impl Reconciler {
 
     /// Lets the older object act, once no call of this one is on its way.
     pub(super) fn give_way(&mut self, spot: &Spot) {
-        let member = self.objects.get(&spot.0).and_then(|object| object.members.get(&spot.1));
+        let member = self
+            .objects
+            .get(&spot.0)
+            .and_then(|object| object.members.get(&spot.1));
         let gives = member.is_some_and(|member| matches!(member.claimed, Claimed::Rival(_)));
         let free = self
             .jobs
             .get(&spot.1)
             .is_none_or(|job| job.in_flight.is_none() && !job.suspect);
         if gives && free {
-            self.outputs.push(Output::GiveWay(spot.0.clone(), spot.1.clone()));
+            self.outputs
+                .push(Output::GiveWay(spot.0.clone(), spot.1.clone()));
         }
     }
 }
 
 /// The jobs that are members, with what stands in the way of others.
-fn meant(
-    object: &mut Object,
-    found: Resolution,
-    catalogue: &Catalogue,
-) -> BTreeSet<JobId> {
+fn meant(object: &mut Object, found: Resolution, catalogue: &Catalogue) -> BTreeSet<JobId> {
     object.obstacle = None;
     object.too_many = None;
     object.unmatched = Vec::new();
@@ -310,7 +321,12 @@ fn meant(
         .collect();
     let mut jobs = found.jobs;
     let listed = |id: JobId| catalogue.config(&id).is_some();
-    let all_listed = || scope.expression.tokens().all(|token| JobId::parse(token).is_ok_and(listed));
+    let all_listed = || {
+        scope
+            .expression
+            .tokens()
+            .all(|token| JobId::parse(token).is_ok_and(listed))
+    };
     if !catalogue.is_complete() && !all_listed() {
         jobs.retain(|job| ids.contains(job));
         object.obstacle = Some(Trouble::new(
@@ -336,7 +352,9 @@ fn meant(
     if let Some(id) = twofold.first() {
         object.obstacle = Some(Trouble::new(
             Reason::ExpressionRefused,
-            format!("{id} is a job and also a group of other jobs, so a call for it would reach those; give the group another name"),
+            format!(
+                "{id} is a job and also a group of other jobs, so a call for it would reach those; give the group another name"
+            ),
         ));
         jobs.retain(|id| !twofold.contains(id));
     }
@@ -360,7 +378,6 @@ fn remembered(target: &Target) -> Option<(SeenState, Option<SeenDatafeed>)> {
         explanation: None,
         open_for: None,
         latest_record: None,
-        last_data: None,
     };
     let feed = target.datafeed.as_ref().map(|feed| SeenDatafeed {
         id: feed.id.clone(),

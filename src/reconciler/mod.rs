@@ -5,7 +5,7 @@
 //! all of its behaviour, outages and crashes included, runs in unit tests in virtual time.
 //!
 //! - [`input`], [`seen`]: what goes in and out, plain data
-//! - [`target`], [`opening`]: the decision tables for one job; start reading here
+//! - [`target`], [`opening`]: the decision tables for one job; start reading here. [`decision`]: their words
 //! - [`facts`]: what was asked and seen of one attempt; the rules of session and evidence
 //! - [`expression`], [`catalogue`], `membership`: who is meant; [`claims`]: who of several objects acts
 //! - [`job`], [`object`], [`member`], [`health`]: what is known of a job, an object, a job of an object, the cluster
@@ -20,6 +20,7 @@ mod calls;
 pub mod catalogue;
 pub mod claims;
 pub mod cover;
+pub mod decision;
 mod deletion;
 mod drift;
 pub mod expression;
@@ -66,7 +67,8 @@ pub struct Reconciler {
     health: Health,
     catalogue: Catalogue,
     objects: BTreeMap<ObjectKey, Box<Object>>,
-    jobs: BTreeMap<JobId, Job>,
+    /// Boxed: a tree keeps room for half as many again.
+    jobs: BTreeMap<JobId, Box<Job>>,
     reads: reads::Reads,
     calls: calls::Calls,
     verifications: BTreeMap<Ticket, Spot>,
@@ -191,24 +193,30 @@ impl Reconciler {
     fn delivered(&mut self, delivered: Delivered, now: Moment) {
         let sight_from = self.next_ticket();
         let key = delivered.key.clone();
-        let awaited = self.objects.get(&key).is_some_and(|object| object.awaits(&delivered));
-        let digest = if awaited { 0 } else { publish::digest(&delivered.status) };
+        let awaited = self
+            .objects
+            .get(&key)
+            .is_some_and(|object| object.awaits(&delivered));
+        let digest = if awaited {
+            0
+        } else {
+            publish::digest(&delivered.status)
+        };
         let known = self
             .objects
             .get_mut(&key)
             .filter(|object| object.uid == delivered.uid);
         let new = known.is_none();
-        let (scope, requested) = match known {
-            Some(object) => match object.deliver(delivered, digest, sight_from) {
+        let (scope, requested) = if let Some(object) = known {
+            match object.deliver(delivered, digest, sight_from) {
                 News::Echo => return,
                 News::Changed { scope, requested } => (scope, requested),
-            },
-            None => {
-                self.gone(&key);
-                let object = Object::new(delivered, digest, sight_from, now);
-                self.objects.insert(key.clone(), Box::new(object));
-                (true, false)
             }
+        } else {
+            self.gone(&key);
+            let object = Object::new(delivered, digest, sight_from, now);
+            self.objects.insert(key.clone(), Box::new(object));
+            (true, false)
         };
         if requested {
             self.look_at_everything(&key, now);
@@ -308,7 +316,10 @@ impl Reconciler {
 
     /// Steps a member again at `at`, or at the earlier time that is set already.
     fn wake_at(&mut self, at: Duration, key: &ObjectKey, job: &JobId) {
-        let member = self.objects.get_mut(key).and_then(|object| object.members.get_mut(job));
+        let member = self
+            .objects
+            .get_mut(key)
+            .and_then(|object| object.members.get_mut(job));
         let Some(member) = member else {
             return;
         };
@@ -377,7 +388,11 @@ impl Reconciler {
     fn assert_at_rest(&self) {
         assert!(self.verifications.is_empty() && self.writes.is_empty() && self.due.is_empty());
         assert!(self.outputs.is_empty() && self.unsaid.is_empty());
-        let members: usize = self.objects.values().map(|object| object.members.len()).sum();
+        let members: usize = self
+            .objects
+            .values()
+            .map(|object| object.members.len())
+            .sum();
         assert!(self.timers.len() <= self.objects.len() + members);
         assert!(
             self.jobs.values().all(|job| !job.users.is_empty()),
@@ -385,7 +400,9 @@ impl Reconciler {
             self.jobs
         );
         assert!(self.missing.iter().all(|(key, job)| {
-            self.objects.get(key).is_some_and(|object| object.members.get(job).is_some())
+            self.objects
+                .get(key)
+                .is_some_and(|object| object.members.get(job).is_some())
         }));
         self.calls.assert_at_rest(&self.jobs);
     }

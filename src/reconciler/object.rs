@@ -65,6 +65,7 @@ pub struct Writing {
 
 /// One object.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Object {
     /// Its uid.
     pub uid: Arc<str>,
@@ -94,6 +95,9 @@ pub struct Object {
     pub unmatched_at: Option<Duration>,
     /// Reads with an earlier ticket were sent before this generation was known.
     pub sight_from: Ticket,
+    /// Before it calls for jobs that it does not mean by their one id, it needs a list under this ticket or a later one: who
+    /// is meant may have changed since the last.
+    pub list_from: Ticket,
     /// Somebody waits for it, or it is one of many at a start.
     pub lane: Lane,
     /// Datafeeds that ran when we closed.
@@ -113,7 +117,7 @@ pub struct Object {
     /// What the API server has.
     pub published: Published,
     /// The write in flight.
-    pub writing: Option<Writing>,
+    pub writing: Option<Box<Writing>>,
     /// A turn to write was asked for.
     pub wants_turn: bool,
     /// Writes that failed in a row.
@@ -155,6 +159,7 @@ pub enum News {
 
 impl Object {
     /// An object that is seen for the first time: what must survive a crash is taken from its status.
+    #[allow(clippy::too_many_lines, reason = "one line a field")]
     pub fn new(delivered: Delivered, digest: u64, sight_from: Ticket, now: Moment) -> Self {
         let Delivered {
             uid,
@@ -174,6 +179,7 @@ impl Object {
         let fresh = status.observed_generation != generation && age < JUST_CREATED;
         let durable = durable(&status);
         let looked_at = status.observed_generation == generation;
+        let arrivals = u64::try_from(status.targets.len()).unwrap_or_default();
         Self {
             uid,
             created_at,
@@ -188,6 +194,7 @@ impl Object {
             unmatched_for: Duration::ZERO,
             unmatched_at: None,
             sight_from,
+            list_from: Ticket::default(),
             lane: if fresh { Lane::Fresh } else { Lane::Slow },
             resume: Arc::clone(&durable.resume),
             durable,
@@ -207,7 +214,7 @@ impl Object {
             refreshing: false,
             restoring: restorable(status.targets, looked_at),
             looked_at,
-            arrivals: 0,
+            arrivals,
             leaving: false,
             echoes: VecDeque::new(),
             desired,
@@ -236,6 +243,9 @@ impl Object {
         let generation = delivered.generation != self.generation;
         let before = std::mem::replace(&mut self.desired, delivered.desired);
         let requested = before.requested != self.desired.requested;
+        if generation || requested {
+            self.list_from = sight_from;
+        }
         if generation {
             self.generation = delivered.generation;
             self.sight_from = sight_from;
@@ -253,11 +263,15 @@ impl Object {
     fn begin_anew(&mut self, before: &Desired, generation: bool, requested: bool) {
         let other_state = wants(before) != wants(&self.desired);
         if generation || requested {
+            // Whoever asked is answered at once.
+            self.progress_at = None;
             self.told_not_resumable.clear();
         }
         if other_state {
             let jobs: Vec<JobId> = self.members.iter().map(|(job, _)| job.clone()).collect();
-            jobs.iter().for_each(|job| super::report::cut_short(self, job));
+            for job in &jobs {
+                super::report::cut_short(self, job);
+            }
         }
         for (_, member) in self.members.iter_mut() {
             if generation {
@@ -307,7 +321,7 @@ impl Object {
 
     /// A write was acknowledged. Returns whether it is known what is stored now: where something else was delivered
     /// meanwhile, nobody says which of the two came last.
-    pub fn written(&mut self, writing: Writing, version: Arc<str>) -> bool {
+    pub fn written(&mut self, writing: Box<Writing>, version: Arc<str>) -> bool {
         self.write_failures = 0;
         if writing.overtaken {
             return false;
@@ -351,13 +365,24 @@ impl Object {
 
     /// A member for a job that came to be meant.
     pub fn member_for(&self, job: &JobId, now: Moment) -> Member {
-        let stored = self.restoring.iter().find(|target| target.job_id == *job);
-        let mut member = stored.map_or_else(Member::default, |target| Member::restored(target, now));
+        let stored = self
+            .restoring
+            .iter()
+            .position(|target| target.job_id == *job);
+        let mut member = Member::default();
+        if let Some((at, target)) = stored.and_then(|at| Some((at, self.restoring.get(at)?))) {
+            member = Member::restored(target, now);
+            // The latest to arrive stands first, and stays there: another order alone is no reason to write.
+            member.arrival = u64::try_from(self.restoring.len() - at).unwrap_or_default();
+        }
         member.resuming |= stored.is_none() && !self.looked_at;
         member.durable_force(self.durable.forced.get(job).copied());
         // What was seen where it should be, and stored of this generation, stands until somebody looks.
         member.sighted = member.arrived;
-        let forced = self.last_close.as_ref().is_some_and(|last| last.forced.contains(job));
+        let forced = self
+            .last_close
+            .as_ref()
+            .is_some_and(|last| last.forced.contains(job));
         if forced {
             member.force_reason = self.stored(ConditionType::Forced).map(|held| held.reason);
         }
@@ -395,7 +420,9 @@ impl Object {
     }
 
     fn closes_before_it_goes(&self) -> bool {
-        self.desired.deletion == crate::api::DeletionPolicy::Close && self.is_held() && !self.leaving
+        self.desired.deletion == crate::api::DeletionPolicy::Close
+            && self.is_held()
+            && !self.leaving
     }
 }
 
@@ -409,25 +436,25 @@ fn wants(desired: &Desired) -> Wanted {
 
 impl Writing {
     /// A status that is being sent.
-    pub fn status(ticket: Ticket, published: Published, durable: Durable) -> Self {
-        Self {
+    pub fn status(ticket: Ticket, published: Published, durable: Durable) -> Box<Self> {
+        Box::new(Self {
             ticket,
             content: Some((published, durable)),
             echoed: None,
             finalizers: None,
             overtaken: false,
-        }
+        })
     }
 
     /// Finalizers that are being sent.
-    pub fn finalizers(ticket: Ticket, finalizers: Vec<String>) -> Self {
-        Self {
+    pub fn finalizers(ticket: Ticket, finalizers: Vec<String>) -> Box<Self> {
+        Box::new(Self {
             ticket,
             content: None,
             echoed: None,
             finalizers: Some(finalizers),
             overtaken: false,
-        }
+        })
     }
 }
 
@@ -455,16 +482,16 @@ pub fn durable(status: &AnomalyJobStatus) -> Durable {
 }
 
 fn held(status: &AnomalyJobStatus) -> Vec<Held> {
-    status
-        .conditions
-        .iter()
-        .filter_map(|condition| {
-            Some(Held {
-                of: ConditionType::parse(&condition.type_)?,
-                status: ConditionStatus::parse(&condition.status)?,
-                reason: Reason::parse(&condition.reason)?,
-                since: condition.last_transition_time.0,
-            })
+    let held = status.conditions.iter().filter_map(|condition| {
+        Some(Held {
+            of: ConditionType::parse(&condition.type_)?,
+            status: ConditionStatus::parse(&condition.status)?,
+            reason: Reason::parse(&condition.reason)?,
+            since: condition.last_transition_time.0,
         })
-        .collect()
+    });
+    // The length of a filtered list is not known before, and what grows by itself takes too much room for ever.
+    let mut held: Vec<Held> = held.collect();
+    held.shrink_to_fit();
+    held
 }

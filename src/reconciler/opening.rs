@@ -3,10 +3,11 @@
 //! The counterpart of `target`: pure, one step at a time, the order of the rows is the meaning. It never forces anything:
 //! a job that hangs in closing, or has failed, is a human's matter when it is wanted open.
 
+use super::decision::{Ask, Decision, Situation};
 use super::input::SeenState;
 use super::job::Seen;
 use super::pace;
-use super::target::{Ask, Decision, Situation, blocked, drifted, is_assigned, missing, retry, stall};
+use super::target::{blocked, drifted, is_assigned, missing, retry, stall};
 use crate::api::{JobState, OpenDatafeed, Reason, Step};
 
 /// The rows for a job that was just seen.
@@ -53,7 +54,11 @@ fn closed(situation: &Situation) -> Decision {
         return decision;
     }
     if !situation.open_after.is_zero() {
-        return Decision::Wait(Step::Waiting, Reason::Opening, situation.open_after.min(pace::SWEEP));
+        return Decision::Wait(
+            Step::Waiting,
+            Reason::Opening,
+            situation.open_after.min(pace::SWEEP),
+        );
     }
     retry(situation, Step::Opening, Reason::Opening).unwrap_or(Decision::Call(Ask::Open))
 }
@@ -88,7 +93,11 @@ fn opening(situation: &Situation, state: &SeenState) -> Decision {
         return stall(Reason::OpenTimedOut, message);
     }
     let gap = pace::look_gap(facts.age(situation.now), timeout);
-    let reason = if assigned { Reason::Opening } else { Reason::AwaitingNode };
+    let reason = if assigned {
+        Reason::Opening
+    } else {
+        Reason::AwaitingNode
+    };
     Decision::Wait(Step::Opening, reason, gap)
 }
 

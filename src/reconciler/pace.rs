@@ -31,8 +31,8 @@ pub const FLAPPING_WITHIN: Duration = Duration::from_secs(24 * 3600);
 pub const IDLE: Duration = Duration::from_secs(48 * 3600);
 /// A bounded datafeed closes its job within this time of its own end, as far as looks tell that.
 pub const ENDED_WITHIN: Duration = Duration::from_secs(300);
-/// What came out of a call of the slow lane is looked at after this time, so that many are read together.
-pub const LOOK_TOGETHER: Duration = Duration::from_millis(100);
+/// Jobs of the slow lane are looked at after this time, first and after a call, so that many are read together.
+pub const LOOK_TOGETHER: Duration = Duration::from_millis(500);
 /// Closes gather while a call of theirs is younger than this; an older one waits for models to be saved, not for a master.
 pub const GATHER: Duration = Duration::from_millis(100);
 /// Progress of many jobs is written this often at most.
@@ -53,6 +53,8 @@ pub const CONFIRM_AFTER: Duration = Duration::from_secs(30);
 pub const VERIFY_LATER: Duration = Duration::from_millis(250);
 /// A close that ends within this time is reported with one write, at its end.
 pub const QUIET_FOR: Duration = Duration::from_secs(2);
+/// The same in the slow lane, where nobody waits for a word on the way and ten thousand of them would delay the outcomes.
+pub const QUIET_FOR_MANY: Duration = Duration::from_secs(30);
 /// Closes answered but without effect before that counts as "not accepted".
 pub const TRIES_BEFORE_NOT_ACCEPTED: u32 = 3;
 /// Calls in flight at once to one cluster.

@@ -7,12 +7,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::input::{
-    Answer, Listing, Moment, Output, Question, SeenJob, Tasks, Ticket, Trouble,
-};
 use super::cover::cover;
+use super::decision::Decision;
+use super::input::{Answer, Listing, Moment, Output, Question, SeenJob, Tasks, Ticket, Trouble};
 use super::job::Job;
-use super::target::Decision;
 use super::{Reconciler, pace};
 use crate::api::{DatafeedId, JobId, JobPattern, JobState};
 
@@ -31,6 +29,8 @@ pub(super) struct Reads {
     states: Option<(Ticket, Vec<JobId>)>,
     /// The list, the tasks, upgrade mode: when next, and the read in flight.
     list: Due,
+    /// The newest list that was taken.
+    listed: Ticket,
     tasks: Due,
     /// The newest read of the tasks that was answered.
     tasks_told: Ticket,
@@ -87,6 +87,11 @@ impl Reads {
     /// Asks for the configs at `at` or earlier.
     pub(super) fn list_by(&mut self, at: Duration) {
         self.list.by(at);
+    }
+
+    /// The newest list that was taken.
+    pub(super) fn listed(&self) -> Ticket {
+        self.listed
     }
 
     /// Asks for upgrade mode at `at` or earlier.
@@ -209,9 +214,9 @@ impl Reconciler {
 
     fn is_wanted_open(&self, job: &JobId) -> bool {
         let users = self.jobs.get(job).into_iter().flat_map(|job| &job.users);
-        users.filter_map(|key| self.objects.get(key)).any(|object| {
-            object.enforces() == Some(super::input::Wanted::Opened)
-        })
+        users
+            .filter_map(|key| self.objects.get(key))
+            .any(|object| object.enforces() == Some(super::input::Wanted::Opened))
     }
 
     /// Without the tasks, some of the quiet jobs are looked at each time, all of them in turn.
@@ -225,7 +230,11 @@ impl Reconciler {
             None => std::ops::Bound::Unbounded,
         };
         let (mut bytes, mut last) = (0, None);
-        for job in self.jobs.range((start, std::ops::Bound::Unbounded)).map(|(job, _)| job) {
+        for job in self
+            .jobs
+            .range((start, std::ops::Bound::Unbounded))
+            .map(|(job, _)| job)
+        {
             bytes += super::batch::cost(job);
             if bytes > ROLL_BYTES {
                 break;
@@ -235,7 +244,9 @@ impl Reconciler {
             last = Some(job.clone());
         }
         // At the end the next turn begins at the first.
-        let more = last.as_ref().is_some_and(|last| self.jobs.keys().next_back() != Some(last));
+        let more = last
+            .as_ref()
+            .is_some_and(|last| self.jobs.keys().next_back() != Some(last));
         self.reads.rolled = last.filter(|_| more);
     }
 
@@ -244,12 +255,19 @@ impl Reconciler {
         let asked = self.reads.looking(id).filter(|asked| *asked >= from);
         let known = self.jobs.get(id);
         // What a call has touched is looked at when that was planned at its end, together with others.
-        let touched = known.and_then(|job| job.seen.as_ref()).is_some_and(|seen| !seen.current);
-        let planned = self.reads.looks.get(id).is_some_and(|set| *set <= at + pace::LOOK_TOGETHER);
+        let touched = known
+            .and_then(|job| job.seen.as_ref())
+            .is_some_and(|seen| !seen.current);
+        let planned = self
+            .reads
+            .looks
+            .get(id)
+            .is_some_and(|set| *set <= at + pace::LOOK_TOGETHER);
         let awaited = asked.is_some_and(|asked| known.is_some_and(|job| job.believes(asked)));
-        if !awaited && !(touched && planned) {
-            self.reads.look(id, at);
+        if awaited || touched && planned {
+            return;
         }
+        self.reads.look(id, at);
     }
 
     /// When the next read becomes due.
@@ -274,23 +292,15 @@ impl Reconciler {
         let asked = Some(ticket);
         let reads = &mut self.reads;
         let again = now.monotonic;
-        if reads.list.asked == asked {
-            reads.list.asked = None;
+        let singles = [&mut reads.list, &mut reads.tasks, &mut reads.info];
+        if let Some(due) = singles.into_iter().find(|due| due.asked == asked) {
+            due.asked = None;
             if answer.is_err() {
-                reads.list.by(again);
-            }
-        } else if reads.tasks.asked == asked {
-            reads.tasks.asked = None;
-            if answer.is_err() {
-                reads.tasks.by(again);
-            }
-        } else if reads.info.asked == asked {
-            reads.info.asked = None;
-            if answer.is_err() {
-                reads.info.by(again);
+                due.by(again);
             }
         } else if let Some((_, jobs)) = reads.states.take_if(|(sent, _)| *sent == ticket) {
-            for job in jobs.iter().filter(|job| answer.is_err() && self.jobs.contains_key(*job)) {
+            let meant = jobs.iter().filter(|job| self.jobs.contains_key(*job));
+            for job in meant.filter(|_| answer.is_err()) {
                 reads.look(job, again);
             }
         } else {
@@ -315,7 +325,7 @@ impl Reconciler {
             self.reads.ask_info(now.monotonic + pace::UPGRADE_MODE_POLL);
         }
         match answer {
-Answer::Catalogue(listing) => self.listed(ticket, listing, now),
+            Answer::Catalogue(listing) => self.listed(ticket, listing, now),
             Answer::Tasks(Some(tasks)) => {
                 self.tasked(ticket, &tasks, now);
                 self.told_kinds(ticket);
@@ -337,16 +347,31 @@ Answer::Catalogue(listing) => self.listed(ticket, listing, now),
         let Some(changes) = self.catalogue.take(listing, now.monotonic) else {
             return self.reads.list_by(now.monotonic + pace::DOUBT);
         };
-        self.catalogue.asked(ticket);
         let gap = pace::CATALOGUE_FOR_EACH_REQUEST * requests;
         self.reads.list_by(now.monotonic + gap);
         self.relist(&changes, first, ticket, now);
+        let before = std::mem::replace(&mut self.reads.listed, ticket);
+        for (key, object) in self
+            .objects
+            .iter()
+            .filter(|(_, object)| object.list_from > before)
+        {
+            let held = object
+                .members
+                .iter()
+                .filter(|(_, member)| matches!(member.decision, Some(Decision::Hold(_))));
+            self.due
+                .extend(held.map(|(job, _)| (key.clone(), job.clone())));
+        }
     }
 
     /// The tasks are a hint: whatever differs from what was seen is looked at, and nothing is believed.
     fn tasked(&mut self, ticket: Ticket, tasks: &Tasks, now: Moment) {
         self.reads.tasks.by(now.monotonic + pace::TASKS);
-        let unheard = tasks.jobs.keys().filter(|job| self.catalogue.config(job).is_none());
+        let unheard = tasks
+            .jobs
+            .keys()
+            .filter(|job| self.catalogue.config(job).is_none());
         let unheard: BTreeSet<JobId> = unheard.cloned().collect();
         let mut odd = Vec::new();
         for (id, job) in &mut self.jobs {
@@ -386,7 +411,10 @@ Answer::Catalogue(listing) => self.listed(ticket, listing, now),
                 continue;
             }
             for key in &job.users {
-                let member = self.objects.get(key).and_then(|object| object.members.get(id));
+                let member = self
+                    .objects
+                    .get(key)
+                    .and_then(|object| object.members.get(id));
                 let decision = member.and_then(|member| member.decision.as_ref());
                 if matches!(decision, Some(Decision::Hold(_))) {
                     self.due.insert((key.clone(), id.clone()));
@@ -424,18 +452,11 @@ Answer::Catalogue(listing) => self.listed(ticket, listing, now),
 
     /// Takes what was found out, and wakes exactly the objects whose jobs changed or are on their way.
     pub(super) fn see(&mut self, ticket: Ticket, found: BTreeMap<JobId, SeenJob>, now: Moment) {
-        let next = self.next_ticket();
         for (id, found) in found {
             let Some(job) = self.jobs.get_mut(&id) else {
                 continue;
             };
             let before = job.seen.clone();
-            if found.datafeed.is_some() {
-                job.feed_from = next;
-            } else if self.catalogue.has_no_datafeed(&id, job.feed_from) {
-                // It was deleted; nothing would ever say that it has stopped.
-                job.forget_feed();
-            }
             let upgrading = found.state.as_ref().is_some_and(|state| state.upgrade_mode);
             let state = found.state.as_ref().map(|state| state.state);
             let Some(news) = job.see(ticket, found, now) else {
@@ -449,7 +470,9 @@ Answer::Catalogue(listing) => self.listed(ticket, listing, now),
                 self.health.upgrading();
                 self.reads.ask_info(now.monotonic);
             }
-            if state.is_some_and(|state| state != JobState::Closed) && self.catalogue.config(&id).is_none() {
+            if state.is_some_and(|state| state != JobState::Closed)
+                && self.catalogue.config(&id).is_none()
+            {
                 self.reads.list_by(now.monotonic + pace::SWEEP / 3);
             }
             self.let_go(&id, state, ticket, now);

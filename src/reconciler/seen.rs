@@ -96,8 +96,6 @@ pub struct SeenState {
     pub open_for: Option<Duration>,
     /// The time of the newest record that it has analysed.
     pub latest_record: Option<Timestamp>,
-    /// When it was given data last.
-    pub last_data: Option<Timestamp>,
 }
 
 /// A job's datafeed.

@@ -6,145 +6,13 @@
 
 use std::time::Duration;
 
-use super::facts::Facts;
-use super::health::{Health, needs_a_human};
-use super::input::{
-    Call, Desired, Moment, ObjectKey, SeenConfig, SeenDatafeed, SeenState, Trouble, Wanted,
-};
-use super::job::{Job, Seen};
-use super::member::{Claimed, Drift, Member};
+use super::decision::{Ask, Decision, Situation};
+use super::health::needs_a_human;
+use super::input::{Desired, ObjectKey, SeenDatafeed, SeenState, Trouble, Wanted};
+use super::job::Seen;
+use super::member::{Claimed, Drift};
 use super::{opening, pace};
-use crate::api::{CloseMode, DatafeedId, DriftPolicy, JobId, JobState, OnFailed, OnTimeout, Reason, Step};
-
-/// Everything that a decision about one target may depend on.
-#[derive(Debug, Clone, Copy)]
-pub struct Situation<'a> {
-    /// The spec, as delivered last, or read live.
-    pub desired: &'a Desired,
-    /// What is enforced; `None`: nothing is called.
-    pub enforces: Option<Wanted>,
-    /// The job.
-    pub id: &'a JobId,
-    /// How far it is.
-    pub member: &'a Member,
-    /// The object.
-    pub key: &'a ObjectKey,
-    /// The job as seen.
-    pub job: &'a Job,
-    /// Its config; `None` where it has none.
-    pub config: Option<&'a SeenConfig>,
-    /// The configs were read.
-    pub listed: bool,
-    /// The cluster.
-    pub health: &'a Health,
-    /// Its datafeed is stored as running, or is none that would be started again.
-    pub datafeed_is_noted: bool,
-    /// Whether its running datafeed has an end is about to be told.
-    pub kind_is_coming: bool,
-    /// Its datafeed ran when it was closed here.
-    pub resumes: bool,
-    /// Seconds that are left until it may be opened after a force of ours.
-    pub open_after: Duration,
-    /// Now.
-    pub now: Moment,
-}
-
-impl Situation<'_> {
-    pub(super) fn facts(&self) -> &Facts {
-        self.member.facts()
-    }
-}
-
-/// What is asked of Elasticsearch for one job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ask {
-    /// Close it gracefully; leaves together with others.
-    Close,
-    /// Close it again while it is closing: the answer shows that there is a master.
-    Confirm,
-    /// Close it by force.
-    Force,
-    /// Stop its datafeed.
-    StopDatafeed {
-        /// Which.
-        datafeed: DatafeedId,
-        /// Not waiting for its search.
-        force: bool,
-    },
-    /// Open it.
-    Open,
-    /// Start its datafeed.
-    StartDatafeed(DatafeedId),
-}
-
-impl Ask {
-    /// The call for this job alone.
-    pub fn call(&self, job: JobId) -> Call {
-        match self {
-            Self::Close => Call::Close(vec![job]),
-            Self::Confirm => Call::Confirm(job),
-            Self::Force => Call::ForceClose(job),
-            Self::StopDatafeed { datafeed, force } => Call::StopDatafeed {
-                job,
-                datafeed: datafeed.clone(),
-                force: *force,
-            },
-            Self::Open => Call::Open(job),
-            Self::StartDatafeed(datafeed) => Call::StartDatafeed {
-                job,
-                datafeed: datafeed.clone(),
-            },
-        }
-    }
-}
-
-/// What is to be done about one target.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Decision {
-    /// Nothing is wanted: observing, suspended, being deleted.
-    Rest(Reason),
-    /// The cluster cannot be asked or must not be called.
-    Hold(Trouble),
-    /// Look first.
-    Observe,
-    /// Something is under way; look again after the gap.
-    Wait(Step, Reason, Duration),
-    /// The job is where it should be.
-    Done,
-    /// Only a human can help; look slowly.
-    Stall(Trouble),
-    /// Note that this datafeed runs, durably, before a close stops it.
-    NoteDatafeed(DatafeedId),
-    /// Note that a force is coming, durably.
-    NoteForce,
-    /// Make the live reads that precede a force.
-    Verify,
-    /// Call Elasticsearch.
-    Call(Ask),
-}
-
-impl Decision {
-    /// Nothing more is done about the job but to look: it takes no place in a wave.
-    pub fn is_over(&self) -> bool {
-        matches!(
-            self,
-            Self::Stall(_) | Self::Wait(Step::Waiting, Reason::Waiting, _)
-        )
-    }
-
-    /// The job was seen, and is not where it should be.
-    pub fn is_away(&self) -> bool {
-        match self {
-            Self::Rest(_) | Self::Hold(_) | Self::Observe | Self::Done => false,
-            Self::Wait(..)
-            | Self::Stall(_)
-            | Self::NoteDatafeed(_)
-            | Self::NoteForce
-            | Self::Verify
-            | Self::Call(_) => true,
-        }
-    }
-}
+use crate::api::{CloseMode, DriftPolicy, JobId, JobState, OnFailed, OnTimeout, Reason, Step};
 
 /// Decides.
 pub fn decide(situation: &Situation) -> Decision {
@@ -170,13 +38,27 @@ pub fn decide(situation: &Situation) -> Decision {
     if situation.job.in_flight.is_some() || situation.job.suspect {
         return in_flight(situation);
     }
-    let Some(seen) = situation.job.fresh(situation.now).filter(|_| situation.listed) else {
+    let Some(seen) = situation
+        .job
+        .fresh(situation.now)
+        .filter(|_| situation.listed)
+    else {
         return Decision::Observe;
     };
     let decision = match wanted {
         Wanted::Opened => opening::decide(situation, seen),
         Wanted::Closed | Wanted::Observed => seen_now(situation, seen),
     };
+    let calls = matches!(
+        decision,
+        Decision::Call(_) | Decision::Verify | Decision::NoteForce | Decision::NoteDatafeed(_)
+    );
+    if calls && situation.list_is_stale {
+        return Decision::Hold(Trouble::new(
+            Reason::Pending,
+            "finding out which jobs are meant by now",
+        ));
+    }
     if situation.health.upgrade_mode() && !matches!(decision, Decision::Done | Decision::Stall(_)) {
         return Decision::Hold(Trouble::new(
             Reason::UpgradeMode,
@@ -339,9 +221,8 @@ pub(super) fn drifted(situation: &Situation) -> Option<Decision> {
     let Drift { cause, .. } = situation.member.drift.filter(|drift| !drift.corrected)?;
     let id = situation.id;
     if situation.desired.drift == DriftPolicy::Report {
-        let message = format!(
-            "somebody else changed the state of job {id}, and driftPolicy is Report"
-        );
+        let message =
+            format!("somebody else changed the state of job {id}, and driftPolicy is Report");
         return Some(stall(cause, message));
     }
     if situation.member.corrections > pace::FLAPPING_AFTER {
@@ -393,8 +274,7 @@ fn open(situation: &Situation, seen: &Seen) -> Decision {
     if not_accepted {
         return out_of_time(situation, Reason::CloseNotAccepted);
     }
-    retry(situation, Step::ClosingGracefully, Reason::Closing)
-        .unwrap_or(Decision::Call(Ask::Close))
+    retry(situation, Step::ClosingGracefully, Reason::Closing).unwrap_or(Decision::Call(Ask::Close))
 }
 
 /// The delay that a refused, or an answered but ineffective, call asks for.
@@ -414,7 +294,10 @@ pub(super) fn retry(situation: &Situation, step: Step, reason: Reason) -> Option
         0 => pace::repeat_close_after(facts.attempts),
         failures => pace::retry_delay(failures, seed(situation.id)),
     };
-    let asked = facts.last_error.as_ref().and_then(|error| error.retry_after);
+    let asked = facts
+        .last_error
+        .as_ref()
+        .and_then(|error| error.retry_after);
     let delay = delay.max(asked.unwrap_or_default());
     let left = (ended + delay)
         .checked_sub(situation.now.monotonic)

@@ -30,7 +30,8 @@ impl Reconciler {
             return;
         };
         member.verifying = Some(ticket);
-        self.verifications.insert(ticket, (key.clone(), job.clone()));
+        self.verifications
+            .insert(ticket, (key.clone(), job.clone()));
         self.outputs.push(Output::Verify {
             ticket,
             key: key.clone(),

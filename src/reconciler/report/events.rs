@@ -4,10 +4,11 @@
 
 use std::time::Duration;
 
+use super::super::decision::Ask;
 use super::super::input::{Event, Moment, SeenConfig};
 use super::super::job::Job;
 use super::super::object::{Held, Object};
-use super::super::target::{Ask, running};
+use super::super::target::running;
 use crate::api::{
     AnomalyJobStatus, CloseMode, ConditionStatus, ConditionType, JobId, JobState, Reason, humane,
 };

@@ -1,11 +1,14 @@
 //! What status says, as a function of facts: for people and for kstatus.
 //!
 //! Pure. Nothing here decides what is done, and no text holds a number that only ticks, so an unchanged situation
-//! gives an unchanged status. `sum` counts the members, `conditions` has the six conditions in the words of `words`,
+//! gives an unchanged status. `sum` counts the members, `conditions` has the six conditions, `ready` and
+//! `closed` the first two, in the words of `words`,
 //! `targets` the jobs that are listed, `tally` how closes ended, `events` what is told once.
 
+mod closed;
 mod conditions;
 mod events;
+mod ready;
 mod sum;
 mod tally;
 mod targets;
@@ -28,7 +31,7 @@ pub(super) use tally::{cut_short, end_close, finish, note_cost, note_unsaved};
 
 /// What is around an object when its status is made.
 pub(super) struct Surroundings<'a> {
-    pub(super) jobs: &'a BTreeMap<JobId, Job>,
+    pub(super) jobs: &'a BTreeMap<JobId, Box<Job>>,
     pub(super) catalogue: &'a Catalogue,
     pub(super) health: &'a Health,
     pub(super) connection: &'a str,

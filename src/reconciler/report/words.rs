@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::super::member::Member;
+use super::super::decision::Decision;
 use super::super::input::Wanted;
+use super::super::member::Member;
 use super::super::object::Object;
-use super::super::target::Decision;
 use super::Surroundings;
 use super::sum::Sum;
 use crate::api::{JobId, LastClose, Loss, Reason};
@@ -27,9 +27,9 @@ pub(super) fn moving(object: &Object, sum: &Sum, reason: Reason, around: &Surrou
     if let Some((job, member)) = object.members.only() {
         return doing(object, job, member, reason, around);
     }
-    let example = sum.moving.first.iter().find(|(_, member)| {
-        matches!(&member.decision, Some(Decision::Wait(_, why, _)) if *why == reason)
-    });
+    let example = sum.moving.first.iter().find(
+        |(_, member)| matches!(&member.decision, Some(Decision::Wait(_, why, _)) if *why == reason),
+    );
     let example = example.or(sum.moving.first.first());
     let says = example.map(|(job, member)| doing(object, job, member, reason, around));
     format!(
@@ -115,12 +115,18 @@ pub(super) fn lost(last: &LastClose) -> String {
 fn loss(of: &Loss) -> String {
     let job = &of.job_id;
     let snapshot = match of.snapshot_age {
-        Some(age) => format!("its newest snapshot was {} old", crate::api::humane(age.as_duration())),
+        Some(age) => format!(
+            "its newest snapshot was {} old",
+            crate::api::humane(age.as_duration())
+        ),
         None => "no snapshot of it was found".to_owned(),
     };
     match (&of.lost_from, &of.lost_until) {
         (Some(from), Some(until)) if from.0 < until.0 => {
-            format!("{job} ({snapshot}; data from {:.0} to {:.0})", from.0, until.0)
+            format!(
+                "{job} ({snapshot}; data from {:.0} to {:.0})",
+                from.0, until.0
+            )
         }
         (Some(_), Some(_)) => format!("{job} ({snapshot} and has learned from all its data)"),
         (None, Some(until)) => format!("{job} ({snapshot}; data up to {:.0})", until.0),

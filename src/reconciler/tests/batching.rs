@@ -22,7 +22,9 @@ fn lists(world: &World) -> Vec<(Duration, usize)> {
 fn jobs(count: usize) -> World {
     let mut world = World::new();
     for n in 0..count {
-        world.jobs.insert(job(&id(n)), FakeJob::new(JobState::Opened));
+        world
+            .jobs
+            .insert(job(&id(n)), FakeJob::new(JobState::Opened));
     }
     world
 }
@@ -76,7 +78,11 @@ fn the_first_goes_at_once_and_what_comes_while_it_is_on_its_way_leaves_together(
     }
     world.pass(secs(1));
     let lists = lists(&world);
-    assert_eq!(lists, [(edited, 1), (edited + MS * 5, 59)], "an answer takes five milliseconds");
+    assert_eq!(
+        lists,
+        [(edited, 1), (edited + MS * 5, 59)],
+        "an answer takes five milliseconds"
+    );
 }
 
 #[test]
@@ -100,14 +106,20 @@ fn a_list_is_as_long_as_the_line_and_holds_each_id_once() {
     (world.max_closing, world.list_room) = (2000, 600);
     world.connect();
     for n in 0..500 {
-        world.jobs.insert(job(&id(n)), FakeJob::new(JobState::Opened));
+        world
+            .jobs
+            .insert(job(&id(n)), FakeJob::new(JobState::Opened));
         world.apply(&id(n), Wanted::Closed, policy());
     }
     world.pass(secs(20));
     // "j-000,j-001,..": a hundred ids are 599 bytes.
     let sizes: Vec<usize> = lists(&world).iter().map(|(_, size)| *size).collect();
     assert_eq!(sizes, [1, 100, 100, 100, 100, 99], "the first goes at once");
-    let called: Vec<&JobIdOf> = world.calls.iter().flat_map(|(_, call)| call.jobs()).collect();
+    let called: Vec<&JobIdOf> = world
+        .calls
+        .iter()
+        .flat_map(|(_, call)| call.jobs())
+        .collect();
     assert_eq!(called.iter().collect::<BTreeSet<_>>().len(), called.len());
 }
 
@@ -126,7 +138,10 @@ fn a_line_of_an_odd_length_is_never_exceeded() {
             world.apply(id, Wanted::Closed, policy());
         }
         world.pass(secs(20));
-        assert!(world.jobs.values().all(|job| job.state == JobState::Closed), "{room}");
+        assert!(
+            world.jobs.values().all(|job| job.state == JobState::Closed),
+            "{room}"
+        );
         for (_, call) in &world.calls {
             let line: usize = call.jobs().iter().map(|id| id.as_str().len() + 1).sum();
             assert!(line <= room + 1, "{line} of {room}");
@@ -154,21 +169,29 @@ fn a_force_is_a_call_for_one_id() {
             other => panic!("{other:?}"),
         })
         .collect();
-    assert_eq!((forced.len(), forced.iter().collect::<BTreeSet<_>>().len()), (30, 30));
+    assert_eq!(
+        (forced.len(), forced.iter().collect::<BTreeSet<_>>().len()),
+        (30, 30)
+    );
 }
 
 #[test]
 fn opens_do_not_gather_and_never_more_than_eight_calls_are_on_their_way() {
     let mut world = World::new();
     for n in 0..40 {
-        world.jobs.insert(job(&id(n)), FakeJob::new(JobState::Closed));
+        world
+            .jobs
+            .insert(job(&id(n)), FakeJob::new(JobState::Closed));
         world.apply(&id(n), Wanted::Opened, policy());
     }
     world.pass(secs(10));
     let opens: Vec<Duration> = world.calls.iter().map(|(at, _)| *at).collect();
     assert_eq!(world.count(|call| matches!(call, Call::Open(_))), 40);
     for at in &opens {
-        let together = opens.iter().filter(|other| **other >= *at && **other < *at + MS * 5).count();
+        let together = opens
+            .iter()
+            .filter(|other| **other >= *at && **other < *at + MS * 5)
+            .count();
         assert!(together <= 8, "{together} in the time of one answer");
     }
 }
@@ -176,7 +199,11 @@ fn opens_do_not_gather_and_never_more_than_eight_calls_are_on_their_way() {
 #[test]
 fn only_jobs_that_were_just_seen_healthy_are_in_a_list() {
     let mut world = jobs(50);
-    for (n, state) in [(3, JobState::Failed), (7, JobState::Closed), (9, JobState::Closing)] {
+    for (n, state) in [
+        (3, JobState::Failed),
+        (7, JobState::Closed),
+        (9, JobState::Closing),
+    ] {
         let fake = world.jobs.get_mut(&job(&id(n))).unwrap();
         fake.state = state;
     }
@@ -185,7 +212,11 @@ fn only_jobs_that_were_just_seen_healthy_are_in_a_list() {
         world.apply(&id(n), Wanted::Closed, policy());
     }
     world.pass(secs(5));
-    let closes = world.calls.iter().map(|(_, call)| call).filter(|call| matches!(call, Call::Close(_)));
+    let closes = world
+        .calls
+        .iter()
+        .map(|(_, call)| call)
+        .filter(|call| matches!(call, Call::Close(_)));
     let listed: BTreeSet<&JobIdOf> = closes.flat_map(|call| call.jobs()).collect();
     assert_eq!(listed.len(), 46);
     for n in [3, 7, 9, 11] {
@@ -202,5 +233,8 @@ fn a_job_that_is_withdrawn_while_it_waits_its_turn_is_not_in_the_list() {
     world.edit(&id(1), |desired| desired.suspended = true);
     world.pass(secs(5));
     assert_eq!(world.state(&id(1)), JobState::Opened);
-    assert_eq!((world.state(&id(0)), world.state(&id(2))), (JobState::Closed, JobState::Closed));
+    assert_eq!(
+        (world.state(&id(0)), world.state(&id(2))),
+        (JobState::Closed, JobState::Closed)
+    );
 }

@@ -9,7 +9,11 @@ use crate::reconciler::input::{Trouble, Wanted};
 
 /// A world whose job is where it should be since a minute, with this datafeed.
 fn settled(wanted: Wanted, feed: DatafeedState) -> World {
-    let state = if wanted == Wanted::Opened { JobState::Opened } else { JobState::Closed };
+    let state = if wanted == Wanted::Opened {
+        JobState::Opened
+    } else {
+        JobState::Closed
+    };
     let mut world = World::of("a", fed(state, feed), wanted);
     world.pass(secs(60));
     assert!(world.is("a", "Ready", "True", "InDesiredState"));
@@ -26,12 +30,26 @@ fn meddle(world: &mut World, wanted: Wanted) {
 
 /// Calls that put the job back.
 fn corrections(world: &World, wanted: Wanted) -> usize {
-    if wanted == Wanted::Opened { world.opens() } else { world.closes() }
+    if wanted == Wanted::Opened {
+        world.opens()
+    } else {
+        world.closes()
+    }
 }
 
 const BOTH: [(Wanted, JobState, &str, &str); 2] = [
-    (Wanted::Closed, JobState::Closed, "ReopenedElsewhere", "closed"),
-    (Wanted::Opened, JobState::Opened, "ClosedElsewhere", "opened"),
+    (
+        Wanted::Closed,
+        JobState::Closed,
+        "ReopenedElsewhere",
+        "closed",
+    ),
+    (
+        Wanted::Opened,
+        JobState::Opened,
+        "ClosedElsewhere",
+        "opened",
+    ),
 ];
 
 #[test]
@@ -41,11 +59,24 @@ fn a_changed_state_is_put_back_and_the_condition_says_what_was_seen_when_and_wha
         meddle(&mut world, wanted);
         world.pass(secs(60));
         assert_eq!((world.state("a"), corrections(&world, wanted)), (there, 1));
-        assert!(world.is("a", "Drifted", "False", "Corrected") && world.is("a", "Ready", "True", "InDesiredState"));
+        assert!(
+            world.is("a", "Drifted", "False", "Corrected")
+                && world.is("a", "Ready", "True", "InDesiredState")
+        );
         let message = world.message("a", "Drifted");
-        let seen = if wanted == Wanted::Opened { "closed" } else { "opened" };
-        assert!(message.contains(&format!("job a was seen {seen} at 2026-")), "{message}");
-        assert!(message.ends_with(&format!("it was {done} again")), "{message}");
+        let seen = if wanted == Wanted::Opened {
+            "closed"
+        } else {
+            "opened"
+        };
+        assert!(
+            message.contains(&format!("job a was seen {seen} at 2026-")),
+            "{message}"
+        );
+        assert!(
+            message.ends_with(&format!("it was {done} again")),
+            "{message}"
+        );
         assert_eq!(world.told("DriftCorrected").len(), 1, "{cause}");
     }
 }
@@ -60,18 +91,30 @@ fn under_report_nothing_is_called_and_what_others_undo_themselves_is_not_told_as
         world.pass(secs(7200));
         assert_eq!(world.calls.len(), 0);
         assert!(world.is("a", "Stalled", "True", cause) && world.is("a", "Drifted", "True", cause));
-        assert!(world.message("a", "Drifted").contains("driftPolicy is Report"));
+        assert!(
+            world
+                .message("a", "Drifted")
+                .contains("driftPolicy is Report")
+        );
         world.crash();
         world.pass(secs(60));
-        assert!(world.is("a", "Stalled", "True", cause), "a restart is no edit");
+        assert!(
+            world.is("a", "Stalled", "True", cause),
+            "a restart is no edit"
+        );
         match wanted {
             Wanted::Opened => world.reopen("a"),
             _ => world.fake("a").closed(),
         }
         world.pass(secs(60));
         assert_eq!((world.calls.len(), world.state("a")), (0, there));
-        assert!(world.is("a", "Ready", "True", "InDesiredState") && world.condition("a", "Stalled").is_none());
-        assert!(world.condition("a", "Drifted").is_none() && world.told("DriftCorrected").is_empty());
+        assert!(
+            world.is("a", "Ready", "True", "InDesiredState")
+                && world.condition("a", "Stalled").is_none()
+        );
+        assert!(
+            world.condition("a", "Drifted").is_none() && world.told("DriftCorrected").is_empty()
+        );
     }
 }
 
@@ -129,7 +172,11 @@ fn the_gap_between_corrections_grows_until_it_is_called_flapping_both_ways() {
         let calls = world.calls.len();
         world.pass(secs(100_000));
         assert_eq!(world.calls.len(), calls, "for ever");
-        assert!(world.message("a", "Stalled").contains("was put back 5 times"));
+        assert!(
+            world
+                .message("a", "Stalled")
+                .contains("was put back 5 times")
+        );
     }
 }
 
@@ -156,7 +203,9 @@ fn flapping_is_ended_by_an_edit_or_the_annotation_and_not_by_a_restart() {
                 assert!(world.is("a", "Stalled", "True", "Flapping"));
             }
             if edit {
-                world.edit("a", |desired| desired.close.timeout = crate::api::TimeSpan::parse("20m").unwrap());
+                world.edit("a", |desired| {
+                    desired.close.timeout = crate::api::TimeSpan::parse("20m").unwrap()
+                });
             } else {
                 world.annotate("a", "now");
             }
@@ -191,7 +240,11 @@ fn a_restart_does_not_shorten_the_gap() {
     assert_eq!(world.closes(), 3);
     world.reopen("a");
     world.pass(secs(60));
-    assert!(world.is("a", "Reconciling", "True", "ReopenedElsewhere"), "{:?}", world.status("a").conditions);
+    assert!(
+        world.is("a", "Reconciling", "True", "ReopenedElsewhere"),
+        "{:?}",
+        world.status("a").conditions
+    );
     for _ in 0..3 {
         world.crash();
         world.pass(secs(30));
@@ -227,15 +280,23 @@ fn the_end_of_a_bounded_datafeed_is_reported_and_not_fought() {
         world.fake("a").closed();
         world.pass(secs(7200));
         assert_eq!(world.calls.len(), 0);
-        assert!(world.is("a", "Stalled", "True", "Completed") && world.is("a", "Drifted", "True", "Completed"));
+        assert!(
+            world.is("a", "Stalled", "True", "Completed")
+                && world.is("a", "Drifted", "True", "Completed")
+        );
         assert!(world.message("a", "Stalled").contains("reached its end"));
         world.crash();
         world.pass(secs(600));
         assert!(world.is("a", "Stalled", "True", "Completed") && world.calls.is_empty());
         world.reopen("a");
         world.pass(secs(60));
-        assert!(world.is("a", "Ready", "True", "InDesiredState"), "without an edit");
-        assert!(world.condition("a", "Stalled").is_none() && world.condition("a", "Drifted").is_none());
+        assert!(
+            world.is("a", "Ready", "True", "InDesiredState"),
+            "without an edit"
+        );
+        assert!(
+            world.condition("a", "Stalled").is_none() && world.condition("a", "Drifted").is_none()
+        );
     }
 }
 
@@ -264,10 +325,16 @@ fn a_job_that_was_closed_for_being_idle_is_reported_and_not_fought() {
     world.fake("a").closed();
     world.pass(secs(7200));
     assert_eq!(world.calls.len(), 0);
-    assert!(world.is("a", "Stalled", "True", "IdleClosed") && world.is("a", "Drifted", "True", "IdleClosed"));
+    assert!(
+        world.is("a", "Stalled", "True", "IdleClosed")
+            && world.is("a", "Drifted", "True", "IdleClosed")
+    );
     world.reopen("a");
     world.pass(secs(60));
-    assert!(world.is("a", "Ready", "True", "InDesiredState") && world.condition("a", "Drifted").is_none());
+    assert!(
+        world.is("a", "Ready", "True", "InDesiredState")
+            && world.condition("a", "Drifted").is_none()
+    );
 }
 
 #[test]
@@ -285,19 +352,33 @@ fn a_job_that_was_given_data_yesterday_was_not_closed_for_being_idle() {
 fn a_lapsed_licence_is_named_and_the_job_is_open_again_when_it_is_renewed() {
     let mut world = settled(Wanted::Opened, DatafeedState::Started);
     let fake = world.fake("a");
-    fake.refuses_open = Some(Trouble::new(Reason::LicenseMissing, "the licence has no machine learning"));
+    fake.refuses_open = Some(Trouble::new(
+        Reason::LicenseMissing,
+        "the licence has no machine learning",
+    ));
     fake.datafeed.as_mut().unwrap().1 = DatafeedState::Stopped;
     fake.closed();
     world.pass(secs(3600));
-    assert!(world.is("a", "Stalled", "True", "LicenseMissing"), "{:?}", world.status("a").conditions);
-    assert!(world.is("a", "Drifted", "True", "LicenseMissing"), "{:?}", world.status("a").conditions);
+    assert!(
+        world.is("a", "Stalled", "True", "LicenseMissing"),
+        "{:?}",
+        world.status("a").conditions
+    );
+    assert!(
+        world.is("a", "Drifted", "True", "LicenseMissing"),
+        "{:?}",
+        world.status("a").conditions
+    );
     assert!(world.opens() < 20, "{} opens in an hour", world.opens());
     world.crash();
     world.pass(secs(600));
     assert!(world.is("a", "Stalled", "True", "LicenseMissing"));
     world.fake("a").refuses_open = None;
     world.pass(secs(400));
-    assert!(world.is("a", "Ready", "True", "InDesiredState") && world.condition("a", "Stalled").is_none());
+    assert!(
+        world.is("a", "Ready", "True", "InDesiredState")
+            && world.condition("a", "Stalled").is_none()
+    );
     assert!(world.is("a", "Drifted", "False", "Corrected"));
 }
 
@@ -307,20 +388,36 @@ fn a_job_that_fails_while_it_is_wanted_open_is_told_as_failed() {
     world.fake("a").state = JobState::Failed;
     world.pass(secs(120));
     assert!(world.is("a", "Stalled", "True", "JobFailed") && world.calls.is_empty());
-    assert!(world.is("a", "Drifted", "True", "JobFailed"), "{:?}", world.status("a").conditions);
+    assert!(
+        world.is("a", "Drifted", "True", "JobFailed"),
+        "{:?}",
+        world.status("a").conditions
+    );
 }
 
 #[test]
 fn one_of_many_that_drifts_does_not_move_the_others() {
     let mut world = World::new();
     for name in ["a", "b", "c"] {
-        world.jobs.insert(super::world::job(name), FakeJob::new(JobState::Closed));
+        world
+            .jobs
+            .insert(super::world::job(name), FakeJob::new(JobState::Closed));
     }
-    world.create("all", super::world::desired("a,b,c", Wanted::Closed, policy()));
+    world.create(
+        "all",
+        super::world::desired("a,b,c", Wanted::Closed, policy()),
+    );
     world.pass(secs(60));
     world.reopen("b");
     world.pass(secs(60));
     assert_eq!(world.closes(), 1);
-    assert!(world.is("all", "Drifted", "False", "Corrected") && world.is("all", "Ready", "True", "InDesiredState"));
-    assert!(world.message("all", "Drifted").starts_with("job b was seen opened"));
+    assert!(
+        world.is("all", "Drifted", "False", "Corrected")
+            && world.is("all", "Ready", "True", "InDesiredState")
+    );
+    assert!(
+        world
+            .message("all", "Drifted")
+            .starts_with("job b was seen opened")
+    );
 }

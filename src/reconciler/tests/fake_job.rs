@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::{DatafeedId, DatafeedState, JobState};
 use super::world::moment;
+use crate::api::{DatafeedId, DatafeedState, JobState};
 use crate::reconciler::input::{SeenConfig, SeenDatafeed, SeenSnapshot, Trouble};
 
 /// A job in the world's Elasticsearch.
@@ -25,7 +25,6 @@ pub(super) struct FakeJob {
     pub groups: Vec<&'static str>,
     /// Its datafeed was started with an end.
     pub has_end: bool,
-    pub last_data: Option<Duration>,
     /// The time of the newest record that it has analysed.
     pub latest_record: Option<Duration>,
     /// The newest model snapshot: when it was taken, and the newest record that it knows.
@@ -61,7 +60,6 @@ impl FakeJob {
             closes_at: None,
             groups: Vec::new(),
             has_end: false,
-            last_data: None,
             latest_record: None,
             snapshot: None,
             open_takes: Some(Duration::ZERO),
@@ -98,11 +96,6 @@ impl FakeJob {
         self.state = JobState::Closed;
         self.closes_at = None;
         self.opens_at = None;
-    }
-
-    /// When it changes by itself.
-    pub(super) fn changes_at(&self) -> Option<Duration> {
-        [self.closes_at, self.opens_at].into_iter().flatten().min()
     }
 
     pub(super) fn snapshot(&self) -> Option<SeenSnapshot> {

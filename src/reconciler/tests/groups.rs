@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::fake_job::FakeJob;
 use super::world::{World, desired, job, key, policy, secs, trouble};
-use crate::api::{ClosePolicy, JobExpression, JobPattern, JobState, OnFailed, OnTimeout, Reason, TimeSpan};
+use crate::api::{
+    ClosePolicy, JobExpression, JobPattern, JobState, OnFailed, OnTimeout, Reason, TimeSpan,
+};
 use crate::reconciler::input::*;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -35,7 +37,9 @@ fn world(jobs: &[(&str, &[&'static str])]) -> World {
 fn crowd(count: usize) -> World {
     let mut world = World::new();
     for n in 0..count {
-        world.jobs.insert(job(&format!("n-{n:05}")), opened(&["all"]));
+        world
+            .jobs
+            .insert(job(&format!("n-{n:05}")), opened(&["all"]));
     }
     world
 }
@@ -53,12 +57,18 @@ fn wish(expression: &str) -> Desired {
 
 fn excluding(expression: &str, patterns: &[&str]) -> Desired {
     let mut wish = wish(expression);
-    wish.scope.exclude = patterns.iter().map(|text| JobPattern::parse(text).unwrap()).collect();
+    wish.scope.exclude = patterns
+        .iter()
+        .map(|text| JobPattern::parse(text).unwrap())
+        .collect();
     wish
 }
 
 fn open_jobs(world: &World) -> Vec<String> {
-    let open = world.jobs.iter().filter(|(_, job)| job.state != JobState::Closed);
+    let open = world
+        .jobs
+        .iter()
+        .filter(|(_, job)| job.state != JobState::Closed);
     open.map(|(id, _)| id.to_string()).collect()
 }
 
@@ -84,8 +94,16 @@ fn ids_groups_wildcards_and_lists_close_their_jobs_and_nobody_elses() {
     };
     expect("c", &[], &["a", "b", "other", "web-1", "web-canary-1", "x"]);
     expect("g", &[], &["c", "other", "web-1", "web-canary-1", "x"]);
-    expect("web-*", &["web-canary-*"], &["a", "b", "c", "other", "web-canary-1"]);
-    expect(" h ,, c,c,", &[], &["a", "other", "web-1", "web-canary-1", "x"]);
+    expect(
+        "web-*",
+        &["web-canary-*"],
+        &["a", "b", "c", "other", "web-canary-1"],
+    );
+    expect(
+        " h ,, c,c,",
+        &[],
+        &["a", "other", "web-1", "web-canary-1", "x"],
+    );
     expect("g,web-1,*-canary-*", &["a"], &["a", "c", "other", "x"]);
     expect("_all", &["other"], &["other"]);
     expect("*", &[], &[]);
@@ -121,7 +139,10 @@ fn a_job_that_leaves_the_group_is_let_go_and_never_forced() {
     assert_eq!(world.status("o").summary, "0/2 closed");
     world.jobs.get_mut(&job("b")).unwrap().groups.clear();
     world.pass(MINUTE * 60);
-    assert_eq!((world.state("a"), world.state("b")), (JobState::Closed, JobState::Closing));
+    assert_eq!(
+        (world.state("a"), world.state("b")),
+        (JobState::Closed, JobState::Closing)
+    );
     assert_eq!(world.forces(), 1);
     assert_eq!(world.status("o").summary, "1/1 closed");
     assert!(world.is("o", "Ready", "True", "InDesiredState"));
@@ -139,10 +160,17 @@ fn people_read_how_many_of_all_are_closed_and_which_are_not() {
     assert_eq!(status.summary, "3/5 closed");
     let counts = status.jobs.unwrap();
     assert_eq!((counts.matched, counts.closed, counts.closing), (5, 3, 2));
-    let first: Vec<&str> = status.targets.iter().map(|target| target.job_id.as_str()).collect();
+    let first: Vec<&str> = status
+        .targets
+        .iter()
+        .map(|target| target.job_id.as_str())
+        .collect();
     assert_eq!(first[..2], ["d", "e"], "what is not there comes first");
     assert!(world.is("o", "Closed", "False", "StillClosing"));
-    let closed = status.conditions.iter().find(|condition| condition.type_ == "Closed");
+    let closed = status
+        .conditions
+        .iter()
+        .find(|condition| condition.type_ == "Closed");
     assert_eq!(closed.unwrap().message, "2 of 5 jobs are not closed: d, e");
 }
 
@@ -150,7 +178,11 @@ fn people_read_how_many_of_all_are_closed_and_which_are_not() {
 fn status_lists_a_hundred_jobs_however_many_are_meant() {
     let mut world = crowd(10_000);
     for n in 0..150 {
-        world.jobs.get_mut(&job(&format!("n-{n:05}"))).unwrap().close_takes = None;
+        world
+            .jobs
+            .get_mut(&job(&format!("n-{n:05}")))
+            .unwrap()
+            .close_takes = None;
     }
     world.max_closing = 2000;
     world.connect();
@@ -159,14 +191,26 @@ fn status_lists_a_hundred_jobs_however_many_are_meant() {
     let status = world.status("o");
     assert_eq!(status.summary, "9850/10000 closed");
     assert_eq!(status.targets.len(), 100);
-    assert!(status.targets.iter().all(|target| target.state == Some(JobState::Closing)));
+    assert!(
+        status
+            .targets
+            .iter()
+            .all(|target| target.state == Some(JobState::Closing))
+    );
     let bytes = serde_json::to_vec(status).unwrap().len();
     assert!(bytes < 100_000, "{bytes} bytes");
     world.pass(secs(900));
     let status = world.status("o");
-    assert_eq!((status.summary.as_str(), status.targets.len()), ("10000/10000 closed", 100));
+    assert_eq!(
+        (status.summary.as_str(), status.targets.len()),
+        ("10000/10000 closed", 100)
+    );
     let last = status.last_close.as_ref().unwrap();
-    assert_eq!((last.graceful, last.forced.len()), (9850, 100), "of 150 a hundred are named");
+    assert_eq!(
+        (last.graceful, last.forced.len()),
+        (9850, 100),
+        "of 150 a hundred are named"
+    );
 }
 
 #[test]
@@ -186,7 +230,9 @@ fn more_jobs_than_max_jobs_are_not_touched_until_they_are_fewer() {
     assert!(world.is("o", "Ready", "True", "InDesiredState"));
     // And when they become too many again, nothing is claimed of them.
     for n in 0..3 {
-        world.jobs.insert(job(&format!("new-{n}")), opened(&["all"]));
+        world
+            .jobs
+            .insert(job(&format!("new-{n}")), opened(&["all"]));
     }
     world.pass(secs(400));
     assert!(world.is("o", "Stalled", "True", "TooManyJobs"));
@@ -195,14 +241,22 @@ fn more_jobs_than_max_jobs_are_not_touched_until_they_are_fewer() {
 
 #[test]
 fn an_exclude_that_leaves_nothing_calls_nothing_and_says_so() {
-    for (expression, allow, reason) in [("a", true, "True"), ("g", true, "True"), ("g", false, "False")] {
+    for (expression, allow, reason) in [
+        ("a", true, "True"),
+        ("g", true, "True"),
+        ("g", false, "False"),
+    ] {
         let mut world = world(&[("a", &["g"])]);
         let mut wish = excluding(expression, &["a*"]);
         wish.scope.allow_no_match = allow;
         world.create("o", wish);
         world.pass(secs(600));
         assert!(world.calls.is_empty());
-        assert!(world.is("o", "Ready", reason, "NoJobsMatched"), "{:?}", world.condition("o", "Ready"));
+        assert!(
+            world.is("o", "Ready", reason, "NoJobsMatched"),
+            "{:?}",
+            world.condition("o", "Ready")
+        );
         assert_eq!(world.condition("o", "Stalled").is_some(), !allow);
     }
 }
@@ -215,12 +269,19 @@ fn wildcards_may_match_nothing_where_that_is_allowed_and_are_missed_where_it_is_
         wish.scope.allow_no_match = allow;
         world.create("o", wish);
         world.pass(secs(60));
-        assert_eq!(world.state("a"), JobState::Closed, "what is there is closed in any case");
+        assert_eq!(
+            world.state("a"),
+            JobState::Closed,
+            "what is there is closed in any case"
+        );
         if allow {
             assert!(world.is("o", "Ready", "True", "InDesiredState"));
         } else {
             assert!(world.is("o", "Ready", "False", "JobNotFound"));
-            assert!(world.condition("o", "Stalled").is_none(), "it may still be created");
+            assert!(
+                world.condition("o", "Stalled").is_none(),
+                "it may still be created"
+            );
             world.pass(secs(180));
             assert!(world.is("o", "Stalled", "True", "JobNotFound"));
         }
@@ -238,7 +299,12 @@ fn a_wildcard_that_matches_nothing_at_all_is_ready_with_a_reason_of_its_own() {
     world.pass(secs(60));
     assert!(world.is("o", "Ready", "True", "NoJobsMatched"));
     assert!(world.is("o", "Closed", "True", "NoJobsMatched"));
-    assert!(world.events.iter().any(|event| event.warning && event.reason == "NoJobsMatched"));
+    assert!(
+        world
+            .events
+            .iter()
+            .any(|event| event.warning && event.reason == "NoJobsMatched")
+    );
     world.jobs.insert(job("x-1"), opened(&[]));
     world.pass(secs(400));
     assert!(world.is("o", "Ready", "True", "InDesiredState"));
@@ -256,8 +322,17 @@ fn a_literal_that_matches_nothing_is_missed_whatever_is_allowed_and_the_others_a
         world.pass(secs(240));
         assert!(world.is("o", "Stalled", "True", "JobNotFound"), "{odd}");
         assert!(world.is("o", "Closed", "False", "JobNotFound"), "{odd}");
-        let stalled = world.status("o").conditions.iter().find(|condition| condition.type_ == "Stalled");
-        assert!(stalled.unwrap().message.contains(&odd.escape_debug().to_string()));
+        let stalled = world
+            .status("o")
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == "Stalled");
+        assert!(
+            stalled
+                .unwrap()
+                .message
+                .contains(&odd.escape_debug().to_string())
+        );
         assert_eq!(world.calls.len(), 1, "{odd}");
     }
 }
@@ -284,20 +359,34 @@ fn a_view_that_became_empty_is_read_twice_before_anything_is_claimed_from_it() {
     let mut empty_at = None;
     for _ in 0..4000 {
         world.pass(Duration::from_millis(100));
-        let read = world.reads.iter().filter(|read| **read == Question::Catalogue).count();
+        let read = world
+            .reads
+            .iter()
+            .filter(|read| **read == Question::Catalogue)
+            .count();
         if empty_at.is_none() && read == 2 {
             empty_at = Some(world.clock);
             world.pass(Duration::from_millis(500));
-            assert!(world.is("o", "Closed", "True", "AllClosed"), "one empty list says nothing");
+            assert!(
+                world.is("o", "Closed", "True", "AllClosed"),
+                "one empty list says nothing"
+            );
             assert_eq!(world.writes.len(), writes);
             world.lists_nothing = false;
         }
     }
     assert!(empty_at.is_some());
-    assert_eq!(world.writes.len(), writes, "and the second one was not empty");
+    assert_eq!(
+        world.writes.len(),
+        writes,
+        "and the second one was not empty"
+    );
     world.lists_nothing = true;
     world.pass(secs(700));
-    assert!(world.is("o", "Closed", "True", "NoJobsMatched"), "two of them do");
+    assert!(
+        world.is("o", "Closed", "True", "NoJobsMatched"),
+        "two of them do"
+    );
 }
 
 #[test]
@@ -308,7 +397,10 @@ fn from_an_incomplete_view_nothing_is_claimed_but_what_is_named_by_its_id() {
         world.create("o", wish(expression));
         world.pass(secs(300));
         if claims {
-            assert!(world.is("o", "Ready", "True", "InDesiredState"), "it is listed");
+            assert!(
+                world.is("o", "Ready", "True", "InDesiredState"),
+                "it is listed"
+            );
             continue;
         }
         assert!(world.is("o", "Stalled", "True", "ViewIncomplete"));
@@ -361,34 +453,79 @@ fn mixed(on_timeout: OnTimeout) -> World {
 fn bad_members_beside_ten_thousand_healthy_ones_keep_none_of_them_open() {
     let mut world = mixed(OnTimeout::Stall);
     world.pass(secs(20));
-    assert_eq!(open_jobs(&world), ["bad-blocked", "bad-failed", "bad-hanging"]);
+    assert_eq!(
+        open_jobs(&world),
+        ["bad-blocked", "bad-failed", "bad-hanging"]
+    );
     let counts = world.status("o").jobs.unwrap();
-    assert_eq!((counts.matched, counts.closed, counts.failed), (10_003, 10_000, 1));
+    assert_eq!(
+        (counts.matched, counts.closed, counts.failed),
+        (10_003, 10_000, 1)
+    );
     assert_eq!(world.status("o").summary, "10000/10003 closed");
-    let first: Vec<&str> = world.status("o").targets.iter().take(4).map(|target| target.job_id.as_str()).collect();
+    let first: Vec<&str> = world
+        .status("o")
+        .targets
+        .iter()
+        .take(4)
+        .map(|target| target.job_id.as_str())
+        .collect();
     for bad in ["bad-failed", "bad-hanging", "bad-blocked", "bad-missing"] {
-        assert!(first.contains(&bad), "{bad} is listed before the healthy ones: {first:?}");
+        assert!(
+            first.contains(&bad),
+            "{bad} is listed before the healthy ones: {first:?}"
+        );
     }
-    assert!(world.status("o").last_close.as_ref().is_some_and(|last| last.graceful == 10_000));
+    assert!(
+        world
+            .status("o")
+            .last_close
+            .as_ref()
+            .is_some_and(|last| last.graceful == 10_000)
+    );
 }
 
 #[test]
 fn it_is_reconciling_while_anything_moves_and_stalled_only_when_nothing_does() {
     let mut world = mixed(OnTimeout::Stall);
     world.pass(secs(300));
-    assert!(world.condition("o", "Stalled").is_none(), "one is closing, one is blocked");
-    assert!(world.is("o", "Reconciling", "True", "JobBlocked"), "{:?}", world.condition("o", "Reconciling"));
+    assert!(
+        world.condition("o", "Stalled").is_none(),
+        "one is closing, one is blocked"
+    );
+    assert!(
+        world.is("o", "Reconciling", "True", "JobBlocked"),
+        "{:?}",
+        world.condition("o", "Reconciling")
+    );
     let message = world.status("o").conditions[0].message.clone();
-    assert!(message.contains("bad-failed"), "what is stuck is named all the while: {message}");
+    assert!(
+        message.contains("bad-failed"),
+        "what is stuck is named all the while: {message}"
+    );
     world.jobs.get_mut(&job("bad-blocked")).unwrap().blocked = false;
     world.pass(secs(120));
     assert_eq!(world.state("bad-blocked"), JobState::Closed);
-    assert!(world.is("o", "Reconciling", "True", "Closing"), "{:?}", world.condition("o", "Ready"));
+    assert!(
+        world.is("o", "Reconciling", "True", "Closing"),
+        "{:?}",
+        world.condition("o", "Ready")
+    );
     world.pass(secs(400));
-    assert!(world.condition("o", "Reconciling").is_none(), "{:#?} {:#?}", world.status("o").conditions, world.status("o").targets.iter().take(4).collect::<Vec<_>>());
+    assert!(
+        world.condition("o", "Reconciling").is_none(),
+        "{:#?} {:#?}",
+        world.status("o").conditions,
+        world.status("o").targets.iter().take(4).collect::<Vec<_>>()
+    );
     assert!(world.condition("o", "Stalled").is_some());
     let both = |status: &crate::api::AnomalyJobStatus| {
-        let has = |of: &str| status.conditions.iter().any(|condition| condition.type_ == of);
+        let has = |of: &str| {
+            status
+                .conditions
+                .iter()
+                .any(|condition| condition.type_ == of)
+        };
         has("Reconciling") && has("Stalled")
     };
     assert!(!world.writes.iter().any(|(_, status)| both(status)));
@@ -398,7 +535,12 @@ fn it_is_reconciling_while_anything_moves_and_stalled_only_when_nothing_does() {
 fn a_hanging_member_is_forced_alone_by_its_own_clock_and_policy() {
     let mut world = mixed(OnTimeout::Force);
     world.pass(secs(900));
-    let forced: Vec<&Call> = world.calls.iter().map(|(_, call)| call).filter(|call| matches!(call, Call::ForceClose(_))).collect();
+    let forced: Vec<&Call> = world
+        .calls
+        .iter()
+        .map(|(_, call)| call)
+        .filter(|call| matches!(call, Call::ForceClose(_)))
+        .collect();
     assert_eq!(forced, [&Call::ForceClose(job("bad-hanging"))]);
     assert_eq!(open_jobs(&world), ["bad-blocked", "bad-failed"]);
 }
@@ -409,10 +551,19 @@ fn a_namesake_of_a_group_is_closed_only_where_nobody_else_would_be() {
     let mut world = world(&[("g", &[]), ("a", &["g"])]);
     world.create("o", excluding("g", &["a"]));
     world.pass(secs(300));
-    let named: Vec<&Call> = world.calls.iter().map(|(_, call)| call).filter(|call| call.jobs().contains(&job("g"))).collect();
+    let named: Vec<&Call> = world
+        .calls
+        .iter()
+        .map(|(_, call)| call)
+        .filter(|call| call.jobs().contains(&job("g")))
+        .collect();
     assert!(named.is_empty(), "it would close a as well: {named:?}");
     assert_eq!(world.state("a"), JobState::Opened);
-    assert!(world.condition("o", "Stalled").is_some(), "{:?}", world.status("o"));
+    assert!(
+        world.condition("o", "Stalled").is_some(),
+        "{:?}",
+        world.status("o")
+    );
 }
 
 #[test]
@@ -422,7 +573,10 @@ fn a_cluster_in_trouble_says_nothing_of_who_is_missing() {
     world.pass(secs(30));
     world.trouble = Some(trouble(Reason::ClusterUnreachable));
     world.pass(secs(3600));
-    assert!(world.condition("o", "Stalled").is_none(), "an outage is no answer");
+    assert!(
+        world.condition("o", "Stalled").is_none(),
+        "an outage is no answer"
+    );
     world.trouble = None;
     world.pass(secs(300));
     assert!(world.is("o", "Stalled", "True", "JobNotFound"));

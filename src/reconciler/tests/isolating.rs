@@ -18,7 +18,9 @@ fn list_of(count: usize, bad: impl Fn(&mut World)) -> World {
     world.max_closing = 2000;
     world.connect();
     for n in 0..count {
-        world.jobs.insert(job(&id(n)), FakeJob::new(JobState::Opened));
+        world
+            .jobs
+            .insert(job(&id(n)), FakeJob::new(JobState::Opened));
         world.apply(&id(n), Wanted::Observed, policy());
     }
     world.pass(secs(30));
@@ -43,10 +45,18 @@ fn touches(world: &World) -> BTreeMap<JobId, usize> {
 }
 
 fn closed(world: &World) -> usize {
-    world.jobs.values().filter(|job| job.state == JobState::Closed).count()
+    world
+        .jobs
+        .values()
+        .filter(|job| job.state == JobState::Closed)
+        .count()
 }
 
-#[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+#[allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)]
 fn bound(of: usize, bad: usize) -> usize {
     let (n, k) = (of as f64, bad as f64);
     (2.0 * k * (n / k).log2() + k).floor() as usize
@@ -64,17 +74,31 @@ fn a_404_that_names_unknown_ids_costs_at_most_two_more_calls() {
         world.pass(secs(2));
         assert_eq!(closed(&world), good);
         // The first edit goes alone, the others are one list.
-        assert!(world.closes() <= 2 + 2, "{} closes for {} gone", world.closes(), gone.len());
+        assert!(
+            world.closes() <= 2 + 2,
+            "{} closes for {} gone",
+            world.closes(),
+            gone.len()
+        );
         world.pass(secs(600));
         assert!(world.is(&id(gone[0]), "Stalled", "True", "JobNotFound"));
         let unknown: BTreeSet<JobId> = gone.iter().map(|n| job(&id(*n))).collect();
-        assert!(touches(&world).iter().all(|(id, count)| *count <= 2 && (*count <= 1 || !unknown.contains(id))));
+        assert!(
+            touches(&world)
+                .iter()
+                .all(|(id, count)| *count <= 2 && (*count <= 1 || !unknown.contains(id)))
+        );
     }
 }
 
 #[test]
 fn refused_ids_are_found_within_the_bound_and_no_taken_id_is_touched_again() {
-    for bad in [vec![77], vec![1, 2], vec![10, 90, 180], vec![3, 40, 80, 120, 189]] {
+    for bad in [
+        vec![77],
+        vec![1, 2],
+        vec![10, 90, 180],
+        vec![3, 40, 80, 120, 189],
+    ] {
         let mut world = list_of(190, |world| {
             for n in &bad {
                 let fake = world.jobs.get_mut(&job(&id(*n))).unwrap();
@@ -84,13 +108,19 @@ fn refused_ids_are_found_within_the_bound_and_no_taken_id_is_touched_again() {
         });
         world.pass(secs(1));
         let search = world.closes().saturating_sub(2 + bad.len());
-        assert!(search <= bound(189, bad.len()), "{search} calls for {bad:?}");
+        assert!(
+            search <= bound(189, bad.len()),
+            "{search} calls for {bad:?}"
+        );
         assert!(closed(&world) >= 190 - bad.len());
         // No list that was taken held one that an earlier one had closed.
         let mut taken = BTreeSet::new();
         for (_, call) in &world.calls {
             let refused = call.jobs().len() > 1
-                && call.jobs().iter().any(|id| bad.iter().any(|n| *id == job(&self::id(*n))));
+                && call
+                    .jobs()
+                    .iter()
+                    .any(|id| bad.iter().any(|n| *id == job(&self::id(*n))));
             if !refused {
                 for id in call.jobs() {
                     let is_bad = bad.iter().any(|n| *id == job(&self::id(*n)));
@@ -140,7 +170,13 @@ fn a_member_that_failed_in_the_last_moment_costs_two_calls_and_the_others_close(
     let mut world = list_of(100, |world| {
         world.jobs.get_mut(&job(&id(50))).unwrap().state = JobState::Failed;
         for n in 0..100 {
-            world.stored.get_mut(&super::world::key(&id(n))).unwrap().desired.close.on_failed = OnFailed::Stall;
+            world
+                .stored
+                .get_mut(&super::world::key(&id(n)))
+                .unwrap()
+                .desired
+                .close
+                .on_failed = OnFailed::Stall;
         }
     });
     world.pass(secs(10));
@@ -156,14 +192,33 @@ fn a_proxy_that_takes_shorter_lines_is_learned_and_all_are_closed() {
         let mut world = list_of(800, |world| world.real_room = Some(room));
         world.pass(secs(30));
         assert_eq!(closed(&world), 800, "{room}");
-        let line = |call: &Call| call.jobs().iter().map(|id| id.as_str().len() + 1).sum::<usize>();
-        let too_long = world.calls.iter().filter(|(_, call)| line(call) > room + 1).count();
+        let line = |call: &Call| {
+            call.jobs()
+                .iter()
+                .map(|id| id.as_str().len() + 1)
+                .sum::<usize>()
+        };
+        let too_long = world
+            .calls
+            .iter()
+            .filter(|(_, call)| line(call) > room + 1)
+            .count();
         // Eight may be on their way when the first is refused, and the room is halved twice or thrice.
-        assert!(too_long <= 8 * 3, "{too_long} of {} lists were too long", world.calls.len());
+        assert!(
+            too_long <= 8 * 3,
+            "{too_long} of {} lists were too long",
+            world.calls.len()
+        );
         let last = &world.calls[world.calls.len() - 1].1;
         assert!(line(last) <= room + 1);
         assert!(touches(&world).values().all(|count| *count <= 1 + too_long));
-        assert!(world.status(&id(799)).targets.iter().all(|target| target.failures == 0));
+        assert!(
+            world
+                .status(&id(799))
+                .targets
+                .iter()
+                .all(|target| target.failures == 0)
+        );
     }
 }
 
@@ -186,11 +241,17 @@ fn a_list_that_is_refused_while_a_cluster_gives_up_is_no_verdict_on_any_id() {
         world.jobs.get_mut(&job(&id(40))).unwrap().close_takes = None;
     });
     world.pass(std::time::Duration::from_millis(12));
-    world.trouble = Some(super::world::trouble(crate::api::Reason::ClusterUnreachable));
+    world.trouble = Some(super::world::trouble(
+        crate::api::Reason::ClusterUnreachable,
+    ));
     world.pass(secs(120));
     world.trouble = None;
     world.pass(secs(120));
     assert_eq!(closed(&world), 99);
     assert_eq!(world.state(&id(40)), JobState::Opened);
-    assert!(world.is(&id(40), "Ready", "False", "RequestRefused"), "{:?}", world.condition(&id(40), "Ready"));
+    assert!(
+        world.is(&id(40), "Ready", "False", "RequestRefused"),
+        "{:?}",
+        world.condition(&id(40), "Ready")
+    );
 }

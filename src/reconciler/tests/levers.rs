@@ -48,7 +48,10 @@ fn a_request_to_look_again_is_echoed_once_everything_was_looked_at_and_calls_not
     request(&mut world, "o", "2026-11-26T12:00:00Z");
     assert_eq!(handled(&world, "o"), None, "nothing was looked at yet");
     world.pass(secs(1));
-    assert_eq!(handled(&world, "o").as_deref(), Some("2026-11-26T12:00:00Z"));
+    assert_eq!(
+        handled(&world, "o").as_deref(),
+        Some("2026-11-26T12:00:00Z")
+    );
     assert_eq!(world.writes.len(), writes + 1);
     let looked: usize = world.reads[reads..]
         .iter()
@@ -106,8 +109,14 @@ fn suspend_stops_calls_in_the_middle_and_reporting_goes_on() {
     world.pass(secs(120));
     assert_eq!(world.calls.len(), calls);
     assert!(world.is("o", "Ready", "False", "Suspended"));
-    assert!(world.condition("o", "Reconciling").is_none() && world.condition("o", "Stalled").is_none());
-    assert_eq!(world.status("o").summary, "64/200 closed", "what was asked for before went on, and is told");
+    assert!(
+        world.condition("o", "Reconciling").is_none() && world.condition("o", "Stalled").is_none()
+    );
+    assert_eq!(
+        world.status("o").summary,
+        "64/200 closed",
+        "what was asked for before went on, and is told"
+    );
     assert!(world.is("o", "Closed", "False", "StillOpen"));
     world.edit("o", |desired| desired.suspended = false);
     world.pass(secs(120));
@@ -120,12 +129,21 @@ fn what_is_only_observed_is_reported_in_every_state_and_never_called() {
     world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
     world.apply("a", Wanted::Observed, policy());
     world.pass(secs(5));
-    for state in [JobState::Opened, JobState::Closing, JobState::Failed, JobState::Closed] {
+    for state in [
+        JobState::Opened,
+        JobState::Closing,
+        JobState::Failed,
+        JobState::Closed,
+    ] {
         world.jobs.get_mut(&job("a")).unwrap().state = state;
         world.pass(secs(120));
         assert_eq!(world.status("a").summary, state.as_str());
         assert!(world.is("a", "Ready", "True", "Observing"));
-        let closed = if state == JobState::Closed { "True" } else { "False" };
+        let closed = if state == JobState::Closed {
+            "True"
+        } else {
+            "False"
+        };
         assert_eq!(world.condition("a", "Closed").unwrap().0, closed);
     }
     assert!(world.calls.is_empty());
@@ -148,7 +166,12 @@ fn an_outcome_is_one_write_and_nothing_changed_is_none() {
     assert_eq!(world.writes.len(), 1);
     world.reopen("a");
     world.pass(secs(120));
-    assert_eq!(world.writes.len(), 2, "put back: {:#?}", world.writes.last());
+    assert_eq!(
+        world.writes.len(),
+        2,
+        "put back: {:#?}",
+        world.writes.last()
+    );
 }
 
 #[test]
@@ -160,7 +183,11 @@ fn of_many_changes_while_a_write_is_on_its_way_only_the_latest_is_written() {
         world.pass(MS);
     }
     world.pass(secs(10));
-    assert!(world.writes.len() - writes <= 20 / 3 + 2, "{} writes for 20 edits in 20 ms", world.writes.len() - writes);
+    assert!(
+        world.writes.len() - writes <= 20 / 3 + 2,
+        "{} writes for 20 edits in 20 ms",
+        world.writes.len() - writes
+    );
     assert_eq!(world.status("a").observed_generation, 21);
     assert!(world.is("a", "Ready", "True", "InDesiredState"));
     let (_, last) = world.writes.last().unwrap();
@@ -190,32 +217,65 @@ fn progress_of_a_thousand_jobs_of_one_object_is_written_every_ten_seconds_at_mos
     }
     world.create("o", desired("g", Wanted::Closed, policy()));
     world.pass(secs(200));
-    assert!(world.is("o", "Ready", "True", "InDesiredState"), "{:?}", world.condition("o", "Ready"));
+    assert!(
+        world.is("o", "Ready", "True", "InDesiredState"),
+        "{:?}",
+        world.condition("o", "Ready")
+    );
     let writes = world.writes.len();
     assert!((2..=14).contains(&writes), "{writes} writes");
 }
 
 fn has(status: &AnomalyJobStatus, of: &str) -> bool {
-    status.conditions.iter().any(|condition| condition.type_ == of && condition.status == "True")
+    status
+        .conditions
+        .iter()
+        .any(|condition| condition.type_ == of && condition.status == "True")
 }
 
 /// What kstatus makes of it: Stalled is a failure, Reconciling is progress, and so is a Ready that is not True.
 fn is_sound(status: &AnomalyJobStatus, what: &str) {
-    let (ready, moves, stalled) = (has(status, "Ready"), has(status, "Reconciling"), has(status, "Stalled"));
-    assert!(u8::from(ready) + u8::from(moves) + u8::from(stalled) <= 1, "{what}: {:#?}", status.conditions);
+    let (ready, moves, stalled) = (
+        has(status, "Ready"),
+        has(status, "Reconciling"),
+        has(status, "Stalled"),
+    );
+    assert!(
+        u8::from(ready) + u8::from(moves) + u8::from(stalled) <= 1,
+        "{what}: {:#?}",
+        status.conditions
+    );
     for condition in &status.conditions {
-        assert_eq!(condition.observed_generation, Some(status.observed_generation), "{what}");
+        assert_eq!(
+            condition.observed_generation,
+            Some(status.observed_generation),
+            "{what}"
+        );
     }
 }
 
 #[test]
 fn every_version_ever_written_is_success_progress_or_failure_and_only_one_of_them() {
     let mut world = World::new();
-    for (n, state) in [JobState::Opened, JobState::Failed, JobState::Closed, JobState::Closing].into_iter().enumerate() {
+    for (n, state) in [
+        JobState::Opened,
+        JobState::Failed,
+        JobState::Closed,
+        JobState::Closing,
+    ]
+    .into_iter()
+    .enumerate()
+    {
         for m in 0..5 {
             let mut fake = FakeJob::new(state);
             fake.groups = vec!["g"];
-            fake.close_takes = [Some(Duration::ZERO), Some(secs(30)), None, Some(secs(3)), None][m];
+            fake.close_takes = [
+                Some(Duration::ZERO),
+                Some(secs(30)),
+                None,
+                Some(secs(3)),
+                None,
+            ][m];
             world.jobs.insert(job(&format!("j-{n}{m}")), fake);
         }
     }

@@ -25,8 +25,14 @@ impl Rules {
 
     pub(super) fn call(&mut self, ticket: (u64, Ticket), call: &Call, now: Duration) {
         for id in call.jobs() {
-            let twice = self.in_flight.iter().find(|(_, (_, jobs))| jobs.contains(id));
-            assert!(twice.is_none(), "{now:?}: {call:?} while {twice:?} is on its way");
+            let twice = self
+                .in_flight
+                .iter()
+                .find(|(_, (_, jobs))| jobs.contains(id));
+            assert!(
+                twice.is_none(),
+                "{now:?}: {call:?} while {twice:?} is on its way"
+            );
             match call {
                 Call::ForceClose(_) => drop(self.forced.insert(id.clone(), now)),
                 Call::Open(_) => {
@@ -40,7 +46,8 @@ impl Rules {
             }
         }
         let closes = matches!(call, Call::Close(_));
-        self.in_flight.insert(ticket, (closes, call.jobs().to_vec()));
+        self.in_flight
+            .insert(ticket, (closes, call.jobs().to_vec()));
     }
 
     pub(super) fn ended(&mut self, ticket: (u64, Ticket)) {
@@ -121,12 +128,19 @@ impl World {
     pub(super) fn message(&self, name: &str, of: &str) -> String {
         let conditions = &self.status(name).conditions;
         let found = conditions.iter().find(|condition| condition.type_ == of);
-        found.map(|condition| condition.message.clone()).unwrap_or_default()
+        found
+            .map(|condition| condition.message.clone())
+            .unwrap_or_default()
     }
 
     pub(super) fn told(&self, reason: &str) -> Vec<&str> {
         let of = self.events.iter().filter(|event| event.reason == reason);
         of.map(|event| event.note.as_str()).collect()
+    }
+
+    /// The brain that an object belongs to.
+    pub(super) fn side_of(&self, key: &ObjectKey) -> u64 {
+        self.sides.get(key).copied().unwrap_or(1)
     }
 
     /// Tells one of two brains.

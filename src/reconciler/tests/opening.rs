@@ -26,7 +26,11 @@ struct Flip {
 impl Flip {
     /// An open job that is just being closed, at the moment of the flip.
     fn begin(self) -> World {
-        let feed = if self.runs { DatafeedState::Started } else { DatafeedState::Stopped };
+        let feed = if self.runs {
+            DatafeedState::Started
+        } else {
+            DatafeedState::Stopped
+        };
         let mut fake = fed(JobState::Opened, feed);
         fake.close_takes = self.takes;
         fake.open_takes = Some(millis(2500));
@@ -37,7 +41,9 @@ impl Flip {
             desired.close.timeout = TimeSpan::parse("5s").unwrap();
         });
         if self.takes.is_some() {
-            world.edit("a", |desired| desired.close.timeout = TimeSpan::parse("10m").unwrap());
+            world.edit("a", |desired| {
+                desired.close.timeout = TimeSpan::parse("10m").unwrap()
+            });
         }
         world.pass(self.at);
         world
@@ -53,9 +59,22 @@ impl Flip {
     fn ends_opened(self, world: &mut World) {
         world.pass(secs(300));
         assert_eq!(world.state("a"), JobState::Opened, "{self:?}");
-        assert!(world.is("a", "Ready", "True", "InDesiredState"), "{self:?}: {:?}", world.status("a"));
-        let feed = if self.runs { DatafeedState::Started } else { DatafeedState::Stopped };
-        assert_eq!(world.fake("a").feed(), Some(feed), "{self:?}: {:?}", world.calls);
+        assert!(
+            world.is("a", "Ready", "True", "InDesiredState"),
+            "{self:?}: {:?}",
+            world.status("a")
+        );
+        let feed = if self.runs {
+            DatafeedState::Started
+        } else {
+            DatafeedState::Stopped
+        };
+        assert_eq!(
+            world.fake("a").feed(),
+            Some(feed),
+            "{self:?}: {:?}",
+            world.calls
+        );
         assert!(self.runs || world.starts() == 0, "{self:?}");
         assert!(world.status("a").resume_datafeeds.is_empty(), "{self:?}");
     }
@@ -63,16 +82,34 @@ impl Flip {
     fn ends_closed(self, world: &mut World) {
         world.pass(secs(300));
         assert_eq!(world.state("a"), JobState::Closed, "{self:?}");
-        assert!(world.is("a", "Ready", "True", "InDesiredState"), "{self:?}: {:?}", world.status("a"));
-        assert_eq!(world.fake("a").feed(), Some(DatafeedState::Stopped), "{self:?}");
-        assert_eq!(world.status("a").resume_datafeeds.len(), usize::from(self.runs), "{self:?}: {:?}", world.calls);
+        assert!(
+            world.is("a", "Ready", "True", "InDesiredState"),
+            "{self:?}: {:?}",
+            world.status("a")
+        );
+        assert_eq!(
+            world.fake("a").feed(),
+            Some(DatafeedState::Stopped),
+            "{self:?}"
+        );
+        assert_eq!(
+            world.status("a").resume_datafeeds.len(),
+            usize::from(self.runs),
+            "{self:?}: {:?}",
+            world.calls
+        );
     }
 
     /// Every moment of a close, with and without a crash at it, with a datafeed and with one that stands still.
     fn every(takes: Option<Duration>, last: u64) -> impl Iterator<Item = Self> {
         let ways = [(true, false), (true, true), (false, false), (false, true)];
         (0..=last).step_by(100).flat_map(move |at| {
-            ways.map(|(runs, dies)| Self { takes, runs, dies, at: millis(at) })
+            ways.map(|(runs, dies)| Self {
+                takes,
+                runs,
+                dies,
+                at: millis(at),
+            })
         })
     }
 }
@@ -88,7 +125,8 @@ fn a_flip_to_opened_at_any_moment_of_a_close_ends_opened_with_the_datafeed_as_it
 }
 
 #[test]
-fn a_flip_to_opened_at_any_moment_of_a_forced_close_opens_no_sooner_than_a_minute_after_the_force() {
+fn a_flip_to_opened_at_any_moment_of_a_forced_close_opens_no_sooner_than_a_minute_after_the_force()
+{
     for flip in Flip::every(None, 9000) {
         let mut world = flip.begin();
         flip.want(&mut world, Wanted::Opened);
@@ -128,7 +166,11 @@ fn a_flip_to_opened_and_back_at_any_moment_of_a_forced_close_has_its_own_clock()
         let before = world.forces();
         flip.want(&mut world, Wanted::Closed);
         world.pass(millis(4000));
-        assert_eq!(world.forces(), before, "{flip:?}: five seconds of a new close are not over");
+        assert_eq!(
+            world.forces(),
+            before,
+            "{flip:?}: five seconds of a new close are not over"
+        );
         flip.ends_closed(&mut world);
         flip.want(&mut world, Wanted::Opened);
         flip.ends_opened(&mut world);
@@ -139,7 +181,11 @@ fn a_flip_to_opened_and_back_at_any_moment_of_a_forced_close_has_its_own_clock()
 fn a_flip_to_closed_at_any_moment_of_an_open_ends_closed_and_the_next_open_resumes() {
     for again in [None, Some(100), Some(1700)] {
         for flip in Flip::every(Some(secs(1)), 4000) {
-            let mut world = Flip { at: secs(60), ..flip }.begin();
+            let mut world = Flip {
+                at: secs(60),
+                ..flip
+            }
+            .begin();
             world.want("a", Wanted::Opened);
             world.pass(flip.at);
             flip.want(&mut world, Wanted::Closed);
@@ -159,17 +205,33 @@ fn a_flip_to_closed_at_any_moment_of_an_open_ends_closed_and_the_next_open_resum
 
 #[test]
 fn a_job_is_opened_and_closed_a_hundred_times_over_and_its_datafeed_with_it() {
-    let mut world = World::of("a", fed(JobState::Opened, DatafeedState::Started), Wanted::Closed);
+    let mut world = World::of(
+        "a",
+        fed(JobState::Opened, DatafeedState::Started),
+        Wanted::Closed,
+    );
     world.pass(secs(30));
     for round in 1..=100 {
         world.want("a", Wanted::Opened);
         world.pass(secs(30));
-        assert!(world.is("a", "Ready", "True", "InDesiredState") && world.is("a", "Closed", "False", "StillOpen"));
-        assert_eq!((world.state("a"), world.fake("a").feed()), (JobState::Opened, Some(DatafeedState::Started)));
+        assert!(
+            world.is("a", "Ready", "True", "InDesiredState")
+                && world.is("a", "Closed", "False", "StillOpen")
+        );
+        assert_eq!(
+            (world.state("a"), world.fake("a").feed()),
+            (JobState::Opened, Some(DatafeedState::Started))
+        );
         world.want("a", Wanted::Closed);
         world.pass(secs(30));
-        assert!(world.is("a", "Ready", "True", "InDesiredState") && world.is("a", "Closed", "True", "AllClosed"));
-        assert_eq!((world.opens(), world.starts(), world.closes()), (round, round, round + 1));
+        assert!(
+            world.is("a", "Ready", "True", "InDesiredState")
+                && world.is("a", "Closed", "True", "AllClosed")
+        );
+        assert_eq!(
+            (world.opens(), world.starts(), world.closes()),
+            (round, round, round + 1)
+        );
     }
     assert_eq!((world.forces(), world.stops()), (0, 0));
     assert!(world.condition("a", "Drifted").is_none());
@@ -183,8 +245,15 @@ fn a_lazy_open_is_waited_for_and_the_condition_has_elasticsearchs_explanation() 
     let mut world = World::of("a", fake, Wanted::Opened);
     world.pass(secs(600));
     assert_eq!(world.opens(), 1);
-    assert!(world.is("a", "Reconciling", "True", "AwaitingNode") && world.is("a", "Ready", "False", "AwaitingNode"));
-    assert!(world.message("a", "Ready").contains("no node has room"), "{}", world.message("a", "Ready"));
+    assert!(
+        world.is("a", "Reconciling", "True", "AwaitingNode")
+            && world.is("a", "Ready", "False", "AwaitingNode")
+    );
+    assert!(
+        world.message("a", "Ready").contains("no node has room"),
+        "{}",
+        world.message("a", "Ready")
+    );
     world.fake("a").assigned = true;
     world.fake("a").state = JobState::Opened;
     world.pass(secs(60));
@@ -197,12 +266,28 @@ fn an_open_for_which_there_is_no_capacity_is_tried_again_until_there_is() {
     fake.refuses_open = Some(Trouble::new(Reason::NoCapacity, "no node has room for it"));
     let mut world = World::of("a", fake, Wanted::Opened);
     world.pass(secs(3600));
-    assert!(world.is("a", "Reconciling", "True", "NoCapacity"), "{:?}", world.status("a").conditions);
-    assert!(world.message("a", "Ready").contains("no node has room for it"));
-    assert!((30..80).contains(&world.opens()), "{} opens in an hour", world.opens());
+    assert!(
+        world.is("a", "Reconciling", "True", "NoCapacity"),
+        "{:?}",
+        world.status("a").conditions
+    );
+    assert!(
+        world
+            .message("a", "Ready")
+            .contains("no node has room for it")
+    );
+    assert!(
+        (30..80).contains(&world.opens()),
+        "{} opens in an hour",
+        world.opens()
+    );
     let writes = world.writes.len();
     world.pass(secs(3600));
-    assert!(world.writes.len() - writes < 70, "{} writes", world.writes.len() - writes);
+    assert!(
+        world.writes.len() - writes < 70,
+        "{} writes",
+        world.writes.len() - writes
+    );
     assert_eq!(world.told("NoCapacity").len(), 1, "told once");
     world.fake("a").refuses_open = None;
     world.pass(secs(90));
@@ -221,7 +306,10 @@ fn an_open_that_takes_longer_than_its_timeout_calls_a_human_and_one_that_comes_l
     assert_eq!((world.opens(), world.forces(), world.closes()), (1, 0, 0));
     world.fake("a").state = JobState::Opened;
     world.pass(secs(60));
-    assert!(world.is("a", "Ready", "True", "InDesiredState") && world.condition("a", "Stalled").is_none());
+    assert!(
+        world.is("a", "Ready", "True", "InDesiredState")
+            && world.condition("a", "Stalled").is_none()
+    );
 }
 
 #[test]
@@ -231,7 +319,11 @@ fn a_lazy_open_that_times_out_still_says_why_no_node_takes_it() {
     let mut world = World::of("a", fake, Wanted::Opened);
     world.pass(secs(2000));
     assert!(world.is("a", "Stalled", "True", "OpenTimedOut"));
-    assert!(world.message("a", "Stalled").contains("no node has room"), "{}", world.message("a", "Stalled"));
+    assert!(
+        world.message("a", "Stalled").contains("no node has room"),
+        "{}",
+        world.message("a", "Stalled")
+    );
 }
 
 #[test]
@@ -244,7 +336,11 @@ fn an_outage_counts_nothing_of_the_time_that_an_open_may_take() {
     world.pass(secs(36_000));
     world.trouble = None;
     world.pass(secs(900));
-    assert!(world.is("a", "Reconciling", "True", "Opening"), "{:?}", world.status("a").conditions);
+    assert!(
+        world.is("a", "Reconciling", "True", "Opening"),
+        "{:?}",
+        world.status("a").conditions
+    );
     world.pass(secs(400));
     assert!(world.is("a", "Stalled", "True", "OpenTimedOut"));
 }
@@ -264,7 +360,10 @@ fn a_close_that_hangs_is_not_forced_while_opened_is_wanted() {
     assert_eq!((world.forces(), world.opens()), (0, 0));
     world.fake("a").closed();
     world.pass(secs(60));
-    assert!(world.is("a", "Ready", "True", "InDesiredState") && world.condition("a", "Stalled").is_none());
+    assert!(
+        world.is("a", "Ready", "True", "InDesiredState")
+            && world.condition("a", "Stalled").is_none()
+    );
 }
 
 #[test]
@@ -278,7 +377,10 @@ fn a_failed_job_that_is_wanted_open_is_a_humans_matter_until_it_is_closed() {
     assert!(world.is("a", "Ready", "True", "InDesiredState"));
     world.fake("a").state = JobState::Failed;
     world.pass(secs(120));
-    assert!(world.is("a", "Stalled", "True", "JobFailed"), "also where it fails later");
+    assert!(
+        world.is("a", "Stalled", "True", "JobFailed"),
+        "also where it fails later"
+    );
     assert_eq!((world.opens(), world.forces()), (1, 0));
 }
 
@@ -289,12 +391,18 @@ fn a_blocked_or_missing_job_is_opened_when_it_is_there() {
     let mut world = World::of("a", fake, Wanted::Opened);
     world.apply("b", Wanted::Opened, super::world::policy());
     world.pass(secs(300));
-    assert!(world.is("a", "Reconciling", "True", "JobBlocked") && world.is("b", "Stalled", "True", "JobNotFound"));
+    assert!(
+        world.is("a", "Reconciling", "True", "JobBlocked")
+            && world.is("b", "Stalled", "True", "JobNotFound")
+    );
     assert_eq!(world.opens(), 0);
     world.fake("a").blocked = false;
     world.jobs.insert(job("b"), FakeJob::new(JobState::Closed));
     world.pass(secs(120));
-    assert!(world.is("a", "Ready", "True", "InDesiredState") && world.is("b", "Ready", "True", "InDesiredState"));
+    assert!(
+        world.is("a", "Ready", "True", "InDesiredState")
+            && world.is("b", "Ready", "True", "InDesiredState")
+    );
 }
 
 #[test]
@@ -307,22 +415,45 @@ fn a_job_that_was_opened_is_not_called_forced_any_more() {
     world.fake("a").close_takes = Some(secs(1));
     world.want("a", Wanted::Opened);
     world.pass(secs(30));
-    assert!(world.is("a", "Forced", "True", "DeadlinePassed"), "not before it is open");
+    assert!(
+        world.is("a", "Forced", "True", "DeadlinePassed"),
+        "not before it is open"
+    );
     world.pass(secs(60));
     assert!(world.is("a", "Ready", "True", "InDesiredState"));
     assert!(world.condition("a", "Forced").is_none());
-    assert_eq!(world.status("a").last_close.as_ref().unwrap().forced, [job("a")], "the last close was one by force");
+    assert_eq!(
+        world.status("a").last_close.as_ref().unwrap().forced,
+        [job("a")],
+        "the last close was one by force"
+    );
     world.want("a", Wanted::Closed);
     world.pass(secs(30));
-    assert!(world.condition("a", "Forced").is_none() && world.is("a", "Ready", "True", "InDesiredState"));
-    assert!(world.status("a").last_close.as_ref().unwrap().forced.is_empty());
+    assert!(
+        world.condition("a", "Forced").is_none()
+            && world.is("a", "Ready", "True", "InDesiredState")
+    );
+    assert!(
+        world
+            .status("a")
+            .last_close
+            .as_ref()
+            .unwrap()
+            .forced
+            .is_empty()
+    );
 }
 
 #[test]
 fn a_force_is_remembered_when_the_operator_dies_a_moment_after_a_flip() {
     for (forces, soon) in [(1, 1), (1, 10), (1, 3000), (2, 1), (2, 10), (2, 3000)] {
         for later in [50, 2500, 4000, 20_000, 50_000] {
-            let flip = Flip { takes: None, runs: true, dies: false, at: millis(1000) };
+            let flip = Flip {
+                takes: None,
+                runs: true,
+                dies: false,
+                at: millis(1000),
+            };
             let mut world = flip.begin();
             world.fake("a").ignores_force = true;
             while world.forces() < forces {
@@ -336,7 +467,11 @@ fn a_force_is_remembered_when_the_operator_dies_a_moment_after_a_flip() {
             world.crash();
             flip.ends_opened(&mut world);
             assert!(world.forces() >= 1, "{flip:?}");
-            assert_eq!(world.status("a").last_close.as_ref().unwrap().forced, [job("a")], "{flip:?}");
+            assert_eq!(
+                world.status("a").last_close.as_ref().unwrap().forced,
+                [job("a")],
+                "{flip:?}"
+            );
         }
     }
 }
@@ -350,8 +485,18 @@ fn a_second_force_has_a_note_of_its_own() {
     let mut notes = Vec::new();
     for _ in 0..800 {
         world.pass(secs(1));
-        notes.extend(world.status("a").targets.first().and_then(|target| target.forced_at.clone()));
+        notes.extend(
+            world
+                .status("a")
+                .targets
+                .first()
+                .and_then(|target| target.forced_at.clone()),
+        );
     }
     notes.dedup();
-    assert!(world.forces() >= 3 && notes.len() == world.forces(), "{} forces, {notes:?}", world.forces());
+    assert!(
+        world.forces() >= 3 && notes.len() == world.forces(),
+        "{} forces, {notes:?}",
+        world.forces()
+    );
 }

@@ -35,7 +35,11 @@ fn waiting(count: usize, time: Duration) -> World {
 }
 
 fn closed(world: &World) -> usize {
-    world.jobs.values().filter(|job| job.state == JobState::Closed).count()
+    world
+        .jobs
+        .values()
+        .filter(|job| job.state == JobState::Closed)
+        .count()
 }
 
 #[test]
@@ -51,11 +55,18 @@ fn never_more_jobs_are_closing_than_the_connection_allows() {
         let mut seen = 0;
         for _ in 0..200 {
             world.pass(MS * 100);
-            let closing = world.jobs.values().filter(|job| job.state == JobState::Closing).count();
+            let closing = world
+                .jobs
+                .values()
+                .filter(|job| job.state == JobState::Closing)
+                .count();
             assert!(closing <= most, "{closing} of {most}");
             seen = seen.max(closing);
         }
-        assert!(seen * 10 >= most * 9, "and the room is used: {seen} of {most}");
+        assert!(
+            seen * 10 >= most * 9,
+            "and the room is used: {seen} of {most}"
+        );
     }
 }
 
@@ -71,21 +82,33 @@ fn a_cluster_that_asks_for_fewer_requests_is_left_alone_as_long_as_it_asks() {
     assert!((1..=8).contains(&refused), "{refused}");
     world.pass(secs(9));
     assert_eq!(world.closes(), refused, "Retry-After is honoured");
-    assert!(world.is(&id(499), "Ready", "False", "Overloaded"), "{:?}", world.condition(&id(499), "Ready"));
+    assert!(
+        world.is(&id(499), "Ready", "False", "Overloaded"),
+        "{:?}",
+        world.condition(&id(499), "Ready")
+    );
     assert!(world.condition(&id(499), "Stalled").is_none());
     world.pass(secs(20));
     assert!(world.closes() <= refused + 8, "and honoured again");
     world.overloaded = None;
     world.pass(secs(60));
     assert_eq!(closed(&world), 500, "since {begun:?}");
-    assert!((0..500).all(|n| world.status(&id(n)).targets.iter().all(|target| target.failures == 0)));
+    assert!((0..500).all(|n| {
+        world
+            .status(&id(n))
+            .targets
+            .iter()
+            .all(|target| target.failures == 0)
+    }));
 }
 
 #[test]
 fn under_load_fewer_calls_go_at_once_and_more_again_when_it_is_over() {
     let mut world = World::new();
     for n in 0..200 {
-        world.jobs.insert(job(&id(n)), FakeJob::new(JobState::Closed));
+        world
+            .jobs
+            .insert(job(&id(n)), FakeJob::new(JobState::Closed));
         world.apply(&id(n), Wanted::Observed, policy());
     }
     world.pass(secs(30));
@@ -95,10 +118,22 @@ fn under_load_fewer_calls_go_at_once_and_more_again_when_it_is_over() {
     }
     world.pass(secs(60));
     let times: Vec<Duration> = world.calls.iter().map(|(at, _)| *at).collect();
-    let burst = |from: usize| times[from..].iter().take_while(|at| **at < times[from] + MS * 5).count();
+    let burst = |from: usize| {
+        times[from..]
+            .iter()
+            .take_while(|at| **at < times[from] + MS * 5)
+            .count()
+    };
     assert_eq!(burst(0), 8);
-    let second = times.iter().position(|at| *at >= times[0] + secs(1)).unwrap();
-    assert!((1..=5).contains(&burst(second)), "{}", burst(second));
+    let second = times
+        .iter()
+        .position(|at| *at >= times[0] + secs(1))
+        .unwrap();
+    assert!(
+        (1..=4).contains(&burst(second)),
+        "half of eight: {}",
+        burst(second)
+    );
     let last = times.len() - 9;
     assert!(burst(last) >= 8, "{}", burst(last));
     assert_eq!(closed(&world), 0);
@@ -141,7 +176,9 @@ fn a_fresh_edit_is_sent_within_a_tenth_of_a_second_while_ten_thousand_catch_up()
     let mut world = waiting(10_000, MS * 20);
     for n in 0..20 {
         let name = format!("fresh-{n:02}");
-        world.jobs.insert(job(&name), FakeJob::new(JobState::Opened));
+        world
+            .jobs
+            .insert(job(&name), FakeJob::new(JobState::Opened));
     }
     world.pass(MS * 500);
     let mut late = Vec::new();
@@ -150,13 +187,23 @@ fn a_fresh_edit_is_sent_within_a_tenth_of_a_second_while_ten_thousand_catch_up()
         world.create(&name, desired(&name, Wanted::Closed, policy()));
         let begun = world.clock;
         world.pass(MS * 100);
-        let sent = world.calls.iter().find(|(_, call)| call.jobs().contains(&job(&name)));
+        let sent = world
+            .calls
+            .iter()
+            .find(|(_, call)| call.jobs().contains(&job(&name)));
         match sent {
             Some((at, _)) => late.push(*at - begun),
-            None => panic!("{name} was not sent within 100 ms; {} are closed", closed(&world)),
+            None => panic!(
+                "{name} was not sent within 100 ms; {} are closed",
+                closed(&world)
+            ),
         }
     }
-    assert!(closed(&world) < 9_000, "the catch-up went on all the while: {}", closed(&world));
+    assert!(
+        closed(&world) < 9_000,
+        "the catch-up went on all the while: {}",
+        closed(&world)
+    );
 }
 
 #[test]
@@ -164,11 +211,20 @@ fn the_status_of_a_fresh_edit_is_written_before_the_thousands_that_wait() {
     let mut world = waiting(10_000, Duration::ZERO);
     world.pass(secs(1));
     let begun = world.writes.len() - 10_000;
-    assert!((1..9_000).contains(&begun), "{begun} were written since the start");
-    world.jobs.insert(job("fresh"), FakeJob::new(JobState::Opened));
+    assert!(
+        (1..9_000).contains(&begun),
+        "{begun} were written since the start"
+    );
+    world
+        .jobs
+        .insert(job("fresh"), FakeJob::new(JobState::Opened));
     world.create("fresh", desired("fresh", Wanted::Closed, policy()));
     world.pass(MS * 400);
-    assert!(world.is("fresh", "Ready", "True", "InDesiredState"), "{:?}", world.condition("fresh", "Ready"));
+    assert!(
+        world.is("fresh", "Ready", "True", "InDesiredState"),
+        "{:?}",
+        world.condition("fresh", "Ready")
+    );
     assert!(world.writes.len() - 10_000 < 9_000, "before most others");
 }
 
@@ -179,11 +235,15 @@ fn a_catch_up_is_not_starved_by_edits_without_end() {
     world.connect();
     for n in 0..2000 {
         let name = format!("fresh-{n:04}");
-        world.jobs.insert(job(&name), FakeJob::new(JobState::Opened));
+        world
+            .jobs
+            .insert(job(&name), FakeJob::new(JobState::Opened));
         world.create(&name, desired(&name, Wanted::Closed, policy()));
         world.pass(MS * 40);
     }
-    let old = (0..100).filter(|n| world.state(&id(*n)) == JobState::Closed).count();
+    let old = (0..100)
+        .filter(|n| world.state(&id(*n)) == JobState::Closed)
+        .count();
     assert_eq!(old, 100, "what waited half a minute goes among them");
 }
 
@@ -202,7 +262,10 @@ fn namespaces_take_turns_so_that_a_flood_in_one_delays_no_other() {
         for n in 0..50 {
             let quiet = format!("quiet-{n:02}");
             world.jobs.insert(job(&quiet), takes(MS * 200));
-            world.create(&format!("quiet/{quiet}"), desired(&quiet, Wanted::Closed, policy()));
+            world.create(
+                &format!("quiet/{quiet}"),
+                desired(&quiet, Wanted::Closed, policy()),
+            );
         }
         world.pass(secs(100));
         world.trouble = None;
@@ -217,5 +280,8 @@ fn namespaces_take_turns_so_that_a_flood_in_one_delays_no_other() {
     let (alone, _) = last_of_quiet(0);
     let (beside, _) = last_of_quiet(2000);
     // Half of the places are its own.
-    assert!(beside <= alone * 2 + secs(2), "{beside:?} beside 2000 of another, {alone:?} alone");
+    assert!(
+        beside <= alone * 2 + secs(2),
+        "{beside:?} beside 2000 of another, {alone:?} alone"
+    );
 }

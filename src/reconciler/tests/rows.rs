@@ -105,7 +105,7 @@ fn a_running_datafeed_is_noted_durably_before_the_close_that_stops_it() {
     assert_eq!(world.calls.len(), 0, "the write was not acknowledged yet");
     world.lose_acks = false;
     world.crash();
-    world.pass(secs(1));
+    world.pass(secs(2));
     assert_eq!((world.closes(), world.stops()), (1, 0));
     assert_eq!(world.status("a").resume_datafeeds.len(), 1);
     assert!(world.is("a", "Ready", "True", "InDesiredState"));

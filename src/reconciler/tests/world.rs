@@ -11,8 +11,8 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 pub(super) use super::fake_job::FakeJob;
 use super::life::Rules;
 use crate::api::{
-    AnomalyJobStatus, CloseMode, ClosePolicy, DatafeedState, DeletionPolicy, DriftPolicy, JobExpression,
-    JobId, JobPattern, JobState, OnFailed, OnTimeout, OpenPolicy, Reason, TimeSpan,
+    AnomalyJobStatus, CloseMode, ClosePolicy, DatafeedState, DeletionPolicy, DriftPolicy,
+    JobExpression, JobId, JobPattern, JobState, OnFailed, OnTimeout, OpenPolicy, Reason, TimeSpan,
 };
 use crate::reconciler::Reconciler;
 use crate::reconciler::claims::Claims;
@@ -63,6 +63,8 @@ pub(super) struct World {
     /// The number of `brain`, and another one that reaches the same cluster through another connection.
     pub(super) side: u64,
     pub(super) other: Option<Box<Reconciler>>,
+    /// Objects that belong to that one.
+    pub(super) sides: BTreeMap<ObjectKey, u64>,
     /// How many jobs may close at once.
     pub max_closing: usize,
     /// Bytes of ids that fit into a list, as the client has learned it.
@@ -134,11 +136,19 @@ fn meant<'a>(
     wildcards: &[JobPattern],
     ids: impl IntoIterator<Item = &'a JobId>,
 ) -> BTreeSet<&'a JobId> {
-    let ids: Vec<&JobId> = if wildcards.is_empty() { Vec::new() } else { ids.into_iter().collect() };
+    let ids: Vec<&JobId> = if wildcards.is_empty() {
+        Vec::new()
+    } else {
+        ids.into_iter().collect()
+    };
     let of = |word: &JobPattern| {
         let begins = word.as_str().trim_end_matches('*').to_owned();
         let from = ids.partition_point(|id| id.as_str() < begins.as_str());
-        ids.iter().skip(from).copied().take_while(move |id| id.as_str().starts_with(&begins)).collect::<Vec<_>>()
+        ids.iter()
+            .skip(from)
+            .copied()
+            .take_while(move |id| id.as_str().starts_with(&begins))
+            .collect::<Vec<_>>()
     };
     wildcards.iter().flat_map(of).collect()
 }
@@ -206,6 +216,7 @@ impl World {
             rules: Rules::default(),
             side: 1,
             other: None,
+            sides: BTreeMap::new(),
             max_closing: 64,
             list_room: 4000,
             real_room: None,
@@ -292,7 +303,8 @@ impl World {
     pub(super) fn edit(&mut self, name: &str, change: impl FnOnce(&mut Desired)) {
         self.edit_silently(name, change);
         let delivered = self.stored[&key(name)].clone();
-        self.tell(Input::Delivered(Box::new(delivered)));
+        let side = self.side_of(&delivered.key);
+        self.tell_to(side, Input::Delivered(Box::new(delivered)));
     }
 
     /// Edits the spec; the watch has not delivered it yet.
@@ -451,7 +463,8 @@ impl World {
 
     fn answer(&mut self, after: Duration, input: Input) {
         self.sent += 1;
-        self.pending.insert((self.clock + after, self.sent), (self.side, input));
+        self.pending
+            .insert((self.clock + after, self.sent), (self.side, input));
     }
 
     fn perform(&mut self, output: Output) {
@@ -462,9 +475,17 @@ impl World {
                     Some(trouble) => Err(trouble.clone()),
                     None => Ok(self.look(&question)),
                 };
-                let asked = if answer.is_ok() { requests(&question, self.list_room) } else { 1 };
+                let asked = if answer.is_ok() {
+                    requests(&question, self.list_room)
+                } else {
+                    1
+                };
                 self.requests += asked;
-                self.searches += if answer.is_ok() { self.searches_of(&question, asked) } else { 0 };
+                self.searches += if answer.is_ok() {
+                    self.searches_of(&question, asked)
+                } else {
+                    0
+                };
                 self.reads.push(question);
                 self.answer(self.slow, Input::Read(ticket, answer));
             }
@@ -576,7 +597,8 @@ impl World {
         for side in [1, 2] {
             if let Some(ruled) = rulings.remove(&side) {
                 self.sent += 1;
-                self.pending.insert((self.clock, self.sent), (side, Input::Ruled(ruled)));
+                self.pending
+                    .insert((self.clock, self.sent), (side, Input::Ruled(ruled)));
             }
         }
     }
@@ -596,7 +618,8 @@ impl World {
         };
         let taken = answer.is_ok();
         self.answer(soon, Input::Written(ticket, answer));
-        let goes = |stored: &Delivered| stored.desired.deleting.is_some() && stored.finalizers.is_empty();
+        let goes =
+            |stored: &Delivered| stored.desired.deleting.is_some() && stored.finalizers.is_empty();
         if self.stored.get(&key).is_some_and(goes) {
             self.stored.remove(&key);
             self.answer(soon * 2, Input::Gone(key));
@@ -612,9 +635,13 @@ impl World {
             Question::Catalogue => Answer::Catalogue(self.listing()),
             Question::Tasks => Answer::Tasks(self.monitor.then(|| self.tasks())),
             Question::Info => Answer::Info(self.upgrade_mode),
-            Question::States { jobs, datafeeds, .. } => {
+            Question::States {
+                jobs, datafeeds, ..
+            } => {
                 let feeds: BTreeSet<&JobId> = datafeeds.iter().map(|(of, _)| of).collect();
-                let seen = jobs.iter().map(|id| (id.clone(), self.see(id, feeds.contains(id))));
+                let seen = jobs
+                    .iter()
+                    .map(|id| (id.clone(), self.see(id, feeds.contains(id))));
                 Answer::States(seen.collect())
             }
         }
@@ -626,13 +653,22 @@ impl World {
         match question {
             Question::Catalogue => requests - 1,
             Question::Tasks | Question::Info => 0,
-            Question::States { jobs, wildcards, .. } => {
+            Question::States {
+                jobs, wildcards, ..
+            } => {
                 let cost = |job: &FakeJob| if job.state == JobState::Closed { 4 } else { 1 };
                 let mut told = meant(wildcards, self.jobs.keys());
                 told.extend(jobs);
                 let words: Vec<&str> = wildcards.iter().map(|word| word.as_str()).collect();
-                let like = |name: &str| words.iter().any(|word| name.starts_with(word.trim_end_matches('*')));
-                let grouped = self.jobs.iter().filter(|(_, job)| job.groups.iter().any(|name| like(name)));
+                let like = |name: &str| {
+                    words
+                        .iter()
+                        .any(|word| name.starts_with(word.trim_end_matches('*')))
+                };
+                let grouped = self
+                    .jobs
+                    .iter()
+                    .filter(|(_, job)| job.groups.iter().any(|name| like(name)));
                 told.extend(grouped.map(|(id, _)| id));
                 let told = told.into_iter().filter_map(|id| self.jobs.get(id));
                 requests + told.map(cost).sum::<usize>()
@@ -641,14 +677,20 @@ impl World {
     }
 
     fn listing(&self) -> Listing {
-        let most = if self.lists_nothing { 0 } else { self.cut_at.unwrap_or(usize::MAX) };
+        let most = if self.lists_nothing {
+            0
+        } else {
+            self.cut_at.unwrap_or(usize::MAX)
+        };
         let configs = self.jobs.iter().filter(|(_, job)| job.config).take(most);
         let feeds = self.jobs.iter().filter_map(|(id, job)| {
             let (feed, _) = job.datafeed.as_ref()?;
             Some((id.clone(), feed.clone()))
         });
         Listing {
-            jobs: configs.map(|(id, job)| (id.clone(), job.seen_config())).collect(),
+            jobs: configs
+                .map(|(id, job)| (id.clone(), job.seen_config()))
+                .collect(),
             datafeeds: feeds.collect(),
             complete: self.cut_at.is_none_or(|most| self.jobs.len() < most),
             upgrade_mode: self.upgrade_mode,
@@ -657,7 +699,10 @@ impl World {
     }
 
     fn tasks(&self) -> Tasks {
-        let open = self.jobs.iter().filter(|(_, job)| job.state != JobState::Closed);
+        let open = self
+            .jobs
+            .iter()
+            .filter(|(_, job)| job.state != JobState::Closed);
         let feeds = self.jobs.iter().filter_map(|(id, job)| {
             let feed = job.seen_datafeed()?;
             feed.runs().then(|| (id.clone(), (feed, job.has_end)))
@@ -682,12 +727,14 @@ impl World {
                 explanation: (!job.assigned).then(|| Arc::from("no node has room")),
                 open_for: live.then(|| secs(self.clock.saturating_sub(job.opened_at).as_secs())),
                 latest_record: job.latest_record.map(|at| moment(at).wall),
-                last_data: job.last_data.map(|at| moment(at).wall),
             }),
-            datafeed: job.seen_datafeed().filter(|_| with_datafeed).map(|feed| SeenDatafeed {
-                real_time: feed.real_time.filter(|_| !self.hides_kind),
-                ..feed
-            }),
+            datafeed: job
+                .seen_datafeed()
+                .filter(|_| with_datafeed)
+                .map(|feed| SeenDatafeed {
+                    real_time: feed.real_time.filter(|_| !self.hides_kind),
+                    ..feed
+                }),
         }
     }
 
@@ -721,10 +768,16 @@ impl World {
                 _ => self.close(id),
             },
             Call::StopDatafeed { job, force, .. } => {
-                let found = self.jobs.get_mut(job).filter(|job| job.refuses_stops > 0 && !force);
+                let found = self
+                    .jobs
+                    .get_mut(job)
+                    .filter(|job| job.refuses_stops > 0 && !force);
                 if let Some(found) = found {
                     found.refuses_stops -= 1;
-                    return (soon, Err(Refusal::Refused(trouble(Reason::RetryingAfterError))));
+                    return (
+                        soon,
+                        Err(Refusal::Refused(trouble(Reason::RetryingAfterError))),
+                    );
                 }
                 if let Some((_, state)) =
                     self.jobs.get_mut(job).and_then(|job| job.datafeed.as_mut())
@@ -738,7 +791,9 @@ impl World {
                 let Some(job) = self.jobs.get_mut(id) else {
                     return (soon, Err(Refusal::LookAgain { answered: true }));
                 };
-                let runs = job.feed().is_some_and(|state| state != DatafeedState::Stopped);
+                let runs = job
+                    .feed()
+                    .is_some_and(|state| state != DatafeedState::Stopped);
                 if before_7_14 && runs {
                     return (soon, Err(Refusal::DatafeedRuns));
                 }
@@ -756,7 +811,9 @@ impl World {
             Call::Open(id) => self.open(id),
             Call::StartDatafeed { job, .. } => {
                 let found = self.jobs.get(job);
-                if !found.is_some_and(|job| matches!(job.state, JobState::Opened | JobState::Opening)) {
+                if !found
+                    .is_some_and(|job| matches!(job.state, JobState::Opened | JobState::Opening))
+                {
                     return (soon, Err(Refusal::LookAgain { answered: true }));
                 }
                 if let Some(trouble) = found.and_then(|job| job.refuses_start.clone()) {
@@ -805,7 +862,11 @@ impl World {
             return (soon, Err(Refusal::LookAgain { answered: true }));
         }
         let answers: Vec<_> = ids.iter().map(|id| self.close(id)).collect();
-        let last = answers.iter().map(|(after, _)| *after).max().unwrap_or(soon);
+        let last = answers
+            .iter()
+            .map(|(after, _)| *after)
+            .max()
+            .unwrap_or(soon);
         let error = answers.into_iter().find_map(|(_, answer)| answer.err());
         (last, error.map_or(Ok(()), Err))
     }
@@ -863,13 +924,18 @@ impl World {
         match job.state {
             JobState::Closed => return (soon, Ok(())),
             JobState::Closing => {
-                let left = job.closes_at.map_or(secs(1_000_000), |at| at.saturating_sub(clock));
+                let left = job
+                    .closes_at
+                    .map_or(secs(1_000_000), |at| at.saturating_sub(clock));
                 return (left + soon, Ok(()));
             }
             JobState::Opened | JobState::Opening | JobState::Failed => {}
         }
         if datafeed_runs && job.feed_hinders {
-            return (soon, Err(Refusal::Refused(trouble(Reason::RetryingAfterError))));
+            return (
+                soon,
+                Err(Refusal::Refused(trouble(Reason::RetryingAfterError))),
+            );
         }
         if let Some((_, state)) = &mut job.datafeed {
             *state = DatafeedState::Stopped;
@@ -891,7 +957,8 @@ impl World {
                 job.state = JobState::Closing;
                 job.opens_at = None;
                 job.closes_at = takes.map(|takes| clock + takes);
-                self.changes.extend(job.closes_at.map(|at| (at, id.clone())));
+                self.changes
+                    .extend(job.closes_at.map(|at| (at, id.clone())));
                 (takes.unwrap_or(secs(1_000_000)) + soon, Ok(()))
             }
         }
