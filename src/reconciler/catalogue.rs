@@ -82,10 +82,14 @@ impl Catalogue {
         let mut names = BTreeSet::new();
         for job in jobs {
             let both = [self.jobs.get(job), listing.jobs.get(job)];
-            let [before, after] = both.map(|config| config.map(|config| (&config.groups, config.deleting)));
+            let [before, after] =
+                both.map(|config| config.map(|config| (&config.groups, config.deleting)));
             if before != after {
                 names.insert(Arc::from(job.as_str()));
-                let groups = before.into_iter().chain(after).flat_map(|(groups, _)| groups);
+                let groups = before
+                    .into_iter()
+                    .chain(after)
+                    .flat_map(|(groups, _)| groups);
                 names.extend(groups.cloned());
             }
         }
@@ -192,10 +196,15 @@ mod tests {
         let both = listing(&[("a", &["g"]), ("b", &["g"])]);
         catalogue.take(both.clone(), Duration::ZERO);
         catalogue.correct(&job("a"), both.jobs.get(&job("a")).cloned());
-        assert_eq!(catalogue.take(both, Duration::ZERO), Some(Changes::default()));
+        assert_eq!(
+            catalogue.take(both, Duration::ZERO),
+            Some(Changes::default())
+        );
         catalogue.correct(&job("a"), None);
         assert!(catalogue.names().contains(&job("a")));
-        let changes = catalogue.take(listing(&[("b", &["g"])]), Duration::ZERO).unwrap();
+        let changes = catalogue
+            .take(listing(&[("b", &["g"])]), Duration::ZERO)
+            .unwrap();
         assert!(changes.everything && !catalogue.names().contains(&job("a")));
     }
 
@@ -217,6 +226,9 @@ mod tests {
         next.jobs.get_mut(&job("b")).unwrap().blocked = Some(Arc::from("reset"));
         let changes = catalogue.take(next, Duration::ZERO).unwrap();
         assert_eq!(changes.jobs, [job("b")].into_iter().collect());
-        assert!(changes.names.is_empty() && !changes.everything, "who is meant did not change");
+        assert!(
+            changes.names.is_empty() && !changes.everything,
+            "who is meant did not change"
+        );
     }
 }

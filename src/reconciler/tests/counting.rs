@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::fake_job::FakeJob;
-use super::world::{World, desired, job, policy, secs, trouble};
+use super::world::{World, desired, job, key, policy, secs, trouble};
 use crate::api::{ClosePolicy, JobState, OnFailed, Reason, TimeSpan};
 use crate::reconciler::input::*;
 
@@ -67,7 +67,7 @@ fn start_with(
         if let Some(fake) = make(n) {
             world.jobs.insert(job(&id(n)), fake);
         }
-        world.store(&id(n), desired(&id(n), Wanted::Closed, close.clone()));
+        world.store(key(&id(n)), desired(&id(n), Wanted::Closed, close.clone()));
     }
     // Nobody waits for what was created long ago.
     world.pass(secs(120));
@@ -90,7 +90,11 @@ fn is_bad(n: usize) -> bool {
 }
 
 fn open(world: &World) -> usize {
-    world.jobs.values().filter(|job| job.state != JobState::Closed).count()
+    world
+        .jobs
+        .values()
+        .filter(|job| job.state != JobState::Closed)
+        .count()
 }
 
 fn asked_for_states(world: &World) -> usize {
@@ -101,7 +105,9 @@ fn asked_for_states(world: &World) -> usize {
 #[test]
 fn one_close_of_a_job_that_is_known_is_a_close_a_read_and_a_write() {
     let mut world = World::new();
-    world.jobs.insert(job(&id(0)), FakeJob::new(JobState::Opened));
+    world
+        .jobs
+        .insert(job(&id(0)), FakeJob::new(JobState::Opened));
     world.apply(&id(0), Wanted::Observed, policy());
     world.pass(secs(10));
     world.count_from_now();
@@ -113,8 +119,12 @@ fn one_close_of_a_job_that_is_known_is_a_close_a_read_and_a_write() {
 #[test]
 fn one_close_of_a_new_object_is_a_read_more() {
     let mut world = World::new();
-    world.jobs.insert(job(&id(0)), FakeJob::new(JobState::Opened));
-    world.jobs.insert(job(&id(1)), FakeJob::new(JobState::Closed));
+    world
+        .jobs
+        .insert(job(&id(0)), FakeJob::new(JobState::Opened));
+    world
+        .jobs
+        .insert(job(&id(1)), FakeJob::new(JobState::Closed));
     world.apply(&id(1), Wanted::Closed, policy());
     world.pass(secs(10));
     world.count_from_now();
@@ -127,7 +137,9 @@ fn one_close_of_a_new_object_is_a_read_more() {
 fn two_hundred_that_are_created_at_once() {
     let mut world = World::new();
     for n in 0..200 {
-        world.jobs.insert(job(&id(n)), FakeJob::new(JobState::Opened));
+        world
+            .jobs
+            .insert(job(&id(n)), FakeJob::new(JobState::Opened));
         world.apply(&id(n), Wanted::Closed, policy());
     }
     world.pass(secs(20));
@@ -167,7 +179,9 @@ fn ten_thousand_that_are_created_at_once() {
     world.max_closing = 2000;
     world.connect();
     for n in 0..10_000 {
-        world.jobs.insert(job(&id(n)), FakeJob::new(JobState::Opened));
+        world
+            .jobs
+            .insert(job(&id(n)), FakeJob::new(JobState::Opened));
         world.apply(&id(n), Wanted::Closed, policy());
     }
     world.pass(secs(40));
@@ -211,7 +225,11 @@ fn ten_thousand_of_one_object_are_one_or_two_writes() {
 #[test]
 fn one_in_a_hundred_has_failed_and_is_forced() {
     let mut world = start(2000, 2000, |n| {
-        Some(FakeJob::new(if is_bad(n) { JobState::Failed } else { JobState::Opened }))
+        Some(FakeJob::new(if is_bad(n) {
+            JobState::Failed
+        } else {
+            JobState::Opened
+        }))
     });
     world.pass(secs(60));
     assert_eq!((open(&world), world.forces()), (0, 20));
@@ -225,7 +243,11 @@ fn one_in_a_hundred_has_failed_and_is_left() {
         ..policy()
     };
     let mut world = start_with(2000, 2000, &left, |n| {
-        Some(FakeJob::new(if is_bad(n) { JobState::Failed } else { JobState::Opened }))
+        Some(FakeJob::new(if is_bad(n) {
+            JobState::Failed
+        } else {
+            JobState::Opened
+        }))
     });
     world.pass(secs(60));
     assert_eq!((open(&world), world.forces()), (20, 0));

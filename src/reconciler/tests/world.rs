@@ -268,13 +268,18 @@ impl World {
 
     /// Creates an object that asks for this.
     pub(super) fn create(&mut self, name: &str, desired: Desired) {
-        let delivered = self.store(name, desired);
-        self.tell(Input::Delivered(Box::new(delivered)));
+        self.create_as(key(name), 1, desired);
+    }
+
+    /// The same, under a key of its own and for one of two brains.
+    pub(super) fn create_as(&mut self, key: ObjectKey, side: u64, desired: Desired) {
+        self.sides.insert(key.clone(), side);
+        let delivered = self.store(key, desired);
+        self.tell_to(side, Input::Delivered(Box::new(delivered)));
     }
 
     /// The same, while no operator runs that would be told.
-    pub(super) fn store(&mut self, name: &str, desired: Desired) -> Delivered {
-        let key = key(name);
+    pub(super) fn store(&mut self, key: ObjectKey, desired: Desired) -> Delivered {
         self.version += 1;
         let delivered = Delivered {
             key: key.clone(),
@@ -605,6 +610,9 @@ impl World {
 
     fn finalize(&mut self, ticket: Ticket, key: ObjectKey, version: &str, finalizers: Vec<String>) {
         let soon = Duration::from_millis(3);
+        if self.api_server_down {
+            return self.answer(soon, Input::Written(ticket, Err(WriteRefused::Failed)));
+        }
         self.version += 1;
         let new: Arc<str> = Arc::from(self.version.to_string());
         let answer = match self.stored.get_mut(&key) {
@@ -867,6 +875,10 @@ impl World {
             .map(|(after, _)| *after)
             .max()
             .unwrap_or(soon);
+        if last > secs(30) {
+            // What Elasticsearch is asked to wait for at most.
+            return (secs(30), Err(Refusal::LookAgain { answered: true }));
+        }
         let error = answers.into_iter().find_map(|(_, answer)| answer.err());
         (last, error.map_or(Ok(()), Err))
     }
