@@ -104,11 +104,11 @@ impl Observer<'_> {
         let stats = self.job_stats(&ids, wildcards).await?;
         let readable = ids.iter().filter(|id| !stats.unreadable.contains(id));
         let seen = readable.map(|id| {
-            let state = stats.found.get(id).map(seen_state);
+            let told = stats.found.get(id).map(seen_state);
             (
                 id.clone(),
                 SeenJob {
-                    state,
+                    state: told,
                     datafeed: None,
                 },
             )

@@ -16,7 +16,7 @@ use super::input::{
 use super::member::Claimed;
 use super::object::Object;
 use super::{Reconciler, Spot, drift, pace, report};
-use crate::api::{JobId, Reason, Target};
+use crate::api::{JobExpression, JobId, Reason, Target};
 
 impl Reconciler {
     /// Finds out anew which jobs the object means.
@@ -375,21 +375,10 @@ fn meant(object: &mut Object, found: Resolution, catalogue: &Catalogue) -> BTree
         return BTreeSet::new();
     }
     let scope = &object.desired.scope;
-    let ids: BTreeSet<JobId> = scope
-        .expression
-        .tokens()
-        .filter_map(|token| JobId::parse(token).ok())
-        .collect();
     let mut jobs = found.jobs;
-    let listed = |id: JobId| catalogue.config(&id).is_some();
-    let all_listed = || {
-        scope
-            .expression
-            .tokens()
-            .all(|token| JobId::parse(token).is_ok_and(listed))
-    };
-    if !catalogue.is_complete() && !all_listed() {
-        jobs.retain(|job| ids.contains(job));
+    if !catalogue.is_complete() && !names_only_listed(&scope.expression, catalogue) {
+        let named: BTreeSet<JobId> = ids(&scope.expression).flatten().collect();
+        jobs.retain(|job| named.contains(job));
         object.obstacle = Some(Trouble::new(
             Reason::ViewIncomplete,
             "the cluster has more jobs than Elasticsearch tells, so it is not known which of them are meant; name the jobs by their ids",
@@ -408,17 +397,7 @@ fn meant(object: &mut Object, found: Resolution, catalogue: &Catalogue) -> BTree
         ));
         return BTreeSet::new();
     }
-    let spills = |id: &JobId| catalogue.names().reaches_others(id, &jobs);
-    let twofold: Vec<JobId> = jobs.iter().filter(|id| spills(id)).cloned().collect();
-    if let Some(id) = twofold.first() {
-        object.obstacle = Some(Trouble::new(
-            Reason::ExpressionRefused,
-            format!(
-                "{id} is a job and also a group of other jobs, so a call for it would reach those; give the group another name"
-            ),
-        ));
-        jobs.retain(|id| !twofold.contains(id));
-    }
+    object.obstacle = leave_out_groups(&mut jobs, catalogue);
     for token in found.unmatched {
         let id = JobId::parse(&token).ok();
         // An id that is not listed yet may come, or have lost its config: it is looked at by its name.
@@ -428,6 +407,29 @@ fn meant(object: &mut Object, found: Resolution, catalogue: &Catalogue) -> BTree
         }
     }
     jobs
+}
+
+/// The ids an expression names, and nothing for each of its wildcards.
+fn ids(expression: &JobExpression) -> impl Iterator<Item = Option<JobId>> {
+    expression.tokens().map(|token| JobId::parse(token).ok())
+}
+
+fn names_only_listed(expression: &JobExpression, catalogue: &Catalogue) -> bool {
+    ids(expression).all(|id| id.is_some_and(|id| catalogue.config(&id).is_some()))
+}
+
+/// Leaves out the jobs whose names are groups of others, and says so.
+fn leave_out_groups(jobs: &mut BTreeSet<JobId>, catalogue: &Catalogue) -> Option<Trouble> {
+    let spills = |id: &&JobId| catalogue.names().reaches_others(id, jobs);
+    let twofold: Vec<JobId> = jobs.iter().filter(spills).cloned().collect();
+    let id = twofold.first()?;
+    jobs.retain(|id| !twofold.contains(id));
+    Some(Trouble::new(
+        Reason::ExpressionRefused,
+        format!(
+            "{id} is a job and also a group of other jobs, so a call for it would reach those; give the group another name"
+        ),
+    ))
 }
 
 /// What a status told of a job, as something to go on saying.

@@ -49,33 +49,32 @@ pub fn decide(situation: &Situation) -> Decision {
         Wanted::Opened => opening::decide(situation, seen),
         Wanted::Closed | Wanted::Observed => seen_now(situation, seen),
     };
+    held_back(situation, &decision).unwrap_or(decision)
+}
+
+/// What keeps a decision from being carried out just now.
+fn held_back(situation: &Situation, decision: &Decision) -> Option<Decision> {
+    let hold = |reason, why| Some(Decision::Hold(Trouble::new(reason, why)));
     let calls = matches!(
         decision,
         Decision::Call(_) | Decision::Verify | Decision::NoteForce | Decision::NoteDatafeed(_)
     );
     if calls && situation.list_is_stale {
-        return Decision::Hold(Trouble::new(
-            Reason::Pending,
-            "finding out which jobs are meant by now",
-        ));
+        return hold(Reason::Pending, "finding out which jobs are meant by now");
     }
     if situation.health.upgrade_mode() && !matches!(decision, Decision::Done | Decision::Stall(_)) {
-        return Decision::Hold(Trouble::new(
+        return hold(
             Reason::UpgradeMode,
             "Elasticsearch is in upgrade mode and refuses every call; waiting until it ends",
-        ));
+        );
     }
-    let calls = matches!(
-        decision,
-        Decision::NoteDatafeed(_) | Decision::NoteForce | Decision::Verify | Decision::Call(_)
-    );
     if calls && !situation.held {
-        return Decision::Hold(Trouble::new(
+        return hold(
             Reason::Pending,
             "putting the finalizer of deletionPolicy: Close on the object before anything is called",
-        ));
+        );
     }
-    decision
+    None
 }
 
 fn why_nothing(desired: &Desired) -> Reason {
