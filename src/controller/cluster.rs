@@ -229,14 +229,14 @@ impl Driver {
                 uid,
                 job,
                 event,
-            } => self.say(key, uid, job.as_ref(), event),
+            } => self.tell(key, uid, job.as_ref(), event),
             Output::Finished { outcome, took } => {
                 self.cluster.metrics.close(finish(outcome), took);
             }
         }
     }
 
-    fn say(&self, key: ObjectKey, uid: Arc<str>, job: Option<&JobId>, event: Event) {
+    fn tell(&self, key: ObjectKey, uid: Arc<str>, job: Option<&JobId>, event: Event) {
         let job = job.map_or("", JobId::as_str);
         tracing::info!(objects = %key, job, reason = event.reason, "{}", event.note);
         self.cluster.writer.tell(key, uid, event);

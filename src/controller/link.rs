@@ -1,8 +1,8 @@
 //! The way to one Elasticsearch: from an ElasticsearchConnection, its Secret and its CA to a client that was proven.
 //!
 //! Runs beside the cluster's task and tells it what the connection is worth; looks at the credentials once a minute, sooner
-//! after trouble, at once when asked. A cluster whose answers are being read is not probed besides. Secrets and ConfigMaps
-//! are read by name with `get`, never listed or watched. No value of them leaves this file but into the client.
+//! after trouble, at once when asked. A cluster whose answers are being read is not probed besides. Secrets and ConfigMaps are read by name with `get`, never listed or watched. No value of them
+//! leaves this file but into the client.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -179,6 +179,24 @@ impl Link {
         let _ = self.cluster.send(Message::Link(client, connection));
     }
 
+    fn object(&self, known: &Known) -> Result<Arc<ElasticsearchConnection>, Trouble> {
+        match known {
+            Known::NotYet => Err(Trouble::new(
+                Reason::Pending,
+                "the connections were not listed yet",
+            )),
+            Known::Missing => {
+                let message = format!(
+                    "there is no ElasticsearchConnection {} in namespace {}",
+                    self.name, self.namespace
+                );
+                Err(Trouble::new(Reason::ConnectionNotFound, message))
+            }
+            Known::Invalid(why) => Err(Trouble::new(Reason::InvalidObject, Arc::clone(why))),
+            Known::Object(object) => Ok(Arc::clone(object)),
+        }
+    }
+
     async fn prove(&mut self, known: &Known) -> Result<Probe, Trouble> {
         let object = self.object(known)?;
         let endpoint = self.endpoint(&object).await?;
@@ -211,24 +229,6 @@ impl Link {
         };
         same_cluster(&object, &probe)?;
         Ok(probe)
-    }
-
-    fn object(&self, known: &Known) -> Result<Arc<ElasticsearchConnection>, Trouble> {
-        match known {
-            Known::NotYet => Err(Trouble::new(
-                Reason::Pending,
-                "the connections were not listed yet",
-            )),
-            Known::Missing => {
-                let message = format!(
-                    "there is no ElasticsearchConnection {} in namespace {}",
-                    self.name, self.namespace
-                );
-                Err(Trouble::new(Reason::ConnectionNotFound, message))
-            }
-            Known::Invalid(why) => Err(Trouble::new(Reason::InvalidObject, Arc::clone(why))),
-            Known::Object(object) => Ok(Arc::clone(object)),
-        }
     }
 
     async fn endpoint(&self, object: &ElasticsearchConnection) -> Result<Endpoint, Trouble> {

@@ -103,17 +103,14 @@ impl Observer<'_> {
         };
         let stats = self.job_stats(&ids, wildcards).await?;
         let readable = ids.iter().filter(|id| !stats.unreadable.contains(id));
-        let seen = readable.map(|id| {
-            let told = stats.found.get(id).map(seen_state);
-            (
-                id.clone(),
-                SeenJob {
-                    state: told,
-                    datafeed: None,
-                },
-            )
+        let jobs = readable.map(|id| {
+            let job = SeenJob {
+                state: stats.found.get(id).map(seen_state),
+                datafeed: None,
+            };
+            (id.clone(), job)
         });
-        let mut seen: BTreeMap<JobId, SeenJob> = seen.collect();
+        let mut seen: BTreeMap<JobId, SeenJob> = jobs.collect();
         self.add_datafeeds(&mut seen, datafeeds).await?;
         Ok(seen)
     }
