@@ -211,7 +211,11 @@ impl Reconciler {
         let owners: BTreeMap<JobId, super::input::ObjectKey> = judged
             .filter_map(|id| Some((id.clone(), found.owners.get(id)?.clone())))
             .collect();
-        let owner = verdict.refused.as_ref().and_then(|id| owners.get(id)).cloned();
+        let owner = verdict
+            .refused
+            .as_ref()
+            .and_then(|id| owners.get(id))
+            .cloned();
         if over {
             self.calls.isolations.remove(&number);
         }

@@ -281,7 +281,12 @@ impl Reconciler {
             object.is_some_and(|object| object.enforces() == Some(Wanted::Closed))
                 && member.is_some_and(|member| member.claimed == Claimed::Ours)
         };
-        let unwilling: Vec<JobId> = found.search.waiting().filter(|id| !wants(id)).cloned().collect();
+        let unwilling: Vec<JobId> = found
+            .search
+            .waiting()
+            .filter(|id| !wants(id))
+            .cloned()
+            .collect();
         let mut freed = Vec::new();
         for id in unwilling {
             found.search.withdraw(&id);

@@ -141,10 +141,16 @@ impl Reconciler {
 
     /// A list brought something new: expressions may mean other jobs, and what was missing may be there.
     pub(super) fn relist(&mut self, changes: &Changes, first: bool, asked: Ticket, now: Moment) {
-        if changes.names {
-            for key in self.objects.keys().cloned().collect::<Vec<_>>() {
-                self.resolve(&key, now);
-            }
+        let other = |object: &Object| match object.literal() {
+            Some(id) => changes.names.contains(id.as_str()),
+            None => !changes.names.is_empty(),
+        };
+        let other = self
+            .objects
+            .iter()
+            .filter(|(_, object)| changes.everything || other(object));
+        for key in other.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+            self.resolve(&key, now);
         }
         for (job, known) in &mut self.jobs {
             known.keep_datafeed(self.catalogue.datafeed(job), asked);
@@ -247,7 +253,8 @@ impl Reconciler {
     pub(super) fn release(&mut self, key: &ObjectKey, jobs: Vec<JobId>) {
         let (busy, free): (Vec<JobId>, Vec<JobId>) =
             jobs.into_iter().partition(|job| !self.is_free(job));
-        self.yielding.extend(busy.into_iter().map(|job| (key.clone(), job)));
+        self.yielding
+            .extend(busy.into_iter().map(|job| (key.clone(), job)));
         if !free.is_empty() {
             self.outputs.push(Output::Release(key.clone(), free));
         }
@@ -318,11 +325,14 @@ impl Reconciler {
     }
 
     /// What was begun under a claim has ended: it is given up, and asked for anew where it is wanted again by now.
-    fn give_up(&mut self, spot: Spot) {
+    fn end_claim(&mut self, spot: Spot) {
         self.yielding.remove(&spot);
         let (key, job) = &spot;
-        self.outputs.push(Output::Release(key.clone(), vec![job.clone()]));
-        let again = self.member(key, job).filter(|member| member.claimed != Claimed::No);
+        self.outputs
+            .push(Output::Release(key.clone(), vec![job.clone()]));
+        let again = self
+            .member(key, job)
+            .filter(|member| member.claimed != Claimed::No);
         if let Some(member) = again {
             member.claimed = Claimed::No;
             self.claim(key);
@@ -336,9 +346,14 @@ impl Reconciler {
             return;
         }
         let (key, job) = spot;
-        let yielding: Vec<Spot> = self.yielding.iter().filter(|(_, of)| of == job).cloned().collect();
+        let yielding: Vec<Spot> = self
+            .yielding
+            .iter()
+            .filter(|(_, of)| of == job)
+            .cloned()
+            .collect();
         for spot in yielding {
-            self.give_up(spot);
+            self.end_claim(spot);
         }
         let member = self.member(key, job);
         if member.is_some_and(|member| matches!(member.claimed, Claimed::Rival(_))) {

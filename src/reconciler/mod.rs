@@ -11,7 +11,7 @@
 //! - [`job`], [`object`], [`member`], [`health`]: what is known of a job, an object, a job of an object, the cluster
 //! - `steps`: from a decision to notes, looks and calls; `drift`: what others did; `deletion`: how an object goes
 //! - `calls`, [`batch`], [`isolate`], [`turns`], [`pace`]: what is sent together, in which order, how often, how many
-//! - `reads`: one shared read for all objects; [`cover`]: many jobs in few words
+//! - `reads`: one shared read for all objects; `kinds`: whether a datafeed has an end; [`cover`]: many jobs in few words
 //! - `report`: status and conditions from facts; `publish`: when they are written
 
 mod answers;
@@ -29,6 +29,7 @@ pub mod health;
 pub mod input;
 pub mod isolate;
 pub mod job;
+mod kinds;
 pub mod member;
 mod membership;
 pub mod object;

@@ -9,13 +9,18 @@ use crate::api::{DatafeedState, JobState, OnTimeout, Reason};
 use crate::reconciler::input::*;
 
 fn far(name: &str) -> ObjectKey {
-    ObjectKey { namespace: Arc::from("elsewhere"), name: Arc::from(name) }
+    ObjectKey {
+        namespace: Arc::from("elsewhere"),
+        name: Arc::from(name),
+    }
 }
 
 /// An open job that `old` means since ten seconds, and now `young` too.
 fn two(wanted: Wanted) -> World {
     let mut world = World::new();
-    world.jobs.insert(job("a"), fed(JobState::Opened, DatafeedState::Started));
+    world
+        .jobs
+        .insert(job("a"), fed(JobState::Opened, DatafeedState::Started));
     world.create("old", desired("a", wanted, policy()));
     world.pass(secs(10));
     world.create("young", desired("a", Wanted::Closed, policy()));
@@ -29,10 +34,19 @@ fn the_oldest_acts_and_the_younger_one_names_it_and_calls_nothing() {
     world.pass(secs(600));
     assert_eq!((world.calls.len(), world.state("a")), (0, JobState::Opened));
     assert!(world.is("old", "Ready", "True", "InDesiredState"));
-    assert!(world.is("young", "Stalled", "True", "Conflict") && world.is("young", "Ready", "False", "Conflict"));
-    assert!(world.is("young", "Closed", "False", "StillOpen"), "what is seen is told all the same");
+    assert!(
+        world.is("young", "Stalled", "True", "Conflict")
+            && world.is("young", "Ready", "False", "Conflict")
+    );
+    assert!(
+        world.is("young", "Closed", "False", "StillOpen"),
+        "what is seen is told all the same"
+    );
     let message = world.message("young", "Stalled");
-    assert!(message.contains("AnomalyJob old") && message.contains("job a"), "{message}");
+    assert!(
+        message.contains("AnomalyJob old") && message.contains("job a"),
+        "{message}"
+    );
     assert_eq!(world.told("Conflict").len(), 1);
 }
 
@@ -40,13 +54,20 @@ fn the_oldest_acts_and_the_younger_one_names_it_and_calls_nothing() {
 fn a_winner_of_another_namespace_is_not_named() {
     let mut world = World::new();
     world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
-    world.create_as(far("secret-name"), 1, desired("a", Wanted::Opened, policy()));
+    world.create_as(
+        far("secret-name"),
+        1,
+        desired("a", Wanted::Opened, policy()),
+    );
     world.pass(secs(10));
     world.create("young", desired("a", Wanted::Closed, policy()));
     world.pass(secs(60));
     let said = format!("{:?} {:?}", world.status("young"), world.events);
     assert!(world.is("young", "Stalled", "True", "Conflict"));
-    assert!(!said.contains("secret-name") && !said.contains("elsewhere"), "{said}");
+    assert!(
+        !said.contains("secret-name") && !said.contains("elsewhere"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -57,10 +78,16 @@ fn of_the_same_second_the_name_decides() {
         world.create(first, desired("a", Wanted::Closed, policy()));
         world.create(second, desired("a", Wanted::Opened, policy()));
         world.pass(secs(60));
-        assert!(world.is("y", "Stalled", "True", "Conflict"), "{first} came first");
+        assert!(
+            world.is("y", "Stalled", "True", "Conflict"),
+            "{first} came first"
+        );
         world.crash();
         world.pass(secs(60));
-        assert!(world.is("y", "Stalled", "True", "Conflict"), "also after a restart");
+        assert!(
+            world.is("y", "Stalled", "True", "Conflict"),
+            "also after a restart"
+        );
     }
 }
 
@@ -80,7 +107,10 @@ fn a_conflict_ends_when_the_older_one_is_deleted_suspended_observes_or_means_ano
         end(&mut world);
         world.pass(secs(30));
         assert_eq!(world.state("a"), JobState::Closed);
-        assert!(world.is("young", "Ready", "True", "InDesiredState") && world.condition("young", "Stalled").is_none());
+        assert!(
+            world.is("young", "Ready", "True", "InDesiredState")
+                && world.condition("young", "Stalled").is_none()
+        );
     }
 }
 
@@ -93,7 +123,10 @@ fn an_older_one_that_comes_to_act_again_takes_the_job_back() {
     world.edit("old", |desired| desired.suspended = false);
     world.pass(secs(60));
     assert_eq!(world.state("a"), JobState::Opened);
-    assert!(world.is("old", "Ready", "True", "InDesiredState") && world.is("young", "Stalled", "True", "Conflict"));
+    assert!(
+        world.is("old", "Ready", "True", "InDesiredState")
+            && world.is("young", "Stalled", "True", "Conflict")
+    );
 }
 
 #[test]
@@ -107,9 +140,16 @@ fn in_a_group_only_the_jobs_that_are_held_by_another_are_left_alone() {
     world.create("all", desired("a,b,c", Wanted::Closed, policy()));
     world.pass(secs(60));
     let states = ["a", "b", "c"].map(|name| world.state(name));
-    assert_eq!(states, [JobState::Closed, JobState::Opened, JobState::Closed]);
+    assert_eq!(
+        states,
+        [JobState::Closed, JobState::Opened, JobState::Closed]
+    );
     assert!(world.is("all", "Stalled", "True", "Conflict"));
-    assert!(world.message("all", "Stalled").contains("1 of 3 jobs are stuck: b"));
+    assert!(
+        world
+            .message("all", "Stalled")
+            .contains("1 of 3 jobs are stuck: b")
+    );
 }
 
 /// Two connections to one cluster: `old` through the second, `young` through the first.
@@ -129,7 +169,10 @@ fn through_two_connections_to_one_cluster_the_oldest_acts_too() {
     world.want("old", Wanted::Opened);
     world.pass(secs(60));
     assert_eq!(world.state("a"), JobState::Opened);
-    assert!(world.is("young", "Stalled", "True", "Conflict") && world.is("old", "Ready", "True", "InDesiredState"));
+    assert!(
+        world.is("young", "Stalled", "True", "Conflict")
+            && world.is("old", "Ready", "True", "InDesiredState")
+    );
     assert!(world.is("young", "Closed", "False", "StillOpen"));
     world.delete("old");
     world.pass(secs(60));
@@ -171,7 +214,11 @@ fn at_no_moment_do_two_brains_have_a_call_for_one_job_on_its_way() {
                 }
                 world.pass(secs(120));
                 assert_eq!(world.state("a"), JobState::Opened, "{n} at {at}");
-                assert!(world.is("old", "Ready", "True", "InDesiredState"), "{n} at {at}: {:?}", world.status("old"));
+                assert!(
+                    world.is("old", "Ready", "True", "InDesiredState"),
+                    "{n} at {at}: {:?}",
+                    world.status("old")
+                );
                 world.delete("old");
                 world.pass(secs(60));
                 let acts = n > 3;
@@ -191,7 +238,11 @@ fn a_claim_that_is_given_up_and_asked_for_again_within_a_call_is_not_lost() {
     world.pass(secs(5));
     world.edit("a", |desired| desired.suspended = false);
     world.pass(secs(60));
-    assert!(world.is("a", "Ready", "True", "InDesiredState"), "{:?}", world.status("a").conditions);
+    assert!(
+        world.is("a", "Ready", "True", "InDesiredState"),
+        "{:?}",
+        world.status("a").conditions
+    );
 }
 
 #[test]
@@ -227,7 +278,11 @@ fn an_outage_releases_no_claim() {
     let lost = Connection::Unusable(trouble(Reason::SecretNotFound));
     world.tell_to(2, Input::Connection(lost));
     world.pass(secs(36_000));
-    assert_eq!((world.calls.len(), world.state("a")), (0, JobState::Opened), "the older one still means it");
+    assert_eq!(
+        (world.calls.len(), world.state("a")),
+        (0, JobState::Opened),
+        "the older one still means it"
+    );
     assert!(world.is("young", "Stalled", "True", "Conflict"));
 }
 
@@ -249,4 +304,26 @@ fn the_younger_one_forces_nothing_that_the_older_one_only_waits_for() {
     assert_eq!(world.forces(), 0, "it has ten minutes of its own");
     world.pass(secs(300));
     assert_eq!(world.forces(), 1);
+}
+
+#[test]
+fn a_claim_that_is_given_up_while_anothers_call_is_on_its_way_is_gone_for_good() {
+    let mut fake = FakeJob::new(JobState::Opened);
+    fake.lost_closes = 1;
+    let mut world = World::of("a", fake, Wanted::Closed);
+    world.pass(secs(5));
+    world.create("young", desired("a", Wanted::Opened, policy()));
+    world.pass(secs(5));
+    world.delete("young");
+    world.pass(secs(60));
+    assert!(world.is("a", "Ready", "True", "InDesiredState"));
+    world.brain.assert_at_rest();
+    world.create("next", desired("a", Wanted::Opened, policy()));
+    world.delete("a");
+    world.pass(secs(60));
+    assert_eq!(
+        world.state("a"),
+        JobState::Opened,
+        "nobody holds it any more"
+    );
 }

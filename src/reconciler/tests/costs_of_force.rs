@@ -25,10 +25,17 @@ fn last(world: &World, name: &str) -> LastClose {
 
 /// The loss of `hanging` in this close.
 fn assert_loss(last: &LastClose, name: &str) {
-    let loss = last.losses.iter().find(|loss| loss.job_id == job(name)).unwrap();
+    let loss = last
+        .losses
+        .iter()
+        .find(|loss| loss.job_id == job(name))
+        .unwrap();
     assert_eq!(loss.snapshot_at, Some(stamp(moment(secs(82_800)).wall)));
     let age = loss.snapshot_age.unwrap().as_duration();
-    assert!((secs(4200)..secs(4300)).contains(&age), "an hour and ten minutes, not {age:?}");
+    assert!(
+        (secs(4200)..secs(4300)).contains(&age),
+        "an hour and ten minutes, not {age:?}"
+    );
     assert_eq!(loss.lost_from, Some(stamp(moment(secs(82_000)).wall)));
     assert_eq!(loss.lost_until, Some(stamp(moment(secs(86_300)).wall)));
 }
@@ -40,14 +47,23 @@ fn a_force_tells_the_age_of_the_snapshot_and_the_interval_in_status_event_and_co
     world.apply("a", Wanted::Closed, policy());
     world.pass(secs(700));
     let last = last(&world, "a");
-    assert_eq!((last.graceful, &*last.forced, last.unsaved.len()), (0, &[job("a")][..], 0));
+    assert_eq!(
+        (last.graceful, &*last.forced, last.unsaved.len()),
+        (0, &[job("a")][..], 0)
+    );
     assert!(last.finished_at.is_some() && last.duration.is_some());
     assert_loss(&last, "a");
     let events = world.told("JobClosed");
     assert_eq!(events.len(), 1);
     for said in [events[0].to_owned(), world.message("a", "Forced")] {
-        assert!(said.contains("its newest snapshot was 1h10m") && said.contains("old"), "{said}");
-        assert!(said.contains("data from 2026-") && said.contains(" to 2026-"), "{said}");
+        assert!(
+            said.contains("its newest snapshot was 1h10m") && said.contains("old"),
+            "{said}"
+        );
+        assert!(
+            said.contains("data from 2026-") && said.contains(" to 2026-"),
+            "{said}"
+        );
     }
     assert!(events[0].contains("by force"));
 }
@@ -62,7 +78,11 @@ fn where_no_snapshot_is_found_that_is_said() {
     world.pass(secs(700));
     let last = last(&world, "a");
     assert!(last.losses[0].snapshot_at.is_none() && last.losses[0].lost_from.is_none());
-    assert!(world.message("a", "Forced").contains("no snapshot of it was found"));
+    assert!(
+        world
+            .message("a", "Forced")
+            .contains("no snapshot of it was found")
+    );
 }
 
 #[test]
@@ -116,16 +136,32 @@ fn a_group_is_one_campaign_with_all_its_costs_also_over_restarts() {
         world.pass(secs(2500));
         let last = last(&world, "all");
         assert_eq!(last.forced, [job("job-0"), job("job-1")]);
-        assert_eq!((last.graceful, &*last.unsaved), (3, &[job("job-3")][..]), "{restarts} restarts");
+        assert_eq!(
+            (last.graceful, &*last.unsaved),
+            (3, &[job("job-3")][..]),
+            "{restarts} restarts"
+        );
         assert!(last.finished_at.is_some());
         assert_loss(&last, "job-0");
         assert_loss(&last, "job-1");
         let told = world.told("JobsClosed");
         assert_eq!(told.len(), 1, "{told:?}");
-        assert!(told[0].contains("3 gracefully, 1 without their models being saved, 2 by force"), "{}", told[0]);
-        assert!(told[0].contains("job-1 (its newest snapshot was 1h1"), "{}", told[0]);
+        assert!(
+            told[0].contains("3 gracefully, 1 without their models being saved, 2 by force"),
+            "{}",
+            told[0]
+        );
+        assert!(
+            told[0].contains("job-1 (its newest snapshot was 1h1"),
+            "{}",
+            told[0]
+        );
         assert!(world.is("all", "Forced", "True", "DeadlinePassed"));
-        assert!(world.message("all", "Forced").starts_with("closed by force: job-0, job-1; "));
+        assert!(
+            world
+                .message("all", "Forced")
+                .starts_with("closed by force: job-0, job-1; ")
+        );
     }
 }
 
@@ -166,7 +202,11 @@ fn a_node_that_is_lost_while_the_job_closes_makes_it_unsaved_also_when_the_opera
         world.fake("a").closed();
         world.pass(secs(30));
         let last = last(&world, "a");
-        assert_eq!((last.graceful, &*last.unsaved), (0, &[job("a")][..]), "dies: {dies}");
+        assert_eq!(
+            (last.graceful, &*last.unsaved),
+            (0, &[job("a")][..]),
+            "dies: {dies}"
+        );
     }
 }
 

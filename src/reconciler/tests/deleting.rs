@@ -16,7 +16,10 @@ fn closing_one(fake: FakeJob, wanted: Wanted) -> World {
 }
 
 fn held(world: &World) -> bool {
-    world.stored[&key("a")].finalizers.iter().any(|name| name == FINALIZER)
+    world.stored[&key("a")]
+        .finalizers
+        .iter()
+        .any(|name| name == FINALIZER)
 }
 
 fn gone(world: &World) -> bool {
@@ -37,7 +40,11 @@ fn with_retain_there_is_no_finalizer_and_nothing_is_called_any_more() {
     world.delete("a");
     assert!(gone(&world), "at once");
     world.pass(secs(7200));
-    assert_eq!((world.closes(), world.forces()), (1, 0), "Elasticsearch goes on alone");
+    assert_eq!(
+        (world.closes(), world.forces()),
+        (1, 0),
+        "Elasticsearch goes on alone"
+    );
     assert!(world.brain.is_empty());
 }
 
@@ -85,8 +92,13 @@ fn a_closed_job_is_looked_at_once_more_and_the_object_goes() {
 }
 
 #[test]
-fn a_job_that_does_not_close_is_forced_or_left_by_its_policy_and_the_object_goes_a_minute_after_the_timeout() {
-    for (on_timeout, forces) in [(OnTimeout::Force, 1), (OnTimeout::Wait, 0), (OnTimeout::Stall, 0)] {
+fn a_job_that_does_not_close_is_forced_or_left_by_its_policy_and_the_object_goes_a_minute_after_the_timeout()
+ {
+    for (on_timeout, forces) in [
+        (OnTimeout::Force, 1),
+        (OnTimeout::Wait, 0),
+        (OnTimeout::Stall, 0),
+    ] {
         let mut world = closing_one(hanging(), Wanted::Opened);
         world.edit("a", |desired| desired.close.on_timeout = on_timeout);
         world.delete("a");
@@ -94,7 +106,11 @@ fn a_job_that_does_not_close_is_forced_or_left_by_its_policy_and_the_object_goes
         assert!(!gone(&world));
         world.pass(secs(70));
         assert!(gone(&world), "{on_timeout:?}");
-        assert_eq!((world.forces(), world.told("DeletedBeforeClosed").len()), (forces, 1 - forces), "{on_timeout:?}");
+        assert_eq!(
+            (world.forces(), world.told("DeletedBeforeClosed").len()),
+            (forces, 1 - forces),
+            "{on_timeout:?}"
+        );
         world.pass(secs(7200));
         assert_eq!(world.forces(), forces);
     }
@@ -106,7 +122,10 @@ fn a_deletion_in_the_middle_of_a_close_begins_no_other_one() {
     world.pass(secs(400));
     world.delete("a");
     world.pass(secs(250));
-    assert_eq!((world.closes(), world.forces(), world.state("a")), (1, 1, JobState::Closed));
+    assert_eq!(
+        (world.closes(), world.forces(), world.state("a")),
+        (1, 1, JobState::Closed)
+    );
     assert!(gone(&world));
 }
 
@@ -123,7 +142,10 @@ fn suspended_and_observing_objects_go_at_once_and_call_nothing() {
         world.pass(secs(30));
         world.delete("a");
         world.pass(secs(1));
-        assert!(gone(&world) && world.calls.is_empty(), "suspended: {suspended}");
+        assert!(
+            gone(&world) && world.calls.is_empty(),
+            "suspended: {suspended}"
+        );
     }
 }
 
@@ -164,12 +186,17 @@ fn without_its_connection_as_in_a_namespace_that_goes_away_the_object_goes_after
 #[test]
 fn an_object_that_never_reached_its_cluster_goes_too() {
     let mut world = World::new();
-    world.tell(Input::Connection(Connection::Unusable(trouble(Reason::ConnectionNotFound))));
+    world.tell(Input::Connection(Connection::Unusable(trouble(
+        Reason::ConnectionNotFound,
+    ))));
     let mut wish = desired("a", Wanted::Closed, policy());
     wish.deletion = DeletionPolicy::Close;
     world.create("a", wish);
     world.pass(secs(600));
-    assert!(held(&world), "before it is known whether anything can be called");
+    assert!(
+        held(&world),
+        "before it is known whether anything can be called"
+    );
     world.delete("a");
     world.pass(secs(130));
     assert!(gone(&world));
@@ -216,7 +243,12 @@ fn a_policy_that_is_flipped_to_retain_takes_the_finalizer_off_also_during_the_de
 fn the_finalizers_of_others_stay() {
     let mut world = closing_one(FakeJob::new(JobState::Opened), Wanted::Opened);
     world.edit("a", |_| {});
-    world.stored.get_mut(&key("a")).unwrap().finalizers.push("example.org/theirs".to_owned());
+    world
+        .stored
+        .get_mut(&key("a"))
+        .unwrap()
+        .finalizers
+        .push("example.org/theirs".to_owned());
     world.edit("a", |_| {});
     world.pass(secs(5));
     world.delete("a");
@@ -225,7 +257,11 @@ fn the_finalizers_of_others_stay() {
     let writes = world.writes.len();
     world.reopen("a");
     world.pass(secs(3600));
-    assert_eq!((world.closes(), world.writes.len()), (1, writes), "it is theirs to let it go now");
+    assert_eq!(
+        (world.closes(), world.writes.len()),
+        (1, writes),
+        "it is theirs to let it go now"
+    );
 }
 
 #[test]
@@ -243,7 +279,10 @@ fn a_member_that_is_missing_or_anothers_does_not_hold_the_deletion() {
     world.delete("a");
     world.pass(secs(150));
     assert!(gone(&world));
-    assert_eq!((world.state("a"), world.state("b")), (JobState::Closed, JobState::Opened));
+    assert_eq!(
+        (world.state("a"), world.state("b")),
+        (JobState::Closed, JobState::Opened)
+    );
 }
 
 #[test]
