@@ -305,3 +305,25 @@ fn the_younger_one_forces_nothing_that_the_older_one_only_waits_for() {
     world.pass(secs(300));
     assert_eq!(world.forces(), 1);
 }
+
+#[test]
+fn a_claim_that_is_given_up_while_anothers_call_is_on_its_way_is_gone_for_good() {
+    let mut fake = FakeJob::new(JobState::Opened);
+    fake.lost_closes = 1;
+    let mut world = World::of("a", fake, Wanted::Closed);
+    world.pass(secs(5));
+    world.create("young", desired("a", Wanted::Opened, policy()));
+    world.pass(secs(5));
+    world.delete("young");
+    world.pass(secs(60));
+    assert!(world.is("a", "Ready", "True", "InDesiredState"));
+    world.brain.assert_at_rest();
+    world.create("next", desired("a", Wanted::Opened, policy()));
+    world.delete("a");
+    world.pass(secs(60));
+    assert_eq!(
+        world.state("a"),
+        JobState::Opened,
+        "nobody holds it any more"
+    );
+}
