@@ -91,6 +91,11 @@ impl Isolation {
         self.rest.retain(|known| known != id);
     }
 
+    /// Those that are not being asked just now: their answer says what becomes of the others.
+    pub fn waiting(&self) -> impl Iterator<Item = &JobId> {
+        self.suspects.iter().chain(&self.rest)
+    }
+
     /// All ids that are still in it.
     pub fn left(&self) -> impl Iterator<Item = &JobId> {
         let asked = self.asked.iter().flat_map(|(ids, _)| ids);

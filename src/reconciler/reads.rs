@@ -10,7 +10,6 @@ use std::time::Duration;
 use super::cover::cover;
 use super::decision::Decision;
 use super::input::{Answer, Listing, Moment, Output, Question, SeenJob, Tasks, Ticket, Trouble};
-use super::job::Job;
 use super::{Reconciler, pace};
 use crate::api::{DatafeedId, JobId, JobPattern, JobState};
 
@@ -31,12 +30,12 @@ pub(super) struct Reads {
     list: Due,
     /// The newest list that was taken.
     listed: Ticket,
-    tasks: Due,
+    pub(super) tasks: Due,
     /// The newest read of the tasks that was answered.
-    tasks_told: Ticket,
+    pub(super) tasks_told: Ticket,
     info: Due,
     /// The tasks may not be read, so jobs are asked in turn; the last one that was.
-    roll: Option<Due>,
+    pub(super) roll: Option<Due>,
     rolled: Option<JobId>,
     rolling: BTreeSet<JobId>,
     /// Jobs that run and that no list has named.
@@ -44,13 +43,13 @@ pub(super) struct Reads {
 }
 
 #[derive(Debug, Default)]
-struct Due {
+pub(super) struct Due {
     at: Option<Duration>,
     asked: Option<Ticket>,
 }
 
 impl Due {
-    fn by(&mut self, at: Duration) {
+    pub(super) fn by(&mut self, at: Duration) {
         self.at = Some(self.at.map_or(at, |set| set.min(at)));
     }
 
@@ -349,11 +348,6 @@ impl Reconciler {
         };
         let gap = pace::CATALOGUE_FOR_EACH_REQUEST * requests;
         self.reads.list_by(now.monotonic + gap);
-        if first {
-            for key in self.objects.keys().cloned().collect::<Vec<_>>() {
-                self.resolve(&key, now);
-            }
-        }
         self.relist(&changes, first, ticket, now);
         let before = std::mem::replace(&mut self.reads.listed, ticket);
         for (key, object) in self
@@ -393,39 +387,6 @@ impl Reconciler {
             self.reads.list_by(now.monotonic);
         }
         self.reads.unheard = unheard;
-    }
-
-    /// Whether the job's running datafeed has an end is not known, and the tasks will tell (before 7.13 only they do).
-    pub(super) fn asks_for_kind(&self, job: &Job) -> bool {
-        let feed = job.seen.as_ref().and_then(super::target::running);
-        feed.is_some_and(|feed| feed.real_time.is_none())
-            && self.reads.roll.is_none()
-            && job.is_newer_than(self.reads.tasks_told)
-    }
-
-    /// Asks the tasks now.
-    pub(super) fn ask_tasks(&mut self, now: Moment) {
-        self.reads.tasks.by(now.monotonic);
-    }
-
-    /// What waited to be told of its datafeed goes on.
-    fn told_kinds(&mut self, ticket: Ticket) {
-        self.reads.tasks_told = ticket;
-        for (id, job) in &self.jobs {
-            if job.seen.as_ref().and_then(super::target::running).is_none() {
-                continue;
-            }
-            for key in &job.users {
-                let member = self
-                    .objects
-                    .get(key)
-                    .and_then(|object| object.members.get(id));
-                let decision = member.and_then(|member| member.decision.as_ref());
-                if matches!(decision, Some(Decision::Hold(_))) {
-                    self.due.insert((key.clone(), id.clone()));
-                }
-            }
-        }
     }
 
     /// The cluster as a whole did not answer: nobody's evidence grows, and whoever waits is told why.

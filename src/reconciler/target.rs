@@ -65,6 +65,16 @@ pub fn decide(situation: &Situation) -> Decision {
             "Elasticsearch is in upgrade mode and refuses every call; waiting until it ends",
         ));
     }
+    let calls = matches!(
+        decision,
+        Decision::NoteDatafeed(_) | Decision::NoteForce | Decision::Verify | Decision::Call(_)
+    );
+    if calls && !situation.held {
+        return Decision::Hold(Trouble::new(
+            Reason::Pending,
+            "putting the finalizer of deletionPolicy: Close on the object before anything is called",
+        ));
+    }
     decision
 }
 

@@ -97,7 +97,7 @@ pub(in super::super) fn note_unsaved(object: &mut Object, job: &JobId) {
         .members
         .get(job)
         .map(Member::facts)
-        .filter(|facts| facts.unsaved)
+        .filter(|facts| facts.unsaved && facts.in_progress())
     else {
         return;
     };

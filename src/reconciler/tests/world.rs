@@ -73,6 +73,8 @@ pub(super) struct World {
     pub real_room: Option<usize>,
     /// Closes are refused for load like this.
     pub overloaded: Option<Trouble>,
+    /// Reads are answered after this time and no earlier: with a trouble, it is a cluster that hangs.
+    pub slow: Duration,
     /// So many calls are refused for load.
     pub overloads: usize,
     /// Of a list only the first half is taken, and the connection breaks.
@@ -220,6 +222,7 @@ impl World {
             real_room: None,
             overloaded: None,
             overloads: 0,
+            slow: Duration::from_millis(5),
             halves_lists: false,
             cut_at: None,
             lists_nothing: false,
@@ -265,7 +268,18 @@ impl World {
 
     /// Creates an object that asks for this.
     pub(super) fn create(&mut self, name: &str, desired: Desired) {
-        let key = key(name);
+        self.create_as(key(name), 1, desired);
+    }
+
+    /// The same, under a key of its own and for one of two brains.
+    pub(super) fn create_as(&mut self, key: ObjectKey, side: u64, desired: Desired) {
+        self.sides.insert(key.clone(), side);
+        let delivered = self.store(key, desired);
+        self.tell_to(side, Input::Delivered(Box::new(delivered)));
+    }
+
+    /// The same, while no operator runs that would be told.
+    pub(super) fn store(&mut self, key: ObjectKey, desired: Desired) -> Delivered {
         self.version += 1;
         let delivered = Delivered {
             key: key.clone(),
@@ -278,7 +292,16 @@ impl World {
             status: AnomalyJobStatus::default(),
         };
         self.stored.insert(key, delivered.clone());
-        self.tell(Input::Delivered(Box::new(delivered)));
+        delivered
+    }
+
+    /// What was spent so far is not counted.
+    pub(super) fn count_from_now(&mut self) {
+        (self.requests, self.searches) = (0, 0);
+        self.calls.clear();
+        self.reads.clear();
+        self.writes.clear();
+        self.events.clear();
     }
 
     /// Edits the spec and delivers it.
@@ -469,7 +492,7 @@ impl World {
                     0
                 };
                 self.reads.push(question);
-                self.answer(soon, Input::Read(ticket, answer));
+                self.answer(self.slow, Input::Read(ticket, answer));
             }
             Output::WantTurn(key, lane) => {
                 let tenant = Arc::clone(&key.namespace);
@@ -587,6 +610,9 @@ impl World {
 
     fn finalize(&mut self, ticket: Ticket, key: ObjectKey, version: &str, finalizers: Vec<String>) {
         let soon = Duration::from_millis(3);
+        if self.api_server_down {
+            return self.answer(soon, Input::Written(ticket, Err(WriteRefused::Failed)));
+        }
         self.version += 1;
         let new: Arc<str> = Arc::from(self.version.to_string());
         let answer = match self.stored.get_mut(&key) {
@@ -849,6 +875,10 @@ impl World {
             .map(|(after, _)| *after)
             .max()
             .unwrap_or(soon);
+        if last > secs(30) {
+            // What Elasticsearch is asked to wait for at most.
+            return (secs(30), Err(Refusal::LookAgain { answered: true }));
+        }
         let error = answers.into_iter().find_map(|(_, answer)| answer.err());
         (last, error.map_or(Ok(()), Err))
     }
