@@ -325,7 +325,7 @@ impl Reconciler {
     }
 
     /// What was begun under a claim has ended: it is given up, and asked for anew where it is wanted again by now.
-    fn give_up(&mut self, spot: Spot) {
+    fn hand_back(&mut self, spot: Spot) {
         self.yielding.remove(&spot);
         let (key, job) = &spot;
         self.outputs
@@ -353,7 +353,7 @@ impl Reconciler {
             .cloned()
             .collect();
         for spot in yielding {
-            self.give_up(spot);
+            self.hand_back(spot);
         }
         let member = self.member(key, job);
         if member.is_some_and(|member| matches!(member.claimed, Claimed::Rival(_))) {
