@@ -55,12 +55,12 @@ impl Reconciler {
             self.wake_object_at(now.monotonic + soon, key);
             return None;
         }
-        self.let_go_of(key, waited);
+        self.give_up(key, waited);
         Some(Hold::TakeOff)
     }
 
     /// The object goes although its jobs were not seen closed.
-    fn let_go_of(&mut self, key: &ObjectKey, waited: Duration) {
+    fn give_up(&mut self, key: &ObjectKey, waited: Duration) {
         let Some(object) = self.objects.get_mut(key) else {
             return;
         };

@@ -137,7 +137,7 @@ pub(super) fn missing(situation: &Situation) -> Decision {
     stall(
         Reason::JobNotFound,
         format!(
-            "Elasticsearch knows no job {}; create it, or mend spec.jobId",
+            "Elasticsearch knows no job or group {}; create it, or mend spec.jobId",
             situation.id
         ),
     )
