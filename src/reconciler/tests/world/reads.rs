@@ -84,7 +84,7 @@ impl World {
                 let cost = |job: &FakeJob| if job.state == JobState::Closed { 4 } else { 1 };
                 let mut told = meant(wildcards, self.jobs.keys());
                 told.extend(jobs);
-                let words: Vec<&str> = wildcards.iter().map(|word| word.as_str()).collect();
+                let words: Vec<&str> = wildcards.iter().map(JobPattern::as_str).collect();
                 let like = |name: &str| {
                     words
                         .iter()
