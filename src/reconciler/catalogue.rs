@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::expression::Names;
-use super::input::Ticket;
 use super::seen::{Listing, SeenConfig};
 use crate::api::{DatafeedId, JobId};
 
@@ -23,7 +22,6 @@ pub struct Catalogue {
     doubted: bool,
     /// A live read found a job come or gone, or in other groups, since the names were taken.
     corrected: bool,
-    asked: Ticket,
 }
 
 /// What a new list changed.
