@@ -49,32 +49,33 @@ pub fn decide(situation: &Situation) -> Decision {
         Wanted::Opened => opening::decide(situation, seen),
         Wanted::Closed | Wanted::Observed => seen_now(situation, seen),
     };
-    held_back(situation, &decision).unwrap_or(decision)
+    hindered(situation, &decision).map_or(decision, Decision::Hold)
 }
 
-/// What keeps a decision from being carried out just now.
-fn held_back(situation: &Situation, decision: &Decision) -> Option<Decision> {
-    let hold = |reason, why| Some(Decision::Hold(Trouble::new(reason, why)));
+/// Why what was decided is not done now.
+fn hindered(situation: &Situation, decision: &Decision) -> Option<Trouble> {
     let calls = matches!(
         decision,
         Decision::Call(_) | Decision::Verify | Decision::NoteForce | Decision::NoteDatafeed(_)
     );
     if calls && situation.list_is_stale {
-        return hold(Reason::Pending, "finding out which jobs are meant by now");
+        return Some(Trouble::new(
+            Reason::Pending,
+            "finding out which jobs are meant by now",
+        ));
     }
     if situation.health.upgrade_mode() && !matches!(decision, Decision::Done | Decision::Stall(_)) {
-        return hold(
+        return Some(Trouble::new(
             Reason::UpgradeMode,
             "Elasticsearch is in upgrade mode and refuses every call; waiting until it ends",
-        );
+        ));
     }
-    if calls && !situation.held {
-        return hold(
+    (calls && !situation.held).then(|| {
+        Trouble::new(
             Reason::Pending,
             "putting the finalizer of deletionPolicy: Close on the object before anything is called",
-        );
-    }
-    None
+        )
+    })
 }
 
 fn why_nothing(desired: &Desired) -> Reason {
@@ -137,7 +138,7 @@ pub(super) fn missing(situation: &Situation) -> Decision {
     stall(
         Reason::JobNotFound,
         format!(
-            "Elasticsearch knows no job or group {}; create it, or mend spec.jobId",
+            "Elasticsearch knows no job {}; create it, or mend spec.jobId",
             situation.id
         ),
     )
