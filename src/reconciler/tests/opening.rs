@@ -245,28 +245,3 @@ fn a_job_that_was_opened_is_not_called_forced_any_more() {
             .is_empty()
     );
 }
-
-#[test]
-fn a_second_force_has_a_note_of_its_own() {
-    let mut fake = FakeJob::new(JobState::Opened);
-    fake.close_takes = None;
-    fake.ignores_force = true;
-    let mut world = World::of("a", fake, Wanted::Closed);
-    let mut notes = Vec::new();
-    for _ in 0..800 {
-        world.pass(secs(1));
-        notes.extend(
-            world
-                .status("a")
-                .targets
-                .first()
-                .and_then(|target| target.forced_at.clone()),
-        );
-    }
-    notes.dedup();
-    assert!(
-        world.forces() >= 3 && notes.len() == world.forces(),
-        "{} forces, {notes:?}",
-        world.forces()
-    );
-}
