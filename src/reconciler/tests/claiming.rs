@@ -148,7 +148,7 @@ fn in_a_group_only_the_jobs_that_are_held_by_another_are_left_alone() {
     assert!(
         world
             .message("all", "Stalled")
-            .contains("1 of 3 jobs are stuck: b")
+            .contains("1 of 3 jobs is left to another object: b")
     );
 }
 
