@@ -101,10 +101,10 @@ impl Observer<'_> {
         let Some(ids) = Ids::new(jobs) else {
             return Ok(BTreeMap::new());
         };
-        let stats = self.job_stats(&ids, wildcards).await?;
-        let readable = ids.iter().filter(|id| !stats.unreadable.contains(id));
+        let told = self.job_stats(&ids, wildcards).await?;
+        let readable = ids.iter().filter(|id| !told.unreadable.contains(id));
         let seen = readable.map(|id| {
-            let state = stats.found.get(id).map(seen_state);
+            let state = told.found.get(id).map(seen_state);
             (
                 id.clone(),
                 SeenJob {

@@ -369,6 +369,7 @@ fn meant(object: &mut Object, found: Resolution, catalogue: &Catalogue) -> BTree
         .filter_map(|token| JobId::parse(token).ok())
         .collect();
     let mut jobs = found.jobs;
+    object.obstacle = drop_namesakes(&mut jobs, catalogue);
     let listed = |id: JobId| catalogue.config(&id).is_some();
     let all_listed = || {
         scope
@@ -386,26 +387,8 @@ fn meant(object: &mut Object, found: Resolution, catalogue: &Catalogue) -> BTree
     }
     if jobs.len() > usize::try_from(scope.max_jobs).unwrap_or(usize::MAX) {
         object.too_many = Some(jobs.len());
-        object.obstacle = Some(Trouble::new(
-            Reason::TooManyJobs,
-            format!(
-                "spec.jobId matches {} jobs and spec.maxJobs allows {}; raise maxJobs, or narrow jobId or exclude",
-                jobs.len(),
-                scope.max_jobs
-            ),
-        ));
+        object.obstacle = Some(too_many(jobs.len(), scope.max_jobs));
         return BTreeSet::new();
-    }
-    let spills = |id: &JobId| catalogue.names().reaches_others(id, &jobs);
-    let twofold: Vec<JobId> = jobs.iter().filter(|id| spills(id)).cloned().collect();
-    if let Some(id) = twofold.first() {
-        object.obstacle = Some(Trouble::new(
-            Reason::ExpressionRefused,
-            format!(
-                "{id} is a job and also a group of other jobs, so a call for it would reach those; give the group another name"
-            ),
-        ));
-        jobs.retain(|id| !twofold.contains(id));
     }
     for token in found.unmatched {
         let id = JobId::parse(&token).ok();
@@ -416,6 +399,25 @@ fn meant(object: &mut Object, found: Resolution, catalogue: &Catalogue) -> BTree
         }
     }
     jobs
+}
+
+fn too_many(matched: usize, allowed: u32) -> Trouble {
+    let message = format!(
+        "spec.jobId matches {matched} jobs and spec.maxJobs allows {allowed}; raise maxJobs, or narrow jobId or exclude"
+    );
+    Trouble::new(Reason::TooManyJobs, message)
+}
+
+/// Takes out jobs whose id is also the name of a group with others in it: a call for them would reach those.
+fn drop_namesakes(jobs: &mut BTreeSet<JobId>, catalogue: &Catalogue) -> Option<Trouble> {
+    let reaches = |id: &&JobId| catalogue.names().reaches_others(id, jobs);
+    let namesakes: Vec<JobId> = jobs.iter().filter(reaches).cloned().collect();
+    let id = namesakes.first()?;
+    let message = format!(
+        "{id} is a job and also a group of other jobs, so a call for it would reach those; give the group another name"
+    );
+    jobs.retain(|id| !namesakes.contains(id));
+    Some(Trouble::new(Reason::ExpressionRefused, message))
 }
 
 /// What a status told of a job, as something to go on saying.
