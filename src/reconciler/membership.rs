@@ -376,6 +376,7 @@ fn meant(object: &mut Object, found: Resolution, catalogue: &Catalogue) -> BTree
     }
     let scope = &object.desired.scope;
     let mut jobs = found.jobs;
+    object.obstacle = drop_namesakes(&mut jobs, catalogue);
     if !catalogue.is_complete() && !names_only_listed(&scope.expression, catalogue) {
         let named: BTreeSet<JobId> = ids(&scope.expression).flatten().collect();
         jobs.retain(|job| named.contains(job));
@@ -387,17 +388,9 @@ fn meant(object: &mut Object, found: Resolution, catalogue: &Catalogue) -> BTree
     }
     if jobs.len() > usize::try_from(scope.max_jobs).unwrap_or(usize::MAX) {
         object.too_many = Some(jobs.len());
-        object.obstacle = Some(Trouble::new(
-            Reason::TooManyJobs,
-            format!(
-                "spec.jobId matches {} jobs and spec.maxJobs allows {}; raise maxJobs, or narrow jobId or exclude",
-                jobs.len(),
-                scope.max_jobs
-            ),
-        ));
+        object.obstacle = Some(too_many(jobs.len(), scope.max_jobs));
         return BTreeSet::new();
     }
-    object.obstacle = leave_out_groups(&mut jobs, catalogue);
     for token in found.unmatched {
         let id = JobId::parse(&token).ok();
         // An id that is not listed yet may come, or have lost its config: it is looked at by its name.
@@ -418,18 +411,23 @@ fn names_only_listed(expression: &JobExpression, catalogue: &Catalogue) -> bool 
     ids(expression).all(|id| id.is_some_and(|id| catalogue.config(&id).is_some()))
 }
 
-/// Leaves out the jobs whose names are groups of others, and says so.
-fn leave_out_groups(jobs: &mut BTreeSet<JobId>, catalogue: &Catalogue) -> Option<Trouble> {
-    let spills = |id: &&JobId| catalogue.names().reaches_others(id, jobs);
-    let twofold: Vec<JobId> = jobs.iter().filter(spills).cloned().collect();
-    let id = twofold.first()?;
-    jobs.retain(|id| !twofold.contains(id));
-    Some(Trouble::new(
-        Reason::ExpressionRefused,
-        format!(
-            "{id} is a job and also a group of other jobs, so a call for it would reach those; give the group another name"
-        ),
-    ))
+fn too_many(matched: usize, allowed: u32) -> Trouble {
+    let message = format!(
+        "spec.jobId matches {matched} jobs and spec.maxJobs allows {allowed}; raise maxJobs, or narrow jobId or exclude"
+    );
+    Trouble::new(Reason::TooManyJobs, message)
+}
+
+/// Takes out jobs whose id is also the name of a group with others in it: a call for them would reach those.
+fn drop_namesakes(jobs: &mut BTreeSet<JobId>, catalogue: &Catalogue) -> Option<Trouble> {
+    let reaches = |id: &&JobId| catalogue.names().reaches_others(id, jobs);
+    let namesakes: Vec<JobId> = jobs.iter().filter(reaches).cloned().collect();
+    let id = namesakes.first()?;
+    let message = format!(
+        "{id} is a job and also a group of other jobs, so a call for it would reach those; give the group another name"
+    );
+    jobs.retain(|id| !namesakes.contains(id));
+    Some(Trouble::new(Reason::ExpressionRefused, message))
 }
 
 /// What a status told of a job, as something to go on saying.

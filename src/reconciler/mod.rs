@@ -391,7 +391,13 @@ impl Reconciler {
     /// Nothing is left over of what has ended.
     fn assert_at_rest(&self) {
         assert!(self.verifications.is_empty() && self.writes.is_empty() && self.due.is_empty());
-        assert!(self.outputs.is_empty() && self.unsaid.is_empty() && self.yielding.is_empty());
+        assert!(self.outputs.is_empty() && self.unsaid.is_empty());
+        assert!(
+            self.yielding.is_empty(),
+            "{:?} {:?}",
+            self.yielding,
+            self.jobs
+        );
         let members: usize = self
             .objects
             .values()

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::decision::Decision;
 use super::input::{Moment, ObjectKey, Output, Ticket, WriteRefused};
+use super::member::Member;
 use super::object::{Object, Published, Writing, durable};
 use super::turns::Lane;
 use super::{Reconciler, pace, report};
@@ -96,9 +97,24 @@ fn due_at(object: &Object, since: Duration) -> Duration {
     // Progress of many jobs ticks; of one job each step is a word of its own.
     let spaced = object.progress_at.filter(|_| object.members.len() > 1);
     let spaced = spaced.map_or(Duration::ZERO, |at| at + pace::PROGRESS);
-    (since + pace::QUIET_FOR)
-        .max(spaced)
-        .max(object.write_after)
+    // What is stored as being where it should be, and is not any more, is no word on the way.
+    let ready = object.stored(ConditionType::Ready);
+    let stands = ready.is_some_and(|held| held.status == ConditionStatus::True);
+    // Evidence counts after a crash as far as it is stored.
+    let counts = |(_, member): (_, &Member)| !member.facts().checkpoint.is_zero();
+    let told_soon = stands || object.members.iter().any(counts);
+    let quiet_for = match object.lane {
+        Lane::Slow if !told_soon => pace::QUIET_FOR_MANY,
+        Lane::Slow | Lane::Fresh => pace::QUIET_FOR,
+    };
+    (since + quiet_for).max(spaced).max(object.write_after)
+}
+
+/// What somebody waited for is told: whatever happens to the object later is no edit.
+fn rest_at_outcome(object: &mut Object) {
+    if is_outcome(object) {
+        object.lane = Lane::Slow;
+    }
 }
 
 impl Reconciler {
@@ -177,6 +193,7 @@ impl Reconciler {
         let object = self.objects.get_mut(key)?;
         if unchanged {
             object.unwritten_since = None;
+            rest_at_outcome(object);
             return None;
         }
         object.unwritten_since.get_or_insert(now.monotonic);
@@ -235,6 +252,7 @@ impl Reconciler {
         object.writing = Some(Writing::status(ticket, published, durable(&status)));
         object.progress_at = Some(now.monotonic);
         object.handled_request = status.last_handled_reconcile_at.as_deref().map(Arc::from);
+        rest_at_outcome(object);
         let resource_version = Arc::clone(&object.resource_version);
         self.writes.insert(ticket, key.clone());
         self.outputs.push(Output::Write {

@@ -82,14 +82,10 @@ fn a_cluster_that_asks_for_fewer_requests_is_left_alone_as_long_as_it_asks() {
     assert!((1..=8).contains(&refused), "{refused}");
     world.pass(secs(9));
     assert_eq!(world.closes(), refused, "Retry-After is honoured");
-    assert!(
-        world.is(&id(499), "Ready", "False", "Overloaded"),
-        "{:?}",
-        world.condition(&id(499), "Ready")
-    );
-    assert!(world.condition(&id(499), "Stalled").is_none());
     world.pass(secs(20));
     assert!(world.closes() <= refused + 8, "and honoured again");
+    assert!(world.is(&id(499), "Ready", "False", "Overloaded"));
+    assert!(world.condition(&id(499), "Stalled").is_none());
     world.overloaded = None;
     world.pass(secs(60));
     assert_eq!(closed(&world), 500, "since {begun:?}");
@@ -129,9 +125,9 @@ fn under_load_fewer_calls_go_at_once_and_more_again_when_it_is_over() {
         .iter()
         .position(|at| *at >= times[0] + secs(1))
         .unwrap();
-    assert!((1..=5).contains(&burst(second)), "{}", burst(second));
-    let largest = (second..times.len()).map(burst).max();
-    assert_eq!(largest, Some(8), "as many as before, and no more");
+    assert_eq!(burst(second), 4, "half of eight: {times:?}");
+    let later = (second..times.len()).map(burst).max();
+    assert_eq!(later, Some(8));
     assert_eq!(closed(&world), 0);
 }
 
@@ -225,22 +221,59 @@ fn the_status_of_a_fresh_edit_is_written_before_the_thousands_that_wait() {
 }
 
 #[test]
+fn what_somebody_undoes_everywhere_waits_behind_an_edit() {
+    let mut world = World::new();
+    world.max_closing = 5;
+    world.connect();
+    for n in 0..500 {
+        world
+            .jobs
+            .insert(job(&id(n)), FakeJob::new(JobState::Closed));
+        world.apply(&id(n), Wanted::Closed, policy());
+    }
+    world.pass(secs(60));
+    for n in 0..500 {
+        world.reopen(&id(n));
+        world.jobs.get_mut(&job(&id(n))).unwrap().close_takes = Some(secs(1));
+    }
+    // The tasks tell of it within a minute, and after half of one what waits rises.
+    while closed(&world) == 0 {
+        world.pass(secs(1));
+    }
+    world
+        .jobs
+        .insert(job("fresh"), FakeJob::new(JobState::Opened));
+    world.create("fresh", desired("fresh", Wanted::Closed, policy()));
+    world.pass(secs(3));
+    assert_eq!(
+        world.state("fresh"),
+        JobState::Closed,
+        "{} of 500",
+        closed(&world)
+    );
+}
+
+#[test]
 fn a_catch_up_is_not_starved_by_edits_without_end() {
     let mut world = waiting(100, Duration::ZERO);
     world.max_closing = 1;
     world.connect();
-    for n in 0..2000 {
+    // Each takes a tenth of a second, and there is a new one sooner than that.
+    for n in 0..700 {
         let name = format!("fresh-{n:04}");
-        world
-            .jobs
-            .insert(job(&name), FakeJob::new(JobState::Opened));
+        world.jobs.insert(job(&name), takes(MS * 100));
         world.create(&name, desired(&name, Wanted::Closed, policy()));
-        world.pass(MS * 40);
+        world.pass(MS * 90);
     }
     let old = (0..100)
         .filter(|n| world.state(&id(*n)) == JobState::Closed)
         .count();
     assert_eq!(old, 100, "what waited half a minute goes among them");
+    let fresh = world
+        .jobs
+        .iter()
+        .filter(|(_, job)| job.state != JobState::Closed);
+    assert!(fresh.count() > 20, "and they wanted more than there is");
 }
 
 #[test]
