@@ -204,7 +204,7 @@ fn a_line_limit_of_a_server_or_a_proxy_is_learned_whatever_it_answers() {
         ("413", &|| shorter_lines(413, &json!({"body": "html"}))),
         ("414", &|| shorter_lines(414, &json!({"body": "html"}))),
         ("400, a proxy", &|| {
-            shorter_lines(400, &json!({"body": "html"}))
+            shorter_lines(400, &json!({"body": "html"}));
         }),
         ("400, Elasticsearch", &|| shorter_lines(400, &own)),
     ]);
