@@ -2,6 +2,8 @@
 //!
 //! An answer is a hint; the states that are read after it are facts. Nothing is sent from here.
 
+use std::collections::BTreeMap;
+
 use super::calls::{Calls, Isolating, Sent};
 use super::decision::Ask;
 use super::input::{Call, Moment, Output, Refusal, Ticket, Trouble};
@@ -205,10 +207,14 @@ impl Reconciler {
         };
         let verdict = found.search.answered(refused.is_some());
         let over = found.search.is_over();
+        let judged = verdict.taken.iter().chain(&verdict.refused);
+        let owners: BTreeMap<JobId, super::input::ObjectKey> = judged
+            .filter_map(|id| Some((id.clone(), found.owners.get(id)?.clone())))
+            .collect();
         let owner = verdict
             .refused
             .as_ref()
-            .and_then(|id| found.owners.get(id))
+            .and_then(|id| owners.get(id))
             .cloned();
         if over {
             self.calls.isolations.remove(&number);
@@ -216,6 +222,9 @@ impl Reconciler {
         for id in verdict.taken.iter().chain(&verdict.refused) {
             if let Some(job) = self.jobs.get_mut(id) {
                 job.suspect = false;
+            }
+            if let Some(owner) = owners.get(id) {
+                self.give_way(&(owner.clone(), id.clone()));
             }
             self.forget_unused(id);
         }
@@ -245,14 +254,20 @@ impl Reconciler {
             return;
         };
         if let Some(found) = self.calls.isolations.remove(&number) {
-            for id in found.search.left() {
-                if let Some(job) = self.jobs.get_mut(id) {
-                    job.suspect = false;
-                }
-                if let Some(owner) = found.owners.get(id) {
-                    self.due.insert((owner.clone(), id.clone()));
-                }
+            let owned = |id: &JobId| Some((found.owners.get(id)?.clone(), id.clone()));
+            self.acquit(found.search.left().filter_map(owned).collect());
+        }
+    }
+
+    /// They are not sought any more.
+    pub(super) fn acquit(&mut self, spots: Vec<Spot>) {
+        for spot in spots {
+            if let Some(job) = self.jobs.get_mut(&spot.1) {
+                job.suspect = false;
             }
+            self.give_way(&spot);
+            self.forget_unused(&spot.1);
+            self.due.insert(spot);
         }
     }
 

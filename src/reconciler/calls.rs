@@ -283,22 +283,21 @@ impl Reconciler {
         };
         let unwilling: Vec<JobId> = found
             .search
-            .left()
+            .waiting()
             .filter(|id| !wants(id))
             .cloned()
             .collect();
+        let mut freed = Vec::new();
         for id in unwilling {
             found.search.withdraw(&id);
-            if let Some(job) = self.jobs.get_mut(&id) {
-                job.suspect = false;
-            }
             if let Some(owner) = found.owners.get(&id) {
-                self.due.insert((owner.clone(), id.clone()));
+                freed.push((owner.clone(), id));
             }
         }
         if found.search.is_over() {
             self.calls.isolations.remove(&number);
         }
+        self.acquit(freed);
     }
 
     fn send_closes(&mut self, spots: Vec<Spot>, isolation: Option<u64>, now: Moment) {

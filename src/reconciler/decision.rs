@@ -41,6 +41,8 @@ pub struct Situation<'a> {
     pub kind_is_coming: bool,
     /// Its datafeed ran when it was closed here.
     pub resumes: bool,
+    /// The finalizer that its deletion policy needs is on the object.
+    pub held: bool,
     /// Seconds that are left until it may be opened after a force of ours.
     pub open_after: Duration,
     /// Now.

@@ -91,6 +91,11 @@ impl Isolation {
         self.rest.retain(|known| known != id);
     }
 
+    /// Those that are not being asked just now: their answer says what becomes of the others.
+    pub fn waiting(&self) -> impl Iterator<Item = &JobId> {
+        self.suspects.iter().chain(&self.rest)
+    }
+
     /// All ids that are still in it.
     pub fn left(&self) -> impl Iterator<Item = &JobId> {
         let asked = self.asked.iter().flat_map(|(ids, _)| ids);
@@ -129,10 +134,7 @@ mod tests {
     fn search(list: &[JobId], bad: &BTreeSet<JobId>) -> usize {
         let mut isolation = Isolation::new(list.to_vec());
         let (mut calls, mut taken, mut refused) = (0, BTreeSet::new(), BTreeSet::new());
-        loop {
-            let Some(asked) = isolation.ask() else {
-                break;
-            };
+        while let Some(asked) = isolation.ask() {
             assert!(!asked.is_empty() && isolation.ask().is_none());
             calls += 1;
             assert!(asked.iter().all(|id| !taken.contains(id)), "a second touch");

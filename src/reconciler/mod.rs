@@ -74,6 +74,8 @@ pub struct Reconciler {
     calls: calls::Calls,
     verifications: BTreeMap<Ticket, Spot>,
     writes: BTreeMap<Ticket, ObjectKey>,
+    /// Claims that are given up when the call that is on its way has ended.
+    yielding: BTreeSet<Spot>,
     /// Members whose job has no config: they wait for the next list.
     missing: BTreeSet<Spot>,
     due: BTreeSet<Spot>,
@@ -98,6 +100,7 @@ impl Reconciler {
             calls: calls::Calls::default(),
             verifications: BTreeMap::new(),
             writes: BTreeMap::new(),
+            yielding: BTreeSet::new(),
             missing: BTreeSet::new(),
             due: BTreeSet::new(),
             unsaid: BTreeSet::new(),
@@ -268,7 +271,7 @@ impl Reconciler {
                 self.leave(key, job);
             }
             if !jobs.is_empty() {
-                self.outputs.push(Output::Release(key.clone(), jobs));
+                self.release(key, jobs);
             }
         }
         self.unsaid.remove(key);
@@ -388,7 +391,7 @@ impl Reconciler {
     /// Nothing is left over of what has ended.
     fn assert_at_rest(&self) {
         assert!(self.verifications.is_empty() && self.writes.is_empty() && self.due.is_empty());
-        assert!(self.outputs.is_empty() && self.unsaid.is_empty());
+        assert!(self.outputs.is_empty() && self.unsaid.is_empty() && self.yielding.is_empty());
         let members: usize = self
             .objects
             .values()

@@ -279,9 +279,10 @@ impl Reconciler {
         let Some(writing) = object.writing.take_if(ours) else {
             return;
         };
+        let finalizers = writing.content.is_none();
         match answer.or_else(|refused| writing.echoed.clone().ok_or(refused)) {
             Ok(version) => {
-                if !object.written(writing, version) {
+                if !object.written(*writing, version) {
                     self.refresh(&key, now);
                     return;
                 }
@@ -301,7 +302,11 @@ impl Reconciler {
                 }
             }
         }
-        self.wake_waiting(&key);
+        if finalizers {
+            self.wake_members(&key);
+        } else {
+            self.wake_waiting(&key);
+        }
         self.unsaid.insert(key);
     }
 

@@ -348,11 +348,6 @@ impl Reconciler {
         };
         let gap = pace::CATALOGUE_FOR_EACH_REQUEST * requests;
         self.reads.list_by(now.monotonic + gap);
-        if first {
-            for key in self.objects.keys().cloned().collect::<Vec<_>>() {
-                self.resolve(&key, now);
-            }
-        }
         self.relist(&changes, first, ticket, now);
         let before = std::mem::replace(&mut self.reads.listed, ticket);
         for (key, object) in self

@@ -10,11 +10,11 @@ use super::calls::Calls;
 use super::decision::{Ask, Decision, Situation};
 use super::input::{Lane, Moment, ObjectKey, SeenDatafeed, Ticket, Wanted};
 use super::job::Seen;
-use super::member::stamped;
+use super::member::{Claimed, stamped};
 use super::object::Object;
 use super::target::{decide, running};
 use super::{Reconciler, drift, pace, report};
-use crate::api::{DatafeedId, JobId, JobState, OpenDatafeed, Reason};
+use crate::api::{DatafeedId, DeletionPolicy, JobId, JobState, OpenDatafeed, Reason};
 
 impl Reconciler {
     /// Decides for one job of one object, and does what follows.
@@ -78,6 +78,7 @@ impl Reconciler {
                 .and_then(|seen| seen.datafeed.as_ref())
                 .is_some_and(|feed| object.resume.contains(&feed.id)),
             kind_is_coming: self.asks_for_kind(job),
+            held: object.is_held() || object.desired.deletion == DeletionPolicy::Retain,
             open_after: open_after(object, job.forced, id, now),
             now,
         }))
@@ -103,7 +104,13 @@ impl Reconciler {
                 }
                 self.reads.look(job, now.monotonic + *gap);
             }
-            Decision::Stall(_) => self.stalled(key, job, now),
+            Decision::Stall(trouble) => {
+                if trouble.reason == Reason::Conflict {
+                    // What is done about it is another's matter; what is seen of it is told here too.
+                    self.rest(key, job, now);
+                }
+                self.stalled(key, job, now);
+            }
             Decision::Done => self.arrive(key, job, now),
             Decision::NoteDatafeed(datafeed) => {
                 if let Some(object) = self.objects.get_mut(key) {
@@ -230,6 +237,7 @@ impl Reconciler {
         }
         // A closed job at rest keeps no facts.
         let unusual = enforces.is_some()
+            && !matches!(member.claimed, Claimed::Rival(_))
             && (member.facts().in_progress()
                 || config.is_none()
                 || state.is_none_or(|state| state.state != JobState::Closed));

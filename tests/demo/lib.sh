@@ -86,10 +86,10 @@ elasticsearch() { # method, path, body
   curl -sS --fail-with-body --max-time 20 -u "$admin" -X "$1" "$url$2" -H 'Content-Type: application/json' ${3:+-d "$3"}
 }
 
-open_job() { # id, knobs
+open_job() { # id, knobs, names of groups as JSON
   [[ -z ${2:-} ]] || elasticsearch PUT "/_simulator/jobs/$1" "$2" >/dev/null
   elasticsearch PUT "/_ml/anomaly_detectors/$1" \
-    '{"analysis_config":{"bucket_span":"15m","detectors":[{"function":"low_count"}]},"data_description":{"time_field":"@timestamp"}}' >/dev/null
+    '{"analysis_config":{"bucket_span":"15m","detectors":[{"function":"low_count"}]},"data_description":{"time_field":"@timestamp"},"groups":['"${3:-}"']}' >/dev/null
   elasticsearch POST "/_ml/anomaly_detectors/$1/_open" >/dev/null
 }
 
@@ -108,6 +108,8 @@ jobs_in_elasticsearch() {
   open_job payment_errors
   elasticsearch POST /_simulator/jobs/payment_errors/fail '{"reason":"the native process died"}' >/dev/null
   open_job audit_trail
+  for id in nightly_sales nightly_stock nightly_orders; do open_job "$id" '' '"nightly"'; done
+  open_job query_latency
 }
 
 chart_rights() {

@@ -250,7 +250,7 @@ fn a_list_that_is_refused_while_a_cluster_gives_up_is_no_verdict_on_any_id() {
     assert_eq!(closed(&world), 99);
     assert_eq!(world.state(&id(40)), JobState::Opened);
     assert!(
-        world.is(&id(40), "Ready", "False", "RetryingAfterError"),
+        world.is(&id(40), "Ready", "False", "RequestRefused"),
         "{:?}",
         world.condition(&id(40), "Ready")
     );

@@ -100,7 +100,8 @@ impl World {
         let key = key(name);
         if self.stored[&key].finalizers.is_empty() {
             self.stored.remove(&key);
-            return self.tell(Input::Gone(key));
+            let side = self.side_of(&key);
+            return self.tell_to(side, Input::Gone(key));
         }
         let now = moment(self.clock).wall;
         self.edit(name, |desired| desired.deleting = Some(now));
