@@ -392,7 +392,12 @@ impl Reconciler {
     fn assert_at_rest(&self) {
         assert!(self.verifications.is_empty() && self.writes.is_empty() && self.due.is_empty());
         assert!(self.outputs.is_empty() && self.unsaid.is_empty());
-        assert!(self.yielding.is_empty(), "{:?} {:?}", self.yielding, self.jobs);
+        assert!(
+            self.yielding.is_empty(),
+            "{:?} {:?}",
+            self.yielding,
+            self.jobs
+        );
         let members: usize = self
             .objects
             .values()
