@@ -24,8 +24,8 @@ use crate::elasticsearch::Client;
 use crate::lease::Claim;
 use crate::reconciler::Reconciler;
 use crate::reconciler::input::{
-    Call, Connection, Delivered, Finish, Input, Lane, Moment, ObjectKey, Output, Question, Refusal,
-    Ruling, Ticket, Trouble,
+    Call, Connection, Delivered, Event, Finish, Input, Lane, Moment, ObjectKey, Output, Question,
+    Refusal, Ruling, Ticket, Trouble,
 };
 use crate::telemetry::{CloseOutcome, Metrics};
 
@@ -229,15 +229,17 @@ impl Driver {
                 uid,
                 job,
                 event,
-            } => {
-                let job = job.as_ref().map_or("", JobId::as_str);
-                tracing::info!(objects = %key, job, reason = event.reason, "{}", event.note);
-                self.cluster.writer.tell(key, uid, event);
-            }
+            } => self.tell(key, uid, job.as_ref(), event),
             Output::Finished { outcome, took } => {
                 self.cluster.metrics.close(finish(outcome), took);
             }
         }
+    }
+
+    fn tell(&self, key: ObjectKey, uid: Arc<str>, job: Option<&JobId>, event: Event) {
+        let job = job.map_or("", JobId::as_str);
+        tracing::info!(objects = %key, job, reason = event.reason, "{}", event.note);
+        self.cluster.writer.tell(key, uid, event);
     }
 
     fn read(&mut self, ticket: Ticket, question: Question) {

@@ -179,26 +179,26 @@ impl Link {
         let _ = self.cluster.send(Message::Link(client, connection));
     }
 
-    async fn prove(&mut self, known: &Known) -> Result<Probe, Trouble> {
-        let object = match known {
-            Known::NotYet => {
-                return Err(Trouble::new(
-                    Reason::Pending,
-                    "the connections were not listed yet",
-                ));
-            }
+    fn object(&self, known: &Known) -> Result<Arc<ElasticsearchConnection>, Trouble> {
+        match known {
+            Known::NotYet => Err(Trouble::new(
+                Reason::Pending,
+                "the connections were not listed yet",
+            )),
             Known::Missing => {
                 let message = format!(
                     "there is no ElasticsearchConnection {} in namespace {}",
                     self.name, self.namespace
                 );
-                return Err(Trouble::new(Reason::ConnectionNotFound, message));
+                Err(Trouble::new(Reason::ConnectionNotFound, message))
             }
-            Known::Invalid(why) => {
-                return Err(Trouble::new(Reason::InvalidObject, Arc::clone(why)));
-            }
-            Known::Object(object) => Arc::clone(object),
-        };
+            Known::Invalid(why) => Err(Trouble::new(Reason::InvalidObject, Arc::clone(why))),
+            Known::Object(object) => Ok(Arc::clone(object)),
+        }
+    }
+
+    async fn prove(&mut self, known: &Known) -> Result<Probe, Trouble> {
+        let object = self.object(known)?;
         let endpoint = self.endpoint(&object).await?;
         if self
             .current

@@ -101,19 +101,16 @@ impl Observer<'_> {
         let Some(ids) = Ids::new(jobs) else {
             return Ok(BTreeMap::new());
         };
-        let told = self.job_stats(&ids, wildcards).await?;
-        let readable = ids.iter().filter(|id| !told.unreadable.contains(id));
-        let seen = readable.map(|id| {
-            let state = told.found.get(id).map(seen_state);
-            (
-                id.clone(),
-                SeenJob {
-                    state,
-                    datafeed: None,
-                },
-            )
+        let stats = self.job_stats(&ids, wildcards).await?;
+        let readable = ids.iter().filter(|id| !stats.unreadable.contains(id));
+        let jobs = readable.map(|id| {
+            let job = SeenJob {
+                state: stats.found.get(id).map(seen_state),
+                datafeed: None,
+            };
+            (id.clone(), job)
         });
-        let mut seen: BTreeMap<JobId, SeenJob> = seen.collect();
+        let mut seen: BTreeMap<JobId, SeenJob> = jobs.collect();
         self.add_datafeeds(&mut seen, datafeeds).await?;
         Ok(seen)
     }

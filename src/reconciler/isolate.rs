@@ -134,10 +134,7 @@ mod tests {
     fn search(list: &[JobId], bad: &BTreeSet<JobId>) -> usize {
         let mut isolation = Isolation::new(list.to_vec());
         let (mut calls, mut taken, mut refused) = (0, BTreeSet::new(), BTreeSet::new());
-        loop {
-            let Some(asked) = isolation.ask() else {
-                break;
-            };
+        while let Some(asked) = isolation.ask() {
             assert!(!asked.is_empty() && isolation.ask().is_none());
             calls += 1;
             assert!(asked.iter().all(|id| !taken.contains(id)), "a second touch");

@@ -16,7 +16,7 @@ use super::input::{
 use super::member::Claimed;
 use super::object::Object;
 use super::{Reconciler, Spot, drift, pace, report};
-use crate::api::{JobId, Reason, Target};
+use crate::api::{JobExpression, JobId, Reason, Target};
 
 impl Reconciler {
     /// Finds out anew which jobs the object means.
@@ -324,24 +324,36 @@ impl Reconciler {
         }
     }
 
+    /// What was begun under a claim has ended: it is given up, and asked for anew where it is wanted again by now.
+    fn end_claim(&mut self, spot: Spot) {
+        self.yielding.remove(&spot);
+        let (key, job) = &spot;
+        self.outputs
+            .push(Output::Release(key.clone(), vec![job.clone()]));
+        let again = self
+            .member(key, job)
+            .filter(|member| member.claimed != Claimed::No);
+        if let Some(member) = again {
+            member.claimed = Claimed::No;
+            self.claim(key);
+            self.due.insert(spot);
+        }
+    }
+
     /// Once no call of this one is on its way: lets the older object act, and gives up what it does not mean any more.
     pub(super) fn give_way(&mut self, spot: &Spot) {
         if !self.is_free(&spot.1) {
             return;
         }
         let (key, job) = spot;
-        if self.yielding.remove(spot) {
-            self.outputs
-                .push(Output::Release(key.clone(), vec![job.clone()]));
-            let again = self
-                .member(key, job)
-                .filter(|member| member.claimed != Claimed::No);
-            if let Some(member) = again {
-                member.claimed = Claimed::No;
-                self.claim(key);
-                self.due.insert(spot.clone());
-            }
-            return;
+        let yielding: Vec<Spot> = self
+            .yielding
+            .iter()
+            .filter(|(_, of)| of == job)
+            .cloned()
+            .collect();
+        for spot in yielding {
+            self.end_claim(spot);
         }
         let member = self.member(key, job);
         if member.is_some_and(|member| matches!(member.claimed, Claimed::Rival(_))) {
@@ -363,22 +375,11 @@ fn meant(object: &mut Object, found: Resolution, catalogue: &Catalogue) -> BTree
         return BTreeSet::new();
     }
     let scope = &object.desired.scope;
-    let ids: BTreeSet<JobId> = scope
-        .expression
-        .tokens()
-        .filter_map(|token| JobId::parse(token).ok())
-        .collect();
     let mut jobs = found.jobs;
     object.obstacle = drop_namesakes(&mut jobs, catalogue);
-    let listed = |id: JobId| catalogue.config(&id).is_some();
-    let all_listed = || {
-        scope
-            .expression
-            .tokens()
-            .all(|token| JobId::parse(token).is_ok_and(listed))
-    };
-    if !catalogue.is_complete() && !all_listed() {
-        jobs.retain(|job| ids.contains(job));
+    if !catalogue.is_complete() && !names_only_listed(&scope.expression, catalogue) {
+        let named: BTreeSet<JobId> = ids(&scope.expression).flatten().collect();
+        jobs.retain(|job| named.contains(job));
         object.obstacle = Some(Trouble::new(
             Reason::ViewIncomplete,
             "the cluster has more jobs than Elasticsearch tells, so it is not known which of them are meant; name the jobs by their ids",
@@ -399,6 +400,15 @@ fn meant(object: &mut Object, found: Resolution, catalogue: &Catalogue) -> BTree
         }
     }
     jobs
+}
+
+/// The ids an expression names, and nothing for each of its wildcards.
+fn ids(expression: &JobExpression) -> impl Iterator<Item = Option<JobId>> {
+    expression.tokens().map(|token| JobId::parse(token).ok())
+}
+
+fn names_only_listed(expression: &JobExpression, catalogue: &Catalogue) -> bool {
+    ids(expression).all(|id| id.is_some_and(|id| catalogue.config(&id).is_some()))
 }
 
 fn too_many(matched: usize, allowed: u32) -> Trouble {

@@ -321,7 +321,7 @@ impl Object {
 
     /// A write was acknowledged. Returns whether it is known what is stored now: where something else was delivered
     /// meanwhile, nobody says which of the two came last.
-    pub fn written(&mut self, writing: Box<Writing>, version: Arc<str>) -> bool {
+    pub fn written(&mut self, writing: Writing, version: Arc<str>) -> bool {
         self.write_failures = 0;
         if writing.overtaken {
             return false;

@@ -65,14 +65,14 @@ fn closed(situation: &Situation) -> Decision {
 
 fn completed(situation: &Situation) -> String {
     format!(
-        "the datafeed of job {} reached its end and closed the job, as it was told to; start it without an end to keep the job open",
+        "the datafeed of job {} reached its end and closed the job, as it was told to; to keep it open, open the job and start the datafeed without an end",
         situation.id
     )
 }
 
 fn idle(situation: &Situation) -> String {
     format!(
-        "Elasticsearch closed job {} because it was given no data for two days (xpack.ml.idle_job_auto_close_timeout); start its datafeed, or set state: Closed",
+        "Elasticsearch closed job {} because it was given no data for two days (xpack.ml.idle_job_auto_close_timeout); open it and start its datafeed, or set state: Closed",
         situation.id
     )
 }

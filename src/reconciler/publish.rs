@@ -300,7 +300,7 @@ impl Reconciler {
         let finalizers = writing.content.is_none();
         match answer.or_else(|refused| writing.echoed.clone().ok_or(refused)) {
             Ok(version) => {
-                if !object.written(writing, version) {
+                if !object.written(*writing, version) {
                     self.refresh(&key, now);
                     return;
                 }

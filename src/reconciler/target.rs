@@ -49,33 +49,33 @@ pub fn decide(situation: &Situation) -> Decision {
         Wanted::Opened => opening::decide(situation, seen),
         Wanted::Closed | Wanted::Observed => seen_now(situation, seen),
     };
+    hindered(situation, &decision).map_or(decision, Decision::Hold)
+}
+
+/// Why what was decided is not done now.
+fn hindered(situation: &Situation, decision: &Decision) -> Option<Trouble> {
     let calls = matches!(
         decision,
         Decision::Call(_) | Decision::Verify | Decision::NoteForce | Decision::NoteDatafeed(_)
     );
     if calls && situation.list_is_stale {
-        return Decision::Hold(Trouble::new(
+        return Some(Trouble::new(
             Reason::Pending,
             "finding out which jobs are meant by now",
         ));
     }
     if situation.health.upgrade_mode() && !matches!(decision, Decision::Done | Decision::Stall(_)) {
-        return Decision::Hold(Trouble::new(
+        return Some(Trouble::new(
             Reason::UpgradeMode,
             "Elasticsearch is in upgrade mode and refuses every call; waiting until it ends",
         ));
     }
-    let calls = matches!(
-        decision,
-        Decision::NoteDatafeed(_) | Decision::NoteForce | Decision::Verify | Decision::Call(_)
-    );
-    if calls && !situation.held {
-        return Decision::Hold(Trouble::new(
+    (calls && !situation.held).then(|| {
+        Trouble::new(
             Reason::Pending,
             "putting the finalizer of deletionPolicy: Close on the object before anything is called",
-        ));
-    }
-    decision
+        )
+    })
 }
 
 fn why_nothing(desired: &Desired) -> Reason {

@@ -58,7 +58,7 @@ fn every_manifest_of_the_readme_is_taken_and_every_kubectl_line_works_with_them(
         if waits {
             let said = plane.kubectl(&arguments);
             let error = String::from_utf8_lossy(&said.stderr).into_owned();
-            assert!(error.contains("timed out waiting"), "{line}: {error}");
+            assert!(error.contains("condition not met"), "{line}: {error}");
         } else {
             plane.kubectl_ok(&arguments);
         }

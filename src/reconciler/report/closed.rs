@@ -6,7 +6,7 @@ use super::super::object::Object;
 use super::Surroundings;
 use super::conditions::{Says, not_observed, says};
 use super::sum::Sum;
-use super::words::count;
+use super::words::{count, some_are};
 use crate::api::{ConditionStatus, ConditionType, JobState, Reason};
 
 /// The condition Closed.
@@ -67,8 +67,8 @@ fn seen(object: &Object, sum: &Sum) -> (ConditionStatus, Reason, String) {
     let message = match only {
         Some(job) => format!("job {job} {word}"),
         None => format!(
-            "{} of {all} jobs are not closed: {}",
-            sum.not_closed.count,
+            "{} not closed: {}",
+            some_are(sum.not_closed.count, object),
             sum.not_closed.names()
         ),
     };

@@ -111,22 +111,21 @@ fn drifted(object: &Object) -> Option<Says> {
         corrected,
     } = drift;
     let saw = format!("job {job} was seen {seen} at {at:.0}");
+    let done = if object.enforces() == Some(Wanted::Opened) {
+        "opened"
+    } else {
+        "closed"
+    };
     let (status, reason, message) = if corrected {
-        let done = if object.enforces() == Some(Wanted::Opened) {
-            "opened"
-        } else {
-            "closed"
-        };
         (
             ConditionStatus::False,
             Reason::Corrected,
             format!("{saw}; it was {done} again"),
         )
     } else {
-        let what = match (&member.decision, cause) {
-            (Some(Decision::Stall(trouble)), _) => trouble.message.to_string(),
-            (_, Reason::ClosedElsewhere) => "it is being opened again".to_owned(),
-            _ => "it is being closed again".to_owned(),
+        let what = match &member.decision {
+            Some(Decision::Stall(trouble)) => trouble.message.to_string(),
+            _ => format!("it is being {done} again"),
         };
         (ConditionStatus::True, cause, format!("{saw}; {what}"))
     };

@@ -8,7 +8,7 @@ use super::super::pace;
 use super::Surroundings;
 use super::conditions::{Says, not_observed, says};
 use super::sum::Sum;
-use super::words::{count, doing, moving};
+use super::words::{count, doing, moving, some_are};
 use crate::api::{ConditionStatus, ConditionType, Reason};
 
 /// Whether people are to wait or to act.
@@ -163,6 +163,11 @@ fn away(object: &Object, sum: &Sum, around: &Surroundings) -> (Says, Outlook) {
         let message = format!("{message}{}", stuck(object, sum));
         return not_ready(reason, message, Outlook::Moves);
     }
+    let known = object.resolved && sum.sighted == object.members.len();
+    if sum.pending > 0 && known && around.health.trouble().is_none() {
+        let message = format!("waiting for a turn to call {}", count(object));
+        return not_ready(Reason::Pending, message, Outlook::Moves);
+    }
     if sum.pending > 0 || !object.resolved {
         return pending(object, around);
     }
@@ -201,10 +206,14 @@ fn stalled(object: &Object, sum: &Sum, trouble: &Trouble) -> String {
     if object.members.len() == 1 {
         return trouble.message.to_string();
     }
+    let stuck = if trouble.reason == Reason::Conflict {
+        "left to another object"
+    } else {
+        "stuck"
+    };
     format!(
-        "{} of {} jobs are stuck: {}; {}",
-        sum.stalled.count,
-        object.members.len(),
+        "{} {stuck}: {}; {}",
+        some_are(sum.stalled.count, object),
         sum.stalled.names(),
         trouble.message
     )
@@ -212,9 +221,8 @@ fn stalled(object: &Object, sum: &Sum, trouble: &Trouble) -> String {
 
 fn still_closing(object: &Object, sum: &Sum) -> String {
     format!(
-        "{} of {} jobs are still closing after {}, and close.onTimeout is Wait: {}",
-        sum.waiting.count,
-        object.members.len(),
+        "{} still closing after {}, and close.onTimeout is Wait: {}",
+        some_are(sum.waiting.count, object),
         object.desired.close.timeout,
         sum.waiting.names()
     )

@@ -8,7 +8,7 @@ use super::super::input::{Event, Finish, Moment};
 use super::super::member::Member;
 use super::super::object::Object;
 use super::words::{after, lost};
-use crate::api::{Elapsed, JobId, LastClose, Loss, humane, stamp};
+use crate::api::{Elapsed, JobId, LastClose, Loss, stamp};
 
 /// The most jobs that are named.
 const NAMED: usize = 100;
@@ -57,7 +57,7 @@ pub(in super::super) fn finish(object: &mut Object, job: &JobId, now: Moment) ->
     object.last_close = Some(last);
     let event = Event {
         reason: "JobClosed",
-        note: format!("Closed job {job} after {}, {how}{cost}", humane(took)),
+        note: format!("Closed job {job} {}, {how}{cost}", after(took)),
         warning: outcome != Finish::Graceful,
     };
     Some(End {
@@ -249,7 +249,7 @@ pub(in super::super) fn end_close(object: &mut Object, now: Moment) -> Option<Ev
     Some(Event {
         reason: "JobsClosed",
         note: format!(
-            "Closed jobs within {}: {}",
+            "Closed jobs {}: {}",
             after(took.unwrap_or_default()),
             parts.join(", ")
         ),

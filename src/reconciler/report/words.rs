@@ -22,6 +22,12 @@ pub(super) fn count(object: &Object) -> String {
     }
 }
 
+/// `1 of 5 jobs is`, or `2 of 5 jobs are`.
+pub(super) fn some_are(count: usize, object: &Object) -> String {
+    let are = if count == 1 { "is" } else { "are" };
+    format!("{count} of {} jobs {are}", object.members.len())
+}
+
 /// What is under way with the jobs that move.
 pub(super) fn moving(object: &Object, sum: &Sum, reason: Reason, around: &Surroundings) -> String {
     if let Some((job, member)) = object.members.only() {
@@ -33,9 +39,8 @@ pub(super) fn moving(object: &Object, sum: &Sum, reason: Reason, around: &Surrou
     let example = example.or(sum.moving.first.first());
     let says = example.map(|(job, member)| doing(object, job, member, reason, around));
     format!(
-        "{} of {} jobs are on their way; {}",
-        sum.moving.count,
-        object.members.len(),
+        "{} under way; {}",
+        some_are(sum.moving.count, object),
         says.unwrap_or_default()
     )
 }
@@ -71,7 +76,7 @@ pub(super) fn doing(
         Reason::JobBlocked => format!(
             "Elasticsearch is resetting, reverting or deleting job {job}; waiting until that ends"
         ),
-        Reason::JobNotFound => format!("Elasticsearch knows no job {job} yet"),
+        Reason::JobNotFound => format!("Elasticsearch knows no job or group {job} yet"),
         Reason::ConfigLost => format!("job {job} has a running task but no config"),
         Reason::Waiting => format!(
             "job {job} is still closing after {}, and close.onTimeout is Wait",
@@ -134,7 +139,10 @@ fn loss(of: &Loss) -> String {
     }
 }
 
-/// A span as people write it, or nothing for none.
+/// How long something took: `after 7m30s`, or `within a second`.
 pub(super) fn after(took: Duration) -> String {
-    crate::api::humane(took)
+    if took < Duration::from_secs(1) {
+        return "within a second".to_owned();
+    }
+    format!("after {}", crate::api::humane(took))
 }

@@ -217,7 +217,7 @@ fn only_jobs_that_were_just_seen_healthy_are_in_a_list() {
         .iter()
         .map(|(_, call)| call)
         .filter(|call| matches!(call, Call::Close(_)));
-    let listed: BTreeSet<&JobIdOf> = closes.flat_map(|call| call.jobs()).collect();
+    let listed: BTreeSet<&JobIdOf> = closes.flat_map(Call::jobs).collect();
     assert_eq!(listed.len(), 46);
     for n in [3, 7, 9, 11] {
         assert!(!listed.contains(&job(&id(n))), "{n}");

@@ -148,7 +148,7 @@ fn in_a_group_only_the_jobs_that_are_held_by_another_are_left_alone() {
     assert!(
         world
             .message("all", "Stalled")
-            .contains("1 of 3 jobs are stuck: b")
+            .contains("1 of 3 jobs is left to another object: b")
     );
 }
 
@@ -304,4 +304,26 @@ fn the_younger_one_forces_nothing_that_the_older_one_only_waits_for() {
     assert_eq!(world.forces(), 0, "it has ten minutes of its own");
     world.pass(secs(300));
     assert_eq!(world.forces(), 1);
+}
+
+#[test]
+fn a_claim_that_is_given_up_while_anothers_call_is_on_its_way_is_gone_for_good() {
+    let mut fake = FakeJob::new(JobState::Opened);
+    fake.lost_closes = 1;
+    let mut world = World::of("a", fake, Wanted::Closed);
+    world.pass(secs(5));
+    world.create("young", desired("a", Wanted::Opened, policy()));
+    world.pass(secs(5));
+    world.delete("young");
+    world.pass(secs(60));
+    assert!(world.is("a", "Ready", "True", "InDesiredState"));
+    world.brain.assert_at_rest();
+    world.create("next", desired("a", Wanted::Opened, policy()));
+    world.delete("a");
+    world.pass(secs(60));
+    assert_eq!(
+        world.state("a"),
+        JobState::Opened,
+        "nobody holds it any more"
+    );
 }

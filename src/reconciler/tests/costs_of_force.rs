@@ -226,3 +226,28 @@ fn a_force_that_was_noted_and_then_not_wanted_costs_nothing() {
     assert!(world.status("a").last_close.is_none() && world.condition("a", "Forced").is_none());
     assert!(world.told("JobsClosed").is_empty() && world.told("JobClosed").is_empty());
 }
+
+#[test]
+fn a_second_force_has_a_note_of_its_own() {
+    let mut fake = FakeJob::new(JobState::Opened);
+    fake.close_takes = None;
+    fake.ignores_force = true;
+    let mut world = World::of("a", fake, Wanted::Closed);
+    let mut notes = Vec::new();
+    for _ in 0..800 {
+        world.pass(secs(1));
+        notes.extend(
+            world
+                .status("a")
+                .targets
+                .first()
+                .and_then(|target| target.forced_at.clone()),
+        );
+    }
+    notes.dedup();
+    assert!(
+        world.forces() >= 3 && notes.len() == world.forces(),
+        "{} forces, {notes:?}",
+        world.forces()
+    );
+}

@@ -76,12 +76,12 @@ fn start_with(
     world
 }
 
-fn opened(_: usize) -> Option<FakeJob> {
-    Some(FakeJob::new(JobState::Opened))
+fn opened() -> FakeJob {
+    FakeJob::new(JobState::Opened)
 }
 
-fn closed(_: usize) -> Option<FakeJob> {
-    Some(FakeJob::new(JobState::Closed))
+fn closed() -> FakeJob {
+    FakeJob::new(JobState::Closed)
 }
 
 /// Of a hundred the first.
@@ -149,7 +149,7 @@ fn two_hundred_that_are_created_at_once() {
 
 #[test]
 fn two_hundred_at_a_start() {
-    let mut world = start(64, 200, opened);
+    let mut world = start(64, 200, |_| Some(opened()));
     world.pass(secs(20));
     assert_eq!(open(&world), 0);
     assert_eq!(spent(&world), costs(13, 1014, 4, 200));
@@ -157,7 +157,7 @@ fn two_hundred_at_a_start() {
 
 #[test]
 fn ten_thousand_at_a_start_in_waves_of_64_are_three_requests_for_a_hundred_jobs_at_most() {
-    let mut world = start(64, 10_000, opened);
+    let mut world = start(64, 10_000, |_| Some(opened()));
     world.pass(secs(40));
     assert_eq!(open(&world), 0);
     assert_eq!(spent(&world), costs(180, 50_334, 157, 10_000));
@@ -166,7 +166,7 @@ fn ten_thousand_at_a_start_in_waves_of_64_are_three_requests_for_a_hundred_jobs_
 
 #[test]
 fn ten_thousand_at_a_start_in_waves_of_2000_are_one_request_for_a_hundred_jobs_at_most() {
-    let mut world = start(2000, 10_000, opened);
+    let mut world = start(2000, 10_000, |_| Some(opened()));
     world.pass(secs(40));
     assert_eq!(open(&world), 0);
     assert_eq!(spent(&world), costs(62, 50_112, 53, 10_000));
@@ -192,8 +192,8 @@ fn ten_thousand_that_are_created_at_once() {
 
 #[test]
 fn ten_thousand_of_five_seconds_each() {
-    let mut world = start(2000, 10_000, |n| {
-        let mut fake = opened(n)?;
+    let mut world = start(2000, 10_000, |_| {
+        let mut fake = opened();
         fake.close_takes = Some(secs(5));
         Some(fake)
     });
@@ -259,7 +259,7 @@ fn one_in_a_hundred_has_failed_and_is_left() {
 
 #[test]
 fn one_in_a_hundred_is_missing() {
-    let mut world = start(2000, 2000, |n| opened(n).filter(|_| !is_bad(n)));
+    let mut world = start(2000, 2000, |n| (!is_bad(n)).then(opened));
     world.pass(secs(60));
     assert_eq!(open(&world), 0);
     assert_eq!(spent(&world), costs(41, 9943, 11, 2000));
@@ -268,7 +268,7 @@ fn one_in_a_hundred_is_missing() {
 #[test]
 fn one_in_a_hundred_hangs_for_a_minute_and_is_forced() {
     let mut world = start_with(2000, 2000, &within("1m"), |n| {
-        let mut fake = opened(n)?;
+        let mut fake = opened();
         fake.close_takes = if is_bad(n) { None } else { fake.close_takes };
         Some(fake)
     });
@@ -285,7 +285,7 @@ fn an_hour_at_rest_is_120_requests_at_most_and_no_write() {
         (true, costs(108, 24, 0, 0)),
         (false, costs(76, 26_624, 0, 0)),
     ] {
-        let mut world = start(2000, 10_000, closed);
+        let mut world = start(2000, 10_000, |_| Some(closed()));
         world.monitor = monitor;
         world.pass(secs(600));
         world.count_from_now();
@@ -299,7 +299,7 @@ fn an_hour_at_rest_is_120_requests_at_most_and_no_write() {
 #[test]
 fn a_restart_with_ten_thousand_closed_jobs_reads_the_tasks_and_writes_nothing() {
     for (monitor, expected) in [(true, costs(7, 4, 0, 0)), (false, costs(7, 4, 0, 0))] {
-        let mut world = start(2000, 10_000, closed);
+        let mut world = start(2000, 10_000, |_| Some(closed()));
         world.monitor = monitor;
         world.pass(secs(60));
         world.count_from_now();
@@ -312,7 +312,7 @@ fn a_restart_with_ten_thousand_closed_jobs_reads_the_tasks_and_writes_nothing() 
 
 #[test]
 fn an_outage_of_an_hour_is_one_probe_a_minute_and_two_writes_for_each_object() {
-    let mut world = start(2000, 10_000, closed);
+    let mut world = start(2000, 10_000, |_| Some(closed()));
     world.pass(secs(60));
     world.count_from_now();
     world.trouble = Some(trouble(Reason::ClusterUnreachable));
@@ -330,11 +330,14 @@ fn an_outage_of_an_hour_is_one_probe_a_minute_and_two_writes_for_each_object() {
 #[test]
 fn beside_a_cluster_that_hangs_another_costs_what_it_costs_alone() {
     let alone = {
-        let mut world = start(2000, 500, opened);
+        let mut world = start(2000, 500, |_| Some(opened()));
         world.pass(secs(60));
         spent(&world)
     };
-    let (mut hung, mut well) = (start(2000, 500, opened), start(2000, 500, opened));
+    let (mut hung, mut well) = (
+        start(2000, 500, |_| Some(opened())),
+        start(2000, 500, |_| Some(opened())),
+    );
     hung.slow = secs(30);
     hung.trouble = Some(trouble(Reason::ClusterUnreachable));
     for _ in 0..600 {

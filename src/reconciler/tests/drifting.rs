@@ -204,7 +204,7 @@ fn flapping_is_ended_by_an_edit_or_the_annotation_and_not_by_a_restart() {
             }
             if edit {
                 world.edit("a", |desired| {
-                    desired.close.timeout = crate::api::TimeSpan::parse("20m").unwrap()
+                    desired.close.timeout = crate::api::TimeSpan::parse("20m").unwrap();
                 });
             } else {
                 world.annotate("a", "now");

@@ -215,7 +215,7 @@ fn an_acknowledgement_that_comes_after_a_newer_delivery_says_nothing_of_what_is_
         Ticket(1),
     );
     let writing = object.writing.take().unwrap();
-    assert!(!object.written(writing, Arc::from("11")));
+    assert!(!object.written(*writing, Arc::from("11")));
     assert_eq!(
         (&*object.resource_version, object.published.digest),
         ("12", 2)

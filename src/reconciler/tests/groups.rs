@@ -1,24 +1,22 @@
-//! Who is meant: expressions, groups and their changing members; what cannot be meant; and a bad member among many good ones.
+//! Who is meant: expressions, groups and their changing members; what cannot be meant.
 
 use std::time::Duration;
 
 use super::fake_job::FakeJob;
 use super::world::{World, desired, job, key, policy, secs, trouble};
-use crate::api::{
-    ClosePolicy, JobExpression, JobPattern, JobState, OnFailed, OnTimeout, Reason, TimeSpan,
-};
+use crate::api::{ClosePolicy, JobExpression, JobPattern, JobState, Reason, TimeSpan};
 use crate::reconciler::input::*;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn opened(groups: &[&'static str]) -> FakeJob {
+pub(super) fn opened(groups: &[&'static str]) -> FakeJob {
     FakeJob {
         groups: groups.to_vec(),
         ..FakeJob::new(JobState::Opened)
     }
 }
 
-fn hanging(groups: &[&'static str]) -> FakeJob {
+pub(super) fn hanging(groups: &[&'static str]) -> FakeJob {
     FakeJob {
         close_takes: None,
         ..opened(groups)
@@ -34,7 +32,7 @@ fn world(jobs: &[(&str, &[&'static str])]) -> World {
 }
 
 /// Jobs `n-0000` and so on, all in the group `all`.
-fn crowd(count: usize) -> World {
+pub(super) fn crowd(count: usize) -> World {
     let mut world = World::new();
     for n in 0..count {
         world
@@ -44,7 +42,7 @@ fn crowd(count: usize) -> World {
     world
 }
 
-fn within(minutes: u64) -> ClosePolicy {
+pub(super) fn within(minutes: u64) -> ClosePolicy {
     ClosePolicy {
         timeout: TimeSpan::parse(&format!("{minutes}m")).unwrap(),
         ..policy()
@@ -64,7 +62,7 @@ fn excluding(expression: &str, patterns: &[&str]) -> Desired {
     wish
 }
 
-fn open_jobs(world: &World) -> Vec<String> {
+pub(super) fn open_jobs(world: &World) -> Vec<String> {
     let open = world
         .jobs
         .iter()
@@ -422,127 +420,6 @@ fn beside_what_is_unknown_of_an_incomplete_view_the_named_ids_are_closed() {
     assert_eq!(world.calls.len(), 1);
     assert_eq!(world.state("n-00001"), JobState::Closed);
     assert!(world.is("o", "Closed", "Unknown", "ViewIncomplete"));
-}
-
-/// Ten thousand healthy jobs and one of each bad kind in one group.
-fn mixed(on_timeout: OnTimeout) -> World {
-    let mut world = crowd(10_000);
-    world.max_closing = 2000;
-    world.connect();
-    let failed = FakeJob {
-        groups: vec!["all"],
-        ..FakeJob::new(JobState::Failed)
-    };
-    world.jobs.insert(job("bad-failed"), failed);
-    world.jobs.insert(job("bad-hanging"), hanging(&["all"]));
-    let blocked = FakeJob {
-        blocked: true,
-        ..opened(&["all"])
-    };
-    world.jobs.insert(job("bad-blocked"), blocked);
-    let close = ClosePolicy {
-        on_failed: OnFailed::Stall,
-        on_timeout,
-        ..within(10)
-    };
-    world.create("o", desired("all,bad-missing", Wanted::Closed, close));
-    world
-}
-
-#[test]
-fn bad_members_beside_ten_thousand_healthy_ones_keep_none_of_them_open() {
-    let mut world = mixed(OnTimeout::Stall);
-    world.pass(secs(20));
-    assert_eq!(
-        open_jobs(&world),
-        ["bad-blocked", "bad-failed", "bad-hanging"]
-    );
-    let counts = world.status("o").jobs.unwrap();
-    assert_eq!(
-        (counts.matched, counts.closed, counts.failed),
-        (10_003, 10_000, 1)
-    );
-    assert_eq!(world.status("o").summary, "10000/10003 closed");
-    let first: Vec<&str> = world
-        .status("o")
-        .targets
-        .iter()
-        .take(4)
-        .map(|target| target.job_id.as_str())
-        .collect();
-    for bad in ["bad-failed", "bad-hanging", "bad-blocked", "bad-missing"] {
-        assert!(
-            first.contains(&bad),
-            "{bad} is listed before the healthy ones: {first:?}"
-        );
-    }
-    assert!(
-        world
-            .status("o")
-            .last_close
-            .as_ref()
-            .is_some_and(|last| last.graceful == 10_000)
-    );
-}
-
-#[test]
-fn it_is_reconciling_while_anything_moves_and_stalled_only_when_nothing_does() {
-    let mut world = mixed(OnTimeout::Stall);
-    world.pass(secs(300));
-    assert!(
-        world.condition("o", "Stalled").is_none(),
-        "one is closing, one is blocked"
-    );
-    assert!(
-        world.is("o", "Reconciling", "True", "JobBlocked"),
-        "{:?}",
-        world.condition("o", "Reconciling")
-    );
-    let message = world.status("o").conditions[0].message.clone();
-    assert!(
-        message.contains("bad-failed"),
-        "what is stuck is named all the while: {message}"
-    );
-    world.jobs.get_mut(&job("bad-blocked")).unwrap().blocked = false;
-    world.pass(secs(120));
-    assert_eq!(world.state("bad-blocked"), JobState::Closed);
-    assert!(
-        world.is("o", "Reconciling", "True", "Closing"),
-        "{:?}",
-        world.condition("o", "Ready")
-    );
-    world.pass(secs(400));
-    assert!(
-        world.condition("o", "Reconciling").is_none(),
-        "{:#?} {:#?}",
-        world.status("o").conditions,
-        world.status("o").targets.iter().take(4).collect::<Vec<_>>()
-    );
-    assert!(world.condition("o", "Stalled").is_some());
-    let both = |status: &crate::api::AnomalyJobStatus| {
-        let has = |of: &str| {
-            status
-                .conditions
-                .iter()
-                .any(|condition| condition.type_ == of)
-        };
-        has("Reconciling") && has("Stalled")
-    };
-    assert!(!world.writes.iter().any(|(_, status)| both(status)));
-}
-
-#[test]
-fn a_hanging_member_is_forced_alone_by_its_own_clock_and_policy() {
-    let mut world = mixed(OnTimeout::Force);
-    world.pass(secs(900));
-    let forced: Vec<&Call> = world
-        .calls
-        .iter()
-        .map(|(_, call)| call)
-        .filter(|call| matches!(call, Call::ForceClose(_)))
-        .collect();
-    assert_eq!(forced, [&Call::ForceClose(job("bad-hanging"))]);
-    assert_eq!(open_jobs(&world), ["bad-blocked", "bad-failed"]);
 }
 
 #[test]

@@ -56,6 +56,11 @@ fn a_force_tells_the_age_of_the_newest_snapshot_and_the_data_that_is_lost() {
         said.contains("2023-11-14T22:12:20") && said.contains("2023-11-14T22:23:20"),
         "{said}"
     );
+    assert_bare(&room);
+}
+
+/// Without a snapshot there is nothing to be told of it but that.
+fn assert_bare(room: &Room) {
     let bare = room.until(
         "bare",
         &["Ready=True/InDesiredState", "Forced=True/RequestedByUser"],

@@ -199,17 +199,13 @@ fn many_jobs_of_one_object_cost_a_close_for_each_wave_and_one_bad_member_blocks_
 #[test]
 fn a_line_limit_of_a_server_or_a_proxy_is_learned_whatever_it_answers() {
     let reason = "An HTTP line is larger than 700 bytes.";
+    let own = json!({"type": "too_long_frame_exception", "reason": reason});
     side_by_side(&[
         ("413", &|| shorter_lines(413, &json!({"body": "html"}))),
         ("414", &|| shorter_lines(414, &json!({"body": "html"}))),
         ("400, a proxy", &|| {
-            shorter_lines(400, &json!({"body": "html"}))
+            shorter_lines(400, &json!({"body": "html"}));
         }),
-        ("400, Elasticsearch", &|| {
-            shorter_lines(
-                400,
-                &json!({"type": "too_long_frame_exception", "reason": reason}),
-            );
-        }),
+        ("400, Elasticsearch", &|| shorter_lines(400, &own)),
     ]);
 }

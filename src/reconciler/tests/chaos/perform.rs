@@ -124,7 +124,9 @@ impl Chaos {
             return self.send(delay, Coming::Called(ticket, refused));
         }
         if let Call::Close(ids) = call {
-            ids.iter().for_each(|id| self.ghost.closed(id));
+            for id in ids {
+                self.ghost.closed(id);
+            }
         }
         let (after, answer) = self.world.call(call);
         let answer = if luck > 95 { lost } else { answer };
