@@ -90,10 +90,10 @@ async fn watch(
     let mut waiting: BTreeSet<String> = (0..run.objects).map(|index| name(PREFIX, index)).collect();
     let (mut first, mut last) = (None, operator.started);
     let mut edits = Edits::default();
-    while !waiting.is_empty() {
+    while !waiting.is_empty() || edits.begun.is_some() {
         let seen = world.next().await?;
         if run.edits {
-            edits.see(&world.jobs, &seen, first.is_some());
+            edits.see(&world.jobs, &seen, first.is_some() && !waiting.is_empty());
         }
         if seen.closed && waiting.remove(&seen.name) {
             first.get_or_insert(seen.at);
