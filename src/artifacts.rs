@@ -83,7 +83,7 @@ pub fn conditions() -> String {
         let _ = writeln!(page, "| `{condition}` | {} |", cell(condition.meaning()));
     }
     page.push_str(
-        "\n# Reasons\n\nEach stands for one situation. The message beside it names the things that are meant. Kubernetes events carry the same\nwords; two more are told as events only: `JobClosed` at the end of each close, and `DriftCorrected`.\n\n\
+        "\n# Reasons\n\nEach stands for one situation. The message beside it names the things that are meant. Kubernetes events carry the same\nwords. These are told as events only:\n\n- `JobClosed`, or `JobsClosed` where the object means several: a close has ended, how, and what a force cost.\n- `JobOpened`: a job was seen open after it was asked for.\n- `DriftCorrected`: what somebody else had changed was put back.\n- `DatafeedNotResumed`: a datafeed stops with its job and will not be started again by itself, and why.\n- `DeletedBeforeClosed`: the time of `deletionPolicy: Close` was over, and the object goes.\n\n\
          | Reason | Situation, and what to do |\n|---|---|\n",
     );
     for reason in Reason::ALL {

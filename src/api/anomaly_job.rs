@@ -101,7 +101,7 @@ pub const RECONCILE_REQUESTED: &str = "anomalyjob.dev/reconcile-requested-at";
         name = "Attempts",
         type_ = "integer",
         json_path = ".status.targets[0].attempts",
-        description = "Calls that were sent for the close in progress; of several jobs those of the first in status.targets",
+        description = "Calls that were sent for the close or open in progress; of several jobs those of the first in status.targets",
         priority = 1
     ),
     printcolumn(
@@ -130,7 +130,8 @@ pub struct AnomalyJobSpec {
     /// In YAML a text that begins with `*` needs quotes.
     ///
     /// A job that comes to match later is a target too, with a clock of its own; one that matches no
-    /// longer is left as it is. An id or group that Elasticsearch does not have is never passed over: Ready says
+    /// longer is left as it is. Elasticsearch is asked for its jobs and groups every five minutes, and before anything
+    /// is called after an edit; no call ever names a group or a wildcard. An id or group that Elasticsearch does not have is never passed over: Ready says
     /// JobNotFound. May be changed; the other jobs are new targets, and the old ones are left as they are.
     pub job_id: JobExpression,
 
@@ -143,7 +144,7 @@ pub struct AnomalyJobSpec {
     /// Whether wildcards, `_all` and `*` may match no job; the API's flag of this name. An id or a group
     /// must always be there.
     /// - `true` (default): that is well; Ready and Closed are True with the reason NoJobsMatched.
-    /// - `false`: it is an error; Ready says JobNotFound.
+    /// - `false`: it is an error; Ready says JobNotFound, or NoJobsMatched where `exclude` leaves none.
     #[serde(default = "allowed")]
     pub allow_no_match: bool,
 
@@ -185,15 +186,20 @@ pub struct AnomalyJobSpec {
     pub open: OpenPolicy,
 
     /// What happens when somebody else changes the state of a job that was where it should be.
-    /// - `Correct` (default): put it back, with a growing gap between two corrections of one job.
+    /// - `Correct` (default): put it back, the first time at once, then with a growing gap (a minute, two, ..); after
+    ///   five times, each within a day, the condition Stalled says Flapping and nothing more is called for the job.
     /// - `Report`: call nothing and say so (condition Stalled), until the job is back or the spec is changed.
+    ///
+    /// What Elasticsearch itself closes under `Opened` (a datafeed that reached its end, a job that was idle) is said
+    /// and never undone, whatever stands here.
     #[serde(default)]
     pub drift_policy: DriftPolicy,
 
     /// What becomes of the jobs when this object is deleted.
     /// - `Retain` (default): nothing; the object goes at once, also while the operator is down.
     /// - `Close`: they are closed first, as `close` says. The object goes when they are closed, and at the
-    ///   latest one minute after `close.timeout`, whatever Elasticsearch answers. Not while `suspend` is true or
+    ///   latest one minute after `close.timeout`, whatever Elasticsearch answers; after two minutes already where
+    ///   it cannot be reached before a human acts (credentials rejected, no connection). Not while `suspend` is true or
     ///   `state` is absent: then nothing is called and the object goes at once.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,

@@ -23,7 +23,7 @@ use super::schema;
     version = "v1alpha1",
     kind = "ElasticsearchConnection",
     namespaced,
-    doc = "An Elasticsearch cluster and the credentials for it. AnomalyJobs of the same namespace name it in `connectionRef`, or use the one named `default`. The credentials need the cluster privilege `manage_ml` and nothing else; with `monitor` too, version and cluster id are shown.",
+    doc = "An Elasticsearch cluster and the credentials for it. AnomalyJobs of the same namespace name it in `connectionRef`, or use the one named `default`. The credentials need the cluster privilege `manage_ml` and nothing else; with `monitor` too, version and cluster id are shown, and what others do to jobs is noticed sooner.",
     status = "ElasticsearchConnectionStatus",
     derive = "PartialEq",
     shortname = "esconn",

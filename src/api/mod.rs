@@ -35,8 +35,8 @@ pub use policy::{
 pub use schema::crds;
 pub use state::{DatafeedState, JobState, UnknownState};
 pub use status::{
-    AnomalyJobStatus, ConnectionKind, ConnectionSeen, DatafeedSeen, DriftSeen, JobCounts, LastClose,
-    LastError, Loss, Step, Target, stamp,
+    AnomalyJobStatus, ConnectionKind, ConnectionSeen, DatafeedSeen, DriftSeen, JobCounts,
+    LastClose, LastError, Loss, Step, Target, stamp,
 };
 pub use time_span::{Elapsed, InvalidTimeSpan, TimeSpan, humane, parse_humane};
 

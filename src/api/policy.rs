@@ -101,9 +101,12 @@ pub struct OpenPolicy {
 
     /// What becomes of the datafeed of a job that was opened.
     /// - `Resume` (default): it is started if it ran when the operator closed the job, and goes on behind the last
-    ///   record. A datafeed that had an end stays stopped.
+    ///   record. A datafeed that was started with an end, or of which that cannot be seen, stays stopped; an event says so. So does one that
+    ///   stopped when somebody else closed the job.
     /// - `Start`: it is started, whether it ran before or not.
     /// - `Leave`: it is left as it is.
+    ///
+    /// A datafeed that somebody stops later, while the job is open, is left stopped.
     pub datafeed: OpenDatafeed,
 }
 

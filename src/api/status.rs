@@ -57,7 +57,7 @@ pub struct AnomalyJobStatus {
     #[schemars(with = "LastClose")]
     pub last_close: Option<LastClose>,
 
-    /// The datafeeds that ran when their jobs were closed, so that they can be started again.
+    /// The datafeeds that ran, without an end, when their jobs were closed, so that they can be started again.
     /// Example: `datafeed-low_request_rate`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10000), extend("x-kubernetes-list-type" = "set"))]
@@ -79,8 +79,8 @@ pub struct AnomalyJobStatus {
     /// - Closed: each job was seen closed, whatever is wanted.
     /// - Reconciling: present while the operator works.
     /// - Stalled: present while a human must act.
-    /// - Forced: the last close used force.
-    /// - Drifted: somebody else changed the state.
+    /// - Forced: the last close of a job used force.
+    /// - Drifted: somebody else, or Elasticsearch itself, changed the state of a job.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
@@ -158,7 +158,7 @@ pub struct Target {
     /// - `Done`: seen where it should be.
     pub step: Step,
 
-    /// When the close in progress was first asked for. Example: `2026-11-23T21:58:04.120000Z`.
+    /// When the close or open in progress was first asked for. Example: `2026-11-23T21:58:04.120000Z`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::time")]
     pub requested_at: Option<MicroTime>,
@@ -187,7 +187,7 @@ pub struct Target {
     #[schemars(schema_with = "schema::time")]
     pub forced_at: Option<MicroTime>,
 
-    /// Calls that were sent for the close in progress. Example: 1.
+    /// Calls that were sent for the close or open in progress. Example: 1.
     #[serde(default)]
     #[schemars(schema_with = "schema::count")]
     pub attempts: u32,

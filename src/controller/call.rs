@@ -56,7 +56,10 @@ pub(super) async fn make(client: &Client, metrics: &Metrics, call: &Call) -> Res
             let answer = client.stop_datafeed(datafeed, *force, SERVER_TIMEOUT).await;
             (ElasticsearchApi::StopDatafeed, answer)
         }
-        Call::Open(job) => (ElasticsearchApi::Open, client.open(job, SERVER_TIMEOUT).await),
+        Call::Open(job) => (
+            ElasticsearchApi::Open,
+            client.open(job, SERVER_TIMEOUT).await,
+        ),
         Call::StartDatafeed { datafeed, .. } => {
             let answer = client.start_datafeed(datafeed, SERVER_TIMEOUT).await;
             (ElasticsearchApi::StartDatafeed, answer)

@@ -24,8 +24,8 @@ use crate::elasticsearch::Client;
 use crate::lease::Claim;
 use crate::reconciler::Reconciler;
 use crate::reconciler::input::{
-    Call, Connection, Delivered, Finish, Input, Lane, Moment, ObjectKey, Output, Question, Refusal,
-    Ruling, Ticket, Trouble,
+    Call, Connection, Delivered, Event, Finish, Input, Lane, Moment, ObjectKey, Output, Question,
+    Refusal, Ruling, Ticket, Trouble,
 };
 use crate::telemetry::{CloseOutcome, Metrics};
 
@@ -229,15 +229,17 @@ impl Driver {
                 uid,
                 job,
                 event,
-            } => {
-                let job = job.as_ref().map_or("", JobId::as_str);
-                tracing::info!(objects = %key, job, reason = event.reason, "{}", event.note);
-                self.cluster.writer.tell(key, uid, event);
-            }
+            } => self.tell(key, uid, job.as_ref(), event),
             Output::Finished { outcome, took } => {
                 self.cluster.metrics.close(finish(outcome), took);
             }
         }
+    }
+
+    fn tell(&self, key: ObjectKey, uid: Arc<str>, job: Option<&JobId>, event: Event) {
+        let job = job.map_or("", JobId::as_str);
+        tracing::info!(objects = %key, job, reason = event.reason, "{}", event.note);
+        self.cluster.writer.tell(key, uid, event);
     }
 
     fn read(&mut self, ticket: Ticket, question: Question) {
@@ -275,9 +277,7 @@ impl Driver {
     }
 
     fn take_turn(&mut self, key: &ObjectKey) -> Option<Turn> {
-        self.turn
-            .take_if(|(of, _)| of == key)
-            .map(|(_, turn)| turn)
+        self.turn.take_if(|(of, _)| of == key).map(|(_, turn)| turn)
     }
 
     fn write(
@@ -411,7 +411,11 @@ fn log(call: &Call, objects: &[ObjectKey]) {
     let shown = |all: Vec<String>| {
         let more = all.len().saturating_sub(SHOWN);
         let text = all.into_iter().take(SHOWN).collect::<Vec<_>>().join(",");
-        if more == 0 { text } else { format!("{text} and {more} more") }
+        if more == 0 {
+            text
+        } else {
+            format!("{text} and {more} more")
+        }
     };
     tracing::info!(
         objects = shown(objects.iter().map(ToString::to_string).collect()),

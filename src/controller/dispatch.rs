@@ -18,10 +18,10 @@ use super::Settings;
 use super::cluster::{Cluster, Message};
 use super::invalid;
 use super::link::{Known, Link};
-use super::translate::{connection_of, delivered, key};
-use super::watch::{Change, Undecodable};
 use super::pulse::Pulse;
 use super::registry::Registry;
+use super::translate::{connection_of, delivered, key};
+use super::watch::{Change, Undecodable};
 use super::writer::{API_SERVER_LIMIT, Writer};
 use crate::api::{AnomalyJob, ElasticsearchConnection};
 use crate::reconciler::input::{Event, ObjectKey};
@@ -131,7 +131,11 @@ impl Dispatch {
         let name = connection_of(&object);
         let delivered = delivered(object);
         self.forget_invalid::<AnomalyJob>(&delivered.key);
-        if self.objects.get(&delivered.key).is_none_or(|of| **of != name) {
+        if self
+            .objects
+            .get(&delivered.key)
+            .is_none_or(|of| **of != name)
+        {
             self.gone(&delivered.key);
             self.begin(&name);
             if let Some(handle) = self.clusters.get_mut(&name) {

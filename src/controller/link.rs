@@ -161,7 +161,10 @@ impl Link {
         let current = outcome.as_ref().ok().and(self.current.as_ref());
         let connection = match (outcome, current) {
             (Ok(probe), Some((endpoint, client))) => Connection::Usable(Usable {
-                identity: probe.cluster_uuid.clone().unwrap_or_else(|| endpoint.identity()),
+                identity: probe
+                    .cluster_uuid
+                    .clone()
+                    .unwrap_or_else(|| endpoint.identity()),
                 cluster_uuid: probe.cluster_uuid.clone(),
                 version: probe.version.clone(),
                 stops_datafeeds: probe.stops_datafeeds,
@@ -176,24 +179,26 @@ impl Link {
         let _ = self.cluster.send(Message::Link(client, connection));
     }
 
-    async fn prove(&mut self, known: &Known) -> Result<Probe, Trouble> {
-        let object = match known {
-            Known::NotYet => {
-                return Err(Trouble::new(
-                    Reason::Pending,
-                    "the connections were not listed yet",
-                ));
-            }
+    fn object(&self, known: &Known) -> Result<Arc<ElasticsearchConnection>, Trouble> {
+        match known {
+            Known::NotYet => Err(Trouble::new(
+                Reason::Pending,
+                "the connections were not listed yet",
+            )),
             Known::Missing => {
                 let message = format!(
                     "there is no ElasticsearchConnection {} in namespace {}",
                     self.name, self.namespace
                 );
-                return Err(Trouble::new(Reason::ConnectionNotFound, message));
+                Err(Trouble::new(Reason::ConnectionNotFound, message))
             }
-            Known::Invalid(why) => return Err(Trouble::new(Reason::InvalidObject, Arc::clone(why))),
-            Known::Object(object) => Arc::clone(object),
-        };
+            Known::Invalid(why) => Err(Trouble::new(Reason::InvalidObject, Arc::clone(why))),
+            Known::Object(object) => Ok(Arc::clone(object)),
+        }
+    }
+
+    async fn prove(&mut self, known: &Known) -> Result<Probe, Trouble> {
+        let object = self.object(known)?;
         let endpoint = self.endpoint(&object).await?;
         if self
             .current
@@ -209,13 +214,19 @@ impl Link {
         }
         let max_closing = max_closing(&object);
         if let Some(probe) = self.proven.take().filter(|_| self.pulse.within(PULSE)) {
-            return Ok(Probe { max_closing, ..probe });
+            return Ok(Probe {
+                max_closing,
+                ..probe
+            });
         }
         let Some((_, client)) = &self.current else {
             return Err(Trouble::new(Reason::Pending, "no client yet"));
         };
         let probe = probe(client).await.map_err(|error| trouble_of(&error))?;
-        let probe = Probe { max_closing, ..probe };
+        let probe = Probe {
+            max_closing,
+            ..probe
+        };
         same_cluster(&object, &probe)?;
         Ok(probe)
     }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::translate::{
     seen_config, seen_datafeed, seen_snapshot, seen_state, seen_tasks, trouble_of,
 };
-use crate::api::{DatafeedId, JobId, Reason};
+use crate::api::{DatafeedId, JobId, JobPattern, Reason};
 use crate::elasticsearch::{Client, DatafeedStats, Error, Ids, JobStats, View};
 use crate::reconciler::input::{Answer, Listing, LiveLook, Question, SeenJob, Trouble};
 use crate::telemetry::{ElasticsearchApi, Metrics};
@@ -31,14 +31,19 @@ impl Observer<'_> {
             Question::Catalogue => self.catalogue().await.map(Answer::Catalogue),
             Question::Tasks => self.tasks().await,
             Question::Info => {
-                let info = self.timed(ElasticsearchApi::Info, self.client.ml_info()).await?;
+                let info = self
+                    .timed(ElasticsearchApi::Info, self.client.ml_info())
+                    .await?;
                 Ok(Answer::Info(info.upgrade_mode))
             }
             Question::States {
                 jobs,
                 datafeeds,
-                all,
-            } => self.states(jobs, datafeeds, all).await.map(Answer::States),
+                wildcards,
+            } => {
+                let states = self.states(jobs, datafeeds, &wildcards).await;
+                states.map(Answer::States)
+            }
         }
     }
 
@@ -46,7 +51,9 @@ impl Observer<'_> {
         let client = self.client;
         let info = self.timed(ElasticsearchApi::Info, client.ml_info()).await?;
         let configs = self.timed(ElasticsearchApi::Jobs, client.jobs()).await?;
-        let feeds = self.timed(ElasticsearchApi::Datafeeds, client.datafeeds()).await?;
+        let feeds = self
+            .timed(ElasticsearchApi::Datafeeds, client.datafeeds())
+            .await?;
         let requests = 1 + configs.requests + feeds.requests;
         let jobs = configs.found.into_iter();
         let datafeeds = feeds.found.into_iter();
@@ -64,18 +71,23 @@ impl Observer<'_> {
         let answer = self.client.persistent_tasks().await;
         let api = ElasticsearchApi::Tasks;
         let outcome = super::outcome(answer.as_ref().err());
-        self.metrics.elasticsearch_request(api, outcome, begun.elapsed());
+        self.metrics
+            .elasticsearch_request(api, outcome, begun.elapsed());
         match answer {
             Ok(tasks) => {
                 if let (Some(ours), Some(theirs)) = (self.uuid, tasks.cluster_uuid.as_deref())
                     && ours != theirs
                 {
-                    let message = format!("another cluster answers at the url: {theirs} instead of {ours}");
+                    let message =
+                        format!("another cluster answers at the url: {theirs} instead of {ours}");
                     return Err(Trouble::new(Reason::ClusterChanged, message));
                 }
                 Ok(Answer::Tasks(Some(seen_tasks(tasks))))
             }
-            Err(Error::MissingPrivilege(_)) => Ok(Answer::Tasks(None)),
+            // What may not be asked here, by its rights or by what stands before it, is no trouble of the cluster.
+            Err(Error::MissingPrivilege(_) | Error::RequestRefused { .. }) => {
+                Ok(Answer::Tasks(None))
+            }
             Err(error) => Err(trouble_of(&error)),
         }
     }
@@ -84,30 +96,42 @@ impl Observer<'_> {
         &self,
         jobs: Vec<JobId>,
         datafeeds: Vec<(JobId, DatafeedId)>,
-        all: bool,
+        wildcards: &[JobPattern],
     ) -> Result<BTreeMap<JobId, SeenJob>, Trouble> {
         let Some(ids) = Ids::new(jobs) else {
             return Ok(BTreeMap::new());
         };
-        let stats = self.job_stats(&ids, all).await?;
+        let stats = self.job_stats(&ids, wildcards).await?;
         let readable = ids.iter().filter(|id| !stats.unreadable.contains(id));
-        let seen = readable.map(|id| {
-            let state = stats.found.get(id).map(seen_state);
-            (id.clone(), SeenJob { state, datafeed: None })
+        let jobs = readable.map(|id| {
+            let job = SeenJob {
+                state: stats.found.get(id).map(seen_state),
+                datafeed: None,
+            };
+            (id.clone(), job)
         });
-        let mut seen: BTreeMap<JobId, SeenJob> = seen.collect();
+        let mut seen: BTreeMap<JobId, SeenJob> = jobs.collect();
         self.add_datafeeds(&mut seen, datafeeds).await?;
         Ok(seen)
     }
 
-    async fn job_stats(&self, ids: &Ids<JobId>, all: bool) -> Result<View<JobId, JobStats>, Trouble> {
-        if all {
-            let stats = self.timed(ElasticsearchApi::JobStats, self.client.all_job_stats()).await?;
-            if !stats.cut {
-                return Ok(stats);
-            }
+    /// By the wildcards first; what none of them means, and all where the answer is cut, by the ids.
+    async fn job_stats(
+        &self,
+        ids: &Ids<JobId>,
+        wildcards: &[JobPattern],
+    ) -> Result<View<JobId, JobStats>, Trouble> {
+        let (api, client) = (ElasticsearchApi::JobStats, self.client);
+        if wildcards.is_empty() {
+            return self.timed(api, client.job_stats(ids)).await;
         }
-        self.timed(ElasticsearchApi::JobStats, self.client.job_stats(ids)).await
+        let mut stats = self.timed(api, client.job_stats_like(wildcards)).await?;
+        let meant = |id: &JobId| wildcards.iter().any(|wildcard| wildcard.matches(id));
+        let cut = stats.cut;
+        if let Some(left) = Ids::new(ids.iter().filter(|id| cut || !meant(id)).cloned()) {
+            stats.absorb(self.timed(api, client.job_stats(&left)).await?);
+        }
+        Ok(stats)
     }
 
     async fn add_datafeeds(
@@ -152,17 +176,30 @@ impl Observer<'_> {
         datafeed: Option<DatafeedId>,
     ) -> Result<LiveLook, Trouble> {
         let ids = Ids::one(job.clone());
-        let info = self.timed(ElasticsearchApi::Info, self.client.ml_info()).await?;
-        let mut configs = self.timed(ElasticsearchApi::Jobs, self.client.job_configs(&ids)).await?;
+        let info = self
+            .timed(ElasticsearchApi::Info, self.client.ml_info())
+            .await?;
+        let mut configs = self
+            .timed(ElasticsearchApi::Jobs, self.client.job_configs(&ids))
+            .await?;
         // What it will have cost is told afterwards; not to know it is no reason to wait.
         let snapshot = self
-            .timed(ElasticsearchApi::Snapshots, self.client.newest_snapshot(job))
+            .timed(
+                ElasticsearchApi::Snapshots,
+                self.client.newest_snapshot(job),
+            )
             .await;
-        let datafeeds = datafeed.map(|feed| (job.clone(), feed)).into_iter().collect();
-        let mut seen = self.states(vec![job.clone()], datafeeds, false).await?;
+        let datafeeds = datafeed
+            .map(|feed| (job.clone(), feed))
+            .into_iter()
+            .collect();
+        let mut seen = self.states(vec![job.clone()], datafeeds, &[]).await?;
         Ok(LiveLook {
             job: seen.remove(job).ok_or_else(|| {
-                Trouble::new(Reason::UnexpectedAnswer, format!("the state of job {job} is not known"))
+                Trouble::new(
+                    Reason::UnexpectedAnswer,
+                    format!("the state of job {job} is not known"),
+                )
             })?,
             config: configs.found.remove(job).map(seen_config),
             upgrade_mode: info.upgrade_mode,
@@ -179,7 +216,8 @@ impl Observer<'_> {
         let begun = Instant::now();
         let answer = call.await;
         let outcome = super::outcome(answer.as_ref().err());
-        self.metrics.elasticsearch_request(api, outcome, begun.elapsed());
+        self.metrics
+            .elasticsearch_request(api, outcome, begun.elapsed());
         answer.map_err(|error| trouble_of(&error))
     }
 }

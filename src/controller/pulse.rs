@@ -24,7 +24,8 @@ impl Pulse {
 
     /// The cluster has answered.
     pub(super) fn beat(&self) {
-        self.last.store(self.begun.elapsed().as_secs() + 1, Ordering::Relaxed);
+        self.last
+            .store(self.begun.elapsed().as_secs() + 1, Ordering::Relaxed);
     }
 
     /// It has answered within this time.

@@ -44,7 +44,9 @@ pub(super) fn delivered(object: AnomalyJob) -> Delivered {
             &meta.name.unwrap_or_default(),
         ),
         uid: Arc::from(meta.uid.unwrap_or_default()),
-        created_at: meta.creation_timestamp.map_or(Timestamp::UNIX_EPOCH, |at| at.0),
+        created_at: meta
+            .creation_timestamp
+            .map_or(Timestamp::UNIX_EPOCH, |at| at.0),
         generation: meta.generation.unwrap_or_default(),
         resource_version: Arc::from(meta.resource_version.unwrap_or_default()),
         finalizers: meta.finalizers.unwrap_or_default(),
@@ -145,7 +147,6 @@ pub(super) fn seen_state(stats: &elasticsearch::JobStats) -> SeenState {
         explanation: unassigned.map(Arc::from),
         open_for: stats.open_for,
         latest_record: stats.latest_record.and_then(timestamp),
-        last_data: stats.last_data.and_then(timestamp),
     }
 }
 
@@ -173,7 +174,10 @@ pub(super) fn seen_snapshot(snapshot: elasticsearch::Snapshot) -> Option<SeenSna
 /// The tasks of a cluster.
 pub(super) fn seen_tasks(tasks: elasticsearch::Tasks) -> Tasks {
     // A state that is not known is no reason to believe that there is no task: as `opening` it is looked at.
-    let odd = tasks.unreadable.into_iter().map(|id| (id, JobState::Opening));
+    let odd = tasks
+        .unreadable
+        .into_iter()
+        .map(|id| (id, JobState::Opening));
     let jobs = tasks.jobs.into_iter().map(|(id, task)| (id, task.state));
     let datafeeds = tasks.datafeeds.into_iter().filter_map(|(id, task)| {
         let feed = SeenDatafeed {

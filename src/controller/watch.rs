@@ -95,7 +95,9 @@ where
             Ok(Event::InitDone) => {
                 let gone: Vec<_> = known.difference(&listing).cloned().collect();
                 known = std::mem::take(&mut listing);
-                let gone = gone.into_iter().map(|(namespace, name)| Change::Gone { namespace, name });
+                let gone = gone
+                    .into_iter()
+                    .map(|(namespace, name)| Change::Gone { namespace, name });
                 let first = !std::mem::replace(&mut listed, true);
                 let last = first && to_list.fetch_sub(1, Ordering::AcqRel) == 1;
                 gone.chain(last.then_some(Change::Listed)).collect()
@@ -121,18 +123,21 @@ where
 {
     let begin = |api: &Api<K>, config| watcher(api.clone(), config).default_backoff().boxed();
     let streaming = begin(&api, Config::default().streaming_lists());
-    stream::unfold((api, streaming, true), move |(api, mut events, mut streams)| async move {
-        loop {
-            let event = events.next().await?;
-            if streams && event.as_ref().is_err_and(is_no_streaming) {
-                tracing::debug!(kind = %K::kind(&()), "lists do not stream here; they are read in pages");
-                streams = false;
-                events = begin(&api, Config::default().page_size(PAGE));
-                continue;
+    stream::unfold(
+        (api, streaming, true),
+        move |(api, mut events, mut streams)| async move {
+            loop {
+                let event = events.next().await?;
+                if streams && event.as_ref().is_err_and(is_no_streaming) {
+                    tracing::debug!(kind = %K::kind(&()), "lists do not stream here; they are read in pages");
+                    streams = false;
+                    events = begin(&api, Config::default().page_size(PAGE));
+                    continue;
+                }
+                return Some((event, (api, events, streams)));
             }
-            return Some((event, (api, events, streams)));
-        }
-    })
+        },
+    )
 }
 
 /// A server that cannot stream a list says 422 (or 400, where it knows less of it), and one that cannot now says 429.

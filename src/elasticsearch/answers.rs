@@ -133,8 +133,6 @@ pub struct JobStats {
     pub open_for: Option<Duration>,
     /// The time of the newest record that it has taken, in the time of the data.
     pub latest_record: Option<SystemTime>,
-    /// When data came last, by the clock of Elasticsearch.
-    pub last_data: Option<SystemTime>,
 }
 
 /// The part of a datafeed's config that matters here (`GET _ml/datafeeds`).
@@ -233,7 +231,7 @@ impl<Id: Ord, Item> Default for View<Id, Item> {
 
 impl<Id: Ord, Item> View<Id, Item> {
     /// Takes in what another part of the same read found.
-    pub(super) fn absorb(&mut self, mut part: Self) {
+    pub(crate) fn absorb(&mut self, mut part: Self) {
         self.found.append(&mut part.found);
         self.missing.append(&mut part.missing);
         self.unreadable.append(&mut part.unreadable);

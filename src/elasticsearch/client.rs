@@ -26,6 +26,7 @@ use super::transport::{Answer, exchange};
 use super::wire::{Closed, Info, Opened, Root, Started, Stopped, parse};
 use super::wire_lists::{WireDatafeed, WireDatafeedStats, WireJob, WireJobStats};
 use super::wire_tasks::{ClusterState, Snapshots};
+use crate::api::JobPattern;
 use crate::api::id::{DatafeedId, JobId};
 
 /// What a client allows itself.
@@ -180,10 +181,15 @@ impl Client {
         self.by_id::<WireJobStats>(ids, Call::job_stats).await
     }
 
-    /// The states of all jobs, 10 000 at most (see [`View::cut`]), in one request. Four searches for each closed one: see
+    /// The states of all jobs that these wildcards mean, by id or by group, in as few requests as the line allows. Each
+    /// of them tells of 10 000 at most (see [`View::cut`]). Four searches for each closed job: see
     /// [`Self::persistent_tasks`].
-    pub async fn all_job_stats(&self) -> Result<View<JobId, JobStats>, Error> {
-        self.all::<WireJobStats>(&Call::all_job_stats()).await
+    pub async fn job_stats_like(
+        &self,
+        wildcards: &[JobPattern],
+    ) -> Result<View<JobId, JobStats>, Error> {
+        self.by_wildcard::<WireJobStats>(wildcards, Call::job_stats_like)
+            .await
     }
 
     /// The newest saved model of a job. Not on serverless.

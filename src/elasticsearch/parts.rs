@@ -13,7 +13,7 @@ use crate::api::id::MAX_ID_LENGTH;
 /// What ids are made of, in the order in which they sort.
 const ALPHABET: &str = "-.0123456789_abcdefghijklmnopqrstuvwxyz";
 /// How many wildcards one expression may have (511, reference 17, point 11), with some room.
-const MOST: usize = 500;
+pub(super) const MOST: usize = 500;
 
 /// Prefixes for one request, at least one, sorted, none of which begins with another.
 #[derive(Clone, Debug, PartialEq, Eq)]

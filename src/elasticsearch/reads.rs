@@ -13,9 +13,10 @@ use super::answers::View;
 use super::client::{Client, shape, unusable};
 use super::error::Error;
 use super::ids::Ids;
-use super::parts::{Part, Parts, Prefixes};
+use super::parts::{self, Part, Parts, Prefixes};
 use super::request::{self, Call};
 use super::wire_lists::{CUT_AT, Entry, List};
+use crate::api::JobPattern;
 
 /// How often a read by id is asked again without ids that are unknown. Elasticsearch names all of them at
 /// once, so more than a second time happens only where jobs are deleted meanwhile.
@@ -45,6 +46,33 @@ impl Client {
         T: Entry + for<'de> Deserialize<'de>,
     {
         Ok(self.page::<T>(call, None).await?.0)
+    }
+
+    /// All that these wildcards mean; it is cut where one of the answers is.
+    pub(super) async fn by_wildcard<T>(
+        &self,
+        wildcards: &[JobPattern],
+        call: impl Fn(&[JobPattern]) -> Call,
+    ) -> Result<View<T::Id, T::Item>, Error>
+    where
+        T: Entry + for<'de> Deserialize<'de>,
+    {
+        let mut view = View::default();
+        let mut left = wildcards;
+        while !left.is_empty() {
+            let longest = self.line.longest();
+            let room = request::room(&self.base, longest, &call(&[]), 0);
+            let (asked, rest) = left.split_at(fit(left, room));
+            match self.page::<T>(&call(asked), None).await {
+                Ok((found, _)) => {
+                    view.absorb(found);
+                    left = rest;
+                }
+                Err(Error::LineTooLong) if self.line.longest() < longest => view.requests += 1,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(view)
     }
 
     /// These.
@@ -147,6 +175,16 @@ impl Client {
         }
         Ok(view)
     }
+}
+
+/// How many of these, at least one, have room in one request.
+fn fit(wildcards: &[JobPattern], room: usize) -> usize {
+    let mut used = 0;
+    let fit = wildcards.iter().take(parts::MOST).take_while(|wildcard| {
+        used += wildcard.as_str().len() + 1;
+        used <= room
+    });
+    fit.count().clamp(1, wildcards.len().max(1))
 }
 
 /// How many of these were asked for by their own id, and not by a group.

@@ -11,6 +11,7 @@ use reqwest::{Method, Url};
 
 use super::ids::Ids;
 use super::parts::Prefixes;
+use crate::api::JobPattern;
 use crate::api::id::{DatafeedId, JobId};
 
 /// Body limits by kind of call, in bytes.
@@ -18,7 +19,7 @@ const CALL_LIMIT: usize = 64 * 1024;
 const READ_LIMIT: usize = 16 * 1024 * 1024;
 
 const JOB_FIELDS: &str = "count,jobs.job_id,jobs.groups,jobs.create_time,jobs.finished_time,jobs.blocked.reason,jobs.deleting";
-const JOB_STATS_FIELDS: &str = "count,jobs.job_id,jobs.state,jobs.node.id,jobs.assignment_explanation,jobs.open_time,jobs.data_counts.latest_record_timestamp,jobs.data_counts.last_data_time";
+const JOB_STATS_FIELDS: &str = "count,jobs.job_id,jobs.state,jobs.node.id,jobs.assignment_explanation,jobs.open_time,jobs.data_counts.latest_record_timestamp";
 const DATAFEED_FIELDS: &str = "count,datafeeds.datafeed_id,datafeeds.job_id";
 const DATAFEED_STATS_FIELDS: &str = "count,datafeeds.datafeed_id,datafeeds.state,datafeeds.node.id,datafeeds.assignment_explanation,datafeeds.running_state.real_time_configured";
 const TASK_FIELDS: &str = "cluster_uuid,metadata.persistent_tasks.tasks.id,metadata.persistent_tasks.tasks.task.*.state.state,metadata.persistent_tasks.tasks.task.*.params.job_id,metadata.persistent_tasks.tasks.task.*.params.end,metadata.persistent_tasks.tasks.assignment.executor_node";
@@ -140,10 +141,15 @@ impl Call {
         Self::read(&segments, JOB_STATS_FIELDS, Subject::Jobs(ids.clone()))
     }
 
-    /// `GET /_ml/anomaly_detectors/_stats`, of all jobs, and of tasks whose job has lost its config.
-    pub(super) fn all_job_stats() -> Self {
-        let segments = ["_ml", "anomaly_detectors", "_stats"];
-        Self::read(&segments, JOB_STATS_FIELDS, Subject::Cluster)
+    /// `GET /_ml/anomaly_detectors/{wildcards}/_stats`: of jobs, and of tasks whose job has lost its config.
+    pub(super) fn job_stats_like(wildcards: &[JobPattern]) -> Self {
+        let words: Vec<&str> = wildcards.iter().map(JobPattern::as_str).collect();
+        let segments = ["_ml", "anomaly_detectors", &words.join(","), "_stats"];
+        Self::read(
+            &segments,
+            JOB_STATS_FIELDS,
+            Subject::Prefixes(wildcards.len()),
+        )
     }
 
     /// `GET /_ml/anomaly_detectors/{id}/model_snapshots`, the newest one (reference 8).

@@ -71,7 +71,12 @@ fn each_read_has_the_path_of_the_reference_and_asks_for_some_fields_only() {
             .starts_with("GET /_ml/anomaly_detectors/a,b/_stats?filter_path=")
     );
     assert!(target(&Call::all_datafeeds()).starts_with("GET /_ml/datafeeds?filter_path="));
-    assert!(target(&Call::all_job_stats()).starts_with("GET /_ml/anomaly_detectors/_stats?filter"));
+    let like = ["a-*", "b*"].map(|text| JobPattern::parse(text).unwrap());
+    let like = target(&Call::job_stats_like(&like));
+    assert!(
+        like.starts_with("GET /_ml/anomaly_detectors/a-*,b*/_stats?filter"),
+        "{like}"
+    );
     assert!(
         target(&Call::all_datafeed_stats()).starts_with("GET /_ml/datafeeds/_stats?filter_path=")
     );

@@ -45,7 +45,6 @@ pub(super) struct WireJob {
 #[derive(Deserialize)]
 struct WireCounts {
     latest_record_timestamp: Option<u64>,
-    last_data_time: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -174,7 +173,6 @@ impl Entry for WireJobStats {
                 .map(|text| printable(&text, MAX_TEXT)),
             open_for: self.open_time.as_deref().and_then(time_value),
             latest_record: counts.and_then(|counts| time(counts.latest_record_timestamp?)),
-            last_data: counts.and_then(|counts| time(counts.last_data_time?)),
         });
         Some((id, item))
     }

@@ -2,10 +2,12 @@
 //!
 //! An answer is a hint; the states that are read after it are facts. Nothing is sent from here.
 
+use std::collections::BTreeMap;
+
 use super::calls::{Calls, Isolating, Sent};
+use super::decision::Ask;
 use super::input::{Call, Moment, Output, Refusal, Ticket, Trouble};
 use super::isolate::Isolation;
-use super::target::Ask;
 use super::{Reconciler, Spot};
 use crate::api::{JobId, JobState, Reason};
 
@@ -16,29 +18,31 @@ impl Reconciler {
             return;
         };
         let refusal = answer.err();
-        match &refusal {
-            None | Some(Refusal::LookAgain { answered: true } | Refusal::Refused(_) | Refusal::Unknown(_)) => {
-                if self.health.called() {
-                    self.wake_all();
-                }
-                self.calls.window.went_well();
+        let able = matches!(
+            refusal,
+            None | Some(
+                Refusal::LookAgain { answered: true } | Refusal::Refused(_) | Refusal::Unknown(_)
+            )
+        );
+        if able {
+            if self.health.called() {
+                self.wake_all();
             }
-            Some(_) => {}
+            self.calls.window.went_well();
         }
         if matches!(refusal, None | Some(Refusal::LookAgain { answered: true })) {
             self.prove(now);
         }
-        let of = match refusal {
-            Some(refusal) => self.refused_call(sent, refusal, now),
-            None => {
-                self.ended(&sent, now);
-                self.each(&sent, |member, call| {
-                    member.facts_mut().succeeded(now);
-                    member.facts_mut().answered += u32::from(matches!(call, Call::Close(_)));
-                });
-                self.narrow(sent.isolation, None, now);
-                sent.of
-            }
+        let of = if let Some(refusal) = refusal {
+            self.refused_call(sent, refusal, now)
+        } else {
+            self.ended(&sent, now);
+            self.each(&sent, |member, call| {
+                member.facts_mut().succeeded(now);
+                member.facts_mut().answered += u32::from(matches!(call, Call::Close(_)));
+            });
+            self.narrow(sent.isolation, None, now);
+            sent.of
         };
         for (spot, _) in of {
             self.note_closing(&spot.1);
@@ -62,7 +66,9 @@ impl Reconciler {
                 self.untouched(&sent, now);
             }
             Refusal::Overloaded(trouble) => {
-                self.calls.window.overloaded(trouble.retry_after, now.monotonic);
+                self.calls
+                    .window
+                    .overloaded(trouble.retry_after, now.monotonic);
                 self.untouched(&sent, now);
             }
             Refusal::Refused(trouble) if sent.of.len() > 1 && sent.isolation.is_none() => {
@@ -74,7 +80,7 @@ impl Reconciler {
                     self.release_in_flight(&sent);
                 } else {
                     self.ended(&sent, now);
-                    self.each(&sent, |member, _| member.facts_mut().failed(trouble.clone(), now));
+                    self.each(&sent, |member, _| member.refused(trouble.clone(), now));
                 }
                 self.narrow(sent.isolation, Some(&trouble), now);
             }
@@ -92,7 +98,9 @@ impl Reconciler {
                 self.abandon(&sent);
                 if refusal == Refusal::DatafeedRuns {
                     for ((_, id), _) in &sent.of {
-                        self.jobs.entry(id.clone()).and_modify(|job| job.odd_feed = true);
+                        self.jobs
+                            .entry(id.clone())
+                            .and_modify(|job| job.odd_feed = true);
                     }
                 }
                 self.refused(refusal, now);
@@ -156,7 +164,10 @@ impl Reconciler {
     fn each(&mut self, sent: &Sent, change: impl Fn(&mut super::member::Member, &Call)) {
         for ((key, id), uid) in &sent.of {
             // An object that was made anew under the name, or means other jobs now, did not ask for this.
-            let object = self.objects.get_mut(key).filter(|object| object.uid == *uid);
+            let object = self
+                .objects
+                .get_mut(key)
+                .filter(|object| object.uid == *uid);
             if let Some(member) = object.and_then(|object| object.members.get_mut(id)) {
                 change(member, &sent.call);
             }
@@ -171,7 +182,10 @@ impl Reconciler {
                 job.suspect = true;
             }
         }
-        let owners = sent.of.iter().map(|((key, id), _)| (id.clone(), key.clone()));
+        let owners = sent
+            .of
+            .iter()
+            .map(|((key, id), _)| (id.clone(), key.clone()));
         let ids = sent.of.iter().map(|((_, id), _)| id.clone());
         let number = self.next_ticket().0;
         self.calls.isolations.insert(
@@ -193,13 +207,24 @@ impl Reconciler {
         };
         let verdict = found.search.answered(refused.is_some());
         let over = found.search.is_over();
-        let owner = verdict.refused.as_ref().and_then(|id| found.owners.get(id)).cloned();
+        let judged = verdict.taken.iter().chain(&verdict.refused);
+        let owners: BTreeMap<JobId, super::input::ObjectKey> = judged
+            .filter_map(|id| Some((id.clone(), found.owners.get(id)?.clone())))
+            .collect();
+        let owner = verdict
+            .refused
+            .as_ref()
+            .and_then(|id| owners.get(id))
+            .cloned();
         if over {
             self.calls.isolations.remove(&number);
         }
         for id in verdict.taken.iter().chain(&verdict.refused) {
             if let Some(job) = self.jobs.get_mut(id) {
                 job.suspect = false;
+            }
+            if let Some(owner) = owners.get(id) {
+                self.give_way(&(owner.clone(), id.clone()));
             }
             self.forget_unused(id);
         }
@@ -229,14 +254,20 @@ impl Reconciler {
             return;
         };
         if let Some(found) = self.calls.isolations.remove(&number) {
-            for id in found.search.left() {
-                if let Some(job) = self.jobs.get_mut(id) {
-                    job.suspect = false;
-                }
-                if let Some(owner) = found.owners.get(id) {
-                    self.due.insert((owner.clone(), id.clone()));
-                }
+            let owned = |id: &JobId| Some((found.owners.get(id)?.clone(), id.clone()));
+            self.acquit(found.search.left().filter_map(owned).collect());
+        }
+    }
+
+    /// They are not sought any more.
+    pub(super) fn acquit(&mut self, spots: Vec<Spot>) {
+        for spot in spots {
+            if let Some(job) = self.jobs.get_mut(&spot.1) {
+                job.suspect = false;
             }
+            self.give_way(&spot);
+            self.forget_unused(&spot.1);
+            self.due.insert(spot);
         }
     }
 
@@ -275,7 +306,8 @@ impl Reconciler {
             }
             Refusal::UpgradeMode => {
                 self.health.upgrading();
-                self.reads.ask_info(now.monotonic + super::pace::UPGRADE_MODE_POLL);
+                self.reads
+                    .ask_info(now.monotonic + super::pace::UPGRADE_MODE_POLL);
                 self.wake_all();
             }
             Refusal::Cluster(trouble) => self.refused_by_cluster(trouble, now),
@@ -287,20 +319,32 @@ impl Reconciler {
         }
     }
 
-    /// What Elasticsearch is seen working on needs no connection of ours.
-    pub(super) fn let_go(&mut self, id: &JobId, state: Option<JobState>, now: Moment) {
+    /// What Elasticsearch is seen working on, or done with, by a read that was sent under `asked`, needs no connection
+    /// of ours.
+    pub(super) fn let_go(
+        &mut self,
+        id: &JobId,
+        state: Option<JobState>,
+        asked: Ticket,
+        now: Moment,
+    ) {
         let Some(job) = self.jobs.get_mut(id) else {
             return;
         };
-        let taken = matches!(
-            (&job.in_flight, state),
-            (Some((_, Ask::Close)), Some(JobState::Closing))
-                | (Some((_, Ask::Open)), Some(JobState::Opening | JobState::Opened))
-        );
-        let Some((ticket, _)) = job.in_flight.take_if(|_| taken) else {
+        let Some((ticket, ask)) = &job.in_flight else {
             return;
         };
-        let Some(sent) = self.calls.in_flight.get_mut(&ticket) else {
+        let Some(sent) = self.calls.in_flight.get_mut(ticket) else {
+            return;
+        };
+        let taken = match (ask, state) {
+            (Ask::Close, Some(JobState::Closing))
+            | (Ask::Open, Some(JobState::Opening | JobState::Opened)) => true,
+            // Of a list one may be long closed, and the answer waits for another that hangs.
+            (Ask::Close, Some(JobState::Closed)) => *ticket < asked && sent.call.jobs().len() > 1,
+            _ => false,
+        };
+        let Some((ticket, _)) = job.in_flight.take_if(|_| taken) else {
             return;
         };
         // Nothing of a refused list is touched, so one that was taken speaks for all.

@@ -29,7 +29,8 @@ impl Batch {
 
     /// Whether one more id fits. The first always does: an id that is too long alone is refused, not lost.
     pub fn fits(&self, id: &JobId) -> bool {
-        self.ids.len() < self.most && (self.ids.is_empty() || self.bytes + cost(id) <= self.room + 1)
+        self.ids.len() < self.most
+            && (self.ids.is_empty() || self.bytes + cost(id) <= self.room + 1)
     }
 
     /// Takes an id in.
@@ -70,7 +71,11 @@ impl Default for Window {
 impl Window {
     /// How many calls may be on their way.
     pub fn size(&self) -> usize {
-        if self.shut_until.is_some() { 0 } else { self.size }
+        if self.shut_until.is_some() {
+            0
+        } else {
+            self.size
+        }
     }
 
     /// When calls may go again, while they are held back for load.

@@ -8,18 +8,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::{Batch, Window, cost};
+use super::decision::{Ask, Decision};
 use super::input::{Call, Moment, ObjectKey, Output, Ticket, Wanted};
 use super::isolate::Isolation;
 use super::job::Job;
 use super::member::Claimed;
 use super::steps::is_close;
-use super::target::{Ask, Decision};
 use super::turns::{Lane, Turns};
 use super::{Reconciler, Spot, pace, report};
 use crate::api::{JobId, JobState};
 
 /// The default of `limits.maxClosing`, so that saving models does not flood the disks of a cluster.
 const MAX_CLOSING: usize = 64;
+/// Edits that somebody waits for, each by itself; more of them in one list are a flood.
+const FEW: usize = 8;
 /// Bytes of ids in a list until the connection says how many fit.
 const LIST_ROOM: usize = 2048;
 
@@ -46,6 +48,7 @@ pub(super) struct Sent {
     /// For whom; without those whose job was seen to have taken it.
     pub(super) of: Vec<(Spot, Arc<str>)>,
     pub(super) at: Duration,
+    /// Whether its answer is looked into at once.
     pub(super) lane: Lane,
     pub(super) isolation: Option<u64>,
 }
@@ -126,7 +129,12 @@ impl Calls {
     /// A list is on its way that may be answered any moment, so that it pays to gather until then.
     fn gathers_until(&self) -> Option<Duration> {
         let close = |sent: &&Sent| matches!(sent.call, Call::Close(_));
-        let newest = self.in_flight.values().filter(close).map(|sent| sent.at).max();
+        let newest = self
+            .in_flight
+            .values()
+            .filter(close)
+            .map(|sent| sent.at)
+            .max();
         newest.map(|at| at + pace::GATHER)
     }
 
@@ -136,7 +144,9 @@ impl Calls {
             return false;
         }
         let full = self.waiting > self.list_room || self.closes.len() >= self.max_closing;
-        full || self.gathers_until().is_none_or(|until| until <= now.monotonic)
+        full || self
+            .gathers_until()
+            .is_none_or(|until| until <= now.monotonic)
     }
 
     /// Looks at a job in this lane: at once where somebody waits for it, else together with others.
@@ -208,7 +218,10 @@ impl Reconciler {
 
     /// Closes that wait, as many as fit; one that was refused before goes alone.
     fn send_list(&mut self, now: Moment) {
-        let room = self.calls.max_closing.saturating_sub(self.calls.closing.len());
+        let room = self
+            .calls
+            .max_closing
+            .saturating_sub(self.calls.closing.len());
         let mut batch = Batch::new(self.calls.list_room, room);
         let mut spots: Vec<Spot> = Vec::new();
         while let Some(spot) = self.calls.next_close(now) {
@@ -245,7 +258,7 @@ impl Reconciler {
             let Some(found) = self.calls.isolations.get_mut(&number) else {
                 continue;
             };
-            let Some(ids) = found.search.next() else {
+            let Some(ids) = found.search.ask() else {
                 continue;
             };
             let owners = &found.owners;
@@ -268,19 +281,23 @@ impl Reconciler {
             object.is_some_and(|object| object.enforces() == Some(Wanted::Closed))
                 && member.is_some_and(|member| member.claimed == Claimed::Ours)
         };
-        let unwilling: Vec<JobId> = found.search.left().filter(|id| !wants(id)).cloned().collect();
+        let unwilling: Vec<JobId> = found
+            .search
+            .waiting()
+            .filter(|id| !wants(id))
+            .cloned()
+            .collect();
+        let mut freed = Vec::new();
         for id in unwilling {
             found.search.withdraw(&id);
-            if let Some(job) = self.jobs.get_mut(&id) {
-                job.suspect = false;
-            }
             if let Some(owner) = found.owners.get(&id) {
-                self.due.insert((owner.clone(), id.clone()));
+                freed.push((owner.clone(), id));
             }
         }
         if found.search.is_over() {
             self.calls.isolations.remove(&number);
         }
+        self.acquit(freed);
     }
 
     fn send_closes(&mut self, spots: Vec<Spot>, isolation: Option<u64>, now: Moment) {
@@ -297,13 +314,13 @@ impl Reconciler {
         now: Moment,
     ) {
         let ticket = self.ticket();
-        let mut lane = Lane::Slow;
+        let mut fresh = 0;
         let mut of = Vec::with_capacity(spots.len());
         for spot in spots {
             let Some(object) = self.objects.get(&spot.0) else {
                 continue;
             };
-            lane = lane.min(object.lane);
+            fresh += usize::from(object.lane == Lane::Fresh);
             of.push((spot.clone(), Arc::clone(&object.uid)));
             self.sending(ticket, &spot, ask, now);
             // On its way it is looked at from time to time.
@@ -320,7 +337,11 @@ impl Reconciler {
             call,
             of,
             at: now.monotonic,
-            lane,
+            lane: if (1..=FEW).contains(&fresh) {
+                Lane::Fresh
+            } else {
+                Lane::Slow
+            },
             isolation,
         };
         self.calls.in_flight.insert(ticket, sent);
@@ -354,6 +375,10 @@ impl Reconciler {
                 if *ask != Ask::Confirm && !stray {
                     member.facts_mut().calling(now);
                 }
+                // What it learned since its last snapshot went with its node.
+                if *ask == Ask::Close && lost_its_node(job) {
+                    member.facts_mut().unsaved = true;
+                }
                 member.resuming |= matches!(ask, Ask::Open | Ask::StartDatafeed(_));
                 if *ask == Ask::Force {
                     let facts = member.facts_mut();
@@ -382,6 +407,11 @@ impl Reconciler {
             self.calls.closing.remove(id);
         }
     }
+}
+
+fn lost_its_node(job: &Job) -> bool {
+    let seen = job.seen.as_ref().and_then(|seen| seen.state.as_ref());
+    seen.is_some_and(|seen| seen.state == JobState::Opened && !seen.assigned)
 }
 
 /// The datafeed that ran at an earlier close says nothing about this one.

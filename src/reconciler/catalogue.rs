@@ -4,6 +4,7 @@
 //! cut, or one that became empty from one moment to the next, is no ground to say that something is missing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::expression::Names;
@@ -19,6 +20,8 @@ pub struct Catalogue {
     complete: bool,
     known_at: Option<Duration>,
     doubted: bool,
+    /// A live read found a job come or gone, or in other groups, since the names were taken.
+    corrected: bool,
 }
 
 /// What a new list changed.
@@ -26,8 +29,10 @@ pub struct Catalogue {
 pub struct Changes {
     /// Jobs that came, went, or whose config or datafeed differs.
     pub jobs: BTreeSet<JobId>,
-    /// Ids or groups differ, so expressions may mean other jobs.
-    pub names: bool,
+    /// Ids and groups that came, went, or mean other jobs now.
+    pub names: BTreeSet<Arc<str>>,
+    /// Every expression may mean other jobs: at the first list, after one that was not complete, or after a correction.
+    pub everything: bool,
 }
 
 impl Catalogue {
@@ -41,20 +46,14 @@ impl Catalogue {
         self.doubted = false;
         let first = self.known_at.is_none();
         self.known_at = Some(now);
-        let mut changes = Changes {
-            jobs: self.changed(&listing),
-            names: first || self.complete != listing.complete,
+        let jobs = self.changed(&listing);
+        let changes = Changes {
+            names: self.renamed(&jobs, &listing),
+            jobs,
+            everything: first || self.complete != listing.complete || self.corrected,
         };
-        let named = |job: &JobId| {
-            let of = |configs: &BTreeMap<JobId, SeenConfig>| {
-                configs
-                    .get(job)
-                    .map(|config| (config.groups.clone(), config.deleting))
-            };
-            of(&self.jobs) != of(&listing.jobs)
-        };
-        changes.names |= changes.jobs.iter().any(named);
-        if changes.names {
+        self.corrected = false;
+        if changes.everything || !changes.names.is_empty() {
             self.names = Names::default();
             for (id, config) in &listing.jobs {
                 self.names.insert(id, &config.groups, config.deleting);
@@ -78,14 +77,40 @@ impl Catalogue {
         new.map(|(id, _)| id).chain(gone).cloned().collect()
     }
 
+    /// The names under which other jobs are meant now.
+    fn renamed(&self, jobs: &BTreeSet<JobId>, listing: &Listing) -> BTreeSet<Arc<str>> {
+        let mut names = BTreeSet::new();
+        for job in jobs {
+            let both = [self.jobs.get(job), listing.jobs.get(job)];
+            let [before, after] =
+                both.map(|config| config.map(|config| (&config.groups, config.deleting)));
+            if before != after {
+                names.insert(Arc::from(job.as_str()));
+                let groups = before
+                    .into_iter()
+                    .chain(after)
+                    .flat_map(|(groups, _)| groups);
+                names.extend(groups.cloned());
+            }
+        }
+        names
+    }
+
     /// The config of a job.
     pub fn config(&self, job: &JobId) -> Option<&SeenConfig> {
         self.jobs.get(job)
     }
 
+    /// All configs, in the order of their ids.
+    pub fn iter(&self) -> impl Iterator<Item = (&JobId, &SeenConfig)> {
+        self.jobs.iter()
+    }
+
     /// What the live reads found of one job is newer than the list.
     pub fn correct(&mut self, job: &JobId, config: Option<SeenConfig>) {
         // Names stay until the next list: who is meant is decided by whole lists.
+        let named = |config: &SeenConfig| (config.groups.clone(), config.deleting);
+        self.corrected |= self.jobs.get(job).map(named) != config.as_ref().map(named);
         match config {
             Some(config) => drop(self.jobs.insert(job.clone(), config)),
             None => drop(self.jobs.remove(job)),
@@ -107,6 +132,11 @@ impl Catalogue {
         self.jobs.len()
     }
 
+    /// There are none, or none is known.
+    pub fn is_empty(&self) -> bool {
+        self.jobs.is_empty()
+    }
+
     /// It was read.
     pub fn is_known(&self) -> bool {
         self.known_at.is_some()
@@ -126,7 +156,6 @@ impl Catalogue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::Arc;
 
     fn job(id: &str) -> JobId {
         JobId::parse(id).unwrap()
@@ -162,6 +191,24 @@ mod tests {
     }
 
     #[test]
+    fn what_a_live_read_found_is_taken_into_the_names_by_the_next_list() {
+        let mut catalogue = Catalogue::default();
+        let both = listing(&[("a", &["g"]), ("b", &["g"])]);
+        catalogue.take(both.clone(), Duration::ZERO);
+        catalogue.correct(&job("a"), both.jobs.get(&job("a")).cloned());
+        assert_eq!(
+            catalogue.take(both, Duration::ZERO),
+            Some(Changes::default())
+        );
+        catalogue.correct(&job("a"), None);
+        assert!(catalogue.names().contains(&job("a")));
+        let changes = catalogue
+            .take(listing(&[("b", &["g"])]), Duration::ZERO)
+            .unwrap();
+        assert!(changes.everything && !catalogue.names().contains(&job("a")));
+    }
+
+    #[test]
     fn only_what_differs_is_told() {
         let mut catalogue = Catalogue::default();
         catalogue.take(
@@ -174,10 +221,14 @@ mod tests {
             changes.jobs,
             [job("a"), job("c"), job("d")].into_iter().collect()
         );
-        assert!(changes.names);
+        let names: Vec<&str> = changes.names.iter().map(|name| &**name).collect();
+        assert_eq!(names, ["a", "c", "d", "g", "h"]);
         next.jobs.get_mut(&job("b")).unwrap().blocked = Some(Arc::from("reset"));
         let changes = catalogue.take(next, Duration::ZERO).unwrap();
         assert_eq!(changes.jobs, [job("b")].into_iter().collect());
-        assert!(!changes.names, "who is meant did not change");
+        assert!(
+            changes.names.is_empty() && !changes.everything,
+            "who is meant did not change"
+        );
     }
 }

@@ -47,7 +47,15 @@ struct Claimant {
     uid: Arc<str>,
     created_at: Timestamp,
     holds: bool,
-    told: Option<Option<ObjectKey>>,
+    told: Told,
+}
+
+/// What a claimant knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    Acts,
+    Rival(ObjectKey),
 }
 
 impl Claimant {
@@ -82,7 +90,10 @@ impl Claims {
         for job in jobs {
             let at = (Arc::clone(&cluster), job);
             // Nearly always there is one, and a vector that grows by itself begins with room for four.
-            let claimants = self.jobs.entry(at.clone()).or_insert_with(|| Vec::with_capacity(1));
+            let claimants = self
+                .jobs
+                .entry(at.clone())
+                .or_insert_with(|| Vec::with_capacity(1));
             let before = claimants.len();
             claimants.retain(|known| known.brain != brain || known.key != key || known.uid == uid);
             let same = |known: &Claimant| known.brain == brain && known.key == key;
@@ -94,7 +105,7 @@ impl Claims {
                     uid: Arc::clone(&uid),
                     created_at,
                     holds: false,
-                    told: None,
+                    told: Told::Nothing,
                 });
             }
             settle(&at.1, claimants, &mut rulings);
@@ -185,24 +196,27 @@ fn settle(job: &JobId, claimants: &mut [Claimant], rulings: &mut Rulings) {
     }
     let winner = claimants.get(best).map(|first| first.key.clone());
     for (at, known) in claimants.iter_mut().enumerate() {
-        let says = if at == best {
-            // Not before the present holder has given way.
-            if !known.holds {
-                continue;
-            }
-            None
+        let says = if at != best {
+            winner.clone().map_or(Told::Nothing, Told::Rival)
+        } else if known.holds {
+            Told::Acts
         } else {
-            winner.clone()
+            // Not before the present holder has given way.
+            continue;
         };
-        if known.told.as_ref() == Some(&says) {
+        if known.told == says {
             continue;
         }
-        known.told = Some(says.clone());
+        known.told = says.clone();
+        let rival = match says {
+            Told::Rival(key) => Some(key),
+            Told::Acts | Told::Nothing => None,
+        };
         rulings.entry(known.brain).or_default().push(Ruling {
             key: known.key.clone(),
             uid: Arc::clone(&known.uid),
             job: job.clone(),
-            rival: says,
+            rival,
         });
     }
 }

@@ -44,13 +44,15 @@ impl Reconciler {
             .health
             .stalled(now)
             .is_some_and(|trouble| needs_a_human(trouble.reason) && waited >= pace::GRACE);
-        if waited < most && !lost {
-            let left = if self.health.trouble().is_some() {
-                pace::SWEEP
+        let left = most.saturating_sub(waited);
+        if !left.is_zero() && !lost {
+            let troubled = self.health.trouble().is_some();
+            let soon = if troubled {
+                left.min(pace::SWEEP)
             } else {
-                most - waited
+                left
             };
-            self.wake_object_at(now.monotonic + left.min(most - waited), key);
+            self.wake_object_at(now.monotonic + soon, key);
             return None;
         }
         self.give_up(key, waited);
@@ -117,7 +119,7 @@ fn closed(object: &Object) -> bool {
     }
     object.resolved
         && object.members.iter().all(|(_, member)| {
-            use super::target::Decision;
+            use super::decision::Decision;
             match &member.decision {
                 Some(Decision::Done) => member.sighted,
                 // Another object has it, or there is no such job: nothing is left to be closed here.

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::SignedDuration;
 
-use super::input::{Moment, Wanted};
-use super::job::Seen;
+use super::input::{Moment, SeenDatafeed, Wanted};
+use super::job::{Job, Seen};
 use super::member::{Drift, Member, stamped};
 use super::pace;
 use crate::api::{JobState, Reason};
@@ -16,11 +16,14 @@ use crate::api::{JobState, Reason};
 pub(super) fn notice(
     member: &mut Member,
     wanted: Option<Wanted>,
-    seen: &Seen,
+    job: &Job,
     before: Option<&Seen>,
     version: Option<&str>,
     now: Moment,
 ) {
+    let Some(seen) = &job.seen else {
+        return;
+    };
     let there = match wanted {
         Some(Wanted::Opened) => JobState::Opened,
         _ => JobState::Closed,
@@ -28,15 +31,19 @@ pub(super) fn notice(
     let state = seen.state.as_ref().map(|state| state.state);
     let away = state.filter(|state| *state != there);
     let was_there = member.arrived;
-    let feeds = there == JobState::Closed && seen.datafeed.as_ref().is_some_and(|feed| feed.runs());
+    let feeds = there == JobState::Closed && seen.datafeed.as_ref().is_some_and(SeenDatafeed::runs);
     // Deleted or changed, by whomever: nothing may be claimed of it any more.
     member.arrived &= state.is_some() && away.is_none() && !feeds;
     let enforced = matches!(wanted, Some(Wanted::Closed | Wanted::Opened));
-    let Some(state) = away.filter(|_| was_there && enforced && !member.facts().in_progress()) else {
+    let Some(state) = away.filter(|_| was_there && enforced && !member.facts().in_progress())
+    else {
         return;
     };
     let cause = match (wanted, state) {
-        (Some(Wanted::Opened), JobState::Closed | JobState::Closing) => closed_by(seen, before, version, now),
+        (Some(Wanted::Opened), JobState::Closed | JobState::Closing) => {
+            closed_by(job, seen, before, version, now)
+        }
+        (Some(Wanted::Opened), JobState::Failed) => Reason::JobFailed,
         (Some(Wanted::Opened), _) => Reason::ClosedElsewhere,
         _ => Reason::ReopenedElsewhere,
     };
@@ -59,13 +66,23 @@ pub(super) fn notice(
 }
 
 /// Who closed a job that is wanted opened, as far as it can be told (reference sections 7, 10.2: J26, J28).
-fn closed_by(seen: &Seen, before: Option<&Seen>, version: Option<&str>, now: Moment) -> Reason {
+fn closed_by(
+    job: &Job,
+    seen: &Seen,
+    before: Option<&Seen>,
+    version: Option<&str>,
+    now: Moment,
+) -> Reason {
     let feed = before.and_then(|before| before.datafeed.as_ref());
-    if feed.is_some_and(|feed| feed.runs() && feed.real_time == Some(false)) {
+    // It closes the job some seconds after it has stopped itself.
+    let just_ran = job
+        .feed_ran
+        .is_some_and(|at| now.monotonic.saturating_sub(at) <= pace::ENDED_WITHIN);
+    if feed.is_some_and(|feed| feed.real_time == Some(false) && (feed.runs() || just_ran)) {
         return Reason::Completed;
     }
     // A job without a datafeed, or with one that runs, is never closed for being idle.
-    if feed.is_none_or(|feed| feed.runs()) || !may_close_idle_jobs(version) {
+    if feed.is_none_or(SeenDatafeed::runs) || !may_close_idle_jobs(version) {
         return Reason::ClosedElsewhere;
     }
     let idle = SignedDuration::try_from(pace::IDLE).unwrap_or(SignedDuration::MAX);
@@ -82,6 +99,8 @@ fn may_close_idle_jobs(version: Option<&str>) -> bool {
     let Some(version) = version else {
         return true;
     };
-    let mut numbers = version.split('.').map_while(|part| part.parse::<u32>().ok());
+    let mut numbers = version
+        .split('.')
+        .map_while(|part| part.parse::<u32>().ok());
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (9, 4)
 }

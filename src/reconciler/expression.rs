@@ -69,6 +69,13 @@ impl Names {
         self.jobs.contains_key(id)
     }
 
+    /// A name that is a job's and also that of a group with jobs that are not meant: Elasticsearch makes no such job, but
+    /// where it is so all the same a call for the job would reach the group.
+    pub fn reaches_others(&self, id: &JobId, meant: &BTreeSet<JobId>) -> bool {
+        let members = self.groups.get(id.as_str());
+        members.is_some_and(|members| !members.is_subset(meant))
+    }
+
     /// How many jobs the cluster has, those included that are being deleted.
     pub fn len(&self) -> usize {
         self.jobs.len()

@@ -142,6 +142,7 @@ impl Facts {
             _ if state.upgrade_mode => self.counted = None,
             JobState::Closing => {
                 if self.accepted_at.is_none() {
+                    self.unsaved = false;
                     self.accepted_at = Some(stamp(now.wall).0);
                     self.evidence = Duration::ZERO;
                     self.unproven = Duration::ZERO;
@@ -240,7 +241,7 @@ impl Facts {
         let reopened = matches!(state.state, JobState::Opened | JobState::Opening)
             && self.accepted_at.is_some();
         // What was opened after it had been asked to close was not asked.
-        let Some(since) = self.accepted_at.or(self.forced_at).or(self.requested_at) else {
+        let Some(since) = self.accepted_at.or(self.requested_at).or(self.forced_at) else {
             return reopened;
         };
         let age = now.wall.duration_since(since);

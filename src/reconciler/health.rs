@@ -88,7 +88,8 @@ impl Health {
             self.since = now.monotonic;
         }
         self.failures = self.failures.saturating_add(1);
-        self.retry_at = now.monotonic + pace::retry_delay(self.failures, 1).max(trouble.retry_after.unwrap_or_default());
+        self.retry_at = now.monotonic
+            + pace::retry_delay(self.failures, 1).max(trouble.retry_after.unwrap_or_default());
         self.trouble = Some(trouble);
         news
     }

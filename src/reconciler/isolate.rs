@@ -42,7 +42,7 @@ impl Isolation {
     }
 
     /// The ids to send next; `None` while an answer is awaited, or when nothing is left.
-    pub fn next(&mut self) -> Option<Vec<JobId>> {
+    pub fn ask(&mut self) -> Option<Vec<JobId>> {
         if self.asked.is_some() {
             return None;
         }
@@ -91,6 +91,11 @@ impl Isolation {
         self.rest.retain(|known| known != id);
     }
 
+    /// Those that are not being asked just now: their answer says what becomes of the others.
+    pub fn waiting(&self) -> impl Iterator<Item = &JobId> {
+        self.suspects.iter().chain(&self.rest)
+    }
+
     /// All ids that are still in it.
     pub fn left(&self) -> impl Iterator<Item = &JobId> {
         let asked = self.asked.iter().flat_map(|(ids, _)| ids);
@@ -129,11 +134,8 @@ mod tests {
     fn search(list: &[JobId], bad: &BTreeSet<JobId>) -> usize {
         let mut isolation = Isolation::new(list.to_vec());
         let (mut calls, mut taken, mut refused) = (0, BTreeSet::new(), BTreeSet::new());
-        loop {
-            let Some(asked) = isolation.next() else {
-                break;
-            };
-            assert!(!asked.is_empty() && isolation.next().is_none());
+        while let Some(asked) = isolation.ask() {
+            assert!(!asked.is_empty() && isolation.ask().is_none());
             calls += 1;
             assert!(asked.iter().all(|id| !taken.contains(id)), "a second touch");
             let verdict = isolation.answered(asked.iter().any(|id| bad.contains(id)));
@@ -146,7 +148,11 @@ mod tests {
         calls
     }
 
-    #[allow(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+    #[allow(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss
+    )]
     fn bound(of: usize, bad: usize) -> usize {
         let (n, k) = (of as f64, bad as f64);
         let few = usize::from(of < 20);
@@ -188,7 +194,11 @@ mod tests {
                         bad.insert(list[at].clone());
                     }
                     let calls = search(&list, &bad);
-                    assert!(calls <= bound(of, k), "{k} of {of}: {calls} > {}", bound(of, k));
+                    assert!(
+                        calls <= bound(of, k),
+                        "{k} of {of}: {calls} > {}",
+                        bound(of, k)
+                    );
                 }
             }
         }

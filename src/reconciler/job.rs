@@ -5,9 +5,9 @@
 
 use std::time::Duration;
 
+use super::decision::Ask;
 use super::input::{Moment, ObjectKey, SeenDatafeed, SeenJob, SeenState, Ticket};
 use super::pace;
-use super::target::Ask;
 use crate::api::{DatafeedId, JobState};
 
 /// A job that at least one object means.
@@ -23,6 +23,8 @@ pub struct Job {
     pub suspect: bool,
     /// Something contradicts what was seen of its datafeed, so that its state is to be asked for.
     pub odd_feed: bool,
+    /// When its datafeed was seen running last.
+    pub feed_ran: Option<Duration>,
     /// When a force of this process was sent.
     pub forced: Option<Duration>,
     touched: Ticket,
@@ -81,6 +83,9 @@ impl Job {
             before.state != seen.state || before.datafeed != seen.datafeed || !before.current
         });
         self.odd_feed &= seen.datafeed.is_none();
+        if seen.datafeed.as_ref().is_some_and(SeenDatafeed::runs) {
+            self.feed_ran = Some(now.monotonic);
+        }
         self.seen = Some(seen);
         Some(news)
     }
@@ -119,6 +124,7 @@ impl Job {
         };
         if let (Some(feed), Some((_, has_end))) = (&mut seen.datafeed, datafeed) {
             feed.real_time.get_or_insert(!has_end);
+            self.feed_ran = Some(now.monotonic);
         }
         let state = seen.state.as_ref().map(|state| state.state);
         let closed = |state: Option<JobState>| state.filter(|state| *state != JobState::Closed);
@@ -133,9 +139,20 @@ impl Job {
 
     /// The observation that may be acted on now, if there is one.
     pub fn fresh(&self, now: Moment) -> Option<&Seen> {
-        self.seen.as_ref().filter(|seen| {
-            seen.current && now.monotonic.saturating_sub(seen.at) <= pace::FRESH_FOR
-        })
+        self.seen
+            .as_ref()
+            .filter(|seen| seen.current && now.monotonic.saturating_sub(seen.at) <= pace::FRESH_FOR)
+    }
+
+    /// A datafeed was listed that no read before ticket `next` has asked about: the job is looked at before it is called.
+    pub fn new_feed(&mut self, feed: &DatafeedId, next: Ticket) {
+        let Some(seen) = &mut self.seen else {
+            return;
+        };
+        if seen.datafeed.as_ref().is_none_or(|known| known.id != *feed) {
+            seen.current = false;
+            self.touched = next;
+        }
     }
 
     /// A read that was sent under this ticket will be believed.

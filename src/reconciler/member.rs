@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::decision::Decision;
 use super::facts::Facts;
 use super::input::{Moment, ObjectKey, Ticket, Trouble};
-use super::target::Decision;
+use super::pace;
 use crate::api::{JobId, JobState, Reason, Step, Target, stamp};
 
 /// Whether this object acts on the job.
@@ -63,7 +64,8 @@ pub struct Member {
     pub correct_after: Duration,
     /// Why the close in progress, or the last one, used force.
     pub force_reason: Option<Reason>,
-    /// A job that was opened here and whose datafeed was not started again yet: who ran is still to be known.
+    /// A close or an open was begun and its end not seen yet: who ran before it is still to be known, also where a crash
+    /// or a flip of the wanted state came between.
     pub resuming: bool,
     /// The live reads in flight.
     pub verifying: Option<Ticket>,
@@ -113,7 +115,7 @@ impl Member {
         let step = target.step;
         Self {
             arrived: step == Step::Done,
-            resuming: matches!(step, Step::Opening | Step::StartingDatafeed),
+            resuming: step != Step::Done,
             corrections: target.corrections,
             corrected_at: target.corrected_at.as_ref().map(|at| at.0),
             drift: target.drift.as_ref().and_then(|drift| {
@@ -125,6 +127,7 @@ impl Member {
                 })
             }),
             facts: (facts != Facts::NONE).then(|| Box::new(facts)),
+            correct_after: correct_after(target, now),
             ..Self::default()
         }
     }
@@ -142,10 +145,47 @@ impl Member {
         }
     }
 
+    /// A call was refused. Where the licence is missing, that is also why Elasticsearch had closed the job.
+    pub fn refused(&mut self, trouble: Trouble, now: Moment) {
+        if let Some(drift) = self.drift.as_mut().filter(|drift| !drift.corrected)
+            && trouble.reason == Reason::LicenseMissing
+        {
+            drift.cause = trouble.reason;
+        }
+        self.facts_mut().failed(trouble, now);
+    }
+
+    /// The job is where it should be again. Returns whether it was put there here; where others did that, or Elasticsearch,
+    /// nothing was corrected and nothing is left to be told.
+    pub fn is_back(&mut self) -> bool {
+        let Some(drift) = self.drift.filter(|drift| !drift.corrected) else {
+            return false;
+        };
+        let ours = self.facts().in_progress();
+        self.drift = ours.then_some(Drift {
+            corrected: true,
+            ..drift
+        });
+        if !ours {
+            self.corrections = self.corrections.saturating_sub(1);
+        }
+        ours
+    }
+
     /// Nothing is under way.
     pub fn is_settled(&self) -> bool {
         matches!(self.decision, Some(Decision::Done | Decision::Rest(_)))
     }
+}
+
+/// A restart does not shorten the pause before the correction that was due.
+fn correct_after(target: &Target, now: Moment) -> Duration {
+    let Some(noticed) = target.corrected_at.as_ref() else {
+        return Duration::ZERO;
+    };
+    let since = Duration::try_from(now.wall.duration_since(noticed.0)).unwrap_or_default();
+    let gap = pace::correction_gap(target.corrections.saturating_sub(1));
+    now.monotonic + gap.saturating_sub(since)
 }
 
 fn facts_of(target: &Target, now: Moment) -> Facts {

@@ -7,16 +7,16 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::catalogue::Changes;
+use super::catalogue::{Catalogue, Changes};
+use super::decision::Decision;
 use super::expression::{Resolution, resolve};
 use super::input::{
-    Claim, Moment, ObjectKey, Output, Ruling, SeenDatafeed, SeenState, Ticket, Trouble,
+    Claim, Moment, ObjectKey, Output, Ruling, SeenDatafeed, SeenState, Ticket, Trouble, Wanted,
 };
 use super::member::Claimed;
 use super::object::Object;
-use super::target::Decision;
-use super::{Reconciler, Spot, drift, pace};
-use crate::api::{JobId, Reason, Target};
+use super::{Reconciler, Spot, drift, pace, report};
+use crate::api::{JobExpression, JobId, Reason, Target};
 
 impl Reconciler {
     /// Finds out anew which jobs the object means.
@@ -35,9 +35,7 @@ impl Reconciler {
             scope.allow_no_match,
             self.catalogue.names(),
         );
-        let jobs = meant(object, found, self.catalogue.is_complete(), |job| {
-            self.catalogue.config(job).is_some()
-        });
+        let jobs = meant(object, found, &self.catalogue);
         object.resolved = true;
         let mut members = std::mem::take(&mut object.members);
         let (came, went) = members.become_these(&jobs, |job| object.member_for(job, now));
@@ -47,7 +45,7 @@ impl Reconciler {
             self.leave(key, job);
         }
         if !went.is_empty() {
-            self.outputs.push(Output::Release(key.clone(), went));
+            self.release(key, went);
         }
         if let Some(object) = self.objects.get_mut(key) {
             if object.obstacle.is_none() {
@@ -66,7 +64,9 @@ impl Reconciler {
         let Some(object) = self.objects.get(key).filter(|object| object.resolved) else {
             return;
         };
-        let listed = object.literal().is_some_and(|job| self.catalogue.config(&job).is_some());
+        let listed = object
+            .literal()
+            .is_some_and(|job| self.catalogue.config(&job).is_some());
         if !listed {
             self.reads.list_by(now.monotonic);
         }
@@ -80,22 +80,25 @@ impl Reconciler {
             let Some(object) = self.objects.get_mut(key) else {
                 return;
             };
+            if object.enforces() == Some(Wanted::Opened) {
+                // The close that the status told of is not wanted any more.
+                report::cut_short(object, job);
+            }
             let stored = object.restoring.iter().find(|target| target.job_id == *job);
             if let Some((state, feed)) = stored.and_then(remembered) {
                 known.remember(state, feed);
             }
-            let same = stored.is_some_and(|stored| {
-                stored.state.is_some() && known.state() == stored.state
-            });
+            let same = stored
+                .is_some_and(|stored| stored.state.is_some() && known.state() == stored.state);
             let enforces = object.enforces();
             let rests = enforces.is_none();
             let Some(member) = object.members.get_mut(job) else {
                 continue;
             };
             member.sighted &= same;
-            if let Some(seen) = known.seen.as_ref().filter(|seen| seen.current && !same) {
+            if !same && known.seen.as_ref().is_some_and(|seen| seen.current) {
                 // What was seen for others is newer than what is stored of this one.
-                drift::notice(member, enforces, seen, None, version.as_deref(), now);
+                drift::notice(member, enforces, known, None, version.as_deref(), now);
             }
             let config = self.catalogue.config(job);
             let odd = config.is_none_or(|config| config.blocked.is_some());
@@ -138,24 +141,40 @@ impl Reconciler {
 
     /// A list brought something new: expressions may mean other jobs, and what was missing may be there.
     pub(super) fn relist(&mut self, changes: &Changes, first: bool, asked: Ticket, now: Moment) {
-        if changes.names {
-            for key in self.objects.keys().cloned().collect::<Vec<_>>() {
-                self.resolve(&key, now);
-            }
+        let other = |object: &Object| match object.literal() {
+            Some(id) => changes.names.contains(id.as_str()),
+            None => !changes.names.is_empty(),
+        };
+        let other = self
+            .objects
+            .iter()
+            .filter(|(_, object)| changes.everything || other(object));
+        for key in other.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+            self.resolve(&key, now);
         }
         for (job, known) in &mut self.jobs {
             known.keep_datafeed(self.catalogue.datafeed(job), asked);
         }
+        let next = self.next_ticket();
         for job in &changes.jobs {
-            let Some(known) = self.jobs.get(job) else {
+            let Some(known) = self.jobs.get_mut(job) else {
                 continue;
             };
-            let odd = self.catalogue.config(job).is_none_or(|config| config.blocked.is_some());
+            if let Some(feed) = self.catalogue.datafeed(job) {
+                known.new_feed(feed, next);
+            }
+            let odd = self
+                .catalogue
+                .config(job)
+                .is_none_or(|config| config.blocked.is_some());
             if !first {
                 self.reads.look(job, now.monotonic);
             }
             for key in &known.users {
-                let member = self.objects.get(key).and_then(|object| object.members.get(job));
+                let member = self
+                    .objects
+                    .get(key)
+                    .and_then(|object| object.members.get(job));
                 if odd || member.is_some_and(|member| !member.is_settled()) {
                     self.due.insert((key.clone(), job.clone()));
                 }
@@ -180,7 +199,11 @@ impl Reconciler {
             object.unmatched_at = Some(now.monotonic);
             self.unsaid.insert(key.clone());
             let soon = object.unmatched_for < pace::GRACE;
-            let gap = if soon { pace::SWEEP / 3 } else { pace::CATALOGUE_UNRESOLVED };
+            let gap = if soon {
+                pace::SWEEP / 3
+            } else {
+                pace::CATALOGUE_UNRESOLVED
+            };
             self.reads.list_by(now.monotonic + gap);
         }
     }
@@ -197,7 +220,13 @@ impl Reconciler {
         let mut jobs = Vec::new();
         for (job, member) in object.members.iter_mut() {
             match (acts, &member.claimed) {
-                (true, Claimed::No) => member.claimed = Claimed::Asked,
+                (true, Claimed::No) => {
+                    member.claimed = Claimed::Asked;
+                    if self.yielding.contains(&(key.clone(), job.clone())) {
+                        // It is asked for anew when what was begun under the old claim has ended.
+                        continue;
+                    }
+                }
                 (false, Claimed::Asked | Claimed::Ours | Claimed::Rival(_)) => {
                     member.claimed = Claimed::No;
                 }
@@ -208,17 +237,33 @@ impl Reconciler {
         if jobs.is_empty() {
             return;
         }
-        self.outputs.push(if acts {
-            Output::Claim(Claim {
-                cluster,
-                key: key.clone(),
-                uid: Arc::clone(&object.uid),
-                created_at: object.created_at,
-                jobs,
-            })
-        } else {
-            Output::Release(key.clone(), jobs)
-        });
+        if !acts {
+            return self.release(key, jobs);
+        }
+        self.outputs.push(Output::Claim(Claim {
+            cluster,
+            key: key.clone(),
+            uid: Arc::clone(&object.uid),
+            created_at: object.created_at,
+            jobs,
+        }));
+    }
+
+    /// Gives up claims; one of a job for which a call is on its way when that has ended.
+    pub(super) fn release(&mut self, key: &ObjectKey, jobs: Vec<JobId>) {
+        let (busy, free): (Vec<JobId>, Vec<JobId>) =
+            jobs.into_iter().partition(|job| !self.is_free(job));
+        self.yielding
+            .extend(busy.into_iter().map(|job| (key.clone(), job)));
+        if !free.is_empty() {
+            self.outputs.push(Output::Release(key.clone(), free));
+        }
+    }
+
+    /// No call for the job is on its way, and it is not one of a list in which refused ones are sought.
+    fn is_free(&self, job: &JobId) -> bool {
+        let known = self.jobs.get(job);
+        known.is_none_or(|job| job.in_flight.is_none() && !job.suspect)
     }
 
     /// The cluster turned out to be known by another name: what was claimed under the old one is claimed again.
@@ -253,7 +298,11 @@ impl Reconciler {
             };
             let acted = member.claimed == Claimed::Ours;
             let rests = member.is_settled() && ruling.rival.is_none();
+            let gives = ruling.rival.is_some();
             member.claimed = ruling.rival.map_or(Claimed::Ours, Claimed::Rival);
+            if gives {
+                self.lose(&spot);
+            }
             if acted {
                 self.give_way(&spot);
             }
@@ -263,27 +312,58 @@ impl Reconciler {
         }
     }
 
-    /// Lets the older object act, once no call of this one is on its way.
+    /// Another one acts: what was begun here, and counted for it, is over.
+    fn lose(&mut self, spot: &Spot) {
+        let Some(object) = self.objects.get_mut(&spot.0) else {
+            return;
+        };
+        report::cut_short(object, &spot.1);
+        if let Some(member) = object.members.get_mut(&spot.1) {
+            member.start_over();
+            member.drift = None;
+        }
+    }
+
+    /// What was begun under a claim has ended: it is given up, and asked for anew where it is wanted again by now.
+    fn end_claim(&mut self, spot: Spot) {
+        self.yielding.remove(&spot);
+        let (key, job) = &spot;
+        self.outputs
+            .push(Output::Release(key.clone(), vec![job.clone()]));
+        let again = self
+            .member(key, job)
+            .filter(|member| member.claimed != Claimed::No);
+        if let Some(member) = again {
+            member.claimed = Claimed::No;
+            self.claim(key);
+            self.due.insert(spot);
+        }
+    }
+
+    /// Once no call of this one is on its way: lets the older object act, and gives up what it does not mean any more.
     pub(super) fn give_way(&mut self, spot: &Spot) {
-        let member = self.objects.get(&spot.0).and_then(|object| object.members.get(&spot.1));
-        let gives = member.is_some_and(|member| matches!(member.claimed, Claimed::Rival(_)));
-        let free = self
-            .jobs
-            .get(&spot.1)
-            .is_none_or(|job| job.in_flight.is_none() && !job.suspect);
-        if gives && free {
-            self.outputs.push(Output::GiveWay(spot.0.clone(), spot.1.clone()));
+        if !self.is_free(&spot.1) {
+            return;
+        }
+        let (key, job) = spot;
+        let yielding: Vec<Spot> = self
+            .yielding
+            .iter()
+            .filter(|(_, of)| of == job)
+            .cloned()
+            .collect();
+        for spot in yielding {
+            self.end_claim(spot);
+        }
+        let member = self.member(key, job);
+        if member.is_some_and(|member| matches!(member.claimed, Claimed::Rival(_))) {
+            self.outputs.push(Output::GiveWay(key.clone(), job.clone()));
         }
     }
 }
 
 /// The jobs that are members, with what stands in the way of others.
-fn meant(
-    object: &mut Object,
-    found: Resolution,
-    complete: bool,
-    listed: impl Fn(&JobId) -> bool,
-) -> BTreeSet<JobId> {
+fn meant(object: &mut Object, found: Resolution, catalogue: &Catalogue) -> BTreeSet<JobId> {
     object.obstacle = None;
     object.too_many = None;
     object.unmatched = Vec::new();
@@ -295,14 +375,10 @@ fn meant(
         return BTreeSet::new();
     }
     let scope = &object.desired.scope;
-    let ids: BTreeSet<JobId> = scope
-        .expression
-        .tokens()
-        .filter_map(|token| JobId::parse(token).ok())
-        .collect();
     let mut jobs = found.jobs;
-    if !complete && scope.expression.tokens().any(|token| !JobId::parse(token).is_ok_and(|id| listed(&id))) {
-        jobs.retain(|job| ids.contains(job));
+    if !catalogue.is_complete() && !names_only_listed(&scope.expression, catalogue) {
+        let named: BTreeSet<JobId> = ids(&scope.expression).flatten().collect();
+        jobs.retain(|job| named.contains(job));
         object.obstacle = Some(Trouble::new(
             Reason::ViewIncomplete,
             "the cluster has more jobs than Elasticsearch tells, so it is not known which of them are meant; name the jobs by their ids",
@@ -321,6 +397,7 @@ fn meant(
         ));
         return BTreeSet::new();
     }
+    object.obstacle = leave_out_groups(&mut jobs, catalogue);
     for token in found.unmatched {
         let id = JobId::parse(&token).ok();
         // An id that is not listed yet may come, or have lost its config: it is looked at by its name.
@@ -332,6 +409,29 @@ fn meant(
     jobs
 }
 
+/// The ids an expression names, and nothing for each of its wildcards.
+fn ids(expression: &JobExpression) -> impl Iterator<Item = Option<JobId>> {
+    expression.tokens().map(|token| JobId::parse(token).ok())
+}
+
+fn names_only_listed(expression: &JobExpression, catalogue: &Catalogue) -> bool {
+    ids(expression).all(|id| id.is_some_and(|id| catalogue.config(&id).is_some()))
+}
+
+/// Leaves out the jobs whose names are groups of others, and says so.
+fn leave_out_groups(jobs: &mut BTreeSet<JobId>, catalogue: &Catalogue) -> Option<Trouble> {
+    let spills = |id: &&JobId| catalogue.names().reaches_others(id, jobs);
+    let twofold: Vec<JobId> = jobs.iter().filter(spills).cloned().collect();
+    let id = twofold.first()?;
+    jobs.retain(|id| !twofold.contains(id));
+    Some(Trouble::new(
+        Reason::ExpressionRefused,
+        format!(
+            "{id} is a job and also a group of other jobs, so a call for it would reach those; give the group another name"
+        ),
+    ))
+}
+
 /// What a status told of a job, as something to go on saying.
 fn remembered(target: &Target) -> Option<(SeenState, Option<SeenDatafeed>)> {
     let state = SeenState {
@@ -341,7 +441,6 @@ fn remembered(target: &Target) -> Option<(SeenState, Option<SeenDatafeed>)> {
         explanation: None,
         open_for: None,
         latest_record: None,
-        last_data: None,
     };
     let feed = target.datafeed.as_ref().map(|feed| SeenDatafeed {
         id: feed.id.clone(),

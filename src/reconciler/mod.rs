@@ -5,13 +5,13 @@
 //! all of its behaviour, outages and crashes included, runs in unit tests in virtual time.
 //!
 //! - [`input`], [`seen`]: what goes in and out, plain data
-//! - [`target`], [`opening`]: the decision tables for one job; start reading here
+//! - [`target`], [`opening`]: the decision tables for one job; start reading here. [`decision`]: their words
 //! - [`facts`]: what was asked and seen of one attempt; the rules of session and evidence
 //! - [`expression`], [`catalogue`], `membership`: who is meant; [`claims`]: who of several objects acts
 //! - [`job`], [`object`], [`member`], [`health`]: what is known of a job, an object, a job of an object, the cluster
 //! - `steps`: from a decision to notes, looks and calls; `drift`: what others did; `deletion`: how an object goes
 //! - `calls`, [`batch`], [`isolate`], [`turns`], [`pace`]: what is sent together, in which order, how often, how many
-//! - `reads`: one shared read for all objects
+//! - `reads`: one shared read for all objects; `kinds`: whether a datafeed has an end; [`cover`]: many jobs in few words
 //! - `report`: status and conditions from facts; `publish`: when they are written
 
 mod answers;
@@ -19,6 +19,8 @@ pub mod batch;
 mod calls;
 pub mod catalogue;
 pub mod claims;
+pub mod cover;
+pub mod decision;
 mod deletion;
 mod drift;
 pub mod expression;
@@ -27,6 +29,7 @@ pub mod health;
 pub mod input;
 pub mod isolate;
 pub mod job;
+mod kinds;
 pub mod member;
 mod membership;
 pub mod object;
@@ -71,6 +74,8 @@ pub struct Reconciler {
     calls: calls::Calls,
     verifications: BTreeMap<Ticket, Spot>,
     writes: BTreeMap<Ticket, ObjectKey>,
+    /// Claims that are given up when the call that is on its way has ended.
+    yielding: BTreeSet<Spot>,
     /// Members whose job has no config: they wait for the next list.
     missing: BTreeSet<Spot>,
     due: BTreeSet<Spot>,
@@ -95,6 +100,7 @@ impl Reconciler {
             calls: calls::Calls::default(),
             verifications: BTreeMap::new(),
             writes: BTreeMap::new(),
+            yielding: BTreeSet::new(),
             missing: BTreeSet::new(),
             due: BTreeSet::new(),
             unsaid: BTreeSet::new(),
@@ -189,25 +195,32 @@ impl Reconciler {
     }
 
     fn delivered(&mut self, delivered: Delivered, now: Moment) {
-        let digest = publish::digest(&delivered.status);
         let sight_from = self.next_ticket();
         let key = delivered.key.clone();
+        let awaited = self
+            .objects
+            .get(&key)
+            .is_some_and(|object| object.awaits(&delivered));
+        let digest = if awaited {
+            0
+        } else {
+            publish::digest(&delivered.status)
+        };
         let known = self
             .objects
             .get_mut(&key)
             .filter(|object| object.uid == delivered.uid);
         let new = known.is_none();
-        let (scope, requested) = match known {
-            Some(object) => match object.deliver(delivered, digest, sight_from) {
+        let (scope, requested) = if let Some(object) = known {
+            match object.deliver(delivered, digest, sight_from) {
                 News::Echo => return,
                 News::Changed { scope, requested } => (scope, requested),
-            },
-            None => {
-                self.gone(&key);
-                let object = Object::new(delivered, digest, sight_from, now);
-                self.objects.insert(key.clone(), Box::new(object));
-                (true, false)
             }
+        } else {
+            self.gone(&key);
+            let object = Object::new(delivered, digest, sight_from, now);
+            self.objects.insert(key.clone(), Box::new(object));
+            (true, false)
         };
         if requested {
             self.look_at_everything(&key, now);
@@ -258,7 +271,7 @@ impl Reconciler {
                 self.leave(key, job);
             }
             if !jobs.is_empty() {
-                self.outputs.push(Output::Release(key.clone(), jobs));
+                self.release(key, jobs);
             }
         }
         self.unsaid.remove(key);
@@ -307,7 +320,10 @@ impl Reconciler {
 
     /// Steps a member again at `at`, or at the earlier time that is set already.
     fn wake_at(&mut self, at: Duration, key: &ObjectKey, job: &JobId) {
-        let member = self.objects.get_mut(key).and_then(|object| object.members.get_mut(job));
+        let member = self
+            .objects
+            .get_mut(key)
+            .and_then(|object| object.members.get_mut(job));
         let Some(member) = member else {
             return;
         };
@@ -375,8 +391,12 @@ impl Reconciler {
     /// Nothing is left over of what has ended.
     fn assert_at_rest(&self) {
         assert!(self.verifications.is_empty() && self.writes.is_empty() && self.due.is_empty());
-        assert!(self.outputs.is_empty() && self.unsaid.is_empty());
-        let members: usize = self.objects.values().map(|object| object.members.len()).sum();
+        assert!(self.outputs.is_empty() && self.unsaid.is_empty() && self.yielding.is_empty());
+        let members: usize = self
+            .objects
+            .values()
+            .map(|object| object.members.len())
+            .sum();
         assert!(self.timers.len() <= self.objects.len() + members);
         assert!(
             self.jobs.values().all(|job| !job.users.is_empty()),
@@ -384,7 +404,9 @@ impl Reconciler {
             self.jobs
         );
         assert!(self.missing.iter().all(|(key, job)| {
-            self.objects.get(key).is_some_and(|object| object.members.get(job).is_some())
+            self.objects
+                .get(key)
+                .is_some_and(|object| object.members.get(job).is_some())
         }));
         self.calls.assert_at_rest(&self.jobs);
     }

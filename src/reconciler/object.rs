@@ -65,6 +65,7 @@ pub struct Writing {
 
 /// One object.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Object {
     /// Its uid.
     pub uid: Arc<str>,
@@ -94,6 +95,9 @@ pub struct Object {
     pub unmatched_at: Option<Duration>,
     /// Reads with an earlier ticket were sent before this generation was known.
     pub sight_from: Ticket,
+    /// Before it calls for jobs that it does not mean by their one id, it needs a list under this ticket or a later one: who
+    /// is meant may have changed since the last.
+    pub list_from: Ticket,
     /// Somebody waits for it, or it is one of many at a start.
     pub lane: Lane,
     /// Datafeeds that ran when we closed.
@@ -130,6 +134,8 @@ pub struct Object {
     pub refreshing: bool,
     /// What the status told of jobs that are not members yet.
     pub restoring: Vec<Target>,
+    /// What it told was of this generation.
+    pub looked_at: bool,
     /// Counts arrivals.
     pub arrivals: u64,
     /// Nothing more is done: its finalizer is off, or being taken off.
@@ -153,6 +159,7 @@ pub enum News {
 
 impl Object {
     /// An object that is seen for the first time: what must survive a crash is taken from its status.
+    #[allow(clippy::too_many_lines, reason = "one line a field")]
     pub fn new(delivered: Delivered, digest: u64, sight_from: Ticket, now: Moment) -> Self {
         let Delivered {
             uid,
@@ -172,6 +179,7 @@ impl Object {
         let fresh = status.observed_generation != generation && age < JUST_CREATED;
         let durable = durable(&status);
         let looked_at = status.observed_generation == generation;
+        let arrivals = u64::try_from(status.targets.len()).unwrap_or_default();
         Self {
             uid,
             created_at,
@@ -186,6 +194,7 @@ impl Object {
             unmatched_for: Duration::ZERO,
             unmatched_at: None,
             sight_from,
+            list_from: Ticket::default(),
             lane: if fresh { Lane::Fresh } else { Lane::Slow },
             resume: Arc::clone(&durable.resume),
             durable,
@@ -204,7 +213,8 @@ impl Object {
             timer: None,
             refreshing: false,
             restoring: restorable(status.targets, looked_at),
-            arrivals: 0,
+            looked_at,
+            arrivals,
             leaving: false,
             echoes: VecDeque::new(),
             desired,
@@ -233,6 +243,9 @@ impl Object {
         let generation = delivered.generation != self.generation;
         let before = std::mem::replace(&mut self.desired, delivered.desired);
         let requested = before.requested != self.desired.requested;
+        if generation || requested {
+            self.list_from = sight_from;
+        }
         if generation {
             self.generation = delivered.generation;
             self.sight_from = sight_from;
@@ -248,10 +261,17 @@ impl Object {
     }
 
     fn begin_anew(&mut self, before: &Desired, generation: bool, requested: bool) {
-        let other_state = before.wanted != self.desired.wanted;
-        let deleting = before.deleting.is_none() && self.desired.deleting.is_some();
+        let other_state = wants(before) != wants(&self.desired);
         if generation || requested {
+            // Whoever asked is answered at once.
+            self.progress_at = None;
             self.told_not_resumable.clear();
+        }
+        if other_state {
+            let jobs: Vec<JobId> = self.members.iter().map(|(job, _)| job.clone()).collect();
+            for job in &jobs {
+                super::report::cut_short(self, job);
+            }
         }
         for (_, member) in self.members.iter_mut() {
             if generation {
@@ -262,10 +282,16 @@ impl Object {
             if generation || requested {
                 member.rearm();
             }
-            if other_state || deleting {
+            if other_state {
+                member.resuming |= member.facts().in_progress();
                 member.start_over();
             }
         }
+    }
+
+    /// It is what a write of ours stored, known by its version alone.
+    pub fn awaits(&self, delivered: &Delivered) -> bool {
+        delivered.uid == self.uid && self.echoes.contains(&delivered.resource_version)
     }
 
     fn is_echo(&mut self, delivered: &Delivered, digest: u64) -> bool {
@@ -295,7 +321,7 @@ impl Object {
 
     /// A write was acknowledged. Returns whether it is known what is stored now: where something else was delivered
     /// meanwhile, nobody says which of the two came last.
-    pub fn written(&mut self, writing: Box<Writing>, version: Arc<str>) -> bool {
+    pub fn written(&mut self, writing: Writing, version: Arc<str>) -> bool {
         self.write_failures = 0;
         if writing.overtaken {
             return false;
@@ -339,12 +365,24 @@ impl Object {
 
     /// A member for a job that came to be meant.
     pub fn member_for(&self, job: &JobId, now: Moment) -> Member {
-        let stored = self.restoring.iter().find(|target| target.job_id == *job);
-        let mut member = stored.map_or_else(Member::default, |target| Member::restored(target, now));
+        let stored = self
+            .restoring
+            .iter()
+            .position(|target| target.job_id == *job);
+        let mut member = Member::default();
+        if let Some((at, target)) = stored.and_then(|at| Some((at, self.restoring.get(at)?))) {
+            member = Member::restored(target, now);
+            // The latest to arrive stands first, and stays there: another order alone is no reason to write.
+            member.arrival = u64::try_from(self.restoring.len() - at).unwrap_or_default();
+        }
+        member.resuming |= stored.is_none() && !self.looked_at;
         member.durable_force(self.durable.forced.get(job).copied());
         // What was seen where it should be, and stored of this generation, stands until somebody looks.
         member.sighted = member.arrived;
-        let forced = self.last_close.as_ref().is_some_and(|last| last.forced.contains(job));
+        let forced = self
+            .last_close
+            .as_ref()
+            .is_some_and(|last| last.forced.contains(job));
         if forced {
             member.force_reason = self.stored(ConditionType::Forced).map(|held| held.reason);
         }
@@ -382,7 +420,17 @@ impl Object {
     }
 
     fn closes_before_it_goes(&self) -> bool {
-        self.desired.deletion == crate::api::DeletionPolicy::Close && self.is_held() && !self.leaving
+        self.desired.deletion == crate::api::DeletionPolicy::Close
+            && self.is_held()
+            && !self.leaving
+    }
+}
+
+/// What its jobs shall be, deletion included.
+fn wants(desired: &Desired) -> Wanted {
+    match desired.deleting {
+        Some(_) if desired.deletion == crate::api::DeletionPolicy::Close => Wanted::Closed,
+        _ => desired.wanted,
     }
 }
 
@@ -434,17 +482,14 @@ pub fn durable(status: &AnomalyJobStatus) -> Durable {
 }
 
 fn held(status: &AnomalyJobStatus) -> Vec<Held> {
-    let held = status
-        .conditions
-        .iter()
-        .filter_map(|condition| {
-            Some(Held {
-                of: ConditionType::parse(&condition.type_)?,
-                status: ConditionStatus::parse(&condition.status)?,
-                reason: Reason::parse(&condition.reason)?,
-                since: condition.last_transition_time.0,
-            })
-        });
+    let held = status.conditions.iter().filter_map(|condition| {
+        Some(Held {
+            of: ConditionType::parse(&condition.type_)?,
+            status: ConditionStatus::parse(&condition.status)?,
+            reason: Reason::parse(&condition.reason)?,
+            since: condition.last_transition_time.0,
+        })
+    });
     // The length of a filtered list is not known before, and what grows by itself takes too much room for ever.
     let mut held: Vec<Held> = held.collect();
     held.shrink_to_fit();

@@ -3,9 +3,11 @@
 //! The counterpart of `target`: pure, one step at a time, the order of the rows is the meaning. It never forces anything:
 //! a job that hangs in closing, or has failed, is a human's matter when it is wanted open.
 
+use super::decision::{Ask, Decision, Situation};
+use super::input::SeenState;
 use super::job::Seen;
 use super::pace;
-use super::target::{Ask, Decision, Situation, blocked, drifted, is_assigned, missing, retry, stall};
+use super::target::{blocked, drifted, is_assigned, missing, retry, stall};
 use crate::api::{JobState, OpenDatafeed, Reason, Step};
 
 /// The rows for a job that was just seen.
@@ -27,7 +29,7 @@ pub(super) fn decide(situation: &Situation, seen: &Seen) -> Decision {
     }
     match state.state {
         JobState::Closed => closed(situation),
-        JobState::Opening => opening(situation, is_assigned(state)),
+        JobState::Opening => opening(situation, state),
         JobState::Opened => opened(situation, seen, is_assigned(state)),
         JobState::Closing => closing(situation),
         JobState::Failed => stall(
@@ -52,39 +54,50 @@ fn closed(situation: &Situation) -> Decision {
         return decision;
     }
     if !situation.open_after.is_zero() {
-        return Decision::Wait(Step::Waiting, Reason::Opening, situation.open_after.min(pace::SWEEP));
+        return Decision::Wait(
+            Step::Waiting,
+            Reason::Opening,
+            situation.open_after.min(pace::SWEEP),
+        );
     }
     retry(situation, Step::Opening, Reason::Opening).unwrap_or(Decision::Call(Ask::Open))
 }
 
 fn completed(situation: &Situation) -> String {
     format!(
-        "the datafeed of job {} reached its end and closed the job, as it was told to; start it without an end to keep the job open",
+        "the datafeed of job {} reached its end and closed the job, as it was told to; to keep it open, open the job and start the datafeed without an end",
         situation.id
     )
 }
 
 fn idle(situation: &Situation) -> String {
     format!(
-        "Elasticsearch closed job {} because it was given no data for two days (xpack.ml.idle_job_auto_close_timeout); start its datafeed, or set state: Closed",
+        "Elasticsearch closed job {} because it was given no data for two days (xpack.ml.idle_job_auto_close_timeout); open it and start its datafeed, or set state: Closed",
         situation.id
     )
 }
 
-fn opening(situation: &Situation, assigned: bool) -> Decision {
+fn opening(situation: &Situation, state: &SeenState) -> Decision {
+    let assigned = is_assigned(state);
     let facts = situation.facts();
     let timeout = situation.desired.open.timeout.as_duration();
     if facts.opening_for >= timeout {
-        return stall(
-            Reason::OpenTimedOut,
-            format!(
-                "job {} is still opening after open.timeout of {}; see why no node takes it",
-                situation.id, situation.desired.open.timeout
-            ),
+        let why = match state.explanation.as_deref().filter(|_| !assigned) {
+            Some(explanation) => format!("no node takes it: {explanation}"),
+            None => "a node has it and says nothing more; look into its log".to_owned(),
+        };
+        let message = format!(
+            "job {} is still opening after open.timeout of {}; {why}",
+            situation.id, situation.desired.open.timeout
         );
+        return stall(Reason::OpenTimedOut, message);
     }
     let gap = pace::look_gap(facts.age(situation.now), timeout);
-    let reason = if assigned { Reason::Opening } else { Reason::AwaitingNode };
+    let reason = if assigned {
+        Reason::Opening
+    } else {
+        Reason::AwaitingNode
+    };
     Decision::Wait(Step::Opening, reason, gap)
 }
 

@@ -29,6 +29,8 @@ pub const FLAPPING_AFTER: u32 = 5;
 pub const FLAPPING_WITHIN: Duration = Duration::from_secs(24 * 3600);
 /// Elasticsearch closes jobs that were idle for this long (reference section 0, 9.4 and later).
 pub const IDLE: Duration = Duration::from_secs(48 * 3600);
+/// A bounded datafeed closes its job within this time of its own end, as far as looks tell that.
+pub const ENDED_WITHIN: Duration = Duration::from_secs(300);
 /// Jobs of the slow lane are looked at after this time, first and after a call, so that many are read together.
 pub const LOOK_TOGETHER: Duration = Duration::from_millis(500);
 /// Closes gather while a call of theirs is younger than this; an older one waits for models to be saved, not for a master.

@@ -8,9 +8,9 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::decision::Decision;
 use super::input::{Moment, ObjectKey, Output, Ticket, WriteRefused};
 use super::object::{Object, Published, Writing, durable};
-use super::target::Decision;
 use super::turns::Lane;
 use super::{Reconciler, pace, report};
 use crate::api::{AnomalyJobStatus, ConditionStatus, ConditionType, Reason};
@@ -30,29 +30,46 @@ pub(super) fn digest(status: &AnomalyJobStatus) -> u64 {
 
 /// A call waits for this write.
 fn gates_a_call(object: &Object) -> bool {
-    let forces = object.members.iter().any(|(_, member)| member.waits_for_the_note());
-    forces || object.resume != object.durable.resume && object.members.iter().any(|(_, member)| {
-        matches!(member.decision, Some(Decision::NoteDatafeed(_)))
-    })
+    let forces = object
+        .members
+        .iter()
+        .any(|(_, member)| member.waits_for_the_note());
+    forces
+        || object.resume != object.durable.resume
+            && object
+                .members
+                .iter()
+                .any(|(_, member)| matches!(member.decision, Some(Decision::NoteDatafeed(_))))
 }
 
 /// Every job is at an outcome rather than at a step on the way.
 fn is_outcome(object: &Object) -> bool {
     object.resolved
-        && object.members.iter().all(|(_, member)| match &member.decision {
-            Some(Decision::Done | Decision::Stall(_)) => true,
-            Some(Decision::Rest(_)) => member.sighted,
-            Some(
-                Decision::Hold(_)
-                | Decision::Observe
-                | Decision::Wait(..)
-                | Decision::NoteDatafeed(_)
-                | Decision::NoteForce
-                | Decision::Verify
-                | Decision::Call(_),
-            )
-            | None => false,
-        })
+        && object
+            .members
+            .iter()
+            .all(|(_, member)| match &member.decision {
+                Some(Decision::Done | Decision::Stall(_)) => true,
+                Some(Decision::Rest(_)) => member.sighted,
+                Some(
+                    Decision::Hold(_)
+                    | Decision::Observe
+                    | Decision::Wait(..)
+                    | Decision::NoteDatafeed(_)
+                    | Decision::NoteForce
+                    | Decision::Verify
+                    | Decision::Call(_),
+                )
+                | None => false,
+            })
+}
+
+/// It was said that nothing is called for its jobs, and what changes from then on is what others do to many of them.
+fn only_ticks(object: &Object) -> bool {
+    let rests = object.enforces().is_none() && object.members.len() > 1;
+    let ready = object.stored(ConditionType::Ready).map(|held| held.reason);
+    let told = matches!(ready, Some(Reason::Observing | Reason::Suspended));
+    rests && told && object.progress_at.is_some()
 }
 
 /// Of jobs that are restored as they were stored nothing new is known, and a start is no reason to write. A trouble of the
@@ -61,6 +78,27 @@ fn only_remembers(object: &Object, troubled: bool) -> bool {
     let ready = object.stored(ConditionType::Ready);
     let stands = ready.is_some_and(|held| !troubled || held.status == ConditionStatus::True);
     !object.resolved && object.obstacle.is_none() && stands
+}
+
+/// A status that differs from what is stored.
+struct Unwritten {
+    /// When it is to be written.
+    due: Duration,
+    /// The status, where that time has come.
+    made: Option<(Box<AnomalyJobStatus>, Published)>,
+}
+
+/// When a status that differs since then is to be written.
+fn due_at(object: &Object, since: Duration) -> Duration {
+    if is_outcome(object) && !only_ticks(object) || gates_a_call(object) {
+        return object.write_after;
+    }
+    // Progress of many jobs ticks; of one job each step is a word of its own.
+    let spaced = object.progress_at.filter(|_| object.members.len() > 1);
+    let spaced = spaced.map_or(Duration::ZERO, |at| at + pace::PROGRESS);
+    (since + pace::QUIET_FOR)
+        .max(spaced)
+        .max(object.write_after)
 }
 
 impl Reconciler {
@@ -76,7 +114,7 @@ impl Reconciler {
         let due = if held {
             Some(object.write_after)
         } else {
-            self.due_at(key, now)
+            self.unwritten(key, now).map(|unwritten| unwritten.due)
         };
         let Some(due) = due else {
             return;
@@ -95,52 +133,58 @@ impl Reconciler {
         }
     }
 
-    /// When the status is to be written; `None` where it is stored as it should be.
-    fn due_at(&mut self, key: &ObjectKey, now: Moment) -> Option<Duration> {
-        let object = self.objects.get(key)?;
-        // What goes at once is not written any more.
-        if !object.resolved && self.health.stalled_at() > now.monotonic {
-            self.wake_object_at(self.health.stalled_at(), key);
-        }
-        let object = self.objects.get(key)?;
+    /// Nothing is written of an object that goes at once, or of which nothing is known but what is stored.
+    fn is_silent(&mut self, key: &ObjectKey, now: Moment) -> bool {
+        let Some(object) = self.objects.get(key) else {
+            return true;
+        };
         let goes = object.desired.deleting.is_some() && object.enforces().is_none();
         let trouble = self.health.trouble();
         let troubled = trouble.is_some_and(|trouble| trouble.reason != Reason::Pending);
-        let silent = only_remembers(object, troubled) && !self.unobserved && self.health.stalled(now).is_none();
-        if goes || silent {
-            return None;
+        let silent = only_remembers(object, troubled)
+            && !self.unobserved
+            && self.health.stalled(now).is_none();
+        if !object.resolved && self.health.stalled_at() > now.monotonic {
+            self.wake_object_at(self.health.stalled_at(), key);
         }
-        if let Some(event) = self.objects.get_mut(key).and_then(|object| report::end_close(object, now)) {
-            self.event(key, None, event);
+        goes || silent
+    }
+
+    /// What is to be written, and when; `None` where it is stored as it should be.
+    fn unwritten(&mut self, key: &ObjectKey, now: Moment) -> Option<Unwritten> {
+        if self.is_silent(key, now) {
+            return None;
         }
         let object = self.objects.get_mut(key)?;
         object.regaining &= object.members.iter().any(|(_, member)| !member.sighted);
+        if let Some(event) = report::end_close(object, now) {
+            self.event(key, None, event);
+        }
         let object = self.objects.get(key)?;
-        let (status, _) = self.report(object, now);
-        let unchanged = digest(&status) == object.published.digest;
-        let urgent = is_outcome(object) || gates_a_call(object);
+        let due = |since| due_at(object, since);
+        // To make a status costs more than all else, and one that waits is made when its time has come.
+        let waits = object
+            .unwritten_since
+            .map(due)
+            .filter(|due| *due > now.monotonic);
+        if let Some(due) = waits {
+            return Some(Unwritten { due, made: None });
+        }
+        let due = due(object.unwritten_since.unwrap_or(now.monotonic));
+        let (status, conditions) = self.report(object, now);
+        let digest = digest(&status);
+        let unchanged = digest == object.published.digest;
         let object = self.objects.get_mut(key)?;
         if unchanged {
             object.unwritten_since = None;
             return None;
         }
-        let since = *object.unwritten_since.get_or_insert(now.monotonic);
-        let quiet_until = match object.lane {
-            _ if urgent => Duration::ZERO,
-            Lane::Fresh => since + pace::QUIET_FOR,
-            Lane::Slow => since + pace::QUIET_FOR_MANY,
-        };
-        // Progress of many jobs ticks; of one job each step is a word of its own.
-        let spaced = object.progress_at.filter(|_| !urgent && object.members.len() > 1);
-        let spaced = spaced.map_or(Duration::ZERO, |at| at + pace::PROGRESS);
-        Some(quiet_until.max(spaced).max(object.write_after))
+        object.unwritten_since.get_or_insert(now.monotonic);
+        let made = Some((Box::new(status), Published { digest, conditions }));
+        Some(Unwritten { due, made })
     }
 
-    fn report(
-        &self,
-        object: &Object,
-        now: Moment,
-    ) -> (AnomalyJobStatus, Vec<super::object::Held>) {
+    fn report(&self, object: &Object, now: Moment) -> (AnomalyJobStatus, Vec<super::object::Held>) {
         report::status(
             object,
             &report::Surroundings {
@@ -168,26 +212,19 @@ impl Reconciler {
         if let Some(hold) = self.hold(key, now) {
             return self.write_finalizers(key, hold);
         }
-        if self.due_at(key, now).is_none_or(|due| due > now.monotonic) {
-            self.unsaid.insert(key.clone());
-            return;
+        let unwritten = self.unwritten(key, now);
+        let made = unwritten.filter(|unwritten| unwritten.due <= now.monotonic);
+        match made.and_then(|unwritten| unwritten.made) {
+            Some((status, published)) => self.write(key, published, status, now),
+            None => drop(self.unsaid.insert(key.clone())),
         }
-        let Some(object) = self.objects.get(key) else {
-            return;
-        };
-        let (status, conditions) = self.report(object, now);
-        let published = Published {
-            digest: digest(&status),
-            conditions,
-        };
-        self.write(key, published, status, now);
     }
 
     fn write(
         &mut self,
         key: &ObjectKey,
         published: Published,
-        status: AnomalyJobStatus,
+        status: Box<AnomalyJobStatus>,
         now: Moment,
     ) {
         let ticket = self.ticket();
@@ -205,7 +242,7 @@ impl Reconciler {
             key: key.clone(),
             uid: Arc::clone(&object.uid),
             resource_version,
-            status: Box::new(status),
+            status,
         });
         for event in events {
             self.event(key, None, event);
@@ -242,9 +279,10 @@ impl Reconciler {
         let Some(writing) = object.writing.take_if(ours) else {
             return;
         };
+        let finalizers = writing.content.is_none();
         match answer.or_else(|refused| writing.echoed.clone().ok_or(refused)) {
             Ok(version) => {
-                if !object.written(writing, version) {
+                if !object.written(*writing, version) {
                     self.refresh(&key, now);
                     return;
                 }
@@ -264,7 +302,11 @@ impl Reconciler {
                 }
             }
         }
-        self.wake_waiting(&key);
+        if finalizers {
+            self.wake_members(&key);
+        } else {
+            self.wake_waiting(&key);
+        }
         self.unsaid.insert(key);
     }
 
@@ -279,6 +321,7 @@ impl Reconciler {
                 Some(Decision::NoteForce | Decision::NoteDatafeed(_))
             )
         });
-        self.due.extend(waits.map(|(job, _)| (key.clone(), job.clone())));
+        self.due
+            .extend(waits.map(|(job, _)| (key.clone(), job.clone())));
     }
 }

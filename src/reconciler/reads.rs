@@ -7,13 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use super::input::{
-    Answer, Listing, Moment, Output, Question, SeenJob, Tasks, Ticket, Trouble,
-};
-use super::job::Job;
-use super::target::Decision;
+use super::cover::cover;
+use super::decision::Decision;
+use super::input::{Answer, Listing, Moment, Output, Question, SeenJob, Tasks, Ticket, Trouble};
 use super::{Reconciler, pace};
-use crate::api::{DatafeedId, JobId, JobState};
+use crate::api::{DatafeedId, JobId, JobPattern, JobState};
 
 /// Looks within this time of one that is due go with it.
 const TOGETHER: Duration = Duration::from_millis(100);
@@ -30,12 +28,14 @@ pub(super) struct Reads {
     states: Option<(Ticket, Vec<JobId>)>,
     /// The list, the tasks, upgrade mode: when next, and the read in flight.
     list: Due,
-    tasks: Due,
+    /// The newest list that was taken.
+    listed: Ticket,
+    pub(super) tasks: Due,
     /// The newest read of the tasks that was answered.
-    tasks_told: Ticket,
+    pub(super) tasks_told: Ticket,
     info: Due,
     /// The tasks may not be read, so jobs are asked in turn; the last one that was.
-    roll: Option<Due>,
+    pub(super) roll: Option<Due>,
     rolled: Option<JobId>,
     rolling: BTreeSet<JobId>,
     /// Jobs that run and that no list has named.
@@ -43,13 +43,13 @@ pub(super) struct Reads {
 }
 
 #[derive(Debug, Default)]
-struct Due {
+pub(super) struct Due {
     at: Option<Duration>,
     asked: Option<Ticket>,
 }
 
 impl Due {
-    fn by(&mut self, at: Duration) {
+    pub(super) fn by(&mut self, at: Duration) {
         self.at = Some(self.at.map_or(at, |set| set.min(at)));
     }
 
@@ -86,6 +86,11 @@ impl Reads {
     /// Asks for the configs at `at` or earlier.
     pub(super) fn list_by(&mut self, at: Duration) {
         self.list.by(at);
+    }
+
+    /// The newest list that was taken.
+    pub(super) fn listed(&self) -> Ticket {
+        self.listed
     }
 
     /// Asks for upgrade mode at `at` or earlier.
@@ -171,14 +176,24 @@ impl Reconciler {
         }
         let rolled = std::mem::take(&mut self.reads.rolling);
         let datafeeds = self.datafeeds_of(&jobs, &rolled);
-        let known = self.catalogue.len();
-        let all = jobs.len() > ASK_FOR_ALL && jobs.len() * 2 >= known && self.catalogue.is_complete();
         let ticket = self.question(Question::States {
+            wildcards: self.wildcards(&jobs),
             jobs: jobs.clone(),
             datafeeds,
-            all,
         });
         self.reads.states = Some((ticket, jobs));
+    }
+
+    /// What fits into one request is asked for by its ids.
+    fn wildcards(&self, jobs: &[JobId]) -> Vec<JobPattern> {
+        let bytes: usize = jobs.iter().map(super::batch::cost).sum();
+        if bytes <= ROLL_BYTES || !self.catalogue.is_complete() {
+            return Vec::new();
+        }
+        if jobs.len() > ASK_FOR_ALL && jobs.len() * 2 >= self.catalogue.len() {
+            return JobPattern::parse("*").into_iter().collect();
+        }
+        cover(jobs, &self.catalogue)
     }
 
     /// Those that may run: their state was never seen, they ran, the job moves, or nothing else would tell.
@@ -198,9 +213,9 @@ impl Reconciler {
 
     fn is_wanted_open(&self, job: &JobId) -> bool {
         let users = self.jobs.get(job).into_iter().flat_map(|job| &job.users);
-        users.filter_map(|key| self.objects.get(key)).any(|object| {
-            object.enforces() == Some(super::input::Wanted::Opened)
-        })
+        users
+            .filter_map(|key| self.objects.get(key))
+            .any(|object| object.enforces() == Some(super::input::Wanted::Opened))
     }
 
     /// Without the tasks, some of the quiet jobs are looked at each time, all of them in turn.
@@ -214,7 +229,11 @@ impl Reconciler {
             None => std::ops::Bound::Unbounded,
         };
         let (mut bytes, mut last) = (0, None);
-        for job in self.jobs.range((start, std::ops::Bound::Unbounded)).map(|(job, _)| job) {
+        for job in self
+            .jobs
+            .range((start, std::ops::Bound::Unbounded))
+            .map(|(job, _)| job)
+        {
             bytes += super::batch::cost(job);
             if bytes > ROLL_BYTES {
                 break;
@@ -224,7 +243,9 @@ impl Reconciler {
             last = Some(job.clone());
         }
         // At the end the next turn begins at the first.
-        let more = last.as_ref().is_some_and(|last| self.jobs.keys().next_back() != Some(last));
+        let more = last
+            .as_ref()
+            .is_some_and(|last| self.jobs.keys().next_back() != Some(last));
         self.reads.rolled = last.filter(|_| more);
     }
 
@@ -232,9 +253,20 @@ impl Reconciler {
     pub(super) fn look_now(&mut self, id: &JobId, from: Ticket, at: Duration) {
         let asked = self.reads.looking(id).filter(|asked| *asked >= from);
         let known = self.jobs.get(id);
-        if !asked.is_some_and(|asked| known.is_some_and(|job| job.believes(asked))) {
-            self.reads.look(id, at);
+        // What a call has touched is looked at when that was planned at its end, together with others.
+        let touched = known
+            .and_then(|job| job.seen.as_ref())
+            .is_some_and(|seen| !seen.current);
+        let planned = self
+            .reads
+            .looks
+            .get(id)
+            .is_some_and(|set| *set <= at + pace::LOOK_TOGETHER);
+        let awaited = asked.is_some_and(|asked| known.is_some_and(|job| job.believes(asked)));
+        if awaited || touched && planned {
+            return;
         }
+        self.reads.look(id, at);
     }
 
     /// When the next read becomes due.
@@ -259,23 +291,15 @@ impl Reconciler {
         let asked = Some(ticket);
         let reads = &mut self.reads;
         let again = now.monotonic;
-        if reads.list.asked == asked {
-            reads.list.asked = None;
+        let singles = [&mut reads.list, &mut reads.tasks, &mut reads.info];
+        if let Some(due) = singles.into_iter().find(|due| due.asked == asked) {
+            due.asked = None;
             if answer.is_err() {
-                reads.list.by(again);
-            }
-        } else if reads.tasks.asked == asked {
-            reads.tasks.asked = None;
-            if answer.is_err() {
-                reads.tasks.by(again);
-            }
-        } else if reads.info.asked == asked {
-            reads.info.asked = None;
-            if answer.is_err() {
-                reads.info.by(again);
+                due.by(again);
             }
         } else if let Some((_, jobs)) = reads.states.take_if(|(sent, _)| *sent == ticket) {
-            for job in jobs.iter().filter(|job| answer.is_err() && self.jobs.contains_key(*job)) {
+            let meant = jobs.iter().filter(|job| self.jobs.contains_key(*job));
+            for job in meant.filter(|_| answer.is_err()) {
                 reads.look(job, again);
             }
         } else {
@@ -300,7 +324,7 @@ impl Reconciler {
             self.reads.ask_info(now.monotonic + pace::UPGRADE_MODE_POLL);
         }
         match answer {
-Answer::Catalogue(listing) => self.listed(ticket, listing, now),
+            Answer::Catalogue(listing) => self.listed(ticket, listing, now),
             Answer::Tasks(Some(tasks)) => {
                 self.tasked(ticket, &tasks, now);
                 self.told_kinds(ticket);
@@ -324,18 +348,29 @@ Answer::Catalogue(listing) => self.listed(ticket, listing, now),
         };
         let gap = pace::CATALOGUE_FOR_EACH_REQUEST * requests;
         self.reads.list_by(now.monotonic + gap);
-        if first {
-            for key in self.objects.keys().cloned().collect::<Vec<_>>() {
-                self.resolve(&key, now);
-            }
-        }
         self.relist(&changes, first, ticket, now);
+        let before = std::mem::replace(&mut self.reads.listed, ticket);
+        for (key, object) in self
+            .objects
+            .iter()
+            .filter(|(_, object)| object.list_from > before)
+        {
+            let held = object
+                .members
+                .iter()
+                .filter(|(_, member)| matches!(member.decision, Some(Decision::Hold(_))));
+            self.due
+                .extend(held.map(|(job, _)| (key.clone(), job.clone())));
+        }
     }
 
     /// The tasks are a hint: whatever differs from what was seen is looked at, and nothing is believed.
     fn tasked(&mut self, ticket: Ticket, tasks: &Tasks, now: Moment) {
         self.reads.tasks.by(now.monotonic + pace::TASKS);
-        let unheard = tasks.jobs.keys().filter(|job| self.catalogue.config(job).is_none());
+        let unheard = tasks
+            .jobs
+            .keys()
+            .filter(|job| self.catalogue.config(job).is_none());
         let unheard: BTreeSet<JobId> = unheard.cloned().collect();
         let mut odd = Vec::new();
         for (id, job) in &mut self.jobs {
@@ -352,36 +387,6 @@ Answer::Catalogue(listing) => self.listed(ticket, listing, now),
             self.reads.list_by(now.monotonic);
         }
         self.reads.unheard = unheard;
-    }
-
-    /// Whether the job's running datafeed has an end is not known, and the tasks will tell (before 7.13 only they do).
-    pub(super) fn asks_for_kind(&self, job: &Job) -> bool {
-        let feed = job.seen.as_ref().and_then(super::target::running);
-        feed.is_some_and(|feed| feed.real_time.is_none())
-            && self.reads.roll.is_none()
-            && job.is_newer_than(self.reads.tasks_told)
-    }
-
-    /// Asks the tasks now.
-    pub(super) fn ask_tasks(&mut self, now: Moment) {
-        self.reads.tasks.by(now.monotonic);
-    }
-
-    /// What waited to be told of its datafeed goes on.
-    fn told_kinds(&mut self, ticket: Ticket) {
-        self.reads.tasks_told = ticket;
-        for (id, job) in &self.jobs {
-            if job.seen.as_ref().and_then(super::target::running).is_none() {
-                continue;
-            }
-            for key in &job.users {
-                let member = self.objects.get(key).and_then(|object| object.members.get(id));
-                let decision = member.and_then(|member| member.decision.as_ref());
-                if matches!(decision, Some(Decision::Hold(_))) {
-                    self.due.insert((key.clone(), id.clone()));
-                }
-            }
-        }
     }
 
     /// The cluster as a whole did not answer: nobody's evidence grows, and whoever waits is told why.
@@ -431,10 +436,12 @@ Answer::Catalogue(listing) => self.listed(ticket, listing, now),
                 self.health.upgrading();
                 self.reads.ask_info(now.monotonic);
             }
-            if state.is_some_and(|state| state != JobState::Closed) && self.catalogue.config(&id).is_none() {
+            if state.is_some_and(|state| state != JobState::Closed)
+                && self.catalogue.config(&id).is_none()
+            {
                 self.reads.list_by(now.monotonic + pace::SWEEP / 3);
             }
-            self.let_go(&id, state, now);
+            self.let_go(&id, state, ticket, now);
             self.note_closing(&id);
             for key in users {
                 if self.sees(&key, &id, before.as_ref(), news, ticket, now) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use crate::api::{DatafeedId, DatafeedState, JobId, JobState};
+use crate::api::{DatafeedId, DatafeedState, JobId, JobPattern, JobState};
 
 /// What a read is to find out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,8 +25,9 @@ pub enum Question {
         jobs: Vec<JobId>,
         /// Datafeeds whose state is wanted as well.
         datafeeds: Vec<(JobId, DatafeedId)>,
-        /// Most jobs of the cluster are meant: to ask for all of them is one request instead of many.
-        all: bool,
+        /// Words for many of the jobs, where that makes the question shorter; all others are asked for by their ids.
+        /// More jobs than these may be told of.
+        wildcards: Vec<JobPattern>,
     },
 }
 
@@ -95,8 +96,6 @@ pub struct SeenState {
     pub open_for: Option<Duration>,
     /// The time of the newest record that it has analysed.
     pub latest_record: Option<Timestamp>,
-    /// When it was given data last.
-    pub last_data: Option<Timestamp>,
 }
 
 /// A job's datafeed.

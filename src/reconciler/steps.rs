@@ -7,51 +7,48 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::calls::Calls;
-use super::input::{Lane, Moment, ObjectKey, Ticket, Wanted};
+use super::decision::{Ask, Decision, Situation};
+use super::input::{Lane, Moment, ObjectKey, SeenDatafeed, Ticket, Wanted};
 use super::job::Seen;
-use super::member::stamped;
+use super::member::{Claimed, stamped};
 use super::object::Object;
-use super::target::{Ask, Decision, Situation, decide, running};
+use super::target::{decide, running};
 use super::{Reconciler, drift, pace, report};
-use crate::api::{DatafeedId, JobId, JobState, OpenDatafeed, Reason};
-
-/// A decision may lead to the next at once; more than this many in a row would be a loop.
-const DECISIONS_IN_A_ROW: usize = 8;
+use crate::api::{DatafeedId, DeletionPolicy, JobId, JobState, OpenDatafeed, Reason};
 
 impl Reconciler {
     /// Decides for one job of one object, and does what follows.
     pub(super) fn step(&mut self, key: &ObjectKey, job: &JobId, now: Moment) {
-        for _ in 0..DECISIONS_IN_A_ROW {
-            let Some(decision) = self.decide(key, job, now) else {
-                return;
-            };
-            let again = self.act(key, job, &decision, now);
-            let answering = self.health.trouble().is_none();
-            let spot = (key.clone(), job.clone());
-            if decision.is_over() {
-                // Whoever only waits for Elasticsearch or a human must not keep others from being closed.
-                self.calls.free(job);
-            }
-            if !matches!(decision, Decision::Call(_)) {
-                self.calls.forget(&spot);
-            }
-            if self.catalogue.is_known() && self.catalogue.config(job).is_none() {
-                self.missing.insert(spot);
-            } else {
-                self.missing.remove(&spot);
-            }
-            if let Some(member) = self.member(key, job) {
-                // What was seen since, and is not where it should be, undoes the arrival; silence does not.
-                member.arrived &= !(answering && decision.is_away());
-                member.decision = Some(decision);
-            }
-            if !again {
-                break;
-            }
+        let Some(decision) = self.decide(key, job, now) else {
+            return;
+        };
+        self.act(key, job, &decision, now);
+        let answering = self.health.trouble().is_none();
+        let spot = (key.clone(), job.clone());
+        if decision.is_over() {
+            // Whoever only waits for Elasticsearch or a human must not keep others from being closed.
+            self.calls.free(job);
+        }
+        if !matches!(decision, Decision::Call(_)) {
+            self.calls.forget(&spot);
+        }
+        if self.catalogue.is_known() && self.catalogue.config(job).is_none() {
+            self.missing.insert(spot);
+        } else {
+            self.missing.remove(&spot);
+        }
+        if let Some(member) = self.member(key, job) {
+            // What was seen since, and is not where it should be, undoes the arrival; silence does not.
+            member.arrived &= !(answering && decision.is_away());
+            member.decision = Some(decision);
         }
     }
 
-    pub(super) fn member(&mut self, key: &ObjectKey, job: &JobId) -> Option<&mut super::member::Member> {
+    pub(super) fn member(
+        &mut self,
+        key: &ObjectKey,
+        job: &JobId,
+    ) -> Option<&mut super::member::Member> {
         self.objects.get_mut(key)?.members.get_mut(job)
     }
 
@@ -66,10 +63,12 @@ impl Reconciler {
             enforces: object.enforces(),
             id,
             member,
+            key,
             job,
             config: self.catalogue.config(id),
             listed: self.catalogue.is_known(),
             health: &self.health,
+            list_is_stale: self.is_list_stale(object, id),
             datafeed_is_noted: feed.is_none_or(|feed| {
                 feed.real_time != Some(true) || object.is_safe_to_stop(&feed.id)
             }),
@@ -79,27 +78,20 @@ impl Reconciler {
                 .and_then(|seen| seen.datafeed.as_ref())
                 .is_some_and(|feed| object.resume.contains(&feed.id)),
             kind_is_coming: self.asks_for_kind(job),
+            held: object.is_held() || object.desired.deletion == DeletionPolicy::Retain,
             open_after: open_after(object, job.forced, id, now),
             now,
         }))
     }
 
-    /// Does what the decision says. Returns whether to decide again at once.
-    fn act(&mut self, key: &ObjectKey, job: &JobId, decision: &Decision, now: Moment) -> bool {
+    /// Does what the decision says.
+    fn act(&mut self, key: &ObjectKey, job: &JobId, decision: &Decision, now: Moment) {
         match decision {
             Decision::Rest(_) => self.rest(key, job, now),
-            Decision::Hold(_) => {
-                let at = self.health.stalled_at();
-                if self.health.trouble().is_none() {
-                    if self.jobs.get(job).is_some_and(|job| self.asks_for_kind(job)) {
-                        self.ask_tasks(now);
-                    }
-                } else if at > now.monotonic {
-                    self.wake_at(at, key, job);
-                }
-            }
+            Decision::Hold(_) => self.held(key, job, now),
             Decision::Observe => {
-                let lane = self.objects.get(key).map_or(Lane::Slow, |object| object.lane);
+                let object = self.objects.get(key);
+                let lane = object.map_or(Lane::Slow, |object| object.lane);
                 self.observe(key, job, now.monotonic + Calls::look_after(lane));
             }
             Decision::Wait(_, reason, gap) => {
@@ -112,7 +104,13 @@ impl Reconciler {
                 }
                 self.reads.look(job, now.monotonic + *gap);
             }
-            Decision::Stall(_) => self.stalled(key, job, now),
+            Decision::Stall(trouble) => {
+                if trouble.reason == Reason::Conflict {
+                    // What is done about it is another's matter; what is seen of it is told here too.
+                    self.rest(key, job, now);
+                }
+                self.stalled(key, job, now);
+            }
             Decision::Done => self.arrive(key, job, now),
             Decision::NoteDatafeed(datafeed) => {
                 if let Some(object) = self.objects.get_mut(key) {
@@ -123,15 +121,45 @@ impl Reconciler {
                 if let Some(member) = self.member(key, job) {
                     member.facts_mut().forced_at.get_or_insert(stamped(now));
                 }
+                if let Some(object) = self.objects.get_mut(key) {
+                    report::note_cost(object, job);
+                }
             }
             Decision::Verify => self.verify(key, job, now),
             Decision::Call(ask) => self.ask(key, job, ask, now),
         }
-        false
+    }
+
+    /// Nothing is called for it: for as long as the cluster is in trouble, or until something is told that is asked for now.
+    fn held(&mut self, key: &ObjectKey, job: &JobId, now: Moment) {
+        if self.health.trouble().is_some() {
+            let at = self.health.stalled_at();
+            if at > now.monotonic {
+                self.wake_at(at, key, job);
+            }
+            return;
+        }
+        let object = self.objects.get(key);
+        if object.is_some_and(|object| self.is_list_stale(object, job)) {
+            self.reads.list_by(now.monotonic);
+        }
+        let known = self.jobs.get(job);
+        if known.is_some_and(|job| self.asks_for_kind(job)) {
+            self.ask_tasks(now);
+        }
+    }
+
+    /// A job that is meant by its one id is meant whatever a list says.
+    fn is_list_stale(&self, object: &Object, job: &JobId) -> bool {
+        object.list_from > self.reads.listed() && object.literal().as_ref() != Some(job)
     }
 
     fn observe(&mut self, key: &ObjectKey, job: &JobId, at: Duration) {
-        let from = self.objects.get(key).map(|object| object.sight_from).unwrap_or_default();
+        let from = self
+            .objects
+            .get(key)
+            .map(|object| object.sight_from)
+            .unwrap_or_default();
         if !self.catalogue.is_known() {
             self.reads.list_by(at);
         }
@@ -141,7 +169,10 @@ impl Reconciler {
     fn rest(&mut self, key: &ObjectKey, job: &JobId, now: Moment) {
         let unseen = self.objects.get(key).is_some_and(|object| {
             object.desired.deleting.is_none()
-                && object.members.get(job).is_some_and(|member| !member.sighted)
+                && object
+                    .members
+                    .get(job)
+                    .is_some_and(|member| !member.sighted)
         });
         if unseen {
             self.observe(key, job, now.monotonic);
@@ -151,14 +182,18 @@ impl Reconciler {
     /// The tasks, or the roll call, tell when something changes; what was refused is tried again after a while.
     fn stalled(&mut self, key: &ObjectKey, job: &JobId, now: Moment) {
         if self.catalogue.config(job).is_none() {
-            self.reads.list_by(now.monotonic + pace::CATALOGUE_UNRESOLVED);
-            self.reads.look(job, now.monotonic + pace::CATALOGUE_UNRESOLVED);
+            self.reads
+                .list_by(now.monotonic + pace::CATALOGUE_UNRESOLVED);
+            self.reads
+                .look(job, now.monotonic + pace::CATALOGUE_UNRESOLVED);
         }
         if self.member(key, job).is_some_and(|member| !member.sighted) {
             // What another object acts on is told of all the same.
             self.observe(key, job, now.monotonic);
         }
-        let ended = self.member(key, job).and_then(|member| member.facts().call_ended);
+        let ended = self
+            .member(key, job)
+            .and_then(|member| member.facts().call_ended);
         let again = ended.map(|ended| ended + pace::NOT_OBSERVED_AFTER);
         if let Some(again) = again.filter(|again| *again > now.monotonic) {
             self.wake_at(again, key, job);
@@ -176,7 +211,11 @@ impl Reconciler {
         now: Moment,
     ) -> bool {
         let (_, version) = self.health.identity();
-        let Some(seen) = self.jobs.get(job).and_then(|known| known.seen.as_ref()) else {
+        let next = self.next_ticket();
+        let Some(known) = self.jobs.get(job) else {
+            return false;
+        };
+        let Some(seen) = known.seen.as_ref() else {
             return false;
         };
         let Some(object) = self.objects.get_mut(key) else {
@@ -198,6 +237,7 @@ impl Reconciler {
         }
         // A closed job at rest keeps no facts.
         let unusual = enforces.is_some()
+            && !matches!(member.claimed, Claimed::Rival(_))
             && (member.facts().in_progress()
                 || config.is_none()
                 || state.is_none_or(|state| state.state != JobState::Closed));
@@ -206,13 +246,25 @@ impl Reconciler {
         } else if unusual {
             member.facts_mut().observe(state, config, close, now);
         }
-        drift::notice(member, enforces, seen, before, version.as_deref(), now);
-        news || first_sight || answers || !member.is_settled()
+        let was = member.drift;
+        drift::notice(member, enforces, known, before, version.as_deref(), now);
+        let drifted = member.drift != was;
+        let settled = member.is_settled();
+        if drifted {
+            object.list_from = next;
+        }
+        if enforces == Some(Wanted::Closed) {
+            report::note_unsaved(object, job);
+        }
+        news || first_sight || answers || !settled
     }
 
     /// The job is where it should be.
     fn arrive(&mut self, key: &ObjectKey, job: &JobId, now: Moment) {
-        let feed = self.jobs.get(job).and_then(|known| known.seen.as_ref()?.datafeed.clone());
+        let feed = self
+            .jobs
+            .get(job)
+            .and_then(|known| known.seen.as_ref()?.datafeed.clone());
         let Some(object) = self.objects.get_mut(key) else {
             return;
         };
@@ -228,13 +280,12 @@ impl Reconciler {
         }
         member.arrived = true;
         member.resuming = false;
-        let back = member.drift.as_mut().filter(|drift| !drift.corrected);
-        let corrected = back.map(|drift| drift.corrected = true).is_some();
+        let corrected = member.is_back();
         let mut events = Vec::new();
         if opened {
             events.extend(report::opened(object, job, now));
             // Who ran is known until it runs again, or until it was said that it shall not.
-            if feed.as_ref().is_none_or(|feed| feed.runs()) || wants == OpenDatafeed::Leave {
+            if feed.as_ref().is_none_or(SeenDatafeed::runs) || wants == OpenDatafeed::Leave {
                 forget(object, feed.as_ref().map(|feed| &feed.id));
             }
         } else if let Some(end) = report::finish(object, job, now) {
@@ -283,9 +334,13 @@ fn open_after(object: &Object, forced: Option<Duration>, job: &JobId, now: Momen
         (at + pace::NO_OPEN_AFTER_FORCE).saturating_sub(now.monotonic)
     });
     let noted = object.durable.forced.get(job).copied();
-    let last = object.last_close.as_ref().filter(|last| last.forced.contains(job));
+    let last = object
+        .last_close
+        .as_ref()
+        .filter(|last| last.forced.contains(job));
     let stored = noted.or_else(|| last.and_then(|last| last.finished_at.as_ref().map(|at| at.0)));
-    let since = stored.map(|at| Duration::try_from(now.wall.duration_since(at)).unwrap_or_default());
+    let since =
+        stored.map(|at| Duration::try_from(now.wall.duration_since(at)).unwrap_or_default());
     let then = since.map_or(Duration::ZERO, |since| {
         pace::NO_OPEN_AFTER_FORCE.saturating_sub(since)
     });

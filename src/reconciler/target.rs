@@ -6,143 +6,13 @@
 
 use std::time::Duration;
 
-use super::facts::Facts;
-use super::health::{Health, needs_a_human};
-use super::input::{
-    Call, Desired, Moment, SeenConfig, SeenDatafeed, SeenState, Trouble, Wanted,
-};
-use super::job::{Job, Seen};
-use super::member::{Claimed, Drift, Member};
+use super::decision::{Ask, Decision, Situation};
+use super::health::needs_a_human;
+use super::input::{Desired, ObjectKey, SeenDatafeed, SeenState, Trouble, Wanted};
+use super::job::Seen;
+use super::member::{Claimed, Drift};
 use super::{opening, pace};
-use crate::api::{CloseMode, DatafeedId, DriftPolicy, JobId, JobState, OnFailed, OnTimeout, Reason, Step};
-
-/// Everything that a decision about one target may depend on.
-#[derive(Debug, Clone, Copy)]
-pub struct Situation<'a> {
-    /// The spec, as delivered last, or read live.
-    pub desired: &'a Desired,
-    /// What is enforced; `None`: nothing is called.
-    pub enforces: Option<Wanted>,
-    /// The job.
-    pub id: &'a JobId,
-    /// How far it is.
-    pub member: &'a Member,
-    /// The job as seen.
-    pub job: &'a Job,
-    /// Its config; `None` where it has none.
-    pub config: Option<&'a SeenConfig>,
-    /// The configs were read.
-    pub listed: bool,
-    /// The cluster.
-    pub health: &'a Health,
-    /// Its datafeed is stored as running, or is none that would be started again.
-    pub datafeed_is_noted: bool,
-    /// Whether its running datafeed has an end is about to be told.
-    pub kind_is_coming: bool,
-    /// Its datafeed ran when it was closed here.
-    pub resumes: bool,
-    /// Seconds that are left until it may be opened after a force of ours.
-    pub open_after: Duration,
-    /// Now.
-    pub now: Moment,
-}
-
-impl Situation<'_> {
-    pub(super) fn facts(&self) -> &Facts {
-        self.member.facts()
-    }
-}
-
-/// What is asked of Elasticsearch for one job.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ask {
-    /// Close it gracefully; leaves together with others.
-    Close,
-    /// Close it again while it is closing: the answer shows that there is a master.
-    Confirm,
-    /// Close it by force.
-    Force,
-    /// Stop its datafeed.
-    StopDatafeed {
-        /// Which.
-        datafeed: DatafeedId,
-        /// Not waiting for its search.
-        force: bool,
-    },
-    /// Open it.
-    Open,
-    /// Start its datafeed.
-    StartDatafeed(DatafeedId),
-}
-
-impl Ask {
-    /// The call for this job alone.
-    pub fn call(&self, job: JobId) -> Call {
-        match self {
-            Self::Close => Call::Close(vec![job]),
-            Self::Confirm => Call::Confirm(job),
-            Self::Force => Call::ForceClose(job),
-            Self::StopDatafeed { datafeed, force } => Call::StopDatafeed {
-                job,
-                datafeed: datafeed.clone(),
-                force: *force,
-            },
-            Self::Open => Call::Open(job),
-            Self::StartDatafeed(datafeed) => Call::StartDatafeed {
-                job,
-                datafeed: datafeed.clone(),
-            },
-        }
-    }
-}
-
-/// What is to be done about one target.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Decision {
-    /// Nothing is wanted: observing, suspended, being deleted.
-    Rest(Reason),
-    /// The cluster cannot be asked or must not be called.
-    Hold(Trouble),
-    /// Look first.
-    Observe,
-    /// Something is under way; look again after the gap.
-    Wait(Step, Reason, Duration),
-    /// The job is where it should be.
-    Done,
-    /// Only a human can help; look slowly.
-    Stall(Trouble),
-    /// Note that this datafeed runs, durably, before a close stops it.
-    NoteDatafeed(DatafeedId),
-    /// Note that a force is coming, durably.
-    NoteForce,
-    /// Make the live reads that precede a force.
-    Verify,
-    /// Call Elasticsearch.
-    Call(Ask),
-}
-
-impl Decision {
-    /// Nothing more is done about the job but to look: it takes no place in a wave.
-    pub fn is_over(&self) -> bool {
-        matches!(
-            self,
-            Self::Stall(_) | Self::Wait(Step::Waiting, Reason::Waiting, _)
-        )
-    }
-
-    /// The job was seen, and is not where it should be.
-    pub fn is_away(&self) -> bool {
-        match self {
-            Self::Rest(_) | Self::Hold(_) | Self::Observe | Self::Done => false,
-            Self::Wait(..)
-            | Self::Stall(_)
-            | Self::NoteDatafeed(_)
-            | Self::NoteForce
-            | Self::Verify
-            | Self::Call(_) => true,
-        }
-    }
-}
+use crate::api::{CloseMode, DriftPolicy, JobId, JobState, OnFailed, OnTimeout, Reason, Step};
 
 /// Decides.
 pub fn decide(situation: &Situation) -> Decision {
@@ -163,25 +33,49 @@ pub fn decide(situation: &Situation) -> Decision {
                 "finding out whether another object means the same job",
             ));
         }
-        Claimed::Rival(_) => return stall(Reason::Conflict, conflict(situation)),
+        Claimed::Rival(rival) => return stall(Reason::Conflict, conflict(situation, rival)),
     }
     if situation.job.in_flight.is_some() || situation.job.suspect {
         return in_flight(situation);
     }
-    let Some(seen) = situation.job.fresh(situation.now).filter(|_| situation.listed) else {
+    let Some(seen) = situation
+        .job
+        .fresh(situation.now)
+        .filter(|_| situation.listed)
+    else {
         return Decision::Observe;
     };
     let decision = match wanted {
         Wanted::Opened => opening::decide(situation, seen),
         Wanted::Closed | Wanted::Observed => seen_now(situation, seen),
     };
+    hindered(situation, &decision).map_or(decision, Decision::Hold)
+}
+
+/// Why what was decided is not done now.
+fn hindered(situation: &Situation, decision: &Decision) -> Option<Trouble> {
+    let calls = matches!(
+        decision,
+        Decision::Call(_) | Decision::Verify | Decision::NoteForce | Decision::NoteDatafeed(_)
+    );
+    if calls && situation.list_is_stale {
+        return Some(Trouble::new(
+            Reason::Pending,
+            "finding out which jobs are meant by now",
+        ));
+    }
     if situation.health.upgrade_mode() && !matches!(decision, Decision::Done | Decision::Stall(_)) {
-        return Decision::Hold(Trouble::new(
+        return Some(Trouble::new(
             Reason::UpgradeMode,
             "Elasticsearch is in upgrade mode and refuses every call; waiting until it ends",
         ));
     }
-    decision
+    (calls && !situation.held).then(|| {
+        Trouble::new(
+            Reason::Pending,
+            "putting the finalizer of deletionPolicy: Close on the object before anything is called",
+        )
+    })
 }
 
 fn why_nothing(desired: &Desired) -> Reason {
@@ -195,9 +89,14 @@ fn why_nothing(desired: &Desired) -> Reason {
 }
 
 /// The other object is named where it is in the same namespace, and nowhere else.
-fn conflict(situation: &Situation) -> String {
+fn conflict(situation: &Situation, rival: &ObjectKey) -> String {
     let id = situation.id;
-    format!("another, older AnomalyJob acts on job {id}; this one takes over when that one goes")
+    let who = if rival.namespace == situation.key.namespace {
+        format!("the older AnomalyJob {}", rival.name)
+    } else {
+        "an older AnomalyJob of another namespace".to_owned()
+    };
+    format!("{who} acts on job {id}; this one takes over when that one goes")
 }
 
 fn in_flight(situation: &Situation) -> Decision {
@@ -221,8 +120,8 @@ fn seen_now(situation: &Situation, seen: &Seen) -> Decision {
         (Some(_), Some(config)) if config.blocked.is_some() => blocked(),
         (Some(state), Some(_)) => match state.state {
             JobState::Closed => closed(situation, seen),
-            JobState::Failed => failed(situation, seen),
-            JobState::Closing => closing(situation),
+            JobState::Failed => left_alone(situation).unwrap_or_else(|| failed(situation, seen)),
+            JobState::Closing => left_alone(situation).unwrap_or_else(|| closing(situation)),
             JobState::Opened | JobState::Opening => open(situation, seen),
         },
     }
@@ -332,9 +231,8 @@ pub(super) fn drifted(situation: &Situation) -> Option<Decision> {
     let Drift { cause, .. } = situation.member.drift.filter(|drift| !drift.corrected)?;
     let id = situation.id;
     if situation.desired.drift == DriftPolicy::Report {
-        let message = format!(
-            "somebody else changed the state of job {id}, and driftPolicy is Report"
-        );
+        let message =
+            format!("somebody else changed the state of job {id}, and driftPolicy is Report");
         return Some(stall(cause, message));
     }
     if situation.member.corrections > pace::FLAPPING_AFTER {
@@ -349,6 +247,11 @@ pub(super) fn drifted(situation: &Situation) -> Option<Decision> {
         .correct_after
         .saturating_sub(situation.now.monotonic);
     (!left.is_zero()).then(|| Decision::Wait(Step::Waiting, cause, left.min(pace::SWEEP)))
+}
+
+/// Whatever became of a job that is only reported, or flaps, is not ended by force.
+fn left_alone(situation: &Situation) -> Option<Decision> {
+    drifted(situation).filter(|decision| matches!(decision, Decision::Stall(_)))
 }
 
 fn open(situation: &Situation, seen: &Seen) -> Decision {
@@ -366,7 +269,9 @@ fn open(situation: &Situation, seen: &Seen) -> Decision {
         if !situation.datafeed_is_noted {
             return Decision::NoteDatafeed(datafeed.id.clone());
         }
-        if situation.health.datafeeds_first() {
+        // What a close cannot stop is stopped by a step of its own, and by force where the policy has that.
+        let hinders = facts.failures >= pace::TRIES_BEFORE_NOT_ACCEPTED;
+        if situation.health.datafeeds_first() || hinders {
             return stop_datafeed(situation, datafeed, false);
         }
     }
@@ -379,8 +284,7 @@ fn open(situation: &Situation, seen: &Seen) -> Decision {
     if not_accepted {
         return out_of_time(situation, Reason::CloseNotAccepted);
     }
-    retry(situation, Step::ClosingGracefully, Reason::Closing)
-        .unwrap_or(Decision::Call(Ask::Close))
+    retry(situation, Step::ClosingGracefully, Reason::Closing).unwrap_or(Decision::Call(Ask::Close))
 }
 
 /// The delay that a refused, or an answered but ineffective, call asks for.
@@ -400,17 +304,28 @@ pub(super) fn retry(situation: &Situation, step: Step, reason: Reason) -> Option
         0 => pace::repeat_close_after(facts.attempts),
         failures => pace::retry_delay(failures, seed(situation.id)),
     };
-    let asked = facts.last_error.as_ref().and_then(|error| error.retry_after);
+    let asked = facts
+        .last_error
+        .as_ref()
+        .and_then(|error| error.retry_after);
     let delay = delay.max(asked.unwrap_or_default());
     let left = (ended + delay)
         .checked_sub(situation.now.monotonic)
         .filter(|left| !left.is_zero())?;
-    let reason = if facts.failures == 0 {
-        reason
-    } else {
-        Reason::RetryingAfterError
+    let reason = match facts.last_error.as_ref().filter(|_| facts.failures > 0) {
+        Some(error) => why_again(error.reason),
+        None if facts.failures == 0 => reason,
+        None => Reason::RetryingAfterError,
     };
     Some(Decision::Wait(step, reason, left))
+}
+
+/// What is refused for a reason of its own is called by that.
+fn why_again(reason: Reason) -> Reason {
+    match reason {
+        Reason::NoCapacity | Reason::OpenRefused | Reason::DatafeedRefused => reason,
+        _ => Reason::RetryingAfterError,
+    }
 }
 
 fn seed(id: &JobId) -> u64 {
@@ -435,6 +350,11 @@ fn stop_datafeed(situation: &Situation, datafeed: &SeenDatafeed, force: bool) ->
 /// Live reads, then the durable note, then the force; and all of it again where it shows no effect.
 fn force(situation: &Situation) -> Decision {
     let (facts, now) = (situation.facts(), situation.now);
+    let runs = situation.job.fresh(now).and_then(running);
+    if let Some(datafeed) = runs.filter(|_| situation.health.datafeeds_first()) {
+        // Before 7.14 a force is refused as well while it runs.
+        return stop_datafeed(situation, datafeed, true);
+    }
     if let Some(sent) = facts.force_sent {
         let again = sent + pace::FORCE_AGAIN_AFTER;
         if now.monotonic < again {

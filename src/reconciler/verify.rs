@@ -30,7 +30,8 @@ impl Reconciler {
             return;
         };
         member.verifying = Some(ticket);
-        self.verifications.insert(ticket, (key.clone(), job.clone()));
+        self.verifications
+            .insert(ticket, (key.clone(), job.clone()));
         self.outputs.push(Output::Verify {
             ticket,
             key: key.clone(),
@@ -89,6 +90,10 @@ impl Reconciler {
         if let Some(member) = self.member(key, job) {
             let facts = member.facts_mut();
             facts.verified_at = Some(now.monotonic);
+            if facts.force_sent.is_some() {
+                // Each force has its own note, for nothing is opened within a minute of the last.
+                facts.forced_at = None;
+            }
             facts.cost = Some(cost);
         }
     }

@@ -80,7 +80,9 @@ fn arrows_between_the_rooms_point_one_way() {
 fn the_brain_awaits_nothing_reads_no_clock_and_rolls_no_dice() {
     let words = [
         "async ",
-        ".await",
+        ".await;",
+        ".await?",
+        ".await.",
         "tokio",
         "reqwest",
         "kube::",

@@ -4,12 +4,14 @@
 
 use std::time::Duration;
 
+use super::super::decision::Ask;
 use super::super::input::{Event, Moment, SeenConfig};
 use super::super::job::Job;
 use super::super::object::{Held, Object};
-use super::super::target::{Ask, running};
+use super::super::target::running;
+use super::words::after;
 use crate::api::{
-    AnomalyJobStatus, CloseMode, ConditionStatus, ConditionType, JobId, JobState, Reason, humane,
+    AnomalyJobStatus, CloseMode, ConditionStatus, ConditionType, JobId, JobState, Reason,
 };
 
 /// Why this force is being used.
@@ -92,7 +94,7 @@ pub(in super::super) fn opened(object: &Object, id: &JobId, now: Moment) -> Opti
     let took = Duration::try_from(now.wall.duration_since(started)).unwrap_or_default();
     Some(Event {
         reason: "JobOpened",
-        note: format!("Opened job {id} after {}", humane(took)),
+        note: format!("Opened job {id} {}", after(took)),
         warning: false,
     })
 }

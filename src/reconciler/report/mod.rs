@@ -1,11 +1,14 @@
 //! What status says, as a function of facts: for people and for kstatus.
 //!
 //! Pure. Nothing here decides what is done, and no text holds a number that only ticks, so an unchanged situation
-//! gives an unchanged status. `sum` counts the members, `conditions` has the six conditions in the words of `words`,
+//! gives an unchanged status. `sum` counts the members, `conditions` has the six conditions, `ready` and
+//! `closed` the first two, in the words of `words`,
 //! `targets` the jobs that are listed, `tally` how closes ended, `events` what is told once.
 
+mod closed;
 mod conditions;
 mod events;
+mod ready;
 mod sum;
 mod tally;
 mod targets;
@@ -24,7 +27,7 @@ use crate::api::{AnomalyJobStatus, ConnectionSeen, JobCounts, JobId, JobState, n
 use conditions::{Says, conditions};
 pub(super) use events::{corrected, events, forcing, not_resumed, opened};
 use sum::Sum;
-pub(super) use tally::{end_close, finish};
+pub(super) use tally::{cut_short, end_close, finish, note_cost, note_unsaved};
 
 /// What is around an object when its status is made.
 pub(super) struct Surroundings<'a> {
@@ -103,8 +106,9 @@ fn hold(object: &Object, said: &Says, now: Moment) -> Held {
 
 /// The state of the one job that is meant by its id, or how many of all are where they should be.
 fn summary(object: &Object, sum: &Sum) -> String {
-    if object.literal().is_some()
-        && let Some((_, _)) = object.members.only()
+    // The name of a group looks like an id.
+    if let Some((job, _)) = object.members.only()
+        && object.literal().is_some_and(|literal| literal == *job)
     {
         return match (sum.seen, sum.only_state) {
             (0, _) => "unknown".to_owned(),

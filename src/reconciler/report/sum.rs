@@ -2,10 +2,10 @@
 //!
 //! One walk over the members for everything that a status says of all of them. It finds no words.
 
+use super::super::decision::Decision;
 use super::super::input::Trouble;
 use super::super::member::Member;
 use super::super::object::Object;
-use super::super::target::Decision;
 use super::{Surroundings, is};
 use crate::api::{JobCounts, JobId, JobState, Reason, Step};
 
@@ -134,9 +134,7 @@ impl<'a> Sum<'a> {
 
     fn moves(&mut self, job: &'a JobId, member: &'a Member, reason: Reason) {
         self.moving.add(job, member);
-        let tells_more = self
-            .moves
-            .is_none_or(|before| rank(reason) > rank(before));
+        let tells_more = self.moves.is_none_or(|before| rank(reason) > rank(before));
         if tells_more {
             self.moves = Some(reason);
         }
@@ -146,7 +144,10 @@ impl<'a> Sum<'a> {
 /// What tells most where jobs wait for different things.
 fn rank(reason: Reason) -> u8 {
     match reason {
-        Reason::RetryingAfterError => 5,
+        Reason::RetryingAfterError
+        | Reason::NoCapacity
+        | Reason::OpenRefused
+        | Reason::DatafeedRefused => 5,
         Reason::ForceClosing => 4,
         Reason::JobNotFound | Reason::ConfigLost | Reason::JobBlocked | Reason::AwaitingNode => 3,
         Reason::ReopenedElsewhere | Reason::ClosedElsewhere => 2,

@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
+use super::super::decision::Decision;
+use super::super::facts::Facts;
 use super::super::input::{Event, Finish, Moment};
+use super::super::member::Member;
 use super::super::object::Object;
 use super::words::{after, lost};
-use crate::api::{Elapsed, JobId, LastClose, Loss, humane, stamp};
+use crate::api::{Elapsed, JobId, LastClose, Loss, stamp};
 
 /// The most jobs that are named.
 const NAMED: usize = 100;
+
+const LOST_ITS_NODE: &str = "without its model being saved: it had lost its node";
 
 /// The end of one job's close.
 pub(in super::super) struct End {
@@ -25,45 +30,137 @@ pub(in super::super) fn finish(object: &mut Object, job: &JobId, now: Moment) ->
     let facts = member.facts();
     let started = facts.requested_at.or(facts.forced_at)?;
     let took = Duration::try_from(now.wall.duration_since(started)).unwrap_or_default();
-    // What was noted and never sent did not close anything.
-    let (outcome, how) = match (facts.force_sent.is_some(), facts.unsaved) {
-        (true, _) => (Finish::Forced, "by force"),
-        (false, true) => (
-            Finish::Unsaved,
-            "without its model being saved: it had lost its node",
-        ),
-        (false, false) => (Finish::Graceful, "gracefully"),
-    };
-    let loss = (outcome == Finish::Forced).then(|| facts.cost.map(|cost| loss(job, &cost))).flatten();
+    let cost = facts.cost;
+    let (outcome, how) = outcome(object, job, facts);
     let mut last = begun(object, started);
-    last.forced.retain(|known| known != job);
-    last.unsaved.retain(|known| known != job);
-    last.losses.retain(|known| known.job_id != *job);
+    let loss = cost
+        .map(|cost| loss(job, &cost))
+        .or_else(|| noted_loss(&last, job));
+    forget(&mut last, job);
     match outcome {
         Finish::Graceful => last.graceful = last.graceful.saturating_add(1),
-        Finish::Unsaved => add(&mut last.unsaved, job.clone()),
-        Finish::Forced => add(&mut last.forced, job.clone()),
-    }
-    if let Some(loss) = loss {
-        add(&mut last.losses, loss);
+        Finish::Unsaved => add(&mut last.unsaved, Some(job.clone())),
+        Finish::Forced => {
+            add(&mut last.forced, Some(job.clone()));
+            add(&mut last.losses, loss);
+        }
     }
     if alone {
         last.finished_at = Some(stamp(now.wall));
         last.duration = Some(Elapsed::from(took));
     }
-    let cost = if outcome == Finish::Forced { format!("; {}", lost(&last)) } else { String::new() };
+    let cost = if outcome == Finish::Forced {
+        format!("; {}", lost(&last))
+    } else {
+        String::new()
+    };
     object.last_close = Some(last);
     let event = Event {
         reason: "JobClosed",
-        note: format!("Closed job {job} after {}, {how}{cost}", humane(took)),
+        note: format!("Closed job {job} {}, {how}{cost}", after(took)),
         warning: outcome != Finish::Graceful,
     };
-    Some(End { outcome, took, event })
+    Some(End {
+        outcome,
+        took,
+        event,
+    })
 }
 
-fn add<T>(list: &mut Vec<T>, new: T) {
+fn outcome(object: &Object, job: &JobId, facts: &Facts) -> (Finish, &'static str) {
+    // What was noted and never sent did not close anything.
+    if facts.force_sent.is_some() {
+        (Finish::Forced, "by force")
+    } else if facts.unsaved || is_noted_unsaved(object, job) {
+        (Finish::Unsaved, LOST_ITS_NODE)
+    } else {
+        (Finish::Graceful, "gracefully")
+    }
+}
+
+/// A force is being noted: what it will cost is known now, and must be known after a crash.
+pub(in super::super) fn note_cost(object: &mut Object, job: &JobId) {
+    let Some(facts) = object.members.get(job).map(Member::facts) else {
+        return;
+    };
+    if let (Some(started), Some(cost)) = (facts.requested_at.or(facts.forced_at), facts.cost) {
+        let mut last = begun(object, started);
+        last.losses.retain(|known| known.job_id != *job);
+        add(&mut last.losses, Some(loss(job, &cost)));
+        object.last_close = Some(last);
+    }
+}
+
+/// The job lost its node while it closed; that must be known after a crash, too.
+pub(in super::super) fn note_unsaved(object: &mut Object, job: &JobId) {
+    let Some(facts) = object
+        .members
+        .get(job)
+        .map(Member::facts)
+        .filter(|facts| facts.unsaved && facts.in_progress())
+    else {
+        return;
+    };
+    if let Some(started) = facts.requested_at.or(facts.accepted_at)
+        && !is_noted_unsaved(object, job)
+    {
+        let mut last = begun(object, started);
+        add(&mut last.unsaved, Some(job.clone()));
+        object.last_close = Some(last);
+    }
+}
+
+fn is_noted_unsaved(object: &Object, job: &JobId) -> bool {
+    let goes_on = object
+        .last_close
+        .as_ref()
+        .filter(|last| last.finished_at.is_none());
+    goes_on.is_some_and(|last| last.unsaved.contains(job))
+}
+
+/// A close that is not wanted any more: where its force was sent, that is not forgotten.
+pub(in super::super) fn cut_short(object: &mut Object, job: &JobId) {
+    let Some(facts) = object.members.get(job).map(Member::facts) else {
+        return;
+    };
+    let (sent, noted, cost) = (facts.force_sent.is_some(), facts.forced_at, facts.cost);
+    let Some(started) = facts
+        .requested_at
+        .or(noted)
+        .filter(|_| sent && noted.is_some())
+    else {
+        return;
+    };
+    let mut last = begun(object, started);
+    let loss = cost
+        .map(|cost| loss(job, &cost))
+        .or_else(|| noted_loss(&last, job));
+    forget(&mut last, job);
+    add(&mut last.forced, Some(job.clone()));
+    add(&mut last.losses, loss);
+    object.last_close = Some(last);
+    if let Some(member) = object.members.get_mut(job) {
+        member.resuming = true;
+        member.start_over();
+    }
+}
+
+fn noted_loss(last: &LastClose, job: &JobId) -> Option<Loss> {
+    last.losses
+        .iter()
+        .find(|known| known.job_id == *job)
+        .cloned()
+}
+
+fn forget(last: &mut LastClose, job: &JobId) {
+    last.forced.retain(|known| known != job);
+    last.unsaved.retain(|known| known != job);
+    last.losses.retain(|known| known.job_id != *job);
+}
+
+fn add<T>(list: &mut Vec<T>, new: Option<T>) {
     if list.len() < NAMED {
-        list.push(new);
+        list.extend(new);
     }
 }
 
@@ -109,16 +206,29 @@ fn loss(job: &JobId, cost: &super::super::facts::Cost) -> Loss {
     }
 }
 
+/// A close is in progress, or waits for its turn: jobs of an object may close in waves.
+fn goes_on(member: &Member) -> bool {
+    let waits = matches!(
+        member.decision,
+        Some(
+            Decision::NoteDatafeed(_) | Decision::NoteForce | Decision::Verify | Decision::Call(_)
+        )
+    );
+    waits || member.facts().in_progress()
+}
+
 /// Sums up, when no close of the object is in progress any more. Returns what is told of it.
 pub(in super::super) fn end_close(object: &mut Object, now: Moment) -> Option<Event> {
-    let under_way = object
-        .members
-        .iter()
-        .any(|(_, member)| member.facts().in_progress());
+    let under_way = object.members.iter().any(|(_, member)| goes_on(member));
     let last = object
         .last_close
         .as_mut()
         .filter(|last| last.finished_at.is_none() && !under_way)?;
+    if last.graceful == 0 && last.unsaved.is_empty() && last.forced.is_empty() {
+        // It was begun, and not wanted any more before it had an effect.
+        object.last_close = None;
+        return None;
+    }
     let took = last
         .started_at
         .as_ref()
@@ -127,7 +237,10 @@ pub(in super::super) fn end_close(object: &mut Object, now: Moment) -> Option<Ev
     last.duration = took.map(Elapsed::from);
     let mut parts = vec![format!("{} gracefully", last.graceful)];
     if !last.unsaved.is_empty() {
-        parts.push(format!("{} without their models being saved", last.unsaved.len()));
+        parts.push(format!(
+            "{} without their models being saved",
+            last.unsaved.len()
+        ));
     }
     if !last.forced.is_empty() {
         parts.push(format!("{} by force; {}", last.forced.len(), lost(last)));
@@ -135,7 +248,11 @@ pub(in super::super) fn end_close(object: &mut Object, now: Moment) -> Option<Ev
     let warning = !(last.unsaved.is_empty() && last.forced.is_empty());
     Some(Event {
         reason: "JobsClosed",
-        note: format!("Closed jobs within {}: {}", after(took.unwrap_or_default()), parts.join(", ")),
+        note: format!(
+            "Closed jobs {}: {}",
+            after(took.unwrap_or_default()),
+            parts.join(", ")
+        ),
         warning,
     })
 }

@@ -4,14 +4,12 @@
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::super::member::Member;
+use super::super::decision::Decision;
 use super::super::input::Wanted;
+use super::super::member::Member;
 use super::super::object::Object;
-use super::super::target::Decision;
 use super::Surroundings;
-use crate::api::{
-    DatafeedSeen, DriftSeen, Elapsed, JobId, LastError, Reason, Step, Target, stamp,
-};
+use crate::api::{DatafeedSeen, DriftSeen, Elapsed, JobId, LastError, Reason, Step, Target, stamp};
 
 /// How many jobs are listed, however many are meant.
 const LISTED: usize = 100;
@@ -100,7 +98,9 @@ fn step(object: &Object, member: &Member) -> Step {
         Some(Decision::Hold(_)) if member.arrived => Step::Done,
         Some(Decision::NoteForce) => Step::ForceClosing,
         Some(Decision::Hold(_) | Decision::Stall(_) | Decision::Rest(_)) => Step::Waiting,
-        Some(Decision::Observe | Decision::NoteDatafeed(_) | Decision::Verify | Decision::Call(_))
+        Some(
+            Decision::Observe | Decision::NoteDatafeed(_) | Decision::Verify | Decision::Call(_),
+        )
         | None => {
             if member.facts().requested_at.is_none() {
                 Step::Pending

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::super::member::Member;
+use super::super::decision::Decision;
 use super::super::input::Wanted;
+use super::super::member::Member;
 use super::super::object::Object;
-use super::super::target::Decision;
 use super::Surroundings;
 use super::sum::Sum;
 use crate::api::{JobId, LastClose, Loss, Reason};
@@ -22,20 +22,25 @@ pub(super) fn count(object: &Object) -> String {
     }
 }
 
+/// `1 of 5 jobs is`, or `2 of 5 jobs are`.
+pub(super) fn some_are(count: usize, object: &Object) -> String {
+    let are = if count == 1 { "is" } else { "are" };
+    format!("{count} of {} jobs {are}", object.members.len())
+}
+
 /// What is under way with the jobs that move.
 pub(super) fn moving(object: &Object, sum: &Sum, reason: Reason, around: &Surroundings) -> String {
     if let Some((job, member)) = object.members.only() {
         return doing(object, job, member, reason, around);
     }
-    let example = sum.moving.first.iter().find(|(_, member)| {
-        matches!(&member.decision, Some(Decision::Wait(_, why, _)) if *why == reason)
-    });
+    let example = sum.moving.first.iter().find(
+        |(_, member)| matches!(&member.decision, Some(Decision::Wait(_, why, _)) if *why == reason),
+    );
     let example = example.or(sum.moving.first.first());
     let says = example.map(|(job, member)| doing(object, job, member, reason, around));
     format!(
-        "{} of {} jobs are on their way; {}",
-        sum.moving.count,
-        object.members.len(),
+        "{} under way; {}",
+        some_are(sum.moving.count, object),
         says.unwrap_or_default()
     )
 }
@@ -71,7 +76,7 @@ pub(super) fn doing(
         Reason::JobBlocked => format!(
             "Elasticsearch is resetting, reverting or deleting job {job}; waiting until that ends"
         ),
-        Reason::JobNotFound => format!("Elasticsearch knows no job {job} yet"),
+        Reason::JobNotFound => format!("Elasticsearch knows no job or group {job} yet"),
         Reason::ConfigLost => format!("job {job} has a running task but no config"),
         Reason::Waiting => format!(
             "job {job} is still closing after {}, and close.onTimeout is Wait",
@@ -83,7 +88,10 @@ pub(super) fn doing(
         Reason::ClosedElsewhere => {
             format!("job {job} keeps being closed by somebody else; opening it again after a pause")
         }
-        Reason::RetryingAfterError => facts.last_error.as_ref().map_or_else(
+        Reason::RetryingAfterError
+        | Reason::NoCapacity
+        | Reason::OpenRefused
+        | Reason::DatafeedRefused => facts.last_error.as_ref().map_or_else(
             || format!("trying again with job {job}"),
             |error| format!("trying again with job {job}: {}", error.message),
         ),
@@ -100,7 +108,8 @@ fn awaiting(job: &JobId, around: &Surroundings) -> String {
 
 /// What forces cost, job by job.
 pub(super) fn lost(last: &LastClose) -> String {
-    let known: Vec<String> = last.losses.iter().map(loss).collect();
+    let of_forced = |loss: &&Loss| last.forced.contains(&loss.job_id);
+    let known: Vec<String> = last.losses.iter().filter(of_forced).map(loss).collect();
     let all = "changes to the model since its last snapshot are lost";
     if known.is_empty() {
         return all.to_owned();
@@ -111,12 +120,18 @@ pub(super) fn lost(last: &LastClose) -> String {
 fn loss(of: &Loss) -> String {
     let job = &of.job_id;
     let snapshot = match of.snapshot_age {
-        Some(age) => format!("its newest snapshot was {} old", crate::api::humane(age.as_duration())),
+        Some(age) => format!(
+            "its newest snapshot was {} old",
+            crate::api::humane(age.as_duration())
+        ),
         None => "no snapshot of it was found".to_owned(),
     };
     match (&of.lost_from, &of.lost_until) {
         (Some(from), Some(until)) if from.0 < until.0 => {
-            format!("{job} ({snapshot}; data from {:.0} to {:.0})", from.0, until.0)
+            format!(
+                "{job} ({snapshot}; data from {:.0} to {:.0})",
+                from.0, until.0
+            )
         }
         (Some(_), Some(_)) => format!("{job} ({snapshot} and has learned from all its data)"),
         (None, Some(until)) => format!("{job} ({snapshot}; data up to {:.0})", until.0),
@@ -124,7 +139,10 @@ fn loss(of: &Loss) -> String {
     }
 }
 
-/// A span as people write it, or nothing for none.
+/// How long something took: `after 7m30s`, or `within a second`.
 pub(super) fn after(took: Duration) -> String {
-    crate::api::humane(took)
+    if took < Duration::from_secs(1) {
+        return "within a second".to_owned();
+    }
+    format!("after {}", crate::api::humane(took))
 }

@@ -16,8 +16,8 @@ use std::time::Duration;
 use super::ghost::Ghost;
 use super::world::{FakeJob, World, job, moment, secs};
 use crate::api::{AnomalyJobStatus, DatafeedId, DatafeedState, JobId, JobState};
-use crate::reconciler::claims::Claims;
 use crate::reconciler::Reconciler;
+use crate::reconciler::claims::Claims;
 use crate::reconciler::input::*;
 
 const OBJECTS: [&str; 4] = ["w", "x", "y", "z"];

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use super::fake_job::FakeJob;
-use super::world::{World, desired, job, policy, secs};
-use crate::api::JobState;
+use super::world::{World, desired, job, key, policy, secs, trouble};
+use crate::api::{ClosePolicy, JobState, OnFailed, Reason, TimeSpan};
 use crate::reconciler::input::*;
 
 /// What was spent.
@@ -19,6 +19,7 @@ struct Cost {
     writes: usize,
 }
 
+/// What was spent since it was counted last.
 fn spent(world: &World) -> Cost {
     Cost {
         requests: world.requests,
@@ -28,16 +29,12 @@ fn spent(world: &World) -> Cost {
     }
 }
 
-/// What passes while the time does.
-fn cost(world: &mut World, span: Duration) -> Cost {
-    let before = spent(world);
-    world.pass(span);
-    let after = spent(world);
+fn costs(requests: usize, searches: usize, calls: usize, writes: usize) -> Cost {
     Cost {
-        requests: after.requests - before.requests,
-        searches: after.searches - before.searches,
-        calls: after.calls - before.calls,
-        writes: after.writes - before.writes,
+        requests,
+        searches,
+        calls,
+        writes,
     }
 }
 
@@ -46,34 +43,302 @@ fn id(n: usize) -> String {
     format!("orders-prod-eu-{n:05}")
 }
 
-fn world(max_closing: usize) -> World {
+fn within(text: &str) -> ClosePolicy {
+    ClosePolicy {
+        timeout: TimeSpan::parse(text).unwrap(),
+        ..policy()
+    }
+}
+
+/// An operator that starts and finds so many objects, each with a job of its own, which `make` makes.
+fn start(max_closing: usize, count: usize, make: impl Fn(usize) -> Option<FakeJob>) -> World {
+    start_with(max_closing, count, &policy(), make)
+}
+
+fn start_with(
+    max_closing: usize,
+    count: usize,
+    close: &ClosePolicy,
+    make: impl Fn(usize) -> Option<FakeJob>,
+) -> World {
     let mut world = World::new();
     world.max_closing = max_closing;
-    world.connect();
-    world
-}
-
-/// So many objects, each with a job of its own in this state.
-fn with(mut world: World, count: usize, state: JobState) -> World {
     for n in 0..count {
-        world.jobs.insert(job(&id(n)), FakeJob::new(state));
-        world.apply(&id(n), Wanted::Closed, policy());
+        if let Some(fake) = make(n) {
+            world.jobs.insert(job(&id(n)), fake);
+        }
+        world.store(key(&id(n)), desired(&id(n), Wanted::Closed, close.clone()));
     }
+    // Nobody waits for what was created long ago.
+    world.pass(secs(120));
+    world.count_from_now();
+    world.crash();
     world
 }
 
-fn all_closed(world: &World) -> bool {
-    world.jobs.values().all(|job| job.state == JobState::Closed)
+fn opened() -> FakeJob {
+    FakeJob::new(JobState::Opened)
+}
+
+fn closed() -> FakeJob {
+    FakeJob::new(JobState::Closed)
+}
+
+/// Of a hundred the first.
+fn is_bad(n: usize) -> bool {
+    n.is_multiple_of(100)
+}
+
+fn open(world: &World) -> usize {
+    world
+        .jobs
+        .values()
+        .filter(|job| job.state != JobState::Closed)
+        .count()
+}
+
+fn asked_for_states(world: &World) -> usize {
+    let states = |question: &&Question| matches!(question, Question::States { .. });
+    world.reads.iter().filter(states).count()
 }
 
 #[test]
-fn probe() {
-    for (count, max) in [(1, 64), (200, 64), (10_000, 64), (10_000, 2000)] {
-        let begun = std::time::Instant::now();
-        let mut world = with(world(max), count, JobState::Opened);
-        eprintln!("made {:?}", begun.elapsed());
-        let spent = cost(&mut world, secs(40));
-        let states: usize = world.reads.iter().filter(|r| matches!(r, Question::States{..})).count();
-        eprintln!("{count} {max}: {spent:?} closes {} states {states} closed {} {:?}", world.closes(), all_closed(&world), begun.elapsed());
+fn one_close_of_a_job_that_is_known_is_a_close_a_read_and_a_write() {
+    let mut world = World::new();
+    world
+        .jobs
+        .insert(job(&id(0)), FakeJob::new(JobState::Opened));
+    world.apply(&id(0), Wanted::Observed, policy());
+    world.pass(secs(10));
+    world.count_from_now();
+    world.edit(&id(0), |desired| desired.wanted = Wanted::Closed);
+    world.pass(secs(10));
+    assert_eq!(spent(&world), costs(2, 7, 1, 1));
+}
+
+#[test]
+fn one_close_of_a_new_object_is_a_read_more() {
+    let mut world = World::new();
+    world
+        .jobs
+        .insert(job(&id(0)), FakeJob::new(JobState::Opened));
+    world
+        .jobs
+        .insert(job(&id(1)), FakeJob::new(JobState::Closed));
+    world.apply(&id(1), Wanted::Closed, policy());
+    world.pass(secs(10));
+    world.count_from_now();
+    world.apply(&id(0), Wanted::Closed, policy());
+    world.pass(secs(10));
+    assert_eq!(spent(&world), costs(3, 9, 1, 1));
+}
+
+#[test]
+fn two_hundred_that_are_created_at_once() {
+    let mut world = World::new();
+    for n in 0..200 {
+        world
+            .jobs
+            .insert(job(&id(n)), FakeJob::new(JobState::Opened));
+        world.apply(&id(n), Wanted::Closed, policy());
     }
+    world.pass(secs(20));
+    assert_eq!(open(&world), 0);
+    assert_eq!(spent(&world), costs(15, 0, 4, 200));
+}
+
+#[test]
+fn two_hundred_at_a_start() {
+    let mut world = start(64, 200, |_| Some(opened()));
+    world.pass(secs(20));
+    assert_eq!(open(&world), 0);
+    assert_eq!(spent(&world), costs(13, 0, 4, 200));
+}
+
+#[test]
+fn ten_thousand_at_a_start_in_waves_of_64_are_three_requests_for_a_hundred_jobs_at_most() {
+    let mut world = start(64, 10_000, |_| Some(opened()));
+    world.pass(secs(40));
+    assert_eq!(open(&world), 0);
+    assert_eq!(spent(&world), costs(182, 0, 157, 10_000));
+    assert!(world.requests <= 300);
+}
+
+#[test]
+fn ten_thousand_at_a_start_in_waves_of_2000_are_one_request_for_a_hundred_jobs_at_most() {
+    let mut world = start(2000, 10_000, |_| Some(opened()));
+    world.pass(secs(40));
+    assert_eq!(open(&world), 0);
+    assert_eq!(spent(&world), costs(64, 0, 53, 10_000));
+    assert!(world.requests <= 100);
+}
+
+#[test]
+fn ten_thousand_that_are_created_at_once() {
+    let mut world = World::new();
+    world.max_closing = 2000;
+    world.connect();
+    for n in 0..10_000 {
+        world
+            .jobs
+            .insert(job(&id(n)), FakeJob::new(JobState::Opened));
+        world.apply(&id(n), Wanted::Closed, policy());
+    }
+    world.pass(secs(40));
+    assert_eq!(open(&world), 0);
+    assert_eq!(spent(&world), costs(64, 0, 53, 10_000));
+    assert!(world.requests <= 100);
+}
+
+#[test]
+fn ten_thousand_of_five_seconds_each() {
+    let mut world = start(2000, 10_000, |_| {
+        let mut fake = opened();
+        fake.close_takes = Some(secs(5));
+        Some(fake)
+    });
+    world.pass(secs(60));
+    assert_eq!(open(&world), 0);
+    assert_eq!(spent(&world), costs(64, 0, 53, 10_000));
+}
+
+#[test]
+fn ten_thousand_of_one_object_are_one_or_two_writes() {
+    for (max_closing, expected) in [(64, costs(0, 0, 0, 0)), (2000, costs(0, 0, 0, 0))] {
+        let mut world = World::new();
+        world.max_closing = max_closing;
+        for n in 0..10_000 {
+            let mut fake = FakeJob::new(JobState::Opened);
+            fake.groups = vec!["all"];
+            world.jobs.insert(job(&id(n)), fake);
+        }
+        world.count_from_now();
+        world.crash();
+        world.create("o", desired("all", Wanted::Closed, policy()));
+        world.pass(secs(40));
+        assert_eq!(open(&world), 0);
+        assert_eq!(spent(&world), expected, "{max_closing}");
+        assert_eq!(world.status("o").summary, "10000/10000 closed");
+    }
+}
+
+#[test]
+fn one_in_a_hundred_has_failed_and_is_forced() {
+    let mut world = start(2000, 2000, |n| {
+        Some(FakeJob::new(if is_bad(n) {
+            JobState::Failed
+        } else {
+            JobState::Opened
+        }))
+    });
+    world.pass(secs(60));
+    assert_eq!((open(&world), world.forces()), (0, 20));
+    assert_eq!(spent(&world), costs(0, 0, 0, 0));
+}
+
+#[test]
+fn one_in_a_hundred_has_failed_and_is_left() {
+    let left = ClosePolicy {
+        on_failed: OnFailed::Stall,
+        ..policy()
+    };
+    let mut world = start_with(2000, 2000, &left, |n| {
+        Some(FakeJob::new(if is_bad(n) {
+            JobState::Failed
+        } else {
+            JobState::Opened
+        }))
+    });
+    world.pass(secs(60));
+    assert_eq!((open(&world), world.forces()), (20, 0));
+    assert_eq!(spent(&world), costs(0, 0, 0, 0));
+}
+
+#[test]
+fn one_in_a_hundred_is_missing() {
+    let mut world = start(2000, 2000, |n| (!is_bad(n)).then(opened));
+    world.pass(secs(60));
+    assert_eq!(open(&world), 0);
+    assert_eq!(spent(&world), costs(0, 0, 0, 0));
+}
+
+#[test]
+fn one_in_a_hundred_hangs_for_a_minute_and_is_forced() {
+    let mut world = start_with(2000, 2000, &within("1m"), |n| {
+        let mut fake = opened();
+        fake.close_takes = if is_bad(n) { None } else { fake.close_takes };
+        Some(fake)
+    });
+    world.pass(secs(10));
+    assert_eq!(open(&world), 20);
+    world.pass(secs(110));
+    assert_eq!((open(&world), world.forces()), (0, 20));
+    assert_eq!(spent(&world), costs(0, 0, 0, 0));
+}
+
+#[test]
+fn an_hour_at_rest_is_120_requests_at_most_and_no_write() {
+    for (monitor, expected) in [(true, costs(0, 0, 0, 0)), (false, costs(0, 0, 0, 0))] {
+        let mut world = start(2000, 10_000, |_| Some(closed()));
+        world.monitor = monitor;
+        world.pass(secs(600));
+        world.count_from_now();
+        world.pass(secs(3600));
+        assert_eq!(spent(&world), expected, "{monitor}");
+        assert!(world.requests <= 120);
+        assert_eq!(asked_for_states(&world) == 0, monitor);
+    }
+}
+
+#[test]
+fn a_restart_with_ten_thousand_closed_jobs_reads_the_tasks_and_writes_nothing() {
+    for (monitor, expected) in [(true, costs(4, 2, 0, 0)), (false, costs(0, 0, 0, 0))] {
+        let mut world = start(2000, 10_000, |_| Some(closed()));
+        world.monitor = monitor;
+        world.pass(secs(60));
+        world.count_from_now();
+        world.crash();
+        world.pass(secs(30));
+        assert_eq!(spent(&world), expected, "{monitor}");
+        assert_eq!(asked_for_states(&world), 0);
+    }
+}
+
+#[test]
+fn an_outage_of_an_hour_is_one_probe_a_minute_and_two_writes_for_each_object() {
+    let mut world = start(2000, 10_000, |_| Some(closed()));
+    world.pass(secs(60));
+    world.count_from_now();
+    world.trouble = Some(trouble(Reason::ClusterUnreachable));
+    world.pass(secs(3600));
+    // Not observed, after five minutes.
+    assert_eq!(spent(&world), costs(0, 0, 0, 10_000));
+    world.count_from_now();
+    world.trouble = None;
+    world.pass(secs(120));
+    assert_eq!(spent(&world), costs(0, 0, 0, 10_000));
+    let ready = |n| world.is(&id(n), "Ready", "True", "InDesiredState");
+    assert!((0..10_000).all(ready));
+}
+
+#[test]
+fn beside_a_cluster_that_hangs_another_costs_what_it_costs_alone() {
+    let alone = {
+        let mut world = start(2000, 500, |_| Some(opened()));
+        world.pass(secs(60));
+        spent(&world)
+    };
+    let (mut hung, mut well) = (
+        start(2000, 500, |_| Some(opened())),
+        start(2000, 500, |_| Some(opened())),
+    );
+    hung.slow = secs(30);
+    hung.trouble = Some(trouble(Reason::ClusterUnreachable));
+    for _ in 0..600 {
+        hung.pass(Duration::from_millis(100));
+        well.pass(Duration::from_millis(100));
+    }
+    assert_eq!(spent(&well), alone);
+    assert_eq!(spent(&hung), costs(3, 0, 0, 500));
+    assert_eq!(open(&well), 0);
 }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::world::moment;
 use crate::api::{DatafeedId, DatafeedState, JobState};
-use crate::reconciler::input::{SeenConfig, SeenDatafeed, Trouble};
+use crate::reconciler::input::{SeenConfig, SeenDatafeed, SeenSnapshot, Trouble};
 
 /// A job in the world's Elasticsearch.
 #[derive(Debug, Clone)]
@@ -24,7 +25,20 @@ pub(super) struct FakeJob {
     pub groups: Vec<&'static str>,
     /// Its datafeed was started with an end.
     pub has_end: bool,
-    pub last_data: Option<Duration>,
+    /// The time of the newest record that it has analysed.
+    pub latest_record: Option<Duration>,
+    /// The newest model snapshot: when it was taken, and the newest record that it knows.
+    pub snapshot: Option<(Duration, Duration)>,
+    /// How long an open takes; `None` = for ever.
+    pub open_takes: Option<Duration>,
+    pub opens_at: Option<Duration>,
+    /// Stops of its datafeed without force that fail.
+    pub refuses_stops: u32,
+    pub refuses_start: Option<Trouble>,
+    /// A close is refused for as long as its datafeed cannot be stopped (409).
+    pub feed_hinders: bool,
+    /// Nothing tells whether its datafeed has an end.
+    pub feed_is_mute: bool,
     /// A list with it in it is refused as a whole, without naming it.
     pub refuses_lists: bool,
     pub refuses_open: Option<Trouble>,
@@ -46,7 +60,14 @@ impl FakeJob {
             closes_at: None,
             groups: Vec::new(),
             has_end: false,
-            last_data: None,
+            latest_record: None,
+            snapshot: None,
+            open_takes: Some(Duration::ZERO),
+            opens_at: None,
+            refuses_stops: 0,
+            refuses_start: None,
+            feed_hinders: false,
+            feed_is_mute: false,
             refuses_lists: false,
             refuses_open: None,
         }
@@ -67,12 +88,31 @@ impl FakeJob {
         Some(SeenDatafeed {
             id,
             state,
-            real_time: runs.then_some(!self.has_end),
+            real_time: (runs && !self.feed_is_mute).then_some(!self.has_end),
         })
     }
 
     pub(super) fn closed(&mut self) {
         self.state = JobState::Closed;
         self.closes_at = None;
+        self.opens_at = None;
+    }
+
+    pub(super) fn snapshot(&self) -> Option<SeenSnapshot> {
+        let (taken, latest) = self.snapshot?;
+        Some(SeenSnapshot {
+            taken_at: moment(taken).wall,
+            latest_record: Some(moment(latest).wall),
+        })
+    }
+
+    /// The datafeed that it has, in this state.
+    pub(super) fn with_feed(mut self, state: DatafeedState) -> Self {
+        self.datafeed = Some((DatafeedId::parse("feed").unwrap(), state));
+        self
+    }
+
+    pub(super) fn feed(&self) -> Option<DatafeedState> {
+        self.datafeed.as_ref().map(|(_, state)| *state)
     }
 }

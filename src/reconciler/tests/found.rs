@@ -59,7 +59,6 @@ fn saw(state: JobState) -> SeenJob {
             explanation: None,
             open_for: None,
             latest_record: None,
-            last_data: None,
         }),
         datafeed: None,
     }
@@ -216,7 +215,7 @@ fn an_acknowledgement_that_comes_after_a_newer_delivery_says_nothing_of_what_is_
         Ticket(1),
     );
     let writing = object.writing.take().unwrap();
-    assert!(!object.written(writing, Arc::from("11")));
+    assert!(!object.written(*writing, Arc::from("11")));
     assert_eq!(
         (&*object.resource_version, object.published.digest),
         ("12", 2)
@@ -226,27 +225,12 @@ fn an_acknowledgement_that_comes_after_a_newer_delivery_says_nothing_of_what_is_
 #[test]
 fn a_read_is_passed_over_that_was_sent_before_a_newer_one_or_before_a_call_ended() {
     let (mut job, now) = (Job::default(), moment(secs(0)));
-    assert!(
-        job.see(Ticket(1), saw(JobState::Opened), now)
-            .is_some()
-    );
-    assert!(
-        job.see(Ticket(3), saw(JobState::Closed), now)
-            .is_some()
-    );
-    assert!(
-        job.see(Ticket(2), saw(JobState::Opened), now)
-            .is_none()
-    );
-    assert_eq!(
-        job.state(),
-        Some(JobState::Closed)
-    );
+    assert!(job.see(Ticket(1), saw(JobState::Opened), now).is_some());
+    assert!(job.see(Ticket(3), saw(JobState::Closed), now).is_some());
+    assert!(job.see(Ticket(2), saw(JobState::Opened), now).is_none());
+    assert_eq!(job.state(), Some(JobState::Closed));
     job.touch(Ticket(5));
-    assert!(
-        job.see(Ticket(4), saw(JobState::Opened), now)
-            .is_none()
-    );
+    assert!(job.see(Ticket(4), saw(JobState::Opened), now).is_none());
 }
 
 #[test]
@@ -268,4 +252,33 @@ fn a_job_whose_datafeed_runs_again_is_not_ready_while_nothing_may_be_called() {
         .1 = DatafeedState::Started;
     world.pass(secs(60));
     assert!(world.is("a", "Ready", "False", "UpgradeMode"));
+}
+
+#[test]
+fn jobs_that_stay_meant_when_others_go_are_looked_at_before_they_are_claimed_of_the_new_generation()
+{
+    let mut world = World::new();
+    for name in ["a", "b"] {
+        world.jobs.insert(job(name), FakeJob::new(JobState::Closed));
+    }
+    world.create("w", desired("a,b", Wanted::Closed, policy()));
+    world.pass(secs(30));
+    world.trouble = Some(trouble(Reason::ClusterUnreachable));
+    let scope = desired("a", Wanted::Closed, policy()).scope;
+    world.edit("w", |desired| desired.scope = scope);
+    world.pass(secs(10));
+    assert!(
+        !world.is("w", "Closed", "True", "AllClosed"),
+        "{:?}",
+        world.status("w").conditions
+    );
+    world.crash();
+    world.pass(secs(10));
+    assert!(!world.is("w", "Closed", "True", "AllClosed"));
+    world.trouble = None;
+    world.pass(secs(30));
+    assert!(
+        world.is("w", "Ready", "True", "InDesiredState")
+            && world.is("w", "Closed", "True", "AllClosed")
+    );
 }

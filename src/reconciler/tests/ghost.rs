@@ -192,7 +192,13 @@ impl Ghost {
     }
 
     /// The brain is being told what a read, sent at `order`, found.
-    pub(super) fn read(&mut self, order: u64, took: Duration, states: &BTreeMap<JobId, SeenJob>, full: bool) {
+    pub(super) fn read(
+        &mut self,
+        order: u64,
+        took: Duration,
+        states: &BTreeMap<JobId, SeenJob>,
+        full: bool,
+    ) {
         for (id, seen) in states {
             if let Some(state) = &seen.state {
                 self.noticed |= state.upgrade_mode;
@@ -204,7 +210,12 @@ impl Ghost {
             {
                 session.slack += took;
             }
-            if seen.state.as_ref().is_some_and(|state| state.state == JobState::Closing) {
+            let let_go = [JobState::Closing, JobState::Closed];
+            if seen
+                .state
+                .as_ref()
+                .is_some_and(|state| let_go.contains(&state.state))
+            {
                 for (jobs, closes) in self.in_flight.values_mut() {
                     jobs.retain(|job| !*closes || job != id);
                 }
@@ -299,12 +310,16 @@ impl Ghost {
     pub(super) fn call(&mut self, world: &World, ticket: Ticket, call: &Call) {
         for id in call.jobs() {
             assert!(
-                !self.in_flight.values().any(|(others, _)| others.contains(id)),
+                !self
+                    .in_flight
+                    .values()
+                    .any(|(others, _)| others.contains(id)),
                 "two calls in flight for {id}: {call:?}"
             );
         }
         let closes = matches!(call, Call::Close(_));
-        self.in_flight.insert(ticket, (call.jobs().to_vec(), closes));
+        self.in_flight
+            .insert(ticket, (call.jobs().to_vec(), closes));
         if !matches!(call, Call::Close(_)) {
             assert_eq!(call.jobs().len(), 1);
         }

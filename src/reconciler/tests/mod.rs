@@ -11,11 +11,25 @@
     reason = "a walk and its checks read best in one piece"
 )]
 
+mod batching;
 mod chaos;
+mod claiming;
+mod costs_of_force;
 mod counting;
+mod datafeeds;
+mod deleting;
+mod drifting;
 mod fake_job;
+mod flipping;
 mod found;
 mod ghost;
+mod groups;
+mod isolating;
+mod levers;
+mod life;
+mod mixed;
+mod opening;
+mod pacing;
 mod processes;
 mod rows;
 mod rules;

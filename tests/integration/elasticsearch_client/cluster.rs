@@ -1,5 +1,6 @@
 //! A simulator with jobs in it. What is set up here goes by plain HTTP and never through the client under test.
 
+use anomalyjob_operator::api::JobPattern;
 use anomalyjob_operator::api::id::{DatafeedId, JobId};
 use anomalyjob_operator::elasticsearch::{Client, Credentials, Endpoint, Ids, Limits};
 use elasticsearch_simulator::{ApiKey, Options, Profile, Simulator, User};
@@ -16,6 +17,11 @@ pub(crate) struct Cluster {
 
 pub(crate) fn job(id: &str) -> JobId {
     JobId::parse(id).unwrap()
+}
+
+/// The wildcard that means all jobs.
+pub(crate) fn everything() -> [JobPattern; 1] {
+    [JobPattern::parse("*").unwrap()]
 }
 
 pub(crate) fn datafeed(id: &str) -> DatafeedId {

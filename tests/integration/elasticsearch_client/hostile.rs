@@ -9,6 +9,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 
+use super::cluster::everything;
 use super::server::{PRODUCT, Reply, Server, answer};
 
 const SENTINEL: &str = "S3NTINEL";
@@ -31,6 +32,7 @@ async fn all_calls(client: &Client) -> Vec<Outcome> {
     let second = Duration::from_secs(1);
     let (jobs, datafeed) = (job(), DatafeedId::parse("d").unwrap());
     let datafeeds = Ids::one(datafeed.clone());
+    let everything = everything();
     let calls = vec![
         named("identify", client.identify()),
         named("ml_info", client.ml_info()),
@@ -39,7 +41,7 @@ async fn all_calls(client: &Client) -> Vec<Outcome> {
         named("job_stats", client.job_stats(&jobs)),
         named("datafeeds", client.datafeeds()),
         named("datafeed_stats", client.datafeed_stats(&datafeeds)),
-        named("all_job_stats", client.all_job_stats()),
+        named("job_stats_like", client.job_stats_like(&everything)),
         named("all_datafeed_stats", client.all_datafeed_stats()),
         named(
             "newest_snapshot",

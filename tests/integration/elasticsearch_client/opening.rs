@@ -7,7 +7,7 @@ use anomalyjob_operator::elasticsearch::{Client, Error, Ids};
 use elasticsearch_simulator::Profile;
 use serde_json::{Value, json};
 
-use super::cluster::{Cluster, PROFILES, datafeed, job, jobs};
+use super::cluster::{Cluster, PROFILES, datafeed, everything, job, jobs};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 const SHORT: Duration = Duration::from_millis(50);
@@ -76,7 +76,7 @@ async fn a_job_without_room_waits_where_it_may_and_is_refused_where_not() {
             .knob("PUT", "capacity", json!({"lazy_nodes": true}))
             .await;
         open(&client).await.unwrap();
-        let view = client.all_job_stats().await.unwrap();
+        let view = client.job_stats_like(&everything()).await.unwrap();
         let seen = &view.found[&job("a")];
         assert_eq!((seen.state, seen.has_node), (JobState::Opening, false));
         let explanation = seen.assignment_explanation.as_deref().unwrap();

@@ -22,21 +22,33 @@ fn of_two_objects_over_two_urls_of_one_cluster_the_older_acts_and_the_other_take
         "jobId": "rate*", "state": "Closed", "connectionRef": {"name": "other"},
     });
     room.job("younger", &younger);
-    room.until("younger", &["Ready=False/Conflict", "Stalled=True/Conflict"]);
+    room.until(
+        "younger",
+        &["Ready=False/Conflict", "Stalled=True/Conflict"],
+    );
     let before = room.elastic.log();
     room.elastic.open("rate");
     room.look_again("younger", "1");
     room.look_again("rate", "1");
-    room.elastic.until("the older closes it again", |log| log.closed("rate") == 2);
+    room.elastic
+        .until("the older closes it again", |log| log.closed("rate") == 2);
     let log = room.elastic.log().since(&before);
-    assert_eq!((log.closes("rate"), log.forces("rate")), (1, 0), "one of the two acts");
+    assert_eq!(
+        (log.closes("rate"), log.forces("rate")),
+        (1, 0),
+        "one of the two acts"
+    );
 
     room.delete("rate");
     room.until_gone(LIMIT, "rate");
-    room.until("younger", &["Ready=True/InDesiredState", "Closed=True/AllClosed"]);
+    room.until(
+        "younger",
+        &["Ready=True/InDesiredState", "Closed=True/AllClosed"],
+    );
     room.elastic.open("rate");
     room.look_again("younger", "2");
-    room.elastic.until("the younger closes it", |log| log.closed("rate") == 3);
+    room.elastic
+        .until("the younger closes it", |log| log.closed("rate") == 3);
     // Where nothing is enforced nothing is claimed.
     room.patch::<AnomalyJob>("younger", &json!({"spec": {"suspend": true}}));
     room.until("younger", &["Ready=False/Suspended"]);

@@ -83,5 +83,5 @@ fn assert_shown(room: &Room) {
             Err(text)
         }
     });
-    assert!(described.contains("Closed job rate after") && described.contains("gracefully"));
+    assert!(described.contains("Closed job rate ") && described.contains("gracefully"));
 }

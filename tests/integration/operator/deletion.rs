@@ -34,7 +34,10 @@ fn policy_close() {
     let mut opened = closes("web");
     opened["state"] = json!("Opened");
     room.job("web", &opened);
-    room.until("web", &["Ready=True/InDesiredState", "Closed=False/StillOpen"]);
+    room.until(
+        "web",
+        &["Ready=True/InDesiredState", "Closed=False/StillOpen"],
+    );
     until_held(&room, "web");
     let mut paused = closes("paused");
     (paused["state"], paused["suspend"]) = (json!("Closed"), json!(true));
@@ -45,8 +48,14 @@ fn policy_close() {
     room.until_gone(LIMIT, "web");
     room.until_gone(LIMIT, "paused");
     let log = room.elastic.log();
-    assert_eq!((log.state("web-1"), log.state("web-2")), (Some("closed"), Some("closed")));
-    assert_eq!((log.state("paused"), log.closes("paused")), (Some("opened"), 0));
+    assert_eq!(
+        (log.state("web-1"), log.state("web-2")),
+        (Some("closed"), Some("closed"))
+    );
+    assert_eq!(
+        (log.state("paused"), log.closes("paused")),
+        (Some("opened"), 0)
+    );
     // The policy may be taken back: then it goes at once, and its finalizer with it.
     room.elastic.open("web-1");
     let mut taken_back = closes("web-1");
@@ -86,7 +95,10 @@ fn with_the_operator_down() {
     let _next = room.operator();
     room.until_gone(LIMIT, "held");
     let log = room.elastic.log();
-    assert_eq!((log.state("kept"), log.state("held")), (Some("opened"), Some("closed")));
+    assert_eq!(
+        (log.state("kept"), log.state("held")),
+        (Some("opened"), Some("closed"))
+    );
     assert_eq!(log.forces("held"), 0);
 }
 
@@ -113,7 +125,10 @@ pub(super) fn a_dead_cluster_holds_no_object_for_ever() {
     room.delete("rate");
     let asked = Instant::now();
     std::thread::sleep(Duration::from_secs(50));
-    assert!(room.get::<AnomalyJob>("rate").is_ok(), "it was given its time");
+    assert!(
+        room.get::<AnomalyJob>("rate").is_ok(),
+        "it was given its time"
+    );
     room.until_gone(Duration::from_secs(30), "rate");
     let took = asked.elapsed();
     assert!(took < Duration::from_secs(68), "gone after {took:?}");

@@ -45,13 +45,17 @@ fn a_group_a_wildcard_and_a_list_are_expanded_to_the_jobs_they_mean_and_no_other
     close(&room, "list", "one,,two,nowhere", &json!({}));
     let group = room.until("group", &IN_STATE);
     assert_eq!(group["status"]["summary"], "2/2 closed");
-    let counts = json!({"matched": 2, "opened": 0, "opening": 0, "closing": 0, "closed": 2, "failed": 0});
+    let counts =
+        json!({"matched": 2, "opened": 0, "opening": 0, "closing": 0, "closed": 2, "failed": 0});
     assert_eq!(group["status"]["jobs"], counts);
     assert_eq!(group["status"]["lastClose"]["graceful"], 2);
     let wildcard = room.until("wildcard", &IN_STATE);
     assert_eq!(wildcard["status"]["summary"], "2/2 closed");
     // The missing literal keeps nobody else from being closed, and may still be created.
-    let list = room.until("list", &["Ready=False/JobNotFound", "Closed=False/JobNotFound"]);
+    let list = room.until(
+        "list",
+        &["Ready=False/JobNotFound", "Closed=False/JobNotFound"],
+    );
     assert!(has_any(&list, "Reconciling") && !has_any(&list, "Stalled"));
     assert!(list["status"]["conditions"].to_string().contains("nowhere"));
     room.elastic.until("the others of the list", |log| {
@@ -83,16 +87,34 @@ fn a_job_that_joins_a_group_is_closed_too_and_one_that_leaves_is_let_go() {
         .call("POST", "/_ml/anomaly_detectors/web-1/_update", &groups);
     room.elastic.open("web-1");
     room.look_again("group", "2030-01-01T00:00:00Z");
-    room.elastic
-        .until("the new one is closed", |log| log.state("web-3") == Some("closed"));
+    room.elastic.until("the new one is closed", |log| {
+        log.state("web-3") == Some("closed")
+    });
     let object = room.until("group", &IN_STATE);
     assert_eq!(object["status"]["summary"], "2/2 closed");
-    let listed = object["status"]["targets"].as_array().cloned().unwrap_or_default();
-    let listed: BTreeSet<&str> = listed.iter().filter_map(|target| target["jobId"].as_str()).collect();
+    let listed = object["status"]["targets"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let listed: BTreeSet<&str> = listed
+        .iter()
+        .filter_map(|target| target["jobId"].as_str())
+        .collect();
     assert_eq!(listed, BTreeSet::from(["web-2", "web-3"]));
     let log = room.elastic.log();
-    assert_eq!(log.state("web-1"), Some("opened"), "it is nobody's any more");
-    assert_eq!((log.closes("web-1"), log.closes("web-2"), log.closes("web-3")), (1, 1, 1));
+    assert_eq!(
+        log.state("web-1"),
+        Some("opened"),
+        "it is nobody's any more"
+    );
+    assert_eq!(
+        (
+            log.closes("web-1"),
+            log.closes("web-2"),
+            log.closes("web-3")
+        ),
+        (1, 1, 1)
+    );
 }
 
 #[test]
@@ -104,7 +126,10 @@ fn all_jobs_are_closed_where_max_jobs_allows_so_many_and_none_where_it_does_not(
     room.connect(&json!({}));
     let _operator = room.operator();
     close(&room, "all", "_all", &json!({"maxJobs": 2}));
-    let object = room.until("all", &["Ready=False/TooManyJobs", "Stalled=True/TooManyJobs"]);
+    let object = room.until(
+        "all",
+        &["Ready=False/TooManyJobs", "Stalled=True/TooManyJobs"],
+    );
     assert_eq!(object["status"]["jobs"]["matched"], 3);
     assert_eq!(room.elastic.log().of("Close"), 0);
     room.patch::<AnomalyJob>("all", &json!({"spec": {"maxJobs": 3}}));
@@ -113,7 +138,10 @@ fn all_jobs_are_closed_where_max_jobs_allows_so_many_and_none_where_it_does_not(
     assert_called(&room, &["a", "b", "c"]);
     // What matches nothing is where it should be, and says so.
     close(&room, "nothing", "none-*", &json!({}));
-    room.until("nothing", &["Ready=True/NoJobsMatched", "Closed=True/NoJobsMatched"]);
+    room.until(
+        "nothing",
+        &["Ready=True/NoJobsMatched", "Closed=True/NoJobsMatched"],
+    );
     let strict = json!({"allowNoMatch": false});
     close(&room, "strict", "none-*", &strict);
     room.until("strict", &["Ready=False", "Closed=False"]);

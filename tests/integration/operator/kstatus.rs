@@ -67,9 +67,13 @@ fn the_program_says_what_kstatus_says_of_each_kind_of_object() {
     assert!(error.contains("line 2"), "{error}");
 }
 
-/// Is closing what this version wants?
-fn wants_closed(object: &Value) -> bool {
-    object["spec"]["state"] == "Closed" && object["spec"]["suspend"] != true
+/// The state that this version wants its job to be in.
+fn wants(object: &Value) -> Option<&str> {
+    let state = match object["spec"]["state"].as_str()? {
+        "Closed" => "closed",
+        _ => "opened",
+    };
+    (object["spec"]["suspend"] != true).then_some(state)
 }
 
 /// Does this version say that a human must act, about the spec that it has?
@@ -85,7 +89,8 @@ fn judged(name: &str, versions: &[Version]) -> Vec<String> {
     let history: Vec<Value> = versions.iter().map(|seen| seen.object.clone()).collect();
     let verdicts = judge(&history);
     for (number, (seen, verdict)) in versions.iter().zip(&verdicts).enumerate() {
-        let too_early = wants_closed(&seen.object) && seen.job.as_deref() != Some("closed");
+        let wanted = wants(&seen.object);
+        let too_early = wanted.is_some() && seen.job.as_deref() != wanted;
         let shown = || format!("{name}, version {number}: {verdict:?} of {seen:#?}");
         assert!(verdict.status != "Current" || !too_early, "{}", shown());
         let failed = verdict.status == "Failed";
@@ -178,6 +183,46 @@ fn no_version_on_the_way_to_the_end_is_a_false_success_or_a_false_failure() {
     assert_judged(&room, &fast, "fast", &gone);
     let mended = ["InProgress", "Failed", "InProgress", "Current"];
     assert_judged(&room, &sick, "sick", &mended);
+}
+
+/// A group of which one member is slow and one has failed; and a job that is opened, with a wait for room.
+#[test]
+fn an_object_of_many_jobs_or_of_an_opened_one_is_current_only_when_all_is_as_wanted() {
+    let room = Room::new(controlplane::shared());
+    for job in ["web", "web-2", "web-3"] {
+        room.elastic.opened_in(job, &["all"]);
+    }
+    room.elastic.tune("web", &json!({"close_ms": 4000}));
+    room.elastic.create("late");
+    room.elastic.turn("POST", "jobs/web-3/fail", &json!({}));
+    room.connect(&json!({}));
+    // Of the first the slow job is looked at, which has the object's name.
+    let [web, late] = ["web", "late"].map(|name| History::begin(&room, name));
+    let _operator = room.operator();
+    let stalls = json!({"jobId": "all,web*", "state": "Closed", "close": {"onFailed": "Stall"}});
+    room.job("web", &stalls);
+    room.until("web", &["Ready=False/JobFailed", "Stalled=True/JobFailed"]);
+    let slow = room.elastic.log();
+    assert_eq!(slow.state("web"), Some("closed"), "it moved until then");
+    patch(&room, "web", &json!({"close": {"onFailed": "Force"}}));
+    room.until("web", &IN_STATE);
+    let mended = ["InProgress", "Failed", "InProgress", "Current"];
+    assert_judged(&room, &web, "web", &mended);
+
+    let full = json!({"max_open_jobs": 0, "lazy_nodes": true});
+    room.elastic.turn("PUT", "capacity", &full);
+    room.job("late", &json!({"state": "Opened"}));
+    room.until("late", &["Ready=False/AwaitingNode"]);
+    room.elastic
+        .turn("PUT", "capacity", &json!({"max_open_jobs": null}));
+    room.until(
+        "late",
+        &["Ready=True/InDesiredState", "Closed=False/StillOpen"],
+    );
+    patch(&room, "late", &json!({"state": "Closed"}));
+    room.until("late", &IN_STATE);
+    let twice = ["InProgress", "Current", "InProgress", "Current"];
+    assert_judged(&room, &late, "late", &twice);
 }
 
 #[test]

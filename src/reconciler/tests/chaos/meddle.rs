@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{Chaos, EXPRESSIONS, JOBS, OBJECTS};
 use crate::api::{
-    AnomalyJobStatus, CloseMode, DatafeedState, JobExpression, JobId, JobState, OnFailed, OnTimeout, Reason, TimeSpan,
+    AnomalyJobStatus, CloseMode, DatafeedState, JobExpression, JobId, JobState, OnFailed,
+    OnTimeout, Reason, TimeSpan,
 };
 use crate::reconciler::input::*;
 use crate::reconciler::tests::world::{desired, job, key, moment, policy, trouble};
@@ -188,7 +189,9 @@ impl Chaos {
         let rank = |object: &Delivered| (object.created_at, object.key.clone());
         self.world.stored.values().any(|other| {
             let desired = &other.desired;
-            let enforces = desired.wanted == Wanted::Closed && !desired.suspended && desired.deleting.is_none();
+            let enforces = desired.wanted == Wanted::Closed
+                && !desired.suspended
+                && desired.deleting.is_none();
             enforces && meant(desired).contains(id) && rank(other) < rank(of)
         })
     }
@@ -216,7 +219,9 @@ impl Chaos {
             let told = format!(
                 "{key} {:?} {:#?} {status:#?}",
                 object.desired,
-                ids.iter().map(|id| self.world.jobs.get(id)).collect::<Vec<_>>()
+                ids.iter()
+                    .map(|id| self.world.jobs.get(id))
+                    .collect::<Vec<_>>()
             );
             assert_eq!(status.observed_generation, object.generation, "{told}");
             let known = |id: &JobId| {
@@ -224,8 +229,14 @@ impl Chaos {
                 fake.filter(|fake| fake.config || fake.state != JobState::Closed)
             };
             let [id] = ids.as_slice() else {
-                let all = ids.iter().all(|id| known(id).is_some_and(|fake| fake.state == JobState::Closed));
-                assert_eq!(closed.map(|c| c.0), Some(if all { "True" } else { "False" }), "{told}");
+                let all = ids
+                    .iter()
+                    .all(|id| known(id).is_some_and(|fake| fake.state == JobState::Closed));
+                assert_eq!(
+                    closed.map(|c| c.0),
+                    Some(if all { "True" } else { "False" }),
+                    "{told}"
+                );
                 continue;
             };
             let fake = known(id);

@@ -22,7 +22,11 @@ impl Chaos {
                 self.send(delay, Coming::Read(ticket, order, delay, answer));
             }
             Output::WantTurn(key, _) => {
-                let wait = if self.rng.chance(90) { Duration::ZERO } else { delay };
+                let wait = if self.rng.chance(90) {
+                    Duration::ZERO
+                } else {
+                    delay
+                };
                 self.send(wait, Coming::Turn(key));
             }
             Output::Claim(claim) => {
@@ -63,10 +67,7 @@ impl Chaos {
                     None if self.world.api_server_down => {
                         Err(Refusal::Refused(trouble(Reason::RetryingAfterError)))
                     }
-                    None => Ok((
-                        object.map(Box::new),
-                        self.world.live(&job),
-                    )),
+                    None => Ok((object.map(Box::new), self.world.live(&job))),
                 };
                 let (order, version) = (self.ghost.next(), self.world.version);
                 self.send(
@@ -123,7 +124,9 @@ impl Chaos {
             return self.send(delay, Coming::Called(ticket, refused));
         }
         if let Call::Close(ids) = call {
-            ids.iter().for_each(|id| self.ghost.closed(id));
+            for id in ids {
+                self.ghost.closed(id);
+            }
         }
         let (after, answer) = self.world.call(call);
         let answer = if luck > 95 { lost } else { answer };

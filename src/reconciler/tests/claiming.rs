@@ -1,0 +1,329 @@
+//! Two objects that mean one job: the oldest acts, the others say so, and never two of them at once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::life::fed;
+use super::world::{FakeJob, World, desired, job, key, policy, secs, trouble};
+use crate::api::{DatafeedState, JobState, OnTimeout, Reason};
+use crate::reconciler::input::*;
+
+fn far(name: &str) -> ObjectKey {
+    ObjectKey {
+        namespace: Arc::from("elsewhere"),
+        name: Arc::from(name),
+    }
+}
+
+/// An open job that `old` means since ten seconds, and now `young` too.
+fn two(wanted: Wanted) -> World {
+    let mut world = World::new();
+    world
+        .jobs
+        .insert(job("a"), fed(JobState::Opened, DatafeedState::Started));
+    world.create("old", desired("a", wanted, policy()));
+    world.pass(secs(10));
+    world.create("young", desired("a", Wanted::Closed, policy()));
+    world.pass(secs(10));
+    world
+}
+
+#[test]
+fn the_oldest_acts_and_the_younger_one_names_it_and_calls_nothing() {
+    let mut world = two(Wanted::Opened);
+    world.pass(secs(600));
+    assert_eq!((world.calls.len(), world.state("a")), (0, JobState::Opened));
+    assert!(world.is("old", "Ready", "True", "InDesiredState"));
+    assert!(
+        world.is("young", "Stalled", "True", "Conflict")
+            && world.is("young", "Ready", "False", "Conflict")
+    );
+    assert!(
+        world.is("young", "Closed", "False", "StillOpen"),
+        "what is seen is told all the same"
+    );
+    let message = world.message("young", "Stalled");
+    assert!(
+        message.contains("AnomalyJob old") && message.contains("job a"),
+        "{message}"
+    );
+    assert_eq!(world.told("Conflict").len(), 1);
+}
+
+#[test]
+fn a_winner_of_another_namespace_is_not_named() {
+    let mut world = World::new();
+    world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
+    world.create_as(
+        far("secret-name"),
+        1,
+        desired("a", Wanted::Opened, policy()),
+    );
+    world.pass(secs(10));
+    world.create("young", desired("a", Wanted::Closed, policy()));
+    world.pass(secs(60));
+    let said = format!("{:?} {:?}", world.status("young"), world.events);
+    assert!(world.is("young", "Stalled", "True", "Conflict"));
+    assert!(
+        !said.contains("secret-name") && !said.contains("elsewhere"),
+        "{said}"
+    );
+}
+
+#[test]
+fn of_the_same_second_the_name_decides() {
+    for (first, second) in [("x", "y"), ("y", "x")] {
+        let mut world = World::new();
+        world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
+        world.create(first, desired("a", Wanted::Closed, policy()));
+        world.create(second, desired("a", Wanted::Opened, policy()));
+        world.pass(secs(60));
+        assert!(
+            world.is("y", "Stalled", "True", "Conflict"),
+            "{first} came first"
+        );
+        world.crash();
+        world.pass(secs(60));
+        assert!(
+            world.is("y", "Stalled", "True", "Conflict"),
+            "also after a restart"
+        );
+    }
+}
+
+#[test]
+fn a_conflict_ends_when_the_older_one_is_deleted_suspended_observes_or_means_another_job() {
+    let ends: [fn(&mut World); 4] = [
+        |world| world.delete("old"),
+        |world| world.edit("old", |desired| desired.suspended = true),
+        |world| world.want("old", Wanted::Observed),
+        |world| {
+            let other = desired("b", Wanted::Opened, policy()).scope;
+            world.edit("old", |desired| desired.scope = other);
+        },
+    ];
+    for end in ends {
+        let mut world = two(Wanted::Opened);
+        end(&mut world);
+        world.pass(secs(30));
+        assert_eq!(world.state("a"), JobState::Closed);
+        assert!(
+            world.is("young", "Ready", "True", "InDesiredState")
+                && world.condition("young", "Stalled").is_none()
+        );
+    }
+}
+
+#[test]
+fn an_older_one_that_comes_to_act_again_takes_the_job_back() {
+    let mut world = two(Wanted::Opened);
+    world.edit("old", |desired| desired.suspended = true);
+    world.pass(secs(60));
+    assert_eq!(world.state("a"), JobState::Closed);
+    world.edit("old", |desired| desired.suspended = false);
+    world.pass(secs(60));
+    assert_eq!(world.state("a"), JobState::Opened);
+    assert!(
+        world.is("old", "Ready", "True", "InDesiredState")
+            && world.is("young", "Stalled", "True", "Conflict")
+    );
+}
+
+#[test]
+fn in_a_group_only_the_jobs_that_are_held_by_another_are_left_alone() {
+    let mut world = World::new();
+    for name in ["a", "b", "c"] {
+        world.jobs.insert(job(name), FakeJob::new(JobState::Opened));
+    }
+    world.create("old", desired("b", Wanted::Opened, policy()));
+    world.pass(secs(10));
+    world.create("all", desired("a,b,c", Wanted::Closed, policy()));
+    world.pass(secs(60));
+    let states = ["a", "b", "c"].map(|name| world.state(name));
+    assert_eq!(
+        states,
+        [JobState::Closed, JobState::Opened, JobState::Closed]
+    );
+    assert!(world.is("all", "Stalled", "True", "Conflict"));
+    assert!(
+        world
+            .message("all", "Stalled")
+            .contains("1 of 3 jobs are stuck: b")
+    );
+}
+
+/// Two connections to one cluster: `old` through the second, `young` through the first.
+fn two_brains(fake: FakeJob) -> World {
+    let mut world = World::new();
+    world.second_brain();
+    world.jobs.insert(job("a"), fake);
+    world.create_as(key("old"), 2, desired("a", Wanted::Observed, policy()));
+    world.pass(secs(10));
+    world.create("young", desired("a", Wanted::Closed, policy()));
+    world
+}
+
+#[test]
+fn through_two_connections_to_one_cluster_the_oldest_acts_too() {
+    let mut world = two_brains(FakeJob::new(JobState::Opened));
+    world.want("old", Wanted::Opened);
+    world.pass(secs(60));
+    assert_eq!(world.state("a"), JobState::Opened);
+    assert!(
+        world.is("young", "Stalled", "True", "Conflict")
+            && world.is("old", "Ready", "True", "InDesiredState")
+    );
+    assert!(world.is("young", "Closed", "False", "StillOpen"));
+    world.delete("old");
+    world.pass(secs(60));
+    assert_eq!(world.state("a"), JobState::Closed);
+    assert!(world.is("young", "Ready", "True", "InDesiredState"));
+}
+
+/// What the one that acts, or the one that comes to act, does in the middle of a call of the other.
+#[test]
+fn at_no_moment_do_two_brains_have_a_call_for_one_job_on_its_way() {
+    let ends: [fn(&mut World); 6] = [
+        |world| world.delete("young"),
+        |world| world.edit("young", |desired| desired.suspended = true),
+        |world| world.want("young", Wanted::Observed),
+        |world| {
+            let other = desired("b", Wanted::Closed, policy()).scope;
+            world.edit("young", |desired| desired.scope = other);
+        },
+        |_| {},
+        |world| {
+            world.edit("young", |desired| desired.suspended = true);
+            world.edit("young", |desired| desired.suspended = false);
+        },
+    ];
+    // A close whose effect is not seen and whose answer takes its time.
+    for (n, end) in ends.iter().enumerate() {
+        for first in [true, false] {
+            for at in (0..60).step_by(3).chain([400, 5_000, 29_000, 31_000]) {
+                let mut fake = fed(JobState::Opened, DatafeedState::Stopped);
+                fake.lost_closes = 1;
+                let mut world = two_brains(fake);
+                world.pass(Duration::from_millis(at));
+                if first {
+                    end(&mut world);
+                    world.want("old", Wanted::Opened);
+                } else {
+                    world.want("old", Wanted::Opened);
+                    end(&mut world);
+                }
+                world.pass(secs(120));
+                assert_eq!(world.state("a"), JobState::Opened, "{n} at {at}");
+                assert!(
+                    world.is("old", "Ready", "True", "InDesiredState"),
+                    "{n} at {at}: {:?}",
+                    world.status("old")
+                );
+                world.delete("old");
+                world.pass(secs(60));
+                let acts = n > 3;
+                assert_eq!(world.state("a") == JobState::Closed, acts, "{n} at {at}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_claim_that_is_given_up_and_asked_for_again_within_a_call_is_not_lost() {
+    let mut fake = FakeJob::new(JobState::Opened);
+    fake.lost_closes = 1;
+    let mut world = World::of("a", fake, Wanted::Closed);
+    world.pass(secs(5));
+    world.edit("a", |desired| desired.suspended = true);
+    world.pass(secs(5));
+    world.edit("a", |desired| desired.suspended = false);
+    world.pass(secs(60));
+    assert!(
+        world.is("a", "Ready", "True", "InDesiredState"),
+        "{:?}",
+        world.status("a").conditions
+    );
+}
+
+#[test]
+fn who_is_sought_among_refused_ids_gives_way_too() {
+    let mut world = World::new();
+    for name in ["a", "b", "c", "d", "e"] {
+        world.jobs.insert(job(name), FakeJob::new(JobState::Opened));
+    }
+    world.fake("c").refuses_lists = true;
+    world.create("old", desired("a,b,c,d", Wanted::Observed, policy()));
+    world.pass(secs(10));
+    world.create("young", desired("a,b,c,d,e", Wanted::Closed, policy()));
+    for _ in 0..40 {
+        world.pass(Duration::from_millis(1));
+        if world.calls.len() > 1 {
+            break;
+        }
+    }
+    world.want("old", Wanted::Opened);
+    world.pass(secs(600));
+    for name in ["a", "b", "c", "d"] {
+        assert_eq!(world.state(name), JobState::Opened, "{name}");
+    }
+    assert_eq!(world.state("e"), JobState::Closed);
+    assert!(world.is("old", "Ready", "True", "InDesiredState"));
+}
+
+#[test]
+fn an_outage_releases_no_claim() {
+    let mut world = two_brains(FakeJob::new(JobState::Opened));
+    world.want("old", Wanted::Opened);
+    world.pass(secs(60));
+    let lost = Connection::Unusable(trouble(Reason::SecretNotFound));
+    world.tell_to(2, Input::Connection(lost));
+    world.pass(secs(36_000));
+    assert_eq!(
+        (world.calls.len(), world.state("a")),
+        (0, JobState::Opened),
+        "the older one still means it"
+    );
+    assert!(world.is("young", "Stalled", "True", "Conflict"));
+}
+
+#[test]
+fn the_younger_one_forces_nothing_that_the_older_one_only_waits_for() {
+    let mut fake = FakeJob::new(JobState::Opened);
+    fake.close_takes = None;
+    let mut world = World::new();
+    world.jobs.insert(job("a"), fake);
+    let mut waits = policy();
+    waits.on_timeout = OnTimeout::Wait;
+    world.create("old", desired("a", Wanted::Closed, waits));
+    world.pass(secs(10));
+    world.create("young", desired("a", Wanted::Closed, policy()));
+    world.pass(secs(7200));
+    assert_eq!(world.forces(), 0);
+    world.delete("old");
+    world.pass(secs(500));
+    assert_eq!(world.forces(), 0, "it has ten minutes of its own");
+    world.pass(secs(300));
+    assert_eq!(world.forces(), 1);
+}
+
+#[test]
+fn a_claim_that_is_given_up_while_anothers_call_is_on_its_way_is_gone_for_good() {
+    let mut fake = FakeJob::new(JobState::Opened);
+    fake.lost_closes = 1;
+    let mut world = World::of("a", fake, Wanted::Closed);
+    world.pass(secs(5));
+    world.create("young", desired("a", Wanted::Opened, policy()));
+    world.pass(secs(5));
+    world.delete("young");
+    world.pass(secs(60));
+    assert!(world.is("a", "Ready", "True", "InDesiredState"));
+    world.brain.assert_at_rest();
+    world.create("next", desired("a", Wanted::Opened, policy()));
+    world.delete("a");
+    world.pass(secs(60));
+    assert_eq!(
+        world.state("a"),
+        JobState::Opened,
+        "nobody holds it any more"
+    );
+}

@@ -1,0 +1,370 @@
+//! Datafeeds: stopped by a close or before it, started again when it is opened, and a bounded one understood.
+
+use super::life::fed;
+use super::world::{FakeJob, World, policy, secs, trouble};
+use crate::api::{
+    CloseMode, ClosePolicy, DatafeedState, JobState, OnFailed, OnTimeout, OpenDatafeed, Reason,
+};
+use crate::reconciler::input::{Call, Trouble, Wanted};
+
+const STARTED: DatafeedState = DatafeedState::Started;
+const STOPPED: DatafeedState = DatafeedState::Stopped;
+
+fn kinds(world: &World) -> Vec<&'static str> {
+    let kind = |call: &Call| match call {
+        Call::Close(_) | Call::Confirm(_) => "close",
+        Call::ForceClose(_) => "force",
+        Call::StopDatafeed { force: false, .. } => "stop",
+        Call::StopDatafeed { force: true, .. } => "force stop",
+        Call::Open(_) => "open",
+        Call::StartDatafeed { .. } => "start",
+    };
+    world.calls.iter().map(|(_, call)| kind(call)).collect()
+}
+
+fn old_world(fake: FakeJob, close: ClosePolicy) -> World {
+    let mut world = World::new();
+    world.before_7_14 = true;
+    world.connect();
+    world.jobs.insert(super::world::job("a"), fake);
+    world.apply("a", Wanted::Closed, close);
+    world
+}
+
+#[test]
+fn from_7_14_on_the_close_stops_the_datafeed() {
+    let mut world = World::of("a", fed(JobState::Opened, STARTED), Wanted::Closed);
+    world.pass(secs(30));
+    assert_eq!(kinds(&world), ["close"]);
+    assert_eq!(world.fake("a").feed(), Some(STOPPED));
+}
+
+#[test]
+fn before_7_14_the_datafeed_is_stopped_first_also_of_a_failed_job_or_where_force_was_asked_for() {
+    let immediate = ClosePolicy {
+        mode: CloseMode::Immediate,
+        ..policy()
+    };
+    let cases: [(JobState, ClosePolicy, &[&str]); 3] = [
+        (JobState::Opened, policy(), &["stop", "close"]),
+        (JobState::Failed, policy(), &["force stop", "force"]),
+        (JobState::Opened, immediate, &["force stop", "force"]),
+    ];
+    for (state, close, calls) in cases {
+        let mut world = old_world(fed(state, STARTED), close);
+        world.pass(secs(60));
+        assert_eq!(kinds(&world), calls);
+        assert!(world.is("a", "Ready", "True", "InDesiredState"));
+    }
+}
+
+#[test]
+fn before_7_14_a_datafeed_that_runs_beside_a_close_that_hangs_is_stopped_before_the_force() {
+    let mut fake = fed(JobState::Opened, STOPPED);
+    fake.close_takes = None;
+    let mut world = old_world(fake, policy());
+    world.pass(secs(300));
+    world.fake("a").datafeed.as_mut().unwrap().1 = STARTED;
+    world.pass(secs(600));
+    let calls = kinds(&world);
+    assert!(calls.ends_with(&["force stop", "force"]), "{calls:?}");
+    assert!(world.is("a", "Ready", "True", "InDesiredState"));
+}
+
+#[test]
+fn a_task_without_a_config_whose_datafeed_runs_is_forced_before_7_14_too() {
+    let mut fake = fed(JobState::Opened, STARTED);
+    fake.config = false;
+    let mut world = old_world(fake, policy());
+    world.pass(secs(600));
+    assert!(
+        kinds(&world).ends_with(&["force stop", "force"]),
+        "{:?}",
+        kinds(&world)
+    );
+    assert_eq!(world.state("a"), JobState::Closed);
+}
+
+#[test]
+fn a_stop_that_keeps_failing_is_forced_by_the_same_policy_as_the_close() {
+    for (on_timeout, forced) in [
+        (OnTimeout::Force, true),
+        (OnTimeout::Wait, false),
+        (OnTimeout::Stall, false),
+    ] {
+        let mut fake = fed(JobState::Opened, STARTED);
+        fake.refuses_stops = u32::MAX;
+        let mut world = old_world(
+            fake,
+            ClosePolicy {
+                on_timeout,
+                ..policy()
+            },
+        );
+        world.pass(secs(1200));
+        let calls = kinds(&world);
+        assert_eq!(calls.contains(&"force stop"), forced, "{calls:?}");
+        assert!(calls.starts_with(&["stop", "stop", "stop"]));
+        assert_eq!(world.is("a", "Ready", "True", "InDesiredState"), forced);
+        assert!(
+            forced || world.is("a", "Reconciling", "True", "RetryingAfterError"),
+            "{:?}",
+            world.status("a").conditions
+        );
+        assert_eq!(world.forces(), 0);
+    }
+}
+
+#[test]
+fn a_close_that_is_refused_because_the_datafeed_does_not_stop_ends_by_a_stop_of_its_own() {
+    for (on_timeout, forced) in [(OnTimeout::Force, true), (OnTimeout::Stall, false)] {
+        let mut fake = fed(JobState::Opened, STARTED);
+        fake.refuses_stops = u32::MAX;
+        fake.feed_hinders = true;
+        let mut world = World::new();
+        world.jobs.insert(super::world::job("a"), fake);
+        world.apply(
+            "a",
+            Wanted::Closed,
+            ClosePolicy {
+                on_timeout,
+                ..policy()
+            },
+        );
+        world.pass(secs(1200));
+        let calls = kinds(&world);
+        assert_eq!(calls.contains(&"force stop"), forced, "{calls:?}");
+        assert_eq!(world.state("a") == JobState::Closed, forced);
+        assert_eq!(world.forces(), 0, "the model is saved all the same");
+    }
+}
+
+#[test]
+fn the_stray_datafeed_of_a_closed_job_is_found_with_the_tasks_and_without_them_and_stopped() {
+    for monitor in [true, false] {
+        let mut world = World::new();
+        world.monitor = monitor;
+        for name in ["a", "b", "c"] {
+            world
+                .jobs
+                .insert(super::world::job(name), fed(JobState::Closed, STOPPED));
+            world.apply(name, Wanted::Closed, policy());
+        }
+        world.pass(secs(300));
+        assert_eq!(world.calls.len(), 0);
+        world.fake("b").datafeed.as_mut().unwrap().1 = STARTED;
+        world.pass(secs(if monitor { 60 } else { 100 }));
+        assert_eq!(kinds(&world), ["stop"], "monitor: {monitor}");
+        assert!(world.is("b", "Ready", "True", "InDesiredState"));
+        assert_eq!(world.fake("b").feed(), Some(STOPPED));
+    }
+}
+
+#[test]
+fn while_a_stray_datafeed_runs_the_object_is_not_ready() {
+    let mut world = World::of("a", fed(JobState::Closed, STOPPED), Wanted::Closed);
+    world.pass(secs(60));
+    world.fake("a").datafeed.as_mut().unwrap().1 = STARTED;
+    world.fake("a").refuses_stops = u32::MAX;
+    world.edit("a", |desired| desired.close.on_timeout = OnTimeout::Stall);
+    world.pass(secs(200));
+    assert!(
+        world.is("a", "Ready", "False", "RetryingAfterError"),
+        "{:?}",
+        world.status("a").conditions
+    );
+    assert!(
+        world.is("a", "Closed", "True", "AllClosed"),
+        "the job is closed"
+    );
+    world.fake("a").refuses_stops = 0;
+    world.pass(secs(70));
+    assert!(world.is("a", "Ready", "True", "InDesiredState"));
+}
+
+#[test]
+fn a_datafeed_is_resumed_started_or_left_as_the_policy_says() {
+    for (policy, ran, starts) in [
+        (OpenDatafeed::Resume, true, 1),
+        (OpenDatafeed::Resume, false, 0),
+        (OpenDatafeed::Start, true, 1),
+        (OpenDatafeed::Start, false, 1),
+        (OpenDatafeed::Leave, true, 0),
+        (OpenDatafeed::Leave, false, 0),
+    ] {
+        let mut world = World::of(
+            "a",
+            fed(JobState::Opened, if ran { STARTED } else { STOPPED }),
+            Wanted::Closed,
+        );
+        world.edit("a", |desired| desired.open.datafeed = policy);
+        world.pass(secs(30));
+        assert_eq!(
+            world.status("a").resume_datafeeds.len(),
+            usize::from(ran),
+            "who ran is noted in any case"
+        );
+        world.want("a", Wanted::Opened);
+        world.pass(secs(30));
+        assert_eq!(world.starts(), starts, "{policy:?}, ran: {ran}");
+        assert!(world.is("a", "Ready", "True", "InDesiredState"));
+        assert!(world.status("a").resume_datafeeds.is_empty());
+        world.pass(secs(3600));
+        assert_eq!(world.starts(), starts);
+    }
+}
+
+#[test]
+fn a_datafeed_that_somebody_stops_later_is_theirs_and_stays_stopped_at_the_next_open() {
+    let mut world = World::of("a", fed(JobState::Opened, STARTED), Wanted::Opened);
+    world.pass(secs(60));
+    world.fake("a").datafeed.as_mut().unwrap().1 = STOPPED;
+    world.pass(secs(600));
+    assert_eq!(world.calls.len(), 0);
+    assert!(world.is("a", "Ready", "True", "InDesiredState"));
+    world.want("a", Wanted::Closed);
+    world.pass(secs(30));
+    world.want("a", Wanted::Opened);
+    world.pass(secs(30));
+    assert_eq!(kinds(&world), ["close", "open"]);
+}
+
+#[test]
+fn a_datafeed_that_ran_at_an_earlier_close_and_not_at_the_last_one_is_not_resumed() {
+    let mut world = World::of("a", fed(JobState::Opened, STARTED), Wanted::Closed);
+    world.pass(secs(30));
+    world.reopen("a");
+    world.pass(secs(60));
+    assert_eq!(world.state("a"), JobState::Closed);
+    assert!(
+        world.status("a").resume_datafeeds.is_empty(),
+        "somebody opened the job without it"
+    );
+    world.want("a", Wanted::Opened);
+    world.pass(secs(30));
+    assert_eq!(world.starts(), 0);
+}
+
+#[test]
+fn a_bounded_datafeed_is_not_resumed_and_one_event_names_it() {
+    let mut fake = fed(JobState::Opened, STARTED);
+    fake.has_end = true;
+    fake.close_takes = None;
+    let mut world = World::of("a", fake, Wanted::Closed);
+    world.pass(secs(30));
+    world.crash();
+    world.pass(secs(1000));
+    assert_eq!(world.forces(), 1);
+    let told = world.told("DatafeedNotResumed");
+    assert!(
+        told.len() == 1 && told[0].contains("feed of job a") && told[0].contains("with an end"),
+        "{told:?}"
+    );
+    assert!(world.status("a").resume_datafeeds.is_empty());
+    world.want("a", Wanted::Opened);
+    world.pass(secs(120));
+    assert_eq!(world.starts(), 0);
+    assert!(world.is("a", "Ready", "True", "InDesiredState"));
+}
+
+#[test]
+fn where_nothing_tells_whether_it_had_an_end_it_is_not_resumed_and_that_is_told() {
+    let mut fake = fed(JobState::Opened, STARTED);
+    fake.feed_is_mute = true;
+    let mut world = World::new();
+    world.monitor = false;
+    world.jobs.insert(super::world::job("a"), fake);
+    world.apply("a", Wanted::Closed, policy());
+    world.pass(secs(60));
+    let told = world.told("DatafeedNotResumed");
+    assert!(
+        told.len() == 1 && told[0].contains("cannot be seen"),
+        "{told:?}"
+    );
+    assert!(
+        world.status("a").resume_datafeeds.is_empty()
+            && world.is("a", "Ready", "True", "InDesiredState")
+    );
+}
+
+#[test]
+fn a_start_that_is_refused_is_tried_again_and_named_while_the_job_is_open() {
+    let mut fake = fed(JobState::Opened, STARTED);
+    fake.refuses_start = Some(Trouble::new(
+        Reason::DatafeedRefused,
+        "its index does not exist",
+    ));
+    let mut world = World::of("a", fake, Wanted::Closed);
+    world.pass(secs(30));
+    world.want("a", Wanted::Opened);
+    world.pass(secs(600));
+    assert!(
+        world.is("a", "Reconciling", "True", "DatafeedRefused"),
+        "{:?}",
+        world.status("a").conditions
+    );
+    assert!(
+        world
+            .message("a", "Ready")
+            .contains("its index does not exist")
+    );
+    assert!(world.starts() < 20 && world.opens() == 1);
+    assert_eq!(world.status("a").resume_datafeeds.len(), 1);
+    world.fake("a").refuses_start = None;
+    world.pass(secs(90));
+    assert!(world.is("a", "Ready", "True", "InDesiredState"));
+    assert_eq!(world.fake("a").feed(), Some(STARTED));
+}
+
+#[test]
+fn a_datafeed_that_is_deleted_while_it_is_to_be_stopped_is_not_called_for_ever() {
+    let mut fake = fed(JobState::Failed, STARTED);
+    fake.refuses_stops = u32::MAX;
+    let mut world = World::of("a", fake, Wanted::Observed);
+    world.pass(secs(60));
+    world.trouble = Some(trouble(Reason::ClusterUnreachable));
+    world.fake("a").datafeed = None;
+    world.pass(secs(30));
+    world.trouble = None;
+    world.want("a", Wanted::Closed);
+    world.pass(secs(700));
+    assert!(
+        world.is("a", "Ready", "True", "InDesiredState"),
+        "{:?}",
+        kinds(&world)
+    );
+    assert!(world.stops() < 12, "{} stops", world.stops());
+}
+
+#[test]
+fn a_failed_job_that_is_left_to_a_human_keeps_its_datafeed() {
+    let mut world = World::new();
+    world
+        .jobs
+        .insert(super::world::job("a"), fed(JobState::Failed, STARTED));
+    world.apply(
+        "a",
+        Wanted::Closed,
+        ClosePolicy {
+            on_failed: OnFailed::Stall,
+            ..policy()
+        },
+    );
+    world.pass(secs(600));
+    assert_eq!(world.calls.len(), 0);
+    assert!(world.is("a", "Stalled", "True", "JobFailed"));
+}
+
+#[test]
+fn a_datafeed_that_comes_into_being_while_a_close_waits_is_looked_at_before_it_is_stopped() {
+    let mut fake = FakeJob::new(JobState::Opened);
+    fake.config = false;
+    let mut world = World::of("a", fake, Wanted::Closed);
+    world.pass(secs(25));
+    let fake = world.fake("a");
+    fake.config = true;
+    *fake = fake.clone().with_feed(STARTED);
+    world.pass(secs(60));
+    assert!(world.is("a", "Ready", "True", "InDesiredState"));
+    assert_eq!(world.status("a").resume_datafeeds.len(), 1);
+}

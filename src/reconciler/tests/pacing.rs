@@ -1,0 +1,283 @@
+//! How fast and in which order: waves, load, outages, edits during a catch-up, tenants side by side.
+
+use std::time::Duration;
+
+use super::fake_job::FakeJob;
+use super::world::{World, desired, job, key, policy, secs, trouble};
+use crate::api::{JobState, Reason};
+use crate::reconciler::input::*;
+
+const MS: Duration = Duration::from_millis(1);
+
+fn id(n: usize) -> String {
+    format!("orders-prod-eu-{n:05}")
+}
+
+fn takes(time: Duration) -> FakeJob {
+    FakeJob {
+        close_takes: Some(time),
+        ..FakeJob::new(JobState::Opened)
+    }
+}
+
+/// So many objects, each with an open job, waiting at the start of the operator.
+fn waiting(count: usize, time: Duration) -> World {
+    let mut world = World::new();
+    world.trouble = Some(trouble(Reason::ClusterUnreachable));
+    for n in 0..count {
+        world.jobs.insert(job(&id(n)), takes(time));
+        world.apply(&id(n), Wanted::Closed, policy());
+    }
+    world.pass(secs(120));
+    world.trouble = None;
+    world.crash();
+    world
+}
+
+fn closed(world: &World) -> usize {
+    world
+        .jobs
+        .values()
+        .filter(|job| job.state == JobState::Closed)
+        .count()
+}
+
+#[test]
+fn never_more_jobs_are_closing_than_the_connection_allows() {
+    for most in [1, 7, 64, 200] {
+        let mut world = World::new();
+        world.max_closing = most;
+        world.connect();
+        for n in 0..300 {
+            world.jobs.insert(job(&id(n)), takes(secs(3)));
+            world.apply(&id(n), Wanted::Closed, policy());
+        }
+        let mut seen = 0;
+        for _ in 0..200 {
+            world.pass(MS * 100);
+            let closing = world
+                .jobs
+                .values()
+                .filter(|job| job.state == JobState::Closing)
+                .count();
+            assert!(closing <= most, "{closing} of {most}");
+            seen = seen.max(closing);
+        }
+        assert!(
+            seen * 10 >= most * 9,
+            "and the room is used: {seen} of {most}"
+        );
+    }
+}
+
+#[test]
+fn a_cluster_that_asks_for_fewer_requests_is_left_alone_as_long_as_it_asks() {
+    let mut world = waiting(500, Duration::ZERO);
+    let mut asks = trouble(Reason::Overloaded);
+    asks.retry_after = Some(secs(20));
+    world.overloaded = Some(asks);
+    let begun = world.clock;
+    world.pass(secs(10));
+    let refused = world.closes();
+    assert!((1..=8).contains(&refused), "{refused}");
+    world.pass(secs(9));
+    assert_eq!(world.closes(), refused, "Retry-After is honoured");
+    assert!(
+        world.is(&id(499), "Ready", "False", "Overloaded"),
+        "{:?}",
+        world.condition(&id(499), "Ready")
+    );
+    assert!(world.condition(&id(499), "Stalled").is_none());
+    world.pass(secs(20));
+    assert!(world.closes() <= refused + 8, "and honoured again");
+    world.overloaded = None;
+    world.pass(secs(60));
+    assert_eq!(closed(&world), 500, "since {begun:?}");
+    assert!((0..500).all(|n| {
+        world
+            .status(&id(n))
+            .targets
+            .iter()
+            .all(|target| target.failures == 0)
+    }));
+}
+
+#[test]
+fn under_load_fewer_calls_go_at_once_and_more_again_when_it_is_over() {
+    let mut world = World::new();
+    for n in 0..200 {
+        world
+            .jobs
+            .insert(job(&id(n)), FakeJob::new(JobState::Closed));
+        world.apply(&id(n), Wanted::Observed, policy());
+    }
+    world.pass(secs(30));
+    world.overloads = 8;
+    for n in 0..200 {
+        world.edit(&id(n), |desired| desired.wanted = Wanted::Opened);
+    }
+    world.pass(secs(60));
+    let times: Vec<Duration> = world.calls.iter().map(|(at, _)| *at).collect();
+    let burst = |from: usize| {
+        times[from..]
+            .iter()
+            .take_while(|at| **at < times[from] + MS * 5)
+            .count()
+    };
+    assert_eq!(burst(0), 8);
+    let second = times
+        .iter()
+        .position(|at| *at >= times[0] + secs(1))
+        .unwrap();
+    assert!((1..=5).contains(&burst(second)), "{}", burst(second));
+    let largest = (second..times.len()).map(burst).max();
+    assert_eq!(largest, Some(8), "as many as before, and no more");
+    assert_eq!(closed(&world), 0);
+}
+
+#[test]
+fn an_outage_of_an_hour_is_probed_and_nothing_more_whatever_waits() {
+    let mut world = waiting(10_000, Duration::ZERO);
+    world.pass(MS * 200);
+    world.trouble = Some(trouble(Reason::ClusterUnreachable));
+    world.pass(secs(60));
+    let (reads, calls) = (world.reads.len(), world.calls.len());
+    world.pass(secs(3600));
+    let probes = world.reads.len() - reads;
+    // A second at first, then doubling to a minute, a little spread.
+    assert!((50..=75).contains(&probes), "{probes} probes");
+    assert_eq!(world.calls.len(), calls);
+    world.trouble = None;
+    world.pass(secs(120));
+    assert_eq!(closed(&world), 10_000);
+    assert_eq!(world.forces(), 0);
+}
+
+#[test]
+fn one_probe_at_a_time_is_on_its_way() {
+    let mut world = waiting(100, secs(1));
+    world.trouble = Some(trouble(Reason::ClusterUnreachable));
+    world.pass(secs(30));
+    for _ in 0..600 {
+        let before = world.reads.len();
+        // An answer takes 5 ms.
+        world.pass(MS * 5);
+        assert!(world.reads.len() - before <= 1);
+        world.pass(MS * 95);
+    }
+}
+
+#[test]
+fn a_fresh_edit_is_sent_within_a_tenth_of_a_second_while_ten_thousand_catch_up() {
+    let mut world = waiting(10_000, MS * 20);
+    for n in 0..20 {
+        let name = format!("fresh-{n:02}");
+        world
+            .jobs
+            .insert(job(&name), FakeJob::new(JobState::Opened));
+    }
+    world.pass(MS * 500);
+    let mut late = Vec::new();
+    for n in 0..20 {
+        let name = format!("fresh-{n:02}");
+        world.create(&name, desired(&name, Wanted::Closed, policy()));
+        let begun = world.clock;
+        world.pass(MS * 100);
+        let sent = world
+            .calls
+            .iter()
+            .find(|(_, call)| call.jobs().contains(&job(&name)));
+        match sent {
+            Some((at, _)) => late.push(*at - begun),
+            None => panic!(
+                "{name} was not sent within 100 ms; {} are closed",
+                closed(&world)
+            ),
+        }
+    }
+    assert!(
+        closed(&world) < 9_000,
+        "the catch-up went on all the while: {}",
+        closed(&world)
+    );
+}
+
+#[test]
+fn the_status_of_a_fresh_edit_is_written_before_the_thousands_that_wait() {
+    let mut world = waiting(10_000, Duration::ZERO);
+    world.pass(secs(1));
+    let begun = world.writes.len() - 10_000;
+    assert!(
+        (1..9_000).contains(&begun),
+        "{begun} were written since the start"
+    );
+    world
+        .jobs
+        .insert(job("fresh"), FakeJob::new(JobState::Opened));
+    world.create("fresh", desired("fresh", Wanted::Closed, policy()));
+    world.pass(MS * 400);
+    assert!(
+        world.is("fresh", "Ready", "True", "InDesiredState"),
+        "{:?}",
+        world.condition("fresh", "Ready")
+    );
+    assert!(world.writes.len() - 10_000 < 9_000, "before most others");
+}
+
+#[test]
+fn a_catch_up_is_not_starved_by_edits_without_end() {
+    let mut world = waiting(100, Duration::ZERO);
+    world.max_closing = 1;
+    world.connect();
+    for n in 0..2000 {
+        let name = format!("fresh-{n:04}");
+        world
+            .jobs
+            .insert(job(&name), FakeJob::new(JobState::Opened));
+        world.create(&name, desired(&name, Wanted::Closed, policy()));
+        world.pass(MS * 40);
+    }
+    let old = (0..100)
+        .filter(|n| world.state(&id(*n)) == JobState::Closed)
+        .count();
+    assert_eq!(old, 100, "what waited half a minute goes among them");
+}
+
+#[test]
+fn namespaces_take_turns_so_that_a_flood_in_one_delays_no_other() {
+    let last_of_quiet = |hostile: usize| {
+        let mut world = World::new();
+        world.max_closing = 8;
+        world.trouble = Some(trouble(Reason::ClusterUnreachable));
+        world.connect();
+        for n in 0..hostile {
+            let name = format!("hostile/{}", id(n));
+            world.jobs.insert(job(&id(n)), takes(MS * 200));
+            world.create(&name, desired(&id(n), Wanted::Closed, policy()));
+        }
+        for n in 0..50 {
+            let quiet = format!("quiet-{n:02}");
+            world.jobs.insert(job(&quiet), takes(MS * 200));
+            world.create(
+                &format!("quiet/{quiet}"),
+                desired(&quiet, Wanted::Closed, policy()),
+            );
+        }
+        world.pass(secs(100));
+        world.trouble = None;
+        world.crash();
+        let begun = world.clock;
+        while (0..50).any(|n| world.state(&format!("quiet-{n:02}")) != JobState::Closed) {
+            world.pass(MS * 50);
+            assert!(world.clock - begun < secs(600));
+        }
+        (world.clock - begun, key("quiet/x").namespace.len())
+    };
+    let (alone, _) = last_of_quiet(0);
+    let (beside, _) = last_of_quiet(2000);
+    // Half of the places are its own.
+    assert!(
+        beside <= alone * 2 + secs(2),
+        "{beside:?} beside 2000 of another, {alone:?} alone"
+    );
+}

@@ -1,0 +1,70 @@
+//! Small helpers that every story is told with.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+
+use crate::api::{
+    CloseMode, ClosePolicy, DeletionPolicy, DriftPolicy, JobExpression, JobId, OnFailed, OnTimeout,
+    OpenPolicy, Reason, TimeSpan,
+};
+use crate::reconciler::input::*;
+
+pub(in super::super) fn job(id: &str) -> JobId {
+    JobId::parse(id).unwrap()
+}
+
+/// A key of the usual namespace; `other/a` is `a` of another one.
+pub(in super::super) fn key(name: &str) -> ObjectKey {
+    let (namespace, name) = name.split_once('/').unwrap_or(("ns", name));
+    ObjectKey {
+        namespace: Arc::from(namespace),
+        name: Arc::from(name),
+    }
+}
+
+pub(in super::super) fn policy() -> ClosePolicy {
+    ClosePolicy {
+        mode: CloseMode::Graceful,
+        timeout: TimeSpan::parse("10m").unwrap(),
+        on_timeout: OnTimeout::Force,
+        on_failed: OnFailed::Force,
+    }
+}
+
+pub(in super::super) fn trouble(reason: Reason) -> Trouble {
+    Trouble::new(reason, "as the test says")
+}
+
+/// An object's wish for the job of this name.
+pub(in super::super) fn desired(expression: &str, wanted: Wanted, close: ClosePolicy) -> Desired {
+    Desired {
+        scope: Scope {
+            expression: JobExpression::parse(expression).unwrap(),
+            exclude: Vec::new(),
+            allow_no_match: true,
+            max_jobs: 100_000,
+        },
+        wanted,
+        suspended: false,
+        deleting: None,
+        close,
+        open: OpenPolicy::default(),
+        drift: DriftPolicy::Correct,
+        deletion: DeletionPolicy::Retain,
+        requested: None,
+    }
+}
+
+pub(in super::super) fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+pub(in super::super) fn moment(clock: Duration) -> Moment {
+    let start = Timestamp::from_second(1_795_000_000).unwrap();
+    Moment {
+        monotonic: clock,
+        wall: start + SignedDuration::try_from(clock).unwrap(),
+    }
+}

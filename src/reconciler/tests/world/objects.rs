@@ -1,0 +1,120 @@
+//! What a story does to the objects and jobs of its world, and what it asks about them afterwards.
+
+use std::sync::Arc;
+
+use super::{World, desired, job, key, moment};
+use crate::api::{AnomalyJobStatus, ClosePolicy, JobState};
+use crate::reconciler::input::*;
+
+impl World {
+    /// Creates an object that means the job of the same name.
+    pub(in super::super) fn apply(&mut self, name: &str, wanted: Wanted, close: ClosePolicy) {
+        self.create(name, desired(name, wanted, close));
+    }
+
+    /// Creates an object that asks for this.
+    pub(in super::super) fn create(&mut self, name: &str, desired: Desired) {
+        self.create_as(key(name), 1, desired);
+    }
+
+    /// The same, under a key of its own and for one of two brains.
+    pub(in super::super) fn create_as(&mut self, key: ObjectKey, side: u64, desired: Desired) {
+        self.sides.insert(key.clone(), side);
+        let delivered = self.store(key, desired);
+        self.tell_to(side, Input::Delivered(Box::new(delivered)));
+    }
+
+    /// The same, while no operator runs that would be told.
+    pub(in super::super) fn store(&mut self, key: ObjectKey, desired: Desired) -> Delivered {
+        self.version += 1;
+        let delivered = Delivered {
+            key: key.clone(),
+            uid: Arc::from("uid-1"),
+            created_at: moment(self.clock).wall,
+            generation: 1,
+            resource_version: Arc::from(self.version.to_string()),
+            finalizers: Vec::new(),
+            desired,
+            status: AnomalyJobStatus::default(),
+        };
+        self.stored.insert(key, delivered.clone());
+        delivered
+    }
+
+    /// What was spent so far is not counted.
+    pub(in super::super) fn count_from_now(&mut self) {
+        (self.requests, self.searches) = (0, 0);
+        self.calls.clear();
+        self.reads.clear();
+        self.writes.clear();
+        self.events.clear();
+    }
+
+    /// Edits the spec and delivers it.
+    pub(in super::super) fn edit(&mut self, name: &str, change: impl FnOnce(&mut Desired)) {
+        self.edit_silently(name, change);
+        let delivered = self.stored[&key(name)].clone();
+        let side = self.side_of(&delivered.key);
+        self.tell_to(side, Input::Delivered(Box::new(delivered)));
+    }
+
+    /// Edits the spec; the watch has not delivered it yet.
+    pub(in super::super) fn edit_silently(
+        &mut self,
+        name: &str,
+        change: impl FnOnce(&mut Desired),
+    ) {
+        self.version += 1;
+        let stored = self.stored.get_mut(&key(name)).unwrap();
+        change(&mut stored.desired);
+        stored.generation += 1;
+        stored.resource_version = Arc::from(self.version.to_string());
+    }
+
+    /// Somebody else opens the job.
+    pub(in super::super) fn reopen(&mut self, id: &str) {
+        let clock = self.clock;
+        let job = self.jobs.get_mut(&job(id)).unwrap();
+        job.state = JobState::Opened;
+        job.opened_at = clock;
+        job.assigned = true;
+        job.closes_at = None;
+    }
+
+    pub(in super::super) fn status(&self, name: &str) -> &AnomalyJobStatus {
+        &self.stored[&key(name)].status
+    }
+
+    pub(in super::super) fn condition(&self, name: &str, of: &str) -> Option<(String, String)> {
+        let found = self
+            .status(name)
+            .conditions
+            .iter()
+            .find(|condition| condition.type_ == of)?;
+        Some((found.status.clone(), found.reason.clone()))
+    }
+
+    pub(in super::super) fn is(&self, name: &str, of: &str, status: &str, reason: &str) -> bool {
+        self.condition(name, of) == Some((status.to_owned(), reason.to_owned()))
+    }
+
+    pub(in super::super) fn count(&self, wanted: impl Fn(&Call) -> bool) -> usize {
+        self.calls.iter().filter(|(_, call)| wanted(call)).count()
+    }
+
+    pub(in super::super) fn closes(&self) -> usize {
+        self.count(|call| matches!(call, Call::Close(_)))
+    }
+
+    pub(in super::super) fn forces(&self) -> usize {
+        self.count(|call| matches!(call, Call::ForceClose(_)))
+    }
+
+    pub(in super::super) fn stops(&self) -> usize {
+        self.count(|call| matches!(call, Call::StopDatafeed { .. }))
+    }
+
+    pub(in super::super) fn state(&self, id: &str) -> JobState {
+        self.jobs[&job(id)].state
+    }
+}
