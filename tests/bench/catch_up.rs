@@ -17,6 +17,8 @@ use crate::world::{Seen, World, name};
 
 const PREFIX: &str = "bench_waiting__";
 const EDIT: &str = "bench_an_edit__";
+/// An object that is younger at a start was just created by somebody who waits, and does not count as one of many.
+const WAITING: Duration = Duration::from_secs(61);
 /// More edits than a catch-up leaves time for.
 const EDITS: usize = 600;
 
@@ -63,7 +65,10 @@ pub(crate) async fn measure(
         simulator.open_jobs(EDIT, EDITS).await?;
         world.create(EDIT, 0..EDITS, None).await?;
     }
+    let created = Instant::now();
+    let old_enough = tokio::time::sleep_until((created + WAITING).into());
     let ceiling = ceiling::measure(&format!("ceiling-{}", run.namespace), status).await?;
+    old_enough.await;
     let operator = Operator::start(&programs.operator, &programs.kubeconfig, &[run.namespace])?;
     let found = watch(run, &mut world, &operator, &simulator).await?;
     tell(figures, run, &ceiling, &found);
@@ -85,10 +90,10 @@ async fn watch(
     let mut waiting: BTreeSet<String> = (0..run.objects).map(|index| name(PREFIX, index)).collect();
     let (mut first, mut last) = (None, operator.started);
     let mut edits = Edits::default();
-    while !waiting.is_empty() {
+    while !waiting.is_empty() || edits.begun.is_some() {
         let seen = world.next().await?;
         if run.edits {
-            edits.see(&world.jobs, &seen, first.is_some());
+            edits.see(&world.jobs, &seen, first.is_some() && !waiting.is_empty());
         }
         if seen.closed && waiting.remove(&seen.name) {
             first.get_or_insert(seen.at);
@@ -170,8 +175,8 @@ fn tell(figures: &mut Figures, run: &Run, ceiling: &Ceiling, found: &Found) {
         run.objects,
     );
     figures.at_most("requests for each waiting job", per_job, run.requests);
-    // Each of the others was observed once, before it was edited.
-    let others = if run.edits { EDITS } else { 0 };
+    // Each of the others was observed once, before it was edited; and the connection is told of once.
+    let others = if run.edits { EDITS } else { 0 } + 1;
     figures.exactly("status writes", found.writes.written, jobs + others);
     figures.exactly("status writes that were refused", found.writes.refused, 0);
     let (told, dropped) = (found.writes.events, found.writes.dropped);

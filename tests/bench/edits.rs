@@ -52,7 +52,7 @@ pub(crate) async fn measure(figures: &mut Figures, programs: &Programs) -> anyho
     world.observe(PREFIX, 0..all).await?;
     sequential(figures, &mut world, &operator, &simulator).await?;
     burst(figures, &mut world, &operator, &simulator).await?;
-    beside(figures, programs, &mut world, &mut hung).await?;
+    beside(figures, programs, &operator, &mut world, &mut hung).await?;
     operator.stop().await?;
     let found = world.jobs.get(&name(PREFIX, 0)).await?;
     let status = serde_json::to_value(found.status.context("no status")?)?;
@@ -118,6 +118,7 @@ async fn burst(
 async fn beside(
     figures: &mut Figures,
     programs: &Programs,
+    operator: &Operator,
     world: &mut World,
     hung: &mut World,
 ) -> anyhow::Result<()> {
@@ -131,6 +132,9 @@ async fn beside(
     hung.observe(prefix, 0..1).await?;
     simulator.hang().await?;
     hung.create(prefix, 1..HUNG, Some("Closed")).await?;
+    // What is told of them once is the price of the outage; what is compared is how it goes on.
+    hung.written(prefix, 1..HUNG).await?;
+    operator.settled_writes().await?;
     let first = first + COMPARED;
     let accompanied = edits(world, first..first + COMPARED).await?;
     figures.title(&format!(

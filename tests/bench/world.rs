@@ -66,6 +66,8 @@ pub(crate) struct Seen {
     pub(crate) name: String,
     pub(crate) closed: bool,
     pub(crate) ready: bool,
+    /// It has a condition, whichever.
+    told: bool,
     pub(crate) at: Instant,
 }
 
@@ -102,6 +104,10 @@ async fn watch(
             let (WatchEvent::Added(job) | WatchEvent::Modified(job)) = event? else {
                 continue;
             };
+            let told = job
+                .status
+                .iter()
+                .any(|status| !status.conditions.is_empty());
             let (closed, ready) = (job.is_true("Closed"), job.is_true("Ready"));
             version = job.metadata.resource_version;
             let name = job.metadata.name;
@@ -111,6 +117,7 @@ async fn watch(
                     name,
                     closed,
                     ready,
+                    told,
                     at,
                 })
                 .is_err()
@@ -236,6 +243,16 @@ impl World {
     ) -> anyhow::Result<()> {
         self.create(prefix, objects.clone(), None).await?;
         self.all(prefix, objects, |seen| seen.ready).await?;
+        Ok(())
+    }
+
+    /// Waits until something was said of each of these.
+    pub(crate) async fn written(
+        &mut self,
+        prefix: &str,
+        objects: Range<usize>,
+    ) -> anyhow::Result<()> {
+        self.all(prefix, objects, |seen| seen.told).await?;
         Ok(())
     }
 
