@@ -168,22 +168,13 @@ fn tell(figures: &mut Figures, run: &Run, ceiling: &Ceiling, found: &Found) {
             writing / ceiling.rate * 100.0
         ),
     );
-    figures.show("requests", &found.counts);
-    let jobs = run.objects + found.edits.len();
-    let per_job = share(
-        found.counts.sum().saturating_sub(2 * found.edits.len()),
-        run.objects,
-    );
-    figures.at_most("requests for each waiting job", per_job, run.requests);
-    // Each of the others was observed once, before it was edited; and the connection is told of once.
-    let others = if run.edits { EDITS } else { 0 } + 1;
-    figures.exactly("status writes", found.writes.written, jobs + others);
-    figures.exactly("status writes that were refused", found.writes.refused, 0);
+    tell_counts(figures, run, found);
     let (told, dropped) = (found.writes.events, found.writes.dropped);
     figures.show(
         "events",
         format!("{told} published, {dropped} dropped so far"),
     );
+    let jobs = run.objects + found.edits.len();
     let cpu = found.cpu.as_secs_f64();
     figures.show(
         "the operator's processor time",
@@ -196,6 +187,20 @@ fn tell(figures: &mut Figures, run: &Run, ceiling: &Ceiling, found: &Found) {
             "p99 60 ms",
         );
     }
+}
+
+fn tell_counts(figures: &mut Figures, run: &Run, found: &Found) {
+    figures.show("requests", &found.counts);
+    let jobs = run.objects + found.edits.len();
+    let per_job = share(
+        found.counts.sum().saturating_sub(2 * found.edits.len()),
+        run.objects,
+    );
+    figures.at_most("requests for each waiting job", per_job, run.requests);
+    // Each of the others was observed once, before it was edited; and the connection is told of once.
+    let others = if run.edits { EDITS } else { 0 } + 1;
+    figures.exactly("status writes", found.writes.written, jobs + others);
+    figures.exactly("status writes that were refused", found.writes.refused, 0);
 }
 
 /// A new process that finds all of them closed.

@@ -12,6 +12,10 @@ pub(crate) struct Figures {
     wrong: Vec<String>,
 }
 
+#[allow(
+    clippy::unused_self,
+    reason = "every line is told through the table, also one that is not judged"
+)]
 impl Figures {
     /// A new group of lines.
     pub(crate) fn title(&self, title: &str) {
