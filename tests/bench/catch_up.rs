@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use crate::Programs;
 use crate::ceiling::{self, Ceiling};
-use crate::figures::{Figures, Times, mib, share};
+use crate::figures::{self, Figures, Times, mib, share};
 use crate::operator::{Operator, Writes};
 use crate::simulator::{Counts, Simulator};
 use crate::world::{Seen, World, name};
@@ -73,7 +73,7 @@ pub(crate) async fn measure(
     let found = watch(run, &mut world, &operator, &simulator).await?;
     tell(figures, run, &ceiling, &found);
     let memory = operator.memory_line().await?;
-    figures.show("resident afterwards", memory);
+    figures::show("resident afterwards", memory);
     operator.stop().await?;
     if !run.edits && run.close_ms == 0 {
         at_rest(figures, programs, run, &simulator).await?;
@@ -142,15 +142,15 @@ impl Edits {
 
 #[allow(clippy::cast_precision_loss)]
 fn tell(figures: &mut Figures, run: &Run, ceiling: &Ceiling, found: &Found) {
-    figures.title(run.title);
+    figures::title(run.title);
     let bytes = ceiling.bytes;
-    figures.show(
+    figures::show(
         "raw ceiling just before",
         format!("{:.0} status writes/s of {bytes} bytes", ceiling.rate),
     );
     let rate = |time: Duration| run.objects as f64 / time.as_secs_f64();
     let whole = rate(found.took);
-    figures.beside(
+    figures::beside(
         "start of the process -> all reported",
         format!(
             "{:.1} s, {whole:.0}/s, {:.0} % of the ceiling",
@@ -160,7 +160,7 @@ fn tell(figures: &mut Figures, run: &Run, ceiling: &Ceiling, found: &Found) {
         run.bar,
     );
     let writing = rate(found.writing);
-    figures.show(
+    figures::show(
         "first -> last seen closed",
         format!(
             "{:.1} s, {writing:.0}/s, {:.0} % of the ceiling",
@@ -168,25 +168,40 @@ fn tell(figures: &mut Figures, run: &Run, ceiling: &Ceiling, found: &Found) {
             writing / ceiling.rate * 100.0
         ),
     );
-    tell_counts(figures, run, found);
-    let (told, dropped) = (found.writes.events, found.writes.dropped);
-    figures.show(
-        "events",
-        format!("{told} published, {dropped} dropped so far"),
-    );
-    let jobs = run.objects + found.edits.len();
-    let cpu = found.cpu.as_secs_f64();
-    figures.show(
-        "the operator's processor time",
-        format!("{cpu:.2} s, {:.2} ms a job", cpu * 1000.0 / jobs as f64),
-    );
+    counts(figures, run, found);
     if run.edits {
-        figures.beside(
+        figures::beside(
             "patch -> Closed of others meanwhile",
             &found.edits,
             "p99 60 ms",
         );
     }
+}
+
+#[allow(clippy::cast_precision_loss)]
+fn counts(figures: &mut Figures, run: &Run, found: &Found) {
+    figures::show("requests", &found.counts);
+    let jobs = run.objects + found.edits.len();
+    let per_job = share(
+        found.counts.sum().saturating_sub(2 * found.edits.len()),
+        run.objects,
+    );
+    figures.at_most("requests for each waiting job", per_job, run.requests);
+    // Each of the others was observed once, before it was edited; and the connection is told of once.
+    let others = if run.edits { EDITS } else { 0 } + 1;
+    figures.exactly("status writes", found.writes.written, jobs + others);
+    figures.exactly("status writes that were refused", found.writes.refused, 0);
+    let (told, dropped) = (found.writes.events, found.writes.dropped);
+    figures::show(
+        "events",
+        format!("{told} published, {dropped} dropped so far"),
+    );
+    let jobs = run.objects + found.edits.len();
+    let cpu = found.cpu.as_secs_f64();
+    figures::show(
+        "the operator's processor time",
+        format!("{cpu:.2} s, {:.2} ms a job", cpu * 1000.0 / jobs as f64),
+    );
 }
 
 fn tell_counts(figures: &mut Figures, run: &Run, found: &Found) {
@@ -213,22 +228,22 @@ async fn at_rest(
     let before = simulator.counts().await?;
     let operator = Operator::start(&programs.operator, &programs.kubeconfig, &[run.namespace])?;
     let ready = operator.ready().await?;
-    figures.title(&format!(
+    figures::title(&format!(
         "A new process with {} objects at rest",
         run.objects
     ));
-    figures.show("ready after", crate::figures::ms(ready));
+    figures::show("ready after", figures::ms(ready));
     let memory = operator.memory_line().await?;
     let bar = if run.objects > 10_000 {
         "36 MiB"
     } else {
         "16 MiB"
     };
-    figures.beside("resident", memory, bar);
+    figures::beside("resident", memory, bar);
     let writes = operator.settled_writes().await?;
     figures.exactly("status writes", writes.written + writes.refused, 0);
-    figures.show("requests", simulator.counts().await?.since(&before));
-    figures.show(
+    figures::show("requests", simulator.counts().await?.since(&before));
+    figures::show(
         "the program's file",
         mib(std::fs::metadata(&programs.operator)?.len() / 1024),
     );

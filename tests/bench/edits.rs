@@ -4,7 +4,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use crate::Programs;
-use crate::figures::{Figures, Times, ms, share};
+use crate::figures::{self, Figures, Times, ms, share};
 use crate::operator::{Operator, Writes};
 use crate::simulator::{Counts, Simulator};
 use crate::world::{World, name};
@@ -46,13 +46,13 @@ pub(crate) async fn measure(figures: &mut Figures, programs: &Programs) -> anyho
         &["edits", "hangs"],
     )?;
     world.connection_ready().await?;
-    figures.title("Memory");
+    figures::title("Memory");
     let memory = operator.memory_line().await?;
-    figures.beside("resident, no object", memory, "12 MiB");
+    figures::beside("resident, no object", memory, "12 MiB");
     world.observe(PREFIX, 0..all).await?;
     sequential(figures, &mut world, &operator, &simulator).await?;
     burst(figures, &mut world, &operator, &simulator).await?;
-    beside(figures, programs, &operator, &mut world, &mut hung).await?;
+    beside(programs, &operator, &mut world, &mut hung).await?;
     operator.stop().await?;
     let found = world.jobs.get(&name(PREFIX, 0)).await?;
     let status = serde_json::to_value(found.status.context("no status")?)?;
@@ -74,14 +74,14 @@ async fn sequential(
     }
     let after = cost(operator, simulator).await?;
     let requests = after.counts.since(&before.counts);
-    figures.title("Edits one after the other, Elasticsearch answering at once");
-    figures.beside(
+    figures::title("Edits one after the other, Elasticsearch answering at once");
+    figures::beside(
         "patch -> Closed seen on a watch",
         &seen,
         "p50 8 ms, p99 20 ms",
     );
-    figures.show("of that the user's own patch", &own);
-    figures.show("requests", &requests);
+    figures::show("of that the user's own patch", &own);
+    figures::show("requests", &requests);
     let (closes, reads) = (requests.of("Close"), requests.of("JobStats"));
     figures.exactly("calls of _close", closes, EDITS);
     // The view is refreshed in between, whatever is edited.
@@ -107,16 +107,15 @@ async fn burst(
     let took = world.close_at_once(PREFIX, EDITS..EDITS + BURST).await?;
     let after = cost(operator, simulator).await?;
     let requests = after.counts.since(&before.counts);
-    figures.title(&format!("{BURST} edits at once"));
-    figures.show("all Closed after", ms(took));
-    figures.show("requests", &requests);
+    figures::title(&format!("{BURST} edits at once"));
+    figures::show("all Closed after", ms(took));
+    figures::show("requests", &requests);
     writes(figures, &before, &after, BURST);
     Ok(())
 }
 
 /// The same edits with and without another cluster that takes requests and never answers.
 async fn beside(
-    figures: &mut Figures,
     programs: &Programs,
     operator: &Operator,
     world: &mut World,
@@ -137,11 +136,11 @@ async fn beside(
     operator.settled_writes().await?;
     let first = first + COMPARED;
     let accompanied = edits(world, first..first + COMPARED).await?;
-    figures.title(&format!(
+    figures::title(&format!(
         "Edits beside a cluster that hangs, with {HUNG} objects"
     ));
-    figures.show("alone", &alone);
-    figures.show("beside it", &accompanied);
+    figures::show("alone", &alone);
+    figures::show("beside it", &accompanied);
     let ratio = |percentile| {
         let (with, without) = (
             accompanied.percentile(percentile),
@@ -149,8 +148,8 @@ async fn beside(
         );
         with.as_secs_f64() / without.as_secs_f64()
     };
-    figures.show("p50, ratio", format!("{:.2}", ratio(50)));
-    figures.beside("p99, ratio", format!("{:.2}", ratio(99)), "1.10");
+    figures::show("p50, ratio", format!("{:.2}", ratio(50)));
+    figures::beside("p99, ratio", format!("{:.2}", ratio(99)), "1.10");
     Ok(())
 }
 

@@ -17,22 +17,6 @@ pub(crate) struct Figures {
     reason = "every line is told through the table, also one that is not judged"
 )]
 impl Figures {
-    /// A new group of lines.
-    pub(crate) fn title(&self, title: &str) {
-        println!("\n{title}");
-    }
-
-    /// A number that nothing is compared with.
-    pub(crate) fn show(&self, what: &str, found: impl Display) {
-        println!("  {what:<42} {found}");
-    }
-
-    /// A number beside its bar.
-    pub(crate) fn beside(&self, what: &str, found: impl Display, bar: &str) {
-        let found = found.to_string();
-        println!("  {what:<42} {found:<46} bar: {bar}");
-    }
-
     /// A count that is the same on every machine.
     pub(crate) fn exactly(&mut self, what: &str, found: usize, bar: usize) {
         self.count(what, &found.to_string(), found == bar, &format!("{bar}"));
@@ -65,6 +49,22 @@ impl Figures {
         );
         Ok(())
     }
+}
+
+/// A new group of lines.
+pub(crate) fn title(title: &str) {
+    println!("\n{title}");
+}
+
+/// A number that nothing is compared with.
+pub(crate) fn show(what: &str, found: impl Display) {
+    println!("  {what:<42} {found}");
+}
+
+/// A number beside its bar.
+pub(crate) fn beside(what: &str, found: impl Display, bar: &str) {
+    let found = found.to_string();
+    println!("  {what:<42} {found:<46} bar: {bar}");
 }
 
 /// Times of one kind.
