@@ -276,7 +276,7 @@ fn one_in_a_hundred_hangs_for_a_minute_and_is_forced() {
     assert_eq!(open(&world), 20);
     world.pass(secs(110));
     assert_eq!((open(&world), world.forces()), (0, 20));
-    assert_eq!(spent(&world), costs(177, 11_119, 47, 2040));
+    assert_eq!(spent(&world), costs(177, 11_119, 47, 2060));
 }
 
 #[test]
