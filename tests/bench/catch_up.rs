@@ -196,26 +196,11 @@ fn counts(figures: &mut Figures, run: &Run, found: &Found) {
         "events",
         format!("{told} published, {dropped} dropped so far"),
     );
-    let jobs = run.objects + found.edits.len();
     let cpu = found.cpu.as_secs_f64();
     figures::show(
         "the operator's processor time",
         format!("{cpu:.2} s, {:.2} ms a job", cpu * 1000.0 / jobs as f64),
     );
-}
-
-fn tell_counts(figures: &mut Figures, run: &Run, found: &Found) {
-    figures.show("requests", &found.counts);
-    let jobs = run.objects + found.edits.len();
-    let per_job = share(
-        found.counts.sum().saturating_sub(2 * found.edits.len()),
-        run.objects,
-    );
-    figures.at_most("requests for each waiting job", per_job, run.requests);
-    // Each of the others was observed once, before it was edited; and the connection is told of once.
-    let others = if run.edits { EDITS } else { 0 } + 1;
-    figures.exactly("status writes", found.writes.written, jobs + others);
-    figures.exactly("status writes that were refused", found.writes.refused, 0);
 }
 
 /// A new process that finds all of them closed.

@@ -12,10 +12,6 @@ pub(crate) struct Figures {
     wrong: Vec<String>,
 }
 
-#[allow(
-    clippy::unused_self,
-    reason = "every line is told through the table, also one that is not judged"
-)]
 impl Figures {
     /// A count that is the same on every machine.
     pub(crate) fn exactly(&mut self, what: &str, found: usize, bar: usize) {
