@@ -5,7 +5,7 @@
 //! all of its behaviour, outages and crashes included, runs in unit tests in virtual time.
 //!
 //! - [`input`], [`seen`]: what goes in and out, plain data
-//! - [`target`], [`opening`]: the decision tables for one job; start reading here. [`decision`]: their words
+//! - [`target`], `opening`: the decision tables for one job; start reading here. [`decision`]: their words
 //! - [`facts`]: what was asked and seen of one attempt; the rules of session and evidence
 //! - [`expression`], [`catalogue`], `membership`: who is meant; [`claims`]: who of several objects acts
 //! - [`job`], [`object`], [`member`], [`health`]: what is known of a job, an object, a job of an object, the cluster
