@@ -115,7 +115,7 @@ impl Observer<'_> {
         Ok(seen)
     }
 
-    /// By the wildcards first; what none of them means, and all where the answer is cut, by the ids.
+    /// By the wildcards first; what none of them means, or what a cut answer does not tell, by the ids.
     async fn job_stats(
         &self,
         ids: &Ids<JobId>,
@@ -127,8 +127,9 @@ impl Observer<'_> {
         }
         let mut stats = self.timed(api, client.job_stats_like(wildcards)).await?;
         let meant = |id: &JobId| wildcards.iter().any(|wildcard| wildcard.matches(id));
-        let cut = stats.cut;
-        if let Some(left) = Ids::new(ids.iter().filter(|id| cut || !meant(id)).cloned()) {
+        let told = |id: &JobId| stats.found.contains_key(id) || stats.unreadable.contains(id);
+        let is_left = |id: &&JobId| if stats.cut { !told(id) } else { !meant(id) };
+        if let Some(left) = Ids::new(ids.iter().filter(is_left).cloned()) {
             stats.absorb(self.timed(api, client.job_stats(&left)).await?);
         }
         Ok(stats)
@@ -161,10 +162,14 @@ impl Observer<'_> {
     ) -> Result<View<DatafeedId, DatafeedStats>, Trouble> {
         let api = ElasticsearchApi::DatafeedStats;
         if ids.as_slice().len() > MANY_DATAFEEDS {
-            let stats = self.timed(api, self.client.all_datafeed_stats()).await?;
-            if !stats.cut {
-                return Ok(stats);
+            let mut stats = self.timed(api, self.client.all_datafeed_stats()).await?;
+            let told =
+                |id: &DatafeedId| stats.found.contains_key(id) || stats.unreadable.contains(id);
+            let left = Ids::new(ids.iter().filter(|id| !told(id)).cloned());
+            if let Some(left) = left.filter(|_| stats.cut) {
+                stats.absorb(self.timed(api, self.client.datafeed_stats(&left)).await?);
             }
+            return Ok(stats);
         }
         self.timed(api, self.client.datafeed_stats(ids)).await
     }
