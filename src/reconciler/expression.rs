@@ -14,8 +14,6 @@ use crate::api::{JobExpression, JobId, JobPattern};
 #[cfg(test)]
 mod random;
 #[cfg(test)]
-mod recorded;
-#[cfg(test)]
 mod tests;
 
 /// The first number of wildcard tokens that Elasticsearch refuses: two clauses each, 1024 clauses a query.
@@ -153,7 +151,7 @@ pub fn resolve(
     resolution
 }
 
-fn expand(tokens: &[&str], allow_no_match: bool, names: &Names) -> Resolution {
+pub(super) fn expand(tokens: &[&str], allow_no_match: bool, names: &Names) -> Resolution {
     match tokens {
         ["_all" | "*"] => every_job(allow_no_match, names),
         _ => each_token(tokens, allow_no_match, names),

@@ -31,6 +31,7 @@ mod mixed;
 mod opening;
 mod pacing;
 mod processes;
+mod recorded;
 mod rows;
 mod rules;
 mod world;

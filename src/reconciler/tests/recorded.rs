@@ -2,10 +2,14 @@
 //!
 //! The numbers of what is compared and what is not are asserted, so that none is passed over in silence.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use serde_json::Value;
 
-use super::*;
 use crate::api::expression::tokens;
+use crate::api::{JobExpression, JobId};
+use crate::reconciler::expression::*;
 
 /// Read when the test runs: an image is built without the recordings.
 fn recorded() -> String {
