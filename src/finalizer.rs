@@ -1,17 +1,26 @@
-//! Our finalizer on AnomalyJobs: the one patch that adds it or takes it away. It exists apart because the operator and
-//! `anomalyjob-operator release` make the same change, and must not name anything of the object but its finalizers.
+//! Our finalizer on AnomalyJobs: the finalizers of an object with it or without, and the one patch that writes them. It
+//! exists apart because the operator and `anomalyjob-operator release` make the same change, and must not name anything of
+//! the object but its finalizers.
 
 use serde_json::{Value, json};
 
-/// The finalizer of `deletionPolicy: Close`.
-pub const FINALIZER: &str = "anomalyjob.dev/close";
+use crate::api::FINALIZER;
 
-/// A JSON merge patch after which our finalizer is there or not, for the object of this uid at this version alone. The
-/// others of `stored` are kept in their order.
-pub fn patch(uid: &str, resource_version: &str, stored: &[String], present: bool) -> Value {
-    let others = stored.iter().map(String::as_str);
-    let others = others.filter(|other| *other != FINALIZER);
-    let finalizers: Vec<&str> = others.chain(present.then_some(FINALIZER)).collect();
+/// Our finalizer is among these.
+pub fn is_in(finalizers: &[String]) -> bool {
+    finalizers.iter().any(|name| name == FINALIZER)
+}
+
+/// The finalizers of an object with ours or without it. The others of `stored` are kept in their order.
+pub fn with(stored: &[String], present: bool) -> Vec<String> {
+    let others = stored.iter().filter(|other| *other != FINALIZER).cloned();
+    others
+        .chain(present.then(|| FINALIZER.to_owned()))
+        .collect()
+}
+
+/// A JSON merge patch after which an object has these finalizers, for that of this uid at this version alone.
+pub fn patch(uid: &str, resource_version: &str, finalizers: &[String]) -> Value {
     // A merge patch replaces a list as a whole: without the version it would take away what others just added.
     json!({"metadata": {
         "uid": uid,
@@ -26,7 +35,7 @@ mod tests {
 
     fn after(stored: &[&str], present: bool) -> Value {
         let stored: Vec<String> = stored.iter().map(ToString::to_string).collect();
-        patch("u", "7", &stored, present)["metadata"]["finalizers"].clone()
+        patch("u", "7", &with(&stored, present))["metadata"]["finalizers"].clone()
     }
 
     #[test]
@@ -48,6 +57,6 @@ mod tests {
     #[test]
     fn nothing_is_named_but_the_finalizers_and_the_preconditions() {
         let expected = json!({"metadata": {"uid": "u", "resourceVersion": "7", "finalizers": []}});
-        assert_eq!(patch("u", "7", &[], false), expected);
+        assert_eq!(patch("u", "7", &with(&[], false)), expected);
     }
 }

@@ -10,7 +10,7 @@ use kube::core::PartialObjectMeta;
 use kube::{Api, Client, ResourceExt as _};
 
 use crate::api::AnomalyJob;
-use crate::finalizer::{FINALIZER, patch};
+use crate::finalizer::{is_in, patch, with};
 
 /// How many objects are asked for at a time.
 const PAGE: u32 = 500;
@@ -99,7 +99,7 @@ pub async fn release(
 }
 
 fn is_held(object: &Meta) -> bool {
-    object.finalizers().iter().any(|one| one == FINALIZER)
+    is_in(object.finalizers())
 }
 
 /// How many AnomalyJobs there are, and those of them with our finalizer.
@@ -163,7 +163,7 @@ async fn release_one(client: &Client, listed: &Meta) -> Result<End, Refused> {
         }
         let (uid, version) = (object.uid(), object.resource_version());
         let (uid, version) = (uid.unwrap_or_default(), version.unwrap_or_default());
-        let body = Patch::Merge(patch(&uid, &version, object.finalizers(), false));
+        let body = Patch::Merge(patch(&uid, &version, &with(object.finalizers(), false)));
         match stubborn(|| api.patch_metadata(&name, &params, &body)).await {
             Ok(after) => {
                 let last = after.finalizers().is_empty();

@@ -1,6 +1,7 @@
 //! What is done where the API server refuses, by a server that answers from a script. The real one is asked in
 //! `tests/integration/release.rs`.
 
+use crate::api::FINALIZER;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 

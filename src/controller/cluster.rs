@@ -19,7 +19,7 @@ use super::registry::Seat;
 use super::translate::{delivered, trouble_of_connection};
 use super::turn::Turn;
 use super::writer::{API_SERVER_LIMIT, Precondition, Writer};
-use crate::api::{AnomalyJob, AnomalyJobStatus, DatafeedId, FINALIZER, JobId, Reason};
+use crate::api::{AnomalyJob, AnomalyJobStatus, DatafeedId, JobId, Reason};
 use crate::elasticsearch::Client;
 use crate::lease::Claim;
 use crate::reconciler::Reconciler;
@@ -290,16 +290,8 @@ impl Driver {
     ) {
         let (writer, turn) = (self.cluster.writer.clone(), self.take_turn(&key));
         self.running.spawn(async move {
-            let at = Precondition {
-                namespace: &key.namespace,
-                name: &key.name,
-                uid: &uid,
-                resource_version: &resource_version,
-            };
-            let turn = match turn {
-                Some(turn) => turn,
-                None => writer.turn(&key.namespace, Lane::Slow).await,
-            };
+            let turn = turn_for(&writer, &key, turn).await;
+            let at = precondition(&key, &uid, &resource_version);
             let answer = writer.write::<AnomalyJob>(turn, &at, &*status).await;
             Done::Tell(Input::Written(ticket, answer))
         });
@@ -315,18 +307,9 @@ impl Driver {
     ) {
         let (writer, turn) = (self.cluster.writer.clone(), self.take_turn(&key));
         self.running.spawn(async move {
-            let at = Precondition {
-                namespace: &key.namespace,
-                name: &key.name,
-                uid: &uid,
-                resource_version: &resource_version,
-            };
-            let turn = match turn {
-                Some(turn) => turn,
-                None => writer.turn(&key.namespace, Lane::Slow).await,
-            };
-            let present = finalizers.iter().any(|name| name == FINALIZER);
-            let answer = writer.finalizer(turn, &at, &finalizers, present).await;
+            let turn = turn_for(&writer, &key, turn).await;
+            let at = precondition(&key, &uid, &resource_version);
+            let answer = writer.finalize(turn, &at, &finalizers).await;
             Done::Tell(Input::Written(ticket, answer))
         });
     }
@@ -388,6 +371,23 @@ impl Driver {
                 Err(_) => Done::Nothing,
             }
         });
+    }
+}
+
+/// The turn that was given for a write, or the next.
+async fn turn_for(writer: &Writer, key: &ObjectKey, given: Option<Turn>) -> Turn {
+    match given {
+        Some(turn) => turn,
+        None => writer.turn(&key.namespace, Lane::Slow).await,
+    }
+}
+
+fn precondition<'a>(key: &'a ObjectKey, uid: &'a str, version: &'a str) -> Precondition<'a> {
+    Precondition {
+        namespace: &key.namespace,
+        name: &key.name,
+        uid,
+        resource_version: version,
     }
 }
 

@@ -98,16 +98,15 @@ impl Writer {
         answer
     }
 
-    /// Adds or removes our finalizer of an AnomalyJob, keeps the `others`, and returns its new resource version. Nothing
-    /// else of the object is named in the patch. The turn is used up.
-    pub(super) async fn finalizer(
+    /// Replaces the finalizers of an AnomalyJob and returns its new resource version. Nothing else of the object is named
+    /// in the patch. The turn is used up.
+    pub(super) async fn finalize(
         &self,
         turn: Turn,
         at: &Precondition<'_>,
-        others: &[String],
-        present: bool,
+        finalizers: &[String],
     ) -> Result<Arc<str>, WriteRefused> {
-        let (_, answer) = self.bounded(at, self.patch(at, others, present)).await;
+        let (_, answer) = self.bounded(at, self.patch(at, finalizers)).await;
         drop(turn);
         answer
     }
@@ -141,10 +140,9 @@ impl Writer {
     async fn patch(
         &self,
         at: &Precondition<'_>,
-        others: &[String],
-        present: bool,
+        finalizers: &[String],
     ) -> Result<String, kube::Error> {
-        let body = finalizer::patch(at.uid, at.resource_version, others, present);
+        let body = finalizer::patch(at.uid, at.resource_version, finalizers);
         let params = PatchParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PatchParams::default()

@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::*;
-use crate::finalizer::FINALIZER;
+use crate::api::FINALIZER;
+use crate::finalizer::with;
 use crate::lease::Grant;
 
 /// What was asked: method, path with query, body.
@@ -66,8 +67,8 @@ fn assert_all_places_are_free(writer: &Writer) {
 async fn the_finalizer_is_a_merge_patch_of_the_object_with_both_preconditions() {
     let (writer, asked, _grant) = writer(Some(stored()));
     let turn = writer.turn(&Arc::from("a"), Lane::Fresh).await;
-    let others = ["x/other".to_owned()];
-    let answer = writer.finalizer(turn, &AT, &others, true);
+    let finalizers = with(&["x/other".to_owned()], true);
+    let answer = writer.finalize(turn, &AT, &finalizers);
     assert_eq!(answer.await.unwrap().as_ref(), "8");
     let asked = asked.lock().unwrap().clone();
     let [(line, body)] = asked.as_slice() else {
@@ -94,7 +95,7 @@ async fn each_answer_has_its_meaning_and_gives_the_place_back() {
             let written = writer.write::<AnomalyJob>(turn, &AT, &json!({})).await;
             assert_eq!(written.unwrap_err(), expected, "{answer:?}");
             let turn = writer.try_turn().expect("a free place");
-            let patched = writer.finalizer(turn, &AT, &[], false).await;
+            let patched = writer.finalize(turn, &AT, &with(&[], false)).await;
             assert_eq!(patched.unwrap_err(), expected, "{answer:?}");
         }
         assert_all_places_are_free(&writer);
@@ -107,7 +108,7 @@ async fn a_replica_without_a_claim_sends_nothing() {
     drop(grant);
     for present in [true, false] {
         let turn = writer.turn(&Arc::from("a"), Lane::Slow).await;
-        let patched = writer.finalizer(turn, &AT, &[], present).await;
+        let patched = writer.finalize(turn, &AT, &with(&[], present)).await;
         assert_eq!(patched.unwrap_err(), WriteRefused::Failed);
     }
     let turn = writer.turn(&Arc::from("a"), Lane::Slow).await;

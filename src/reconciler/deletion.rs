@@ -10,7 +10,8 @@ use super::health::needs_a_human;
 use super::input::{Event, Moment, ObjectKey, Output};
 use super::object::{Object, Writing};
 use super::{Reconciler, pace};
-use crate::api::{DeletionPolicy, FINALIZER, Reason, humane};
+use crate::api::{DeletionPolicy, Reason, humane};
+use crate::finalizer;
 
 /// Whether our finalizer is to be put on or taken off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,12 +85,8 @@ impl Reconciler {
         let Some(object) = self.objects.get_mut(key) else {
             return;
         };
-        let others = object.finalizers.iter().filter(|name| *name != FINALIZER);
-        let mut finalizers: Vec<String> = others.cloned().collect();
-        match hold {
-            Hold::PutOn => finalizers.push(FINALIZER.to_owned()),
-            Hold::TakeOff => object.leaving |= object.desired.deleting.is_some(),
-        }
+        let finalizers = finalizer::with(&object.finalizers, hold == Hold::PutOn);
+        object.leaving |= hold == Hold::TakeOff && object.desired.deleting.is_some();
         object.writing = Some(Writing::finalizers(ticket, finalizers.clone()));
         self.writes.insert(ticket, key.clone());
         self.outputs.push(Output::Finalize {

@@ -12,9 +12,9 @@ use k8s_openapi::jiff::Timestamp;
 use super::input::{Delivered, Desired, Lane, Moment, Ticket, Trouble, Wanted};
 use super::member::{Member, Members};
 use crate::api::{
-    AnomalyJobStatus, ConditionStatus, ConditionType, DatafeedId, FINALIZER, JobId, LastClose,
-    Reason, Target,
+    AnomalyJobStatus, ConditionStatus, ConditionType, DatafeedId, JobId, LastClose, Reason, Target,
 };
+use crate::finalizer;
 
 /// An object that was created so recently that somebody waits for it.
 const JUST_CREATED: Duration = Duration::from_secs(60);
@@ -396,7 +396,7 @@ impl Object {
 
     /// Our finalizer is on it.
     pub fn is_held(&self) -> bool {
-        self.finalizers.iter().any(|name| name == FINALIZER)
+        finalizer::is_in(&self.finalizers)
     }
 
     /// The one job that it means by its id, where it means one.

@@ -6,8 +6,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use anomalyjob_operator::api::AnomalyJob;
-use anomalyjob_operator::finalizer::FINALIZER;
+use anomalyjob_operator::api::{AnomalyJob, FINALIZER};
 use futures::StreamExt as _;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
