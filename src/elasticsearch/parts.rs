@@ -13,7 +13,7 @@ use crate::api::id::MAX_ID_LENGTH;
 /// What ids are made of, in the order in which they sort.
 const ALPHABET: &str = "-.0123456789_abcdefghijklmnopqrstuvwxyz";
 /// How many wildcards one expression may have (511, reference 17, point 11), with some room.
-pub(super) const MOST: usize = 500;
+const MOST: usize = 500;
 
 /// Prefixes for one request, at least one, sorted, none of which begins with another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,13 +73,9 @@ impl Parts {
         let Part::Below(mut prefixes) = part else {
             return Some(part);
         };
-        let mut used = 0;
-        let fit = prefixes.0.iter().take(MOST).take_while(|prefix| {
-            used += prefix.len() + 2;
-            used <= room + 1
-        });
-        let fit = fit.count().max(1).min(prefixes.0.len());
-        let rest = prefixes.0.split_off(fit);
+        // Each with its `*`.
+        let lengths = prefixes.0.iter().map(|prefix| prefix.len() + 1);
+        let rest = prefixes.0.split_off(fit(lengths, room));
         self.below(rest);
         Some(Part::Below(prefixes))
     }
@@ -120,6 +116,17 @@ impl Parts {
             self.left.push_front(Part::Below(Prefixes(prefixes)));
         }
     }
+}
+
+/// How many wildcards of these lengths go into one request with `room` bytes for them, joined: at least one.
+pub(super) fn fit(lengths: impl ExactSizeIterator<Item = usize>, room: usize) -> usize {
+    let all = lengths.len();
+    let mut used = 0;
+    let fit = lengths.take(MOST).take_while(|length| {
+        used += length + 1;
+        used <= room + 1
+    });
+    fit.count().max(1).min(all)
 }
 
 /// Prefixes of one more character.

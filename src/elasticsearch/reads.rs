@@ -15,7 +15,7 @@ use super::error::Error;
 use super::ids::Ids;
 use super::parts::{self, Part, Parts, Prefixes};
 use super::request::{self, Call};
-use super::wire_lists::{CUT_AT, Entry, List};
+use super::wire_lists::{CUT_AT, Entry, List, Name as _};
 use crate::api::JobPattern;
 
 /// How often a read by id is asked again without ids that are unknown. Elasticsearch names all of them at
@@ -61,8 +61,9 @@ impl Client {
         let mut left = wildcards;
         while !left.is_empty() {
             let longest = self.line.longest();
-            let room = request::room(&self.base, longest, &call(&[]), 0);
-            let (asked, rest) = left.split_at(fit(left, room));
+            let room = request::room(&self.base, longest, &call(&[]), 0).saturating_sub(1);
+            let lengths = left.iter().map(|wildcard| wildcard.as_str().len());
+            let (asked, rest) = left.split_at(parts::fit(lengths, room));
             match self.page::<T>(&call(asked), None).await {
                 Ok((found, _)) => {
                     view.absorb(found);
@@ -111,7 +112,7 @@ impl Client {
                 Err(error) => error,
             };
             view.requests += 1;
-            if let Some(gone) = T::unknown(&error).filter(|_| round < MAX_ROUNDS) {
+            if let Some(gone) = T::Id::unknown(&error).filter(|_| round < MAX_ROUNDS) {
                 view.missing.extend_from_slice(gone);
                 left.extend(asked.without(gone).map(|asked| (asked, round + 1)));
                 continue;
@@ -151,7 +152,7 @@ impl Client {
             };
             let call = match &part {
                 Part::Below(prefixes) => below(prefixes),
-                Part::Exact(text) => match T::id(text) {
+                Part::Exact(text) => match T::Id::of(text) {
                     Some(id) => exact(&Ids::one(id)),
                     None => continue,
                 },
@@ -169,22 +170,12 @@ impl Client {
                     view.requests += 1;
                     parts.put_back(part);
                 }
-                Err(error) if T::unknown(&error).is_some() => view.requests += 1,
+                Err(error) if T::Id::unknown(&error).is_some() => view.requests += 1,
                 Err(error) => return Err(error),
             }
         }
         Ok(view)
     }
-}
-
-/// How many of these, at least one, have room in one request.
-fn fit(wildcards: &[JobPattern], room: usize) -> usize {
-    let mut used = 0;
-    let fit = wildcards.iter().take(parts::MOST).take_while(|wildcard| {
-        used += wildcard.as_str().len() + 1;
-        used <= room
-    });
-    fit.count().clamp(1, wildcards.len().max(1))
 }
 
 /// How many of these were asked for by their own id, and not by a group.

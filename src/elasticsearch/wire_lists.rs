@@ -92,16 +92,44 @@ impl Shared {
     }
 }
 
+/// What entries are known by.
+pub(super) trait Name: Ord + Clone + std::fmt::Display {
+    /// A text that is an id.
+    fn of(text: &str) -> Option<Self>;
+    /// The ids of the call that are unknown, where this is what is wrong.
+    fn unknown(error: &Error) -> Option<&[Self]>;
+}
+
+impl Name for JobId {
+    fn of(text: &str) -> Option<Self> {
+        Self::parse(text).ok()
+    }
+    fn unknown(error: &Error) -> Option<&[Self]> {
+        match error {
+            Error::NoSuchJob(ids) => Some(ids),
+            _ => None,
+        }
+    }
+}
+
+impl Name for DatafeedId {
+    fn of(text: &str) -> Option<Self> {
+        Self::parse(text).ok()
+    }
+    fn unknown(error: &Error) -> Option<&[Self]> {
+        match error {
+            Error::NoSuchDatafeed(ids) => Some(ids),
+            _ => None,
+        }
+    }
+}
+
 /// One entry of a list answer.
 pub(super) trait Entry {
-    type Id: Ord + Clone + std::fmt::Display;
+    type Id: Name;
     type Item;
     /// The id as it is written.
     fn name(&self) -> &str;
-    /// A text that is an id.
-    fn id(text: &str) -> Option<Self::Id>;
-    /// The ids of the call that are unknown, where this is what is wrong.
-    fn unknown(error: &Error) -> Option<&[Self::Id]>;
     /// The id, and the item where its state is known. Nothing where the id is none that Elasticsearch
     /// could have given out: nobody can have asked for it.
     fn read(self, shared: &mut Shared) -> Option<(Self::Id, Option<Self::Item>)>;
@@ -112,16 +140,6 @@ impl Entry for WireJob {
     type Item = JobConfig;
     fn name(&self) -> &str {
         &self.job_id
-    }
-    fn id(text: &str) -> Option<JobId> {
-        JobId::parse(text).ok()
-    }
-    fn unknown(error: &Error) -> Option<&[JobId]> {
-        if let Error::NoSuchJob(ids) = error {
-            Some(ids)
-        } else {
-            None
-        }
     }
     fn read(self, shared: &mut Shared) -> Option<(JobId, Option<JobConfig>)> {
         // Groups keep the rule of ids (reference 6); what does not is none that could be meant.
@@ -152,16 +170,6 @@ impl Entry for WireJobStats {
     fn name(&self) -> &str {
         &self.job_id
     }
-    fn id(text: &str) -> Option<JobId> {
-        JobId::parse(text).ok()
-    }
-    fn unknown(error: &Error) -> Option<&[JobId]> {
-        if let Error::NoSuchJob(ids) = error {
-            Some(ids)
-        } else {
-            None
-        }
-    }
     fn read(self, _: &mut Shared) -> Option<(JobId, Option<JobStats>)> {
         let id = JobId::parse(&self.job_id).ok()?;
         let counts = self.data_counts.as_ref();
@@ -184,16 +192,6 @@ impl Entry for WireDatafeed {
     fn name(&self) -> &str {
         &self.datafeed_id
     }
-    fn id(text: &str) -> Option<DatafeedId> {
-        DatafeedId::parse(text).ok()
-    }
-    fn unknown(error: &Error) -> Option<&[DatafeedId]> {
-        if let Error::NoSuchDatafeed(ids) = error {
-            Some(ids)
-        } else {
-            None
-        }
-    }
     fn read(self, _: &mut Shared) -> Option<(DatafeedId, Option<DatafeedConfig>)> {
         let item = JobId::parse(&self.job_id)
             .ok()
@@ -207,16 +205,6 @@ impl Entry for WireDatafeedStats {
     type Item = DatafeedStats;
     fn name(&self) -> &str {
         &self.datafeed_id
-    }
-    fn id(text: &str) -> Option<DatafeedId> {
-        DatafeedId::parse(text).ok()
-    }
-    fn unknown(error: &Error) -> Option<&[DatafeedId]> {
-        if let Error::NoSuchDatafeed(ids) = error {
-            Some(ids)
-        } else {
-            None
-        }
     }
     fn read(self, _: &mut Shared) -> Option<(DatafeedId, Option<DatafeedStats>)> {
         let id = DatafeedId::parse(&self.datafeed_id).ok()?;
@@ -250,7 +238,7 @@ impl<T: Entry> List<T> {
     pub(super) fn last(&self) -> Option<T::Id> {
         let sorted = self.entries.is_sorted_by(|a, b| a.name() < b.name());
         let last = self.entries.last().filter(|_| sorted)?;
-        T::id(last.name())
+        T::Id::of(last.name())
     }
 
     /// The entries by id; where ids were asked for, only those, and which of them are missing.
