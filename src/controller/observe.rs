@@ -67,13 +67,8 @@ impl Observer<'_> {
     }
 
     async fn tasks(&self) -> Result<Answer, Trouble> {
-        let begun = Instant::now();
-        let answer = self.client.persistent_tasks().await;
-        let api = ElasticsearchApi::Tasks;
-        let outcome = super::outcome(answer.as_ref().err());
-        self.metrics
-            .elasticsearch_request(api, outcome, begun.elapsed());
-        match answer {
+        let answer = self.client.persistent_tasks();
+        match self.counted(ElasticsearchApi::Tasks, answer).await {
             Ok(tasks) => {
                 if let (Some(ours), Some(theirs)) = (self.uuid, tasks.cluster_uuid.as_deref())
                     && ours != theirs
@@ -127,8 +122,13 @@ impl Observer<'_> {
         }
         let mut stats = self.timed(api, client.job_stats_like(wildcards)).await?;
         let meant = |id: &JobId| wildcards.iter().any(|wildcard| wildcard.matches(id));
-        let told = |id: &JobId| stats.found.contains_key(id) || stats.unreadable.contains(id);
-        let is_left = |id: &&JobId| if stats.cut { !told(id) } else { !meant(id) };
+        let is_left = |id: &&JobId| {
+            !(if stats.cut {
+                stats.tells(id)
+            } else {
+                meant(id)
+            })
+        };
         if let Some(left) = Ids::new(ids.iter().filter(is_left).cloned()) {
             stats.absorb(self.timed(api, client.job_stats(&left)).await?);
         }
@@ -163,9 +163,7 @@ impl Observer<'_> {
         let api = ElasticsearchApi::DatafeedStats;
         if ids.as_slice().len() > MANY_DATAFEEDS {
             let mut stats = self.timed(api, self.client.all_datafeed_stats()).await?;
-            let told =
-                |id: &DatafeedId| stats.found.contains_key(id) || stats.unreadable.contains(id);
-            let left = Ids::new(ids.iter().filter(|id| !told(id)).cloned());
+            let left = Ids::new(ids.iter().filter(|id| !stats.tells(id)).cloned());
             if let Some(left) = left.filter(|_| stats.cut) {
                 stats.absorb(self.timed(api, self.client.datafeed_stats(&left)).await?);
             }
@@ -218,11 +216,20 @@ impl Observer<'_> {
         api: ElasticsearchApi,
         call: impl Future<Output = Result<T, Error>>,
     ) -> Result<T, Trouble> {
+        let answer = self.counted(api, call).await;
+        answer.map_err(|error| trouble_of(&error))
+    }
+
+    async fn counted<T>(
+        &self,
+        api: ElasticsearchApi,
+        call: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
         let begun = Instant::now();
         let answer = call.await;
         let outcome = super::outcome(answer.as_ref().err());
         self.metrics
             .elasticsearch_request(api, outcome, begun.elapsed());
-        answer.map_err(|error| trouble_of(&error))
+        answer
     }
 }

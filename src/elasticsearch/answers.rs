@@ -230,6 +230,11 @@ impl<Id: Ord, Item> Default for View<Id, Item> {
 }
 
 impl<Id: Ord, Item> View<Id, Item> {
+    /// It is known whether this one is there, whatever else was cut: it was told of.
+    pub fn tells(&self, id: &Id) -> bool {
+        self.found.contains_key(id) || self.unreadable.contains(id)
+    }
+
     /// Takes in what another part of the same read found.
     pub(crate) fn absorb(&mut self, mut part: Self) {
         self.found.append(&mut part.found);

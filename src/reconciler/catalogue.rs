@@ -5,7 +5,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::expression::Names;
 use super::seen::{Listing, SeenConfig};
@@ -13,12 +12,13 @@ use crate::api::{DatafeedId, JobId};
 
 /// What was listed.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Catalogue {
     jobs: BTreeMap<JobId, SeenConfig>,
     datafeeds: BTreeMap<JobId, DatafeedId>,
     names: Names,
     complete: bool,
-    known_at: Option<Duration>,
+    known: bool,
     doubted: bool,
     /// A live read found a job come or gone, or in other groups, since the names were taken.
     corrected: bool,
@@ -37,15 +37,14 @@ pub struct Changes {
 
 impl Catalogue {
     /// Takes a list. `None`: it is empty and the one before was not, so it is to be read once more before it is believed.
-    pub fn take(&mut self, listing: Listing, now: Duration) -> Option<Changes> {
-        let emptied = listing.jobs.is_empty() && (!self.jobs.is_empty() || self.known_at.is_none());
+    pub fn take(&mut self, listing: Listing) -> Option<Changes> {
+        let emptied = listing.jobs.is_empty() && (!self.jobs.is_empty() || !self.known);
         if emptied && !self.doubted {
             self.doubted = true;
             return None;
         }
         self.doubted = false;
-        let first = self.known_at.is_none();
-        self.known_at = Some(now);
+        let first = !std::mem::replace(&mut self.known, true);
         let jobs = self.changed(&listing);
         let changes = Changes {
             names: self.renamed(&jobs, &listing),
@@ -139,29 +138,25 @@ impl Catalogue {
 
     /// It was read.
     pub fn is_known(&self) -> bool {
-        self.known_at.is_some()
+        self.known
     }
 
     /// Nothing is left out.
     pub fn is_complete(&self) -> bool {
         self.complete
     }
-
-    /// An empty list waits to be confirmed.
-    pub fn is_doubted(&self) -> bool {
-        self.doubted
-    }
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     fn job(id: &str) -> JobId {
         JobId::parse(id).unwrap()
     }
 
-    fn listing(jobs: &[(&str, &[&str])]) -> Listing {
+    /// All the jobs of a cluster, each with its groups.
+    pub(in super::super) fn listing(jobs: &[(&str, &[&str])]) -> Listing {
         let config = |groups: &[&str]| SeenConfig {
             groups: groups.iter().map(|group| Arc::from(*group)).collect(),
             ..SeenConfig::default()
@@ -179,14 +174,14 @@ mod tests {
     #[test]
     fn an_empty_list_is_believed_when_it_is_read_twice() {
         let mut catalogue = Catalogue::default();
-        assert!(catalogue.take(listing(&[]), Duration::ZERO).is_none());
-        assert!(!catalogue.is_known() && catalogue.is_doubted());
-        assert!(catalogue.take(listing(&[]), Duration::ZERO).is_some());
-        assert!(catalogue.is_known() && !catalogue.is_doubted());
-        catalogue.take(listing(&[("a", &[])]), Duration::ZERO);
-        assert!(catalogue.take(listing(&[]), Duration::ZERO).is_none());
+        assert!(catalogue.take(listing(&[])).is_none());
+        assert!(!catalogue.is_known() && catalogue.doubted);
+        assert!(catalogue.take(listing(&[])).is_some());
+        assert!(catalogue.is_known() && !catalogue.doubted);
+        catalogue.take(listing(&[("a", &[])]));
+        assert!(catalogue.take(listing(&[])).is_none());
         assert_eq!(catalogue.len(), 1);
-        let changes = catalogue.take(listing(&[("a", &[])]), Duration::ZERO);
+        let changes = catalogue.take(listing(&[("a", &[])]));
         assert_eq!(changes, Some(Changes::default()));
     }
 
@@ -194,29 +189,21 @@ mod tests {
     fn what_a_live_read_found_is_taken_into_the_names_by_the_next_list() {
         let mut catalogue = Catalogue::default();
         let both = listing(&[("a", &["g"]), ("b", &["g"])]);
-        catalogue.take(both.clone(), Duration::ZERO);
+        catalogue.take(both.clone());
         catalogue.correct(&job("a"), both.jobs.get(&job("a")).cloned());
-        assert_eq!(
-            catalogue.take(both, Duration::ZERO),
-            Some(Changes::default())
-        );
+        assert_eq!(catalogue.take(both), Some(Changes::default()));
         catalogue.correct(&job("a"), None);
         assert!(catalogue.names().contains(&job("a")));
-        let changes = catalogue
-            .take(listing(&[("b", &["g"])]), Duration::ZERO)
-            .unwrap();
+        let changes = catalogue.take(listing(&[("b", &["g"])])).unwrap();
         assert!(changes.everything && !catalogue.names().contains(&job("a")));
     }
 
     #[test]
     fn only_what_differs_is_told() {
         let mut catalogue = Catalogue::default();
-        catalogue.take(
-            listing(&[("a", &["g"]), ("b", &[]), ("c", &[])]),
-            Duration::ZERO,
-        );
+        catalogue.take(listing(&[("a", &["g"]), ("b", &[]), ("c", &[])]));
         let mut next = listing(&[("a", &["g", "h"]), ("b", &[]), ("d", &[])]);
-        let changes = catalogue.take(next.clone(), Duration::ZERO).unwrap();
+        let changes = catalogue.take(next.clone()).unwrap();
         assert_eq!(
             changes.jobs,
             [job("a"), job("c"), job("d")].into_iter().collect()
@@ -224,7 +211,7 @@ mod tests {
         let names: Vec<&str> = changes.names.iter().map(|name| &**name).collect();
         assert_eq!(names, ["a", "c", "d", "g", "h"]);
         next.jobs.get_mut(&job("b")).unwrap().blocked = Some(Arc::from("reset"));
-        let changes = catalogue.take(next, Duration::ZERO).unwrap();
+        let changes = catalogue.take(next).unwrap();
         assert_eq!(changes.jobs, [job("b")].into_iter().collect());
         assert!(
             changes.names.is_empty() && !changes.everything,

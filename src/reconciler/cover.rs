@@ -67,29 +67,15 @@ fn shared(one: &str, other: &str) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reconciler::seen::{Listing, SeenConfig};
-    use std::sync::Arc;
-    use std::time::Duration;
+    use crate::reconciler::catalogue::tests::listing;
 
     fn job(id: &str) -> JobId {
         JobId::parse(id).unwrap()
     }
 
     fn catalogue(jobs: &[(&str, &[&str])]) -> Catalogue {
-        let config = |groups: &[&str]| SeenConfig {
-            groups: groups.iter().map(|group| Arc::from(*group)).collect(),
-            ..SeenConfig::default()
-        };
-        let listing = Listing {
-            jobs: jobs
-                .iter()
-                .map(|(id, groups)| (job(id), config(groups)))
-                .collect(),
-            complete: true,
-            ..Listing::default()
-        };
         let mut catalogue = Catalogue::default();
-        catalogue.take(listing, Duration::ZERO);
+        catalogue.take(listing(jobs));
         catalogue
     }
 

@@ -200,10 +200,10 @@ impl Reconciler {
     fn datafeeds_of(&self, jobs: &[JobId], rolled: &BTreeSet<JobId>) -> Vec<(JobId, DatafeedId)> {
         let wanted = jobs.iter().filter_map(|job| {
             let id = self.catalogue.datafeed(job)?;
-            let known = self.jobs.get(job).and_then(|job| job.seen.as_ref());
-            let feed = known.and_then(|seen| seen.datafeed.as_ref());
-            let stopped = feed.is_some_and(|feed| !feed.runs() && feed.id == *id);
             let known = self.jobs.get(job);
+            let seen = known.and_then(|job| job.seen.as_ref());
+            let feed = seen.and_then(|seen| seen.datafeed.as_ref());
+            let stopped = feed.is_some_and(|feed| !feed.runs() && feed.id == *id);
             let odd = known.is_some_and(|job| job.in_flight.is_some() || job.odd_feed);
             (!stopped || odd || rolled.contains(job) || self.is_wanted_open(job))
                 .then(|| (job.clone(), id.clone()))
@@ -343,7 +343,7 @@ impl Reconciler {
     fn listed(&mut self, ticket: Ticket, listing: Listing, now: Moment) {
         let requests = listing.requests.max(1);
         let first = !self.catalogue.is_known();
-        let Some(changes) = self.catalogue.take(listing, now.monotonic) else {
+        let Some(changes) = self.catalogue.take(listing) else {
             return self.reads.list_by(now.monotonic + pace::DOUBT);
         };
         let gap = pace::CATALOGUE_FOR_EACH_REQUEST * requests;
