@@ -22,6 +22,8 @@ pub(super) struct Probe {
     pub(super) version: Option<Arc<str>>,
     /// 7.14 or later: a close stops running datafeeds.
     pub(super) stops_datafeeds: bool,
+    /// It may be of a version that closes idle jobs by itself.
+    pub(super) closes_idle_jobs: bool,
     /// `limits.maxClosing` of the connection.
     pub(super) max_closing: usize,
 }

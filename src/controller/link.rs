@@ -168,6 +168,7 @@ impl Link {
                 cluster_uuid: probe.cluster_uuid.clone(),
                 version: probe.version.clone(),
                 stops_datafeeds: probe.stops_datafeeds,
+                closes_idle_jobs: probe.closes_idle_jobs,
                 list_room: client.list_room(),
                 max_closing: probe.max_closing,
             }),
@@ -366,6 +367,10 @@ async fn probe(client: &Client) -> Result<Probe, Error> {
             .as_ref()
             .map(|identity| Arc::from(identity.version.to_string())),
         stops_datafeeds: !before_7_14,
+        // Where the version is not known it may be one of these.
+        closes_idle_jobs: identity
+            .as_ref()
+            .is_none_or(|identity| identity.version >= Version::CLOSES_IDLE_JOBS),
         max_closing: DEFAULT_MAX_CLOSING,
     })
 }

@@ -36,6 +36,13 @@ impl Version {
         patch: 0,
     };
 
+    /// The first that closes jobs by itself that were given no data for two days (reference 10.2, J28).
+    pub const CLOSES_IDLE_JOBS: Self = Self {
+        major: 9,
+        minor: 4,
+        patch: 0,
+    };
+
     /// Reads `7.10.0-SNAPSHOT` or `9.2.1`.
     pub fn parse(text: &str) -> Option<Self> {
         let numbers = text.split(['-', '+']).next()?;

@@ -18,7 +18,7 @@ pub(super) fn notice(
     wanted: Option<Wanted>,
     job: &Job,
     before: Option<&Seen>,
-    version: Option<&str>,
+    closes_idle_jobs: bool,
     now: Moment,
 ) {
     let Some(seen) = &job.seen else {
@@ -41,7 +41,7 @@ pub(super) fn notice(
     };
     let cause = match (wanted, state) {
         (Some(Wanted::Opened), JobState::Closed | JobState::Closing) => {
-            closed_by(job, seen, before, version, now)
+            closed_by(job, seen, before, closes_idle_jobs, now)
         }
         (Some(Wanted::Opened), JobState::Failed) => Reason::JobFailed,
         (Some(Wanted::Opened), _) => Reason::ClosedElsewhere,
@@ -70,7 +70,7 @@ fn closed_by(
     job: &Job,
     seen: &Seen,
     before: Option<&Seen>,
-    version: Option<&str>,
+    closes_idle_jobs: bool,
     now: Moment,
 ) -> Reason {
     let feed = before.and_then(|before| before.datafeed.as_ref());
@@ -82,7 +82,7 @@ fn closed_by(
         return Reason::Completed;
     }
     // A job without a datafeed, or with one that runs, is never closed for being idle.
-    if feed.is_none_or(SeenDatafeed::runs) || !may_close_idle_jobs(version) {
+    if feed.is_none_or(SeenDatafeed::runs) || !closes_idle_jobs {
         return Reason::ClosedElsewhere;
     }
     let idle = SignedDuration::try_from(pace::IDLE).unwrap_or(SignedDuration::MAX);
@@ -92,15 +92,4 @@ fn closed_by(
     } else {
         Reason::ClosedElsewhere
     }
-}
-
-/// From 9.4 on a nightly task closes idle jobs; where the version is not known it may be one of these.
-fn may_close_idle_jobs(version: Option<&str>) -> bool {
-    let Some(version) = version else {
-        return true;
-    };
-    let mut numbers = version
-        .split('.')
-        .map_while(|part| part.parse::<u32>().ok());
-    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) >= (9, 4)
 }

@@ -169,6 +169,14 @@ impl Health {
             )
     }
 
+    /// Elasticsearch may close idle jobs by itself.
+    pub fn closes_idle_jobs(&self) -> bool {
+        match &self.connection {
+            Some(Connection::Usable(usable)) => usable.closes_idle_jobs,
+            Some(Connection::Unusable(_)) | None => true,
+        }
+    }
+
     /// The cluster's uuid and version, as far as they are known.
     pub fn identity(&self) -> (Option<Arc<str>>, Option<Arc<str>>) {
         match &self.connection {

@@ -151,6 +151,8 @@ pub struct Usable {
     pub version: Option<Arc<str>>,
     /// Elasticsearch before 7.14 answers 409 to a close while a datafeed runs, so that has to be stopped first.
     pub stops_datafeeds: bool,
+    /// From 9.4 on, or where the version is not known, it may be Elasticsearch itself that closes an idle job.
+    pub closes_idle_jobs: bool,
     /// Bytes of joined ids that fit into one list.
     pub list_room: usize,
     /// `limits.maxClosing`: jobs closing at once.

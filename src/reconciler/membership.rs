@@ -73,7 +73,7 @@ impl Reconciler {
     }
 
     fn join(&mut self, key: &ObjectKey, came: &[JobId], now: Moment) {
-        let (_, version) = self.health.identity();
+        let closes_idle_jobs = self.health.closes_idle_jobs();
         for job in came {
             let known = self.jobs.entry(job.clone()).or_default();
             known.used_by(key);
@@ -98,7 +98,7 @@ impl Reconciler {
             member.sighted &= same;
             if !same && known.seen.as_ref().is_some_and(|seen| seen.current) {
                 // What was seen for others is newer than what is stored of this one.
-                drift::notice(member, enforces, known, None, version.as_deref(), now);
+                drift::notice(member, enforces, known, None, closes_idle_jobs, now);
             }
             let config = self.catalogue.config(job);
             let odd = config.is_none_or(|config| config.blocked.is_some());

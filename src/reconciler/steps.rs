@@ -210,7 +210,7 @@ impl Reconciler {
         sent: Ticket,
         now: Moment,
     ) -> bool {
-        let (_, version) = self.health.identity();
+        let closes_idle_jobs = self.health.closes_idle_jobs();
         let next = self.next_ticket();
         let Some(known) = self.jobs.get(job) else {
             return false;
@@ -247,7 +247,7 @@ impl Reconciler {
             member.facts_mut().observe(state, config, close, now);
         }
         let was = member.drift;
-        drift::notice(member, enforces, known, before, version.as_deref(), now);
+        drift::notice(member, enforces, known, before, closes_idle_jobs, now);
         let drifted = member.drift != was;
         let settled = member.is_settled();
         if drifted {

@@ -163,6 +163,7 @@ impl Chaos {
             cluster_uuid: None,
             version: None,
             stops_datafeeds: !self.world.before_7_14,
+            closes_idle_jobs: true,
             list_room: 4000,
             max_closing: 64,
         };

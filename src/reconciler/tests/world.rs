@@ -148,6 +148,7 @@ impl World {
             cluster_uuid: Some(Arc::from("uuid")),
             version: Some(Arc::from(if self.before_7_14 { "7.10.0" } else { "9.4.1" })),
             stops_datafeeds: !self.before_7_14,
+            closes_idle_jobs: !self.before_7_14,
             list_room: self.list_room,
             max_closing: self.max_closing,
         }
