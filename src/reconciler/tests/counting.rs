@@ -89,14 +89,6 @@ fn is_bad(n: usize) -> bool {
     n.is_multiple_of(100)
 }
 
-fn open(world: &World) -> usize {
-    world
-        .jobs
-        .values()
-        .filter(|job| job.state != JobState::Closed)
-        .count()
-}
-
 fn asked_for_states(world: &World) -> usize {
     let states = |question: &&Question| matches!(question, Question::States { .. });
     world.reads.iter().filter(states).count()
@@ -143,7 +135,7 @@ fn two_hundred_that_are_created_at_once() {
         world.apply(&id(n), Wanted::Closed, policy());
     }
     world.pass(secs(20));
-    assert_eq!(open(&world), 0);
+    assert_eq!(world.not_closed(), 0);
     assert_eq!(spent(&world), costs(17, 1019, 5, 200));
 }
 
@@ -151,7 +143,7 @@ fn two_hundred_that_are_created_at_once() {
 fn two_hundred_at_a_start() {
     let mut world = start(64, 200, |_| Some(opened()));
     world.pass(secs(20));
-    assert_eq!(open(&world), 0);
+    assert_eq!(world.not_closed(), 0);
     assert_eq!(spent(&world), costs(13, 1014, 4, 200));
 }
 
@@ -159,7 +151,7 @@ fn two_hundred_at_a_start() {
 fn ten_thousand_at_a_start_in_waves_of_64_are_three_requests_for_a_hundred_jobs_at_most() {
     let mut world = start(64, 10_000, |_| Some(opened()));
     world.pass(secs(40));
-    assert_eq!(open(&world), 0);
+    assert_eq!(world.not_closed(), 0);
     assert_eq!(spent(&world), costs(180, 50_334, 157, 10_000));
     assert!(world.requests <= 300);
 }
@@ -168,7 +160,7 @@ fn ten_thousand_at_a_start_in_waves_of_64_are_three_requests_for_a_hundred_jobs_
 fn ten_thousand_at_a_start_in_waves_of_2000_are_one_request_for_a_hundred_jobs_at_most() {
     let mut world = start(2000, 10_000, |_| Some(opened()));
     world.pass(secs(40));
-    assert_eq!(open(&world), 0);
+    assert_eq!(world.not_closed(), 0);
     assert_eq!(spent(&world), costs(62, 50_112, 53, 10_000));
     assert!(world.requests <= 100);
 }
@@ -185,7 +177,7 @@ fn ten_thousand_that_are_created_at_once() {
         world.apply(&id(n), Wanted::Closed, policy());
     }
     world.pass(secs(40));
-    assert_eq!(open(&world), 0);
+    assert_eq!(world.not_closed(), 0);
     assert_eq!(spent(&world), costs(65, 50_124, 54, 10_000));
     assert!(world.requests <= 100);
 }
@@ -198,7 +190,7 @@ fn ten_thousand_of_five_seconds_each() {
         Some(fake)
     });
     world.pass(secs(60));
-    assert_eq!(open(&world), 0);
+    assert_eq!(world.not_closed(), 0);
     assert_eq!(spent(&world), costs(150, 130_201, 55, 12_000));
 }
 
@@ -219,7 +211,7 @@ fn ten_thousand_of_one_object_are_one_write() {
         world.crash();
         world.create("o", desired("all", Wanted::Closed, policy()));
         world.pass(secs(40));
-        assert_eq!(open(&world), 0);
+        assert_eq!(world.not_closed(), 0);
         assert_eq!(spent(&world), expected, "{max_closing}");
         assert_eq!(world.status("o").summary, "10000/10000 closed");
     }
@@ -235,7 +227,7 @@ fn one_in_a_hundred_has_failed_and_is_forced() {
         }))
     });
     world.pass(secs(60));
-    assert_eq!((open(&world), world.forces()), (0, 20));
+    assert_eq!((world.not_closed(), world.forces()), (0, 20));
     assert_eq!(spent(&world), costs(123, 10_186, 31, 2020));
 }
 
@@ -253,7 +245,7 @@ fn one_in_a_hundred_has_failed_and_is_left() {
         }))
     });
     world.pass(secs(60));
-    assert_eq!((open(&world), world.forces()), (20, 0));
+    assert_eq!((world.not_closed(), world.forces()), (20, 0));
     assert_eq!(spent(&world), costs(21, 9968, 11, 2000));
 }
 
@@ -261,7 +253,7 @@ fn one_in_a_hundred_has_failed_and_is_left() {
 fn one_in_a_hundred_is_missing() {
     let mut world = start(2000, 2000, |n| (!is_bad(n)).then(opened));
     world.pass(secs(60));
-    assert_eq!(open(&world), 0);
+    assert_eq!(world.not_closed(), 0);
     assert_eq!(spent(&world), costs(41, 9943, 11, 2000));
 }
 
@@ -273,9 +265,9 @@ fn one_in_a_hundred_hangs_for_a_minute_and_is_forced() {
         Some(fake)
     });
     world.pass(secs(10));
-    assert_eq!(open(&world), 20);
+    assert_eq!(world.not_closed(), 20);
     world.pass(secs(110));
-    assert_eq!((open(&world), world.forces()), (0, 20));
+    assert_eq!((world.not_closed(), world.forces()), (0, 20));
     assert_eq!(spent(&world), costs(177, 11_119, 47, 2060));
 }
 
@@ -346,5 +338,5 @@ fn beside_a_cluster_that_hangs_another_costs_what_it_costs_alone() {
     }
     assert_eq!(spent(&well), alone);
     assert_eq!(spent(&hung), costs(7, 2, 0, 500));
-    assert_eq!(open(&well), 0);
+    assert_eq!(well.not_closed(), 0);
 }

@@ -44,14 +44,6 @@ fn touches(world: &World) -> BTreeMap<JobId, usize> {
     touches
 }
 
-fn closed(world: &World) -> usize {
-    world
-        .jobs
-        .values()
-        .filter(|job| job.state == JobState::Closed)
-        .count()
-}
-
 #[allow(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -72,7 +64,7 @@ fn a_404_that_names_unknown_ids_costs_at_most_two_more_calls() {
         });
         let good = 190 - gone.len();
         world.pass(secs(2));
-        assert_eq!(closed(&world), good);
+        assert_eq!(world.closed(), good);
         // The first edit goes alone, the others are one list.
         assert!(
             world.closes() <= 2 + 2,
@@ -112,7 +104,7 @@ fn refused_ids_are_found_within_the_bound_and_no_taken_id_is_touched_again() {
             search <= bound(189, bad.len()),
             "{search} calls for {bad:?}"
         );
-        assert!(closed(&world) >= 190 - bad.len());
+        assert!(world.closed() >= 190 - bad.len());
         // No list that was taken held one that an earlier one had closed.
         let mut taken = BTreeSet::new();
         for (_, call) in &world.calls {
@@ -146,13 +138,13 @@ fn a_job_that_was_refused_never_spoils_a_list_again() {
         (fake.refuses_lists, fake.close_takes) = (true, None);
     });
     world.pass(secs(5));
-    assert_eq!(closed(&world), 49, "it is refused alone too, for now");
+    assert_eq!(world.closed(), 49, "it is refused alone too, for now");
     let before = world.calls.len();
     for n in 0..50 {
         world.reopen(&id(n));
     }
     world.pass(secs(400));
-    assert_eq!(closed(&world), 49);
+    assert_eq!(world.closed(), 49);
     let bad = job(&id(20));
     let later = world.calls[before..].iter().map(|(_, call)| call.jobs());
     for jobs in later.filter(|jobs| jobs.contains(&bad)) {
@@ -161,7 +153,7 @@ fn a_job_that_was_refused_never_spoils_a_list_again() {
     let fake = world.jobs.get_mut(&bad).unwrap();
     (fake.refuses_lists, fake.close_takes) = (false, Some(std::time::Duration::ZERO));
     world.pass(secs(400));
-    assert_eq!(closed(&world), 50);
+    assert_eq!(world.closed(), 50);
     assert!(world.is(&id(20), "Ready", "True", "InDesiredState"));
 }
 
@@ -180,7 +172,7 @@ fn a_member_that_failed_in_the_last_moment_costs_two_calls_and_the_others_close(
         }
     });
     world.pass(secs(10));
-    assert_eq!(closed(&world), 99);
+    assert_eq!(world.closed(), 99);
     assert!(world.closes() <= 2 + 2, "{}", world.closes());
     world.pass(secs(60));
     assert!(world.is(&id(50), "Stalled", "True", "JobFailed"));
@@ -191,7 +183,7 @@ fn a_proxy_that_takes_shorter_lines_is_learned_and_all_are_closed() {
     for room in [3000, 1500, 700] {
         let mut world = list_of(800, |world| world.real_room = Some(room));
         world.pass(secs(30));
-        assert_eq!(closed(&world), 800, "{room}");
+        assert_eq!(world.closed(), 800, "{room}");
         let line = |call: &Call| {
             call.jobs()
                 .iter()
@@ -228,7 +220,7 @@ fn of_a_list_that_was_taken_by_half_only_the_other_half_is_asked_again() {
     world.pass(secs(1));
     world.halves_lists = false;
     world.pass(secs(30));
-    assert_eq!(closed(&world), 100);
+    assert_eq!(world.closed(), 100);
     let again = touches(&world).values().filter(|count| **count > 1).count();
     assert!(again <= 50, "{again} ids were sent twice");
     assert!((0..100).all(|n| world.is(&id(n), "Ready", "True", "InDesiredState")));
@@ -247,7 +239,7 @@ fn a_list_that_is_refused_while_a_cluster_gives_up_is_no_verdict_on_any_id() {
     world.pass(secs(120));
     world.trouble = None;
     world.pass(secs(120));
-    assert_eq!(closed(&world), 99);
+    assert_eq!(world.closed(), 99);
     assert_eq!(world.state(&id(40)), JobState::Opened);
     assert!(
         world.is(&id(40), "Ready", "False", "RequestRefused"),

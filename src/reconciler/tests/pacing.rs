@@ -34,14 +34,6 @@ fn waiting(count: usize, time: Duration) -> World {
     world
 }
 
-fn closed(world: &World) -> usize {
-    world
-        .jobs
-        .values()
-        .filter(|job| job.state == JobState::Closed)
-        .count()
-}
-
 #[test]
 fn never_more_jobs_are_closing_than_the_connection_allows() {
     for most in [1, 7, 64, 200] {
@@ -88,7 +80,7 @@ fn a_cluster_that_asks_for_fewer_requests_is_left_alone_as_long_as_it_asks() {
     assert!(world.condition(&id(499), "Stalled").is_none());
     world.overloaded = None;
     world.pass(secs(60));
-    assert_eq!(closed(&world), 500, "since {begun:?}");
+    assert_eq!(world.closed(), 500, "since {begun:?}");
     assert!((0..500).all(|n| {
         world
             .status(&id(n))
@@ -128,7 +120,7 @@ fn under_load_fewer_calls_go_at_once_and_more_again_when_it_is_over() {
     assert_eq!(burst(second), 4, "half of eight: {times:?}");
     let later = (second..times.len()).map(burst).max();
     assert_eq!(later, Some(8));
-    assert_eq!(closed(&world), 0);
+    assert_eq!(world.closed(), 0);
 }
 
 #[test]
@@ -145,7 +137,7 @@ fn an_outage_of_an_hour_is_probed_and_nothing_more_whatever_waits() {
     assert_eq!(world.calls.len(), calls);
     world.trouble = None;
     world.pass(secs(120));
-    assert_eq!(closed(&world), 10_000);
+    assert_eq!(world.closed(), 10_000);
     assert_eq!(world.forces(), 0);
 }
 
@@ -187,14 +179,14 @@ fn a_fresh_edit_is_sent_within_a_tenth_of_a_second_while_ten_thousand_catch_up()
             Some((at, _)) => late.push(*at - begun),
             None => panic!(
                 "{name} was not sent within 100 ms; {} are closed",
-                closed(&world)
+                world.closed()
             ),
         }
     }
     assert!(
-        closed(&world) < 9_000,
+        world.closed() < 9_000,
         "the catch-up went on all the while: {}",
-        closed(&world)
+        world.closed()
     );
 }
 
@@ -237,7 +229,7 @@ fn what_somebody_undoes_everywhere_waits_behind_an_edit() {
         world.jobs.get_mut(&job(&id(n))).unwrap().close_takes = Some(secs(1));
     }
     // The tasks tell of it within a minute, and after half of one what waits rises.
-    while closed(&world) == 0 {
+    while world.closed() == 0 {
         world.pass(secs(1));
     }
     world
@@ -249,7 +241,7 @@ fn what_somebody_undoes_everywhere_waits_behind_an_edit() {
         world.state("fresh"),
         JobState::Closed,
         "{} of 500",
-        closed(&world)
+        world.closed()
     );
 }
 

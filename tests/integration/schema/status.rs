@@ -130,15 +130,19 @@ fn wrong_facts() -> Vec<Wrong> {
     ]
 }
 
-#[tokio::test]
-async fn a_wrong_status_is_refused() {
+/// A namespace with one job.
+async fn with_a_job() -> Api<DynamicObject> {
     let plane = shared();
     let namespace = plane.namespace();
     let client = plane.client().await;
     create(&client, &namespace, &job(), false).await.unwrap();
     let kind = GroupVersionKind::gvk("anomalyjob.dev", "v1alpha1", "AnomalyJob");
-    let api: Api<DynamicObject> =
-        Api::namespaced_with(client, &namespace, &ApiResource::from_gvk(&kind));
+    Api::namespaced_with(client, &namespace, &ApiResource::from_gvk(&kind))
+}
+
+#[tokio::test]
+async fn a_wrong_status_is_refused() {
+    let api = with_a_job().await;
     let params = PatchParams {
         dry_run: true,
         ..PatchParams::default()
@@ -161,13 +165,7 @@ async fn a_wrong_status_is_refused() {
 /// As large as a status may get: 10 000 datafeeds to start again, and each list full. The API server takes it.
 #[tokio::test]
 async fn a_full_status_is_taken() {
-    let plane = shared();
-    let namespace = plane.namespace();
-    let client = plane.client().await;
-    create(&client, &namespace, &job(), false).await.unwrap();
-    let kind = GroupVersionKind::gvk("anomalyjob.dev", "v1alpha1", "AnomalyJob");
-    let api: Api<DynamicObject> =
-        Api::namespaced_with(client, &namespace, &ApiResource::from_gvk(&kind));
+    let api = with_a_job().await;
     let name = |n: usize| format!("{n:0>64}");
     let ids: Vec<_> = (0..100).map(name).collect();
     let message = json!({"category": "TimedOut", "message": "x".repeat(4_096)});

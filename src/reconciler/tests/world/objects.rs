@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{World, desired, job, key, moment};
+use super::{FakeJob, World, desired, job, key, moment};
 use crate::api::{AnomalyJobStatus, ClosePolicy, JobState};
 use crate::reconciler::input::*;
 
@@ -116,5 +116,16 @@ impl World {
 
     pub(in super::super) fn state(&self, id: &str) -> JobState {
         self.jobs[&job(id)].state
+    }
+
+    /// How many jobs are closed.
+    pub(in super::super) fn closed(&self) -> usize {
+        let closed = |job: &&FakeJob| job.state == JobState::Closed;
+        self.jobs.values().filter(closed).count()
+    }
+
+    /// How many are not.
+    pub(in super::super) fn not_closed(&self) -> usize {
+        self.jobs.len() - self.closed()
     }
 }
