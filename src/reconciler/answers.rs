@@ -4,11 +4,11 @@
 
 use std::collections::BTreeMap;
 
-use super::calls::{Calls, Isolating, Sent};
+use super::calls::{Isolating, Sent};
 use super::decision::Ask;
 use super::input::{Call, Moment, Output, Refusal, Ticket, Trouble};
 use super::isolate::Isolation;
-use super::{Reconciler, Spot};
+use super::{Reconciler, Spot, pace};
 use crate::api::{JobId, JobState, Reason};
 
 impl Reconciler {
@@ -17,6 +17,7 @@ impl Reconciler {
         let Some(sent) = self.calls.in_flight.remove(&ticket) else {
             return;
         };
+        self.look_at_taken(&sent, now);
         let refusal = answer.err();
         let able = matches!(
             refusal,
@@ -112,7 +113,7 @@ impl Reconciler {
     /// The call changed nothing or everything: what was seen before it is not acted on any more.
     fn ended(&mut self, sent: &Sent, now: Moment) {
         let next = self.next_ticket();
-        let at = now.monotonic + Calls::look_after(sent.lane);
+        let at = self.reads.soon(now.monotonic, sent.lane);
         for ((_, id), _) in &sent.of {
             if let Some(job) = self.jobs.get_mut(id) {
                 job.touch(next);
@@ -306,8 +307,7 @@ impl Reconciler {
             }
             Refusal::UpgradeMode => {
                 self.health.upgrading();
-                self.reads
-                    .ask_info(now.monotonic + super::pace::UPGRADE_MODE_POLL);
+                self.reads.ask_info(now.monotonic + pace::UPGRADE_MODE_POLL);
                 self.wake_all();
             }
             Refusal::Cluster(trouble) => self.refused_by_cluster(trouble, now),
@@ -319,9 +319,9 @@ impl Reconciler {
         }
     }
 
-    /// What Elasticsearch is seen working on, or done with, by a read that was sent under `asked`, needs no connection
-    /// of ours.
-    pub(super) fn let_go(
+    /// What Elasticsearch is seen working on, or done with, by a read that was sent under `asked`, holds no place among the
+    /// calls. A few are waited for all the same: their answers come the moment that their jobs are where they should be.
+    pub(super) fn taken(
         &mut self,
         id: &JobId,
         state: Option<JobState>,
@@ -344,16 +344,18 @@ impl Reconciler {
             (Ask::Close, Some(JobState::Closed)) => *ticket < asked && sent.call.jobs().len() > 1,
             _ => false,
         };
-        let Some((ticket, _)) = job.in_flight.take_if(|_| taken) else {
+        if !taken {
             return;
-        };
+        }
+        job.in_flight = None;
         // Nothing of a refused list is touched, so one that was taken speaks for all.
         let number = sent.isolation.take();
         let (gone, stay) = std::mem::take(&mut sent.of)
             .into_iter()
             .partition::<Vec<_>, _>(|(spot, _)| spot.1 == *id);
         sent.of = stay;
-        if sent.of.is_empty() {
+        sent.taken.push(id.clone());
+        if let Some(ticket) = self.calls.one_too_many() {
             self.calls.in_flight.remove(&ticket);
             self.outputs.push(Output::LetGo(ticket));
         }
@@ -361,6 +363,17 @@ impl Reconciler {
         for (spot, _) in gone {
             self.give_way(&spot);
             self.forget_unused(id);
+        }
+    }
+
+    /// The answer of a call that some of its jobs had been seen to take: they may be where they should be by now.
+    fn look_at_taken(&mut self, sent: &Sent, now: Moment) {
+        let at = self.reads.soon(now.monotonic, sent.lane);
+        for id in &sent.taken {
+            let state = self.jobs.get(id).and_then(|job| job.state());
+            if matches!(state, Some(JobState::Closing | JobState::Opening)) {
+                self.reads.look(id, at);
+            }
         }
     }
 }

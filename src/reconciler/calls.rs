@@ -37,6 +37,9 @@ pub(super) struct Calls {
     pub(super) isolations: BTreeMap<u64, Isolating>,
     /// Jobs that are closing, or are being asked to.
     pub(super) closing: BTreeSet<JobId>,
+    /// How many of them there were when calls were sent last, and when there were fewer than before.
+    held: usize,
+    freed_at: Option<Duration>,
     list_room: usize,
     max_closing: usize,
 }
@@ -47,10 +50,19 @@ pub(super) struct Sent {
     pub(super) call: Call,
     /// For whom; without those whose job was seen to have taken it.
     pub(super) of: Vec<(Spot, Arc<str>)>,
+    /// The jobs that were seen to have taken it: its answer says that it is worth looking at them.
+    pub(super) taken: Vec<JobId>,
     pub(super) at: Duration,
     /// Whether its answer is looked into at once.
     pub(super) lane: Lane,
     pub(super) isolation: Option<u64>,
+}
+
+impl Sent {
+    /// All of its jobs were seen to have taken it: it holds no place.
+    fn is_taken(&self) -> bool {
+        self.of.is_empty()
+    }
 }
 
 /// A refused list in which the refused ids are being sought.
@@ -70,6 +82,8 @@ impl Default for Calls {
             window: Window::default(),
             isolations: BTreeMap::new(),
             closing: BTreeSet::new(),
+            held: 0,
+            freed_at: None,
             list_room: LIST_ROOM,
             max_closing: MAX_CLOSING,
         }
@@ -116,14 +130,22 @@ impl Calls {
         self.closes.ask(tenant, spot.clone(), lane, now.monotonic);
     }
 
-    fn next_close(&mut self, now: Moment) -> Option<Spot> {
-        let spot = self.closes.next(now.monotonic)?;
-        self.waiting = self.waiting.saturating_sub(cost(&spot.1));
-        Some(spot)
+    fn take_close(&mut self, now: Moment) {
+        if let Some(spot) = self.closes.next(now.monotonic) {
+            self.waiting = self.waiting.saturating_sub(cost(&spot.1));
+        }
     }
 
     fn has_slot(&self) -> bool {
-        self.in_flight.len() < self.window.size()
+        let in_flight = self.in_flight.values().filter(|sent| !sent.is_taken());
+        in_flight.count() < self.window.size()
+    }
+
+    /// The call that was sent first of those that need not be waited for, where there are too many of them.
+    pub(super) fn one_too_many(&self) -> Option<Ticket> {
+        let mut awaited = self.in_flight.iter().filter(|(_, sent)| sent.is_taken());
+        let oldest = awaited.next().map(|(ticket, _)| *ticket);
+        oldest.filter(|_| awaited.count() >= pace::MAX_AWAITED)
     }
 
     /// A list is on its way that may be answered any moment, so that it pays to gather until then.
@@ -138,23 +160,32 @@ impl Calls {
         newest.map(|at| at + pace::GATHER)
     }
 
-    fn closes_may_go(&self, now: Moment) -> bool {
-        let room = self.max_closing.saturating_sub(self.closing.len());
-        if self.closes.is_empty() || room == 0 {
-            return false;
+    /// When closes may leave; `None` while none waits, or there is no place for any.
+    fn closes_leave_at(&self) -> Option<Duration> {
+        let (room, waiting) = (self.room(), self.closes.len());
+        if waiting == 0 || room == 0 {
+            return None;
         }
-        let full = self.waiting > self.list_room || self.closes.len() >= self.max_closing;
-        full || self
-            .gathers_until()
-            .is_none_or(|until| until <= now.monotonic)
+        let full = self.waiting > self.list_room || waiting >= self.max_closing;
+        let gathered = self.gathers_until().filter(|_| !full);
+        // Places come free one list after the other; what leaves together ends together, and is read together.
+        let hurried = (1..=FEW).contains(&self.closes.fresh());
+        let roomy = hurried || room >= waiting || room * 2 >= self.max_closing;
+        let freed = self.freed_at.filter(|_| !roomy);
+        let freed = freed.map(|at| at + pace::GATHER_PLACES);
+        Some(gathered.max(freed).unwrap_or_default())
     }
 
-    /// Looks at a job in this lane: at once where somebody waits for it, else together with others.
-    pub(super) fn look_after(lane: Lane) -> Duration {
-        match lane {
-            Lane::Fresh => Duration::ZERO,
-            Lane::Slow => pace::LOOK_TOGETHER,
+    fn room(&self) -> usize {
+        self.max_closing.saturating_sub(self.closing.len())
+    }
+
+    /// Notes when the first place came free since closes were sent.
+    fn watch_room(&mut self, now: Moment) {
+        if self.closing.len() < self.held {
+            self.freed_at.get_or_insert(now.monotonic);
         }
+        self.held = self.closing.len();
     }
 }
 
@@ -179,11 +210,16 @@ impl Reconciler {
             return;
         }
         self.calls.window.tick(now.monotonic);
+        self.calls.watch_room(now);
         self.search_on(now);
         while self.calls.has_slot() {
             if let Some(spot) = self.calls.others.next(now.monotonic) {
                 self.send_alone(spot, now);
-            } else if self.calls.closes_may_go(now) {
+            } else if self
+                .calls
+                .closes_leave_at()
+                .is_some_and(|at| at <= now.monotonic)
+            {
                 self.send_list(now);
             } else {
                 return;
@@ -201,9 +237,7 @@ impl Reconciler {
             return calls.window.opens_at();
         }
         // What waits for a place is woken by the answer that makes it.
-        let has_room = calls.has_slot() && calls.closing.len() < calls.max_closing;
-        let gathers = has_room && !calls.closes.is_empty();
-        gathers.then(|| calls.gathers_until()).flatten()
+        calls.closes_leave_at().filter(|_| calls.has_slot())
     }
 
     fn send_alone(&mut self, spot: Spot, now: Moment) {
@@ -218,24 +252,22 @@ impl Reconciler {
 
     /// Closes that wait, as many as fit; one that was refused before goes alone.
     fn send_list(&mut self, now: Moment) {
-        let room = self
-            .calls
-            .max_closing
-            .saturating_sub(self.calls.closing.len());
-        let mut batch = Batch::new(self.calls.list_room, room);
+        let mut batch = Batch::new(self.calls.list_room, self.calls.room());
         let mut spots: Vec<Spot> = Vec::new();
-        while let Some(spot) = self.calls.next_close(now) {
+        while let Some(spot) = self.calls.closes.first(now.monotonic).cloned() {
             let decision = self.decide(&spot.0, &spot.1, now);
-            if !decision.as_ref().is_some_and(is_close) {
-                self.due.insert(spot);
-                continue;
-            }
+            let closes = decision.as_ref().is_some_and(is_close);
             let failed = self
                 .member(&spot.0, &spot.1)
                 .is_some_and(|member| member.facts().failures > 0);
-            if !batch.fits(&spot.1) || failed && !batch.is_empty() {
-                self.ask(&spot.0, &spot.1, &Ask::Close, now);
+            if closes && (!batch.fits(&spot.1) || failed && !batch.is_empty()) {
+                // It keeps its turn for the next list.
                 break;
+            }
+            self.calls.take_close(now);
+            if !closes {
+                self.due.insert(spot);
+                continue;
             }
             batch.push(spot.1.clone());
             spots.push(spot);
@@ -336,6 +368,7 @@ impl Reconciler {
         let sent = Sent {
             call,
             of,
+            taken: Vec::new(),
             at: now.monotonic,
             lane: if (1..=FEW).contains(&fresh) {
                 Lane::Fresh
@@ -344,6 +377,7 @@ impl Reconciler {
             },
             isolation,
         };
+        self.calls.freed_at = None;
         self.calls.in_flight.insert(ticket, sent);
     }
 

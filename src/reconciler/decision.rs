@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::facts::Facts;
 use super::health::Health;
-use super::input::{Call, Desired, Moment, ObjectKey, SeenConfig, Trouble, Wanted};
+use super::input::{Call, Desired, Lane, Moment, ObjectKey, SeenConfig, Trouble, Wanted};
 use super::job::Job;
 use super::member::Member;
 use crate::api::{DatafeedId, JobId, Reason, Step};
@@ -25,6 +25,8 @@ pub struct Situation<'a> {
     pub member: &'a Member,
     /// The object.
     pub key: &'a ObjectKey,
+    /// Whether somebody waits for it.
+    pub lane: Lane,
     /// The job as seen.
     pub job: &'a Job,
     /// Its config; `None` where it has none.

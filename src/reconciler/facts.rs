@@ -9,6 +9,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::input::{Moment, SeenConfig, SeenState, Trouble};
 use super::pace;
+use super::turns::Lane;
 use crate::api::{JobState, stamp};
 
 /// `open_time` is told in whole seconds, and the answer took its time.
@@ -137,7 +138,7 @@ impl Facts {
         if self.is_another_session(config, state, now) {
             self.start_over();
         }
-        let cap = pace::look_gap(self.age(now), timeout) * 2;
+        let cap = pace::look_gap(self.age(now), timeout, Lane::Slow) * 2;
         match state.state {
             _ if state.upgrade_mode => self.counted = None,
             JobState::Closing => {
@@ -177,7 +178,7 @@ impl Facts {
             return;
         };
         self.absent_for = Duration::ZERO;
-        let cap = pace::look_gap(self.age(now), timeout) * 2;
+        let cap = pace::look_gap(self.age(now), timeout, Lane::Slow) * 2;
         match state.state {
             _ if state.upgrade_mode => self.counted = None,
             JobState::Opening => {

@@ -22,7 +22,7 @@ impl Reconciler {
     /// Finds out anew which jobs the object means.
     pub(super) fn resolve(&mut self, key: &ObjectKey, now: Moment) {
         if !self.catalogue.is_known() {
-            self.reads.list_by(now.monotonic);
+            self.reads.list_first(now.monotonic);
             return;
         }
         let Some(object) = self.objects.get_mut(key) else {

@@ -54,7 +54,7 @@ use catalogue::Catalogue;
 use health::Health;
 use input::{Connection, Delivered, Event, Input, Moment, ObjectKey, Output, Ticket};
 use job::Job;
-use object::{News, Object};
+use object::{News, Object, Said};
 
 use crate::api::JobId;
 
@@ -74,6 +74,8 @@ pub struct Reconciler {
     calls: calls::Calls,
     verifications: BTreeMap<Ticket, Spot>,
     writes: BTreeMap<Ticket, ObjectKey>,
+    /// Objects that wait for their turn to tell an outcome.
+    outcomes_waiting: usize,
     /// Claims that are given up when the call that is on its way has ended.
     yielding: BTreeSet<Spot>,
     /// Members whose job has no config: they wait for the next list.
@@ -100,6 +102,7 @@ impl Reconciler {
             calls: calls::Calls::default(),
             verifications: BTreeMap::new(),
             writes: BTreeMap::new(),
+            outcomes_waiting: 0,
             yielding: BTreeSet::new(),
             missing: BTreeSet::new(),
             due: BTreeSet::new(),
@@ -260,6 +263,7 @@ impl Reconciler {
 
     fn gone(&mut self, key: &ObjectKey) {
         if let Some(object) = self.objects.remove(key) {
+            self.outcomes_waiting -= usize::from(object.wants_turn == Some(Said::Outcome));
             if let Some(at) = object.timer {
                 self.timers.remove(&(at, key.clone(), None));
             }
@@ -392,6 +396,9 @@ impl Reconciler {
     fn assert_at_rest(&self) {
         assert!(self.verifications.is_empty() && self.writes.is_empty() && self.due.is_empty());
         assert!(self.outputs.is_empty() && self.unsaid.is_empty());
+        let waits = |object: &&Box<Object>| object.wants_turn == Some(Said::Outcome);
+        let waiting = self.objects.values().filter(waits).count();
+        assert_eq!(self.outcomes_waiting, waiting);
         assert!(
             self.yielding.is_empty(),
             "{:?} {:?}",

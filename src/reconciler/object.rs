@@ -118,8 +118,8 @@ pub struct Object {
     pub published: Published,
     /// The write in flight.
     pub writing: Option<Box<Writing>>,
-    /// A turn to write was asked for.
-    pub wants_turn: bool,
+    /// A turn to write was asked for, and what for.
+    pub wants_turn: Option<Said>,
     /// Writes that failed in a row.
     pub write_failures: u32,
     /// No write before this.
@@ -141,6 +141,15 @@ pub struct Object {
     /// Nothing more is done: its finalizer is off, or being taken off.
     pub leaving: bool,
     echoes: VecDeque<Arc<str>>,
+}
+
+/// What is to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said {
+    /// How it ended, or what a call waits for.
+    Outcome,
+    /// How far it is.
+    OnTheWay,
 }
 
 /// What a delivery meant.
@@ -205,7 +214,7 @@ impl Object {
             regaining: false,
             published,
             writing: None,
-            wants_turn: false,
+            wants_turn: None,
             write_failures: 0,
             write_after: Duration::ZERO,
             progress_at: None,

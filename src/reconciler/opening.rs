@@ -92,7 +92,7 @@ fn opening(situation: &Situation, state: &SeenState) -> Decision {
         );
         return stall(Reason::OpenTimedOut, message);
     }
-    let gap = pace::look_gap(facts.age(situation.now), timeout);
+    let gap = pace::look_gap(facts.age(situation.now), timeout, situation.lane);
     let reason = if assigned {
         Reason::Opening
     } else {
@@ -137,6 +137,10 @@ fn closing(situation: &Situation) -> Decision {
             ),
         );
     }
-    let gap = pace::look_gap(facts.age(situation.now), timeout.as_duration());
+    let gap = pace::look_gap(
+        facts.age(situation.now),
+        timeout.as_duration(),
+        situation.lane,
+    );
     Decision::Wait(Step::Waiting, Reason::Closing, gap)
 }

@@ -4,6 +4,8 @@
 
 use std::time::Duration;
 
+use super::turns::Lane;
+
 /// A state that was neither read nor confirmed for this long is not acted on.
 pub const FRESH_FOR: Duration = Duration::from_secs(60);
 /// What waits for somebody else, a missing or a blocked job, is looked at thrice in this time; gaps between two looks
@@ -31,10 +33,12 @@ pub const FLAPPING_WITHIN: Duration = Duration::from_secs(24 * 3600);
 pub const IDLE: Duration = Duration::from_secs(48 * 3600);
 /// A bounded datafeed closes its job within this time of its own end, as far as looks tell that.
 pub const ENDED_WITHIN: Duration = Duration::from_secs(300);
-/// Jobs of the slow lane are looked at after this time, first and after a call, so that many are read together.
+/// Jobs of the slow lane are looked at within this time, first and after a call, so that many are read together.
 pub const LOOK_TOGETHER: Duration = Duration::from_millis(500);
 /// Closes gather while a call of theirs is younger than this; an older one waits for models to be saved, not for a master.
 pub const GATHER: Duration = Duration::from_millis(100);
+/// Less than half of the places that may be closing at once are filled again only after this time, when more came free.
+pub const GATHER_PLACES: Duration = Duration::from_secs(1);
 /// Progress of many jobs is written this often at most.
 pub const PROGRESS: Duration = Duration::from_secs(10);
 /// A deletion that was to close first is given up this long after `close.timeout`.
@@ -62,14 +66,23 @@ pub const MAX_IN_FLIGHT: usize = 8;
 /// How often a cluster in upgrade mode is asked whether it has ended.
 pub const UPGRADE_MODE_POLL: Duration = Duration::from_secs(10);
 
+/// Calls whose jobs were all seen to be taken, and that are waited for beside those in flight: their answers come the moment
+/// that the jobs are closed.
+pub const MAX_AWAITED: usize = 8;
+
 const FIRST_LOOK: Duration = Duration::from_millis(500);
+const FIRST_LOOK_AT_MANY: Duration = Duration::from_secs(2);
 const SLOWEST_LOOK: Duration = Duration::from_secs(10);
 
-/// Gap to the next look at a job in transition: often at first, then less, but often enough to count `timeout`.
-pub fn look_gap(in_transition_for: Duration, timeout: Duration) -> Duration {
-    let by_age = in_transition_for / 4;
+/// Gap to the next look at a job in transition: often at first, then less, but often enough to count `timeout`. Where nobody
+/// waits for it, less often: one look at thousands costs as many searches.
+pub fn look_gap(in_transition_for: Duration, timeout: Duration, lane: Lane) -> Duration {
+    let (first, by_age) = match lane {
+        Lane::Fresh => (FIRST_LOOK, in_transition_for / 4),
+        Lane::Slow => (FIRST_LOOK_AT_MANY, in_transition_for),
+    };
     let by_timeout = (timeout / 8).max(FIRST_LOOK);
-    by_age.clamp(FIRST_LOOK, SLOWEST_LOOK).min(by_timeout)
+    by_age.clamp(first, SLOWEST_LOOK).min(by_timeout)
 }
 
 /// Delay before the next try after `failures` failures in a row: 1 s, doubling, at most a minute, spread by `seed`.
@@ -113,23 +126,23 @@ mod tests {
 
     #[test]
     fn looks_are_often_at_first_then_less_and_never_too_coarse_for_the_timeout() {
-        let half_hour = Duration::from_secs(1800);
-        assert_eq!(
-            look_gap(Duration::ZERO, half_hour),
-            Duration::from_millis(500)
-        );
-        assert_eq!(
-            look_gap(Duration::from_secs(8), half_hour),
-            Duration::from_secs(2)
-        );
-        assert_eq!(
-            look_gap(Duration::from_secs(900), half_hour),
-            Duration::from_secs(10)
-        );
-        assert_eq!(
-            look_gap(Duration::from_secs(900), Duration::from_secs(8)),
-            Duration::from_secs(1)
-        );
+        let (half_hour, eight) = (1_800_000, 8000);
+        for (age, timeout, fresh, slow) in [
+            (0, half_hour, 500, 2000),
+            (8000, half_hour, 2000, 8000),
+            (900_000, half_hour, 10_000, 10_000),
+            (900_000, eight, 1000, 1000),
+        ] {
+            let gap = |lane| {
+                let gap = look_gap(
+                    Duration::from_millis(age),
+                    Duration::from_millis(timeout),
+                    lane,
+                );
+                gap.as_millis()
+            };
+            assert_eq!((gap(Lane::Fresh), gap(Lane::Slow)), (fresh, slow));
+        }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::decision::Decision;
 use super::input::{Moment, ObjectKey, Output, Ticket, WriteRefused};
 use super::member::Member;
-use super::object::{Object, Published, Writing, durable};
+use super::object::{Object, Published, Said, Writing, durable};
 use super::turns::Lane;
 use super::{Reconciler, pace, report};
 use crate::api::{AnomalyJobStatus, ConditionStatus, ConditionType, Reason};
@@ -89,23 +89,36 @@ struct Unwritten {
     made: Option<(Box<AnomalyJobStatus>, Published)>,
 }
 
-/// When a status that differs since then is to be written.
-fn due_at(object: &Object, since: Duration) -> Duration {
-    if is_outcome(object) && !only_ticks(object) || gates_a_call(object) {
-        return object.write_after;
-    }
-    // Progress of many jobs ticks; of one job each step is a word of its own.
-    let spaced = object.progress_at.filter(|_| object.members.len() > 1);
-    let spaced = spaced.map_or(Duration::ZERO, |at| at + pace::PROGRESS);
+/// It is an outcome, or a call waits for it.
+fn is_spoken_at_once(object: &Object) -> bool {
+    is_outcome(object) && !only_ticks(object) || gates_a_call(object)
+}
+
+/// What is told, though it is a word on the way, because somebody waits for it or relies on it.
+fn is_spoken_soon(object: &Object) -> bool {
     // What is stored as being where it should be, and is not any more, is no word on the way.
     let ready = object.stored(ConditionType::Ready);
     let stands = ready.is_some_and(|held| held.status == ConditionStatus::True);
     // Evidence counts after a crash as far as it is stored.
     let counts = |(_, member): (_, &Member)| !member.facts().checkpoint.is_zero();
-    let told_soon = stands || object.members.iter().any(counts);
-    let quiet_for = match object.lane {
-        Lane::Slow if !told_soon => pace::QUIET_FOR_MANY,
-        Lane::Slow | Lane::Fresh => pace::QUIET_FOR,
+    object.lane == Lane::Fresh
+        || stands
+        || is_spoken_at_once(object)
+        || object.members.iter().any(counts)
+}
+
+/// When a status that differs since then is to be written.
+fn due_at(object: &Object, since: Duration) -> Duration {
+    if is_spoken_at_once(object) {
+        return object.write_after;
+    }
+    // Progress of many jobs ticks; of one job each step is a word of its own.
+    let spaced = object.progress_at.filter(|_| object.members.len() > 1);
+    let spaced = spaced.map_or(Duration::ZERO, |at| at + pace::PROGRESS);
+    let quiet_for = if is_spoken_soon(object) {
+        pace::QUIET_FOR
+    } else {
+        pace::QUIET_FOR_MANY
     };
     (since + quiet_for).max(spaced).max(object.write_after)
 }
@@ -139,14 +152,36 @@ impl Reconciler {
             self.wake_object_at(due, key);
             return;
         }
+        if !held && self.waits_for_outcomes(key, now) {
+            return self.wake_object_at(now.monotonic + pace::PROGRESS, key);
+        }
         let Some(object) = self.objects.get_mut(key) else {
             return;
         };
-        if !std::mem::replace(&mut object.wants_turn, true) {
+        if object.wants_turn.is_none() {
+            let said = if is_spoken_at_once(object) {
+                self.outcomes_waiting += 1;
+                Said::Outcome
+            } else {
+                Said::OnTheWay
+            };
+            object.wants_turn = Some(said);
             let urgent = object.lane == Lane::Fresh || gates_a_call(object);
             let lane = if urgent { Lane::Fresh } else { Lane::Slow };
             self.outputs.push(Output::WantTurn(key.clone(), lane));
         }
+    }
+
+    /// A word on the way that nobody waits for is not spoken while there are outcomes to tell: most likely it is one by then.
+    fn waits_for_outcomes(&self, key: &ObjectKey, now: Moment) -> bool {
+        let Some(object) = self.objects.get(key) else {
+            return false;
+        };
+        let since = object.unwritten_since.unwrap_or(now.monotonic);
+        self.outcomes_waiting > 0
+            && object.wants_turn.is_none()
+            && !is_spoken_soon(object)
+            && now.monotonic < since + pace::NOT_OBSERVED_AFTER
     }
 
     /// Nothing is written of an object that goes at once, or of which nothing is known but what is stored.
@@ -222,7 +257,8 @@ impl Reconciler {
         let Some(object) = self.objects.get_mut(key) else {
             return;
         };
-        object.wants_turn = false;
+        let said = object.wants_turn.take();
+        self.outcomes_waiting -= usize::from(said == Some(Said::Outcome));
         if object.writing.is_some() {
             return;
         }

@@ -9,7 +9,11 @@ use std::time::Duration;
 
 use super::cover::cover;
 use super::decision::Decision;
-use super::input::{Answer, Listing, Moment, Output, Question, SeenJob, Tasks, Ticket, Trouble};
+use super::input::{
+    Answer, Listing, Moment, ObjectKey, Output, Question, SeenJob, Tasks, Ticket, Trouble,
+};
+use super::object::Object;
+use super::turns::Lane;
 use super::{Reconciler, pace};
 use crate::api::{DatafeedId, JobId, JobPattern, JobState};
 
@@ -71,6 +75,29 @@ impl Reads {
         self.by_time.insert((at, job.clone()));
     }
 
+    /// When a job is looked at that was just called, or found: at once where somebody waits for it, else with others.
+    pub(super) fn soon(&self, now: Duration, lane: Lane) -> Duration {
+        match lane {
+            Lane::Fresh => now,
+            Lane::Slow => self.shared(now, now + pace::LOOK_TOGETHER),
+        }
+    }
+
+    /// When a job is looked at again that is to be looked at within `gap`.
+    pub(super) fn within(&self, now: Duration, gap: Duration, lane: Lane) -> Duration {
+        match lane {
+            Lane::Fresh => now + gap,
+            Lane::Slow => self.shared(now + gap * 3 / 4, now + gap),
+        }
+    }
+
+    /// The first moment from `earliest` on at which others are looked at anyway, or else the latest.
+    fn shared(&self, earliest: Duration, latest: Duration) -> Duration {
+        let planned = self.by_time.iter();
+        let mut planned = planned.map(|(at, _)| *at).skip_while(|at| *at < earliest);
+        planned.next().map_or(latest, |at| at.min(latest))
+    }
+
     pub(super) fn forget(&mut self, job: &JobId) {
         if let Some(at) = self.looks.remove(job) {
             self.by_time.remove(&(at, job.clone()));
@@ -86,6 +113,13 @@ impl Reads {
     /// Asks for the configs at `at` or earlier.
     pub(super) fn list_by(&mut self, at: Duration) {
         self.list.by(at);
+    }
+
+    /// Asks for the first list, where that is not on its way.
+    pub(super) fn list_first(&mut self, at: Duration) {
+        if self.list.asked.is_none() {
+            self.list.by(at);
+        }
     }
 
     /// The newest list that was taken.
@@ -349,6 +383,13 @@ impl Reconciler {
         let gap = pace::CATALOGUE_FOR_EACH_REQUEST * requests;
         self.reads.list_by(now.monotonic + gap);
         self.relist(&changes, first, ticket, now);
+        if first {
+            let late = |(_, object): &(&ObjectKey, &Box<Object>)| object.sight_from > ticket;
+            let late = self.objects.iter().filter(late);
+            for key in late.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+                self.doubt(&key, now);
+            }
+        }
         let before = std::mem::replace(&mut self.reads.listed, ticket);
         for (key, object) in self
             .objects
@@ -441,7 +482,7 @@ impl Reconciler {
             {
                 self.reads.list_by(now.monotonic + pace::SWEEP / 3);
             }
-            self.let_go(&id, state, ticket, now);
+            self.taken(&id, state, ticket, now);
             self.note_closing(&id);
             for key in users {
                 if self.sees(&key, &id, before.as_ref(), news, ticket, now) {

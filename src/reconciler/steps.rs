@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::calls::Calls;
 use super::decision::{Ask, Decision, Situation};
 use super::input::{Lane, Moment, ObjectKey, SeenDatafeed, Ticket, Wanted};
 use super::job::Seen;
@@ -52,6 +51,11 @@ impl Reconciler {
         self.objects.get_mut(key)?.members.get_mut(job)
     }
 
+    fn lane(&self, key: &ObjectKey) -> Lane {
+        let object = self.objects.get(key);
+        object.map_or(Lane::Slow, |object| object.lane)
+    }
+
     /// What the table says of a job of an object as things are.
     pub(super) fn decide(&mut self, key: &ObjectKey, id: &JobId, now: Moment) -> Option<Decision> {
         let object = self.objects.get(key)?;
@@ -64,6 +68,7 @@ impl Reconciler {
             id,
             member,
             key,
+            lane: object.lane,
             job,
             config: self.catalogue.config(id),
             listed: self.catalogue.is_known(),
@@ -90,9 +95,8 @@ impl Reconciler {
             Decision::Rest(_) => self.rest(key, job, now),
             Decision::Hold(_) => self.held(key, job, now),
             Decision::Observe => {
-                let object = self.objects.get(key);
-                let lane = object.map_or(Lane::Slow, |object| object.lane);
-                self.observe(key, job, now.monotonic + Calls::look_after(lane));
+                let at = self.reads.soon(now.monotonic, self.lane(key));
+                self.observe(key, job, at);
             }
             Decision::Wait(_, reason, gap) => {
                 let listed = matches!(
@@ -102,7 +106,8 @@ impl Reconciler {
                 if listed {
                     self.reads.list_by(now.monotonic + *gap);
                 }
-                self.reads.look(job, now.monotonic + *gap);
+                let at = self.reads.within(now.monotonic, *gap, self.lane(key));
+                self.reads.look(job, at);
             }
             Decision::Stall(trouble) => {
                 if trouble.reason == Reason::Conflict {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::decision::{Ask, Decision, Situation};
 use super::health::needs_a_human;
-use super::input::{Desired, ObjectKey, SeenDatafeed, SeenState, Trouble, Wanted};
+use super::input::{Desired, Lane, ObjectKey, SeenDatafeed, SeenState, Trouble, Wanted};
 use super::job::Seen;
 use super::member::{Claimed, Drift};
 use super::{opening, pace};
@@ -101,7 +101,8 @@ fn conflict(situation: &Situation, rival: &ObjectKey) -> String {
 
 fn in_flight(situation: &Situation) -> Decision {
     let timeout = situation.desired.close.timeout.as_duration();
-    let gap = pace::look_gap(situation.facts().age(situation.now), timeout);
+    // Until it is seen to be taken it holds a place among the calls.
+    let gap = pace::look_gap(situation.facts().age(situation.now), timeout, Lane::Fresh);
     let (step, reason) = match &situation.job.in_flight {
         Some((_, Ask::Force)) => (Step::ForceClosing, Reason::ForceClosing),
         Some((_, Ask::StopDatafeed { .. })) => (Step::StoppingDatafeed, Reason::StoppingDatafeed),
@@ -202,7 +203,7 @@ fn closing(situation: &Situation) -> Decision {
             .filter(|_| facts.failures > 0)
             .unwrap_or(Decision::Call(Ask::Confirm));
     }
-    let gap = pace::look_gap(facts.age(situation.now), timeout);
+    let gap = pace::look_gap(facts.age(situation.now), timeout, situation.lane);
     let gap = gap.min(left.max(Duration::from_millis(100)));
     Decision::Wait(Step::ClosingGracefully, Reason::Closing, gap)
 }
@@ -214,7 +215,11 @@ fn out_of_time(situation: &Situation, reason: Reason) -> Decision {
         OnTimeout::Wait => Decision::Wait(
             Step::Waiting,
             Reason::Waiting,
-            pace::look_gap(pace::NOT_OBSERVED_AFTER, close.timeout.as_duration()),
+            pace::look_gap(
+                pace::NOT_OBSERVED_AFTER,
+                close.timeout.as_duration(),
+                situation.lane,
+            ),
         ),
         OnTimeout::Stall => stall(
             reason,
@@ -358,7 +363,8 @@ fn force(situation: &Situation) -> Decision {
     if let Some(sent) = facts.force_sent {
         let again = sent + pace::FORCE_AGAIN_AFTER;
         if now.monotonic < again {
-            let gap = pace::look_gap(now.monotonic.saturating_sub(sent), pace::FORCE_AGAIN_AFTER);
+            let since = now.monotonic.saturating_sub(sent);
+            let gap = pace::look_gap(since, pace::FORCE_AGAIN_AFTER, situation.lane);
             return Decision::Wait(
                 Step::ForceClosing,
                 Reason::ForceClosing,

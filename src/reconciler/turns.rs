@@ -85,6 +85,12 @@ impl<K: Ord + Clone> Turns<K> {
         self.stand(key, place, standing);
     }
 
+    /// Whose turn it is; [`Turns::next`] takes it out.
+    pub fn first(&mut self, now: Duration) -> Option<&K> {
+        self.rise(now);
+        self.fresh.first().or_else(|| self.slow.first())
+    }
+
     /// Takes out whose turn it is.
     pub fn next(&mut self, now: Duration) -> Option<K> {
         self.rise(now);
@@ -105,6 +111,12 @@ impl<K: Ord + Clone> Turns<K> {
     /// How many wait.
     pub fn len(&self) -> usize {
         self.places.len()
+    }
+
+    /// How many wait that were asked for as fresh.
+    pub fn fresh(&self) -> usize {
+        let tenants = self.fresh.tenants.values();
+        tenants.map(|tenant| tenant.asked.len()).sum()
     }
 
     /// Nobody waits.
@@ -202,6 +214,12 @@ impl<K> Round<K> {
         line.insert(number, key);
     }
 
+    fn first(&self) -> Option<&K> {
+        let (_, tenant) = self.order.first_key_value()?;
+        let (_, key) = self.tenants.get(tenant)?.line().first_key_value()?;
+        Some(key)
+    }
+
     fn take(&mut self) -> Option<K> {
         let (_, tenant) = self.order.pop_first()?;
         let known = self.tenants.get_mut(&tenant)?;
@@ -239,8 +257,21 @@ impl<K> Tenant<K> {
         }
     }
 
+    /// The line that the next one comes from is the risen one.
+    fn is_for_risen(&self) -> bool {
+        self.asked.is_empty() || (self.risen_next && !self.risen.is_empty())
+    }
+
+    fn line(&self) -> &BTreeMap<u64, K> {
+        if self.is_for_risen() {
+            &self.risen
+        } else {
+            &self.asked
+        }
+    }
+
     fn take(&mut self) -> Option<K> {
-        let risen = self.asked.is_empty() || (self.risen_next && !self.risen.is_empty());
+        let risen = self.is_for_risen();
         self.risen_next = !risen;
         let line = if risen {
             &mut self.risen

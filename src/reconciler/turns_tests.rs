@@ -88,6 +88,33 @@ fn five_thousand_asks_of_one_tenant_delay_anothers_by_one_turn_at_most() {
 }
 
 #[test]
+fn who_is_first_is_who_comes_next_whatever_has_risen_and_whoever_asks() {
+    let mut turns = Turns::default();
+    let mut seed = 1_u32;
+    let mut told = 0;
+    for step in 0..4000 {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let (of, lane) = (
+            seed >> 20,
+            if seed & 1024 == 0 {
+                Lane::Fresh
+            } else {
+                Lane::Slow
+            },
+        );
+        let now = at(step / 20);
+        if seed & 2048 == 0 {
+            turns.ask(&tenant(&format!("{}", of % 3)), of % 400, lane, now);
+        } else {
+            let first = turns.first(now).copied();
+            assert_eq!(turns.next(now), first);
+            told += u32::from(first.is_some());
+        }
+    }
+    assert!(told > 1000);
+}
+
+#[test]
 fn what_has_risen_of_one_tenant_delays_anothers_edit_by_one_turn_at_most() {
     let mut turns = Turns::default();
     for key in 0..5000 {

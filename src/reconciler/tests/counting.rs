@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::fake_job::FakeJob;
 use super::world::{World, desired, job, key, policy, secs, trouble};
-use crate::api::{ClosePolicy, JobState, OnFailed, Reason, TimeSpan};
+use crate::api::{ClosePolicy, DeletionPolicy, JobState, OnFailed, Reason, TimeSpan};
 use crate::reconciler::input::*;
 
 /// What was spent.
@@ -16,7 +16,11 @@ struct Cost {
     requests: usize,
     searches: usize,
     calls: usize,
+    /// Writes of statuses.
     writes: usize,
+    events: usize,
+    /// Writes of finalizers.
+    finalizers: usize,
 }
 
 /// What was spent since it was counted last.
@@ -26,6 +30,8 @@ fn spent(world: &World) -> Cost {
         searches: world.searches,
         calls: world.calls.len(),
         writes: world.writes.len(),
+        events: world.events.len(),
+        finalizers: world.finalizes,
     }
 }
 
@@ -35,6 +41,18 @@ fn costs(requests: usize, searches: usize, calls: usize, writes: usize) -> Cost 
         searches,
         calls,
         writes,
+        events: 0,
+        finalizers: 0,
+    }
+}
+
+impl Cost {
+    fn and_events(self, events: usize) -> Self {
+        Self { events, ..self }
+    }
+
+    fn and_finalizers(self, finalizers: usize) -> Self {
+        Self { finalizers, ..self }
     }
 }
 
@@ -105,7 +123,7 @@ fn one_close_of_a_job_that_is_known_is_a_close_a_read_and_a_write() {
     world.count_from_now();
     world.edit(&id(0), |desired| desired.wanted = Wanted::Closed);
     world.pass(secs(10));
-    assert_eq!(spent(&world), costs(2, 7, 1, 1));
+    assert_eq!(spent(&world), costs(2, 7, 1, 1).and_events(1));
 }
 
 #[test]
@@ -122,7 +140,7 @@ fn one_close_of_a_new_object_is_a_read_more() {
     world.count_from_now();
     world.apply(&id(0), Wanted::Closed, policy());
     world.pass(secs(10));
-    assert_eq!(spent(&world), costs(3, 9, 1, 1));
+    assert_eq!(spent(&world), costs(3, 9, 1, 1).and_events(1));
 }
 
 #[test]
@@ -136,7 +154,7 @@ fn two_hundred_that_are_created_at_once() {
     }
     world.pass(secs(20));
     assert_eq!(world.not_closed(), 0);
-    assert_eq!(spent(&world), costs(17, 1019, 5, 200));
+    assert_eq!(spent(&world), costs(17, 1019, 5, 200).and_events(200));
 }
 
 #[test]
@@ -144,7 +162,7 @@ fn two_hundred_at_a_start() {
     let mut world = start(64, 200, |_| Some(opened()));
     world.pass(secs(20));
     assert_eq!(world.not_closed(), 0);
-    assert_eq!(spent(&world), costs(13, 1014, 4, 200));
+    assert_eq!(spent(&world), costs(10, 1012, 4, 200).and_events(200));
 }
 
 #[test]
@@ -152,7 +170,10 @@ fn ten_thousand_at_a_start_in_waves_of_64_are_three_requests_for_a_hundred_jobs_
     let mut world = start(64, 10_000, |_| Some(opened()));
     world.pass(secs(40));
     assert_eq!(world.not_closed(), 0);
-    assert_eq!(spent(&world), costs(180, 50_334, 157, 10_000));
+    assert_eq!(
+        spent(&world),
+        costs(164, 54_111, 157, 10_000).and_events(10_000)
+    );
     assert!(world.requests <= 300);
 }
 
@@ -161,7 +182,10 @@ fn ten_thousand_at_a_start_in_waves_of_2000_are_one_request_for_a_hundred_jobs_a
     let mut world = start(2000, 10_000, |_| Some(opened()));
     world.pass(secs(40));
     assert_eq!(world.not_closed(), 0);
-    assert_eq!(spent(&world), costs(62, 50_112, 53, 10_000));
+    assert_eq!(
+        spent(&world),
+        costs(59, 50_110, 53, 10_000).and_events(10_000)
+    );
     assert!(world.requests <= 100);
 }
 
@@ -178,7 +202,10 @@ fn ten_thousand_that_are_created_at_once() {
     }
     world.pass(secs(40));
     assert_eq!(world.not_closed(), 0);
-    assert_eq!(spent(&world), costs(65, 50_124, 54, 10_000));
+    assert_eq!(
+        spent(&world),
+        costs(65, 50_124, 54, 10_000).and_events(10_000)
+    );
     assert!(world.requests <= 100);
 }
 
@@ -191,14 +218,17 @@ fn ten_thousand_of_five_seconds_each() {
     });
     world.pass(secs(60));
     assert_eq!(world.not_closed(), 0);
-    assert_eq!(spent(&world), costs(150, 130_201, 55, 12_000));
+    assert_eq!(
+        spent(&world),
+        costs(89, 71_101, 55, 10_000).and_events(10_000)
+    );
 }
 
 #[test]
 fn ten_thousand_of_one_object_are_one_write() {
     for (max_closing, expected) in [
-        (64, costs(177, 50_332, 157, 1)),
-        (2000, costs(59, 50_110, 53, 1)),
+        (64, costs(164, 54_111, 157, 1).and_events(1)),
+        (2000, costs(59, 50_110, 53, 1).and_events(1)),
     ] {
         let mut world = World::new();
         world.max_closing = max_closing;
@@ -217,58 +247,112 @@ fn ten_thousand_of_one_object_are_one_write() {
     }
 }
 
+/// One in a hundred is as `bad` makes it, of two hundred and of ten thousand; what that costs, and what else is to be true.
+fn one_in_a_hundred(
+    close: &ClosePolicy,
+    bad: impl Fn() -> Option<FakeJob>,
+    expected: [Cost; 2],
+    then: impl Fn(&World, usize),
+) {
+    for (count, expected) in [200, 10_000].into_iter().zip(expected) {
+        let mut world = start_with(2000, count, close, |n| {
+            if is_bad(n) { bad() } else { Some(opened()) }
+        });
+        world.pass(secs(120));
+        then(&world, count);
+        assert_eq!(spent(&world), expected, "{count}");
+    }
+}
+
+fn failed() -> Option<FakeJob> {
+    Some(FakeJob::new(JobState::Failed))
+}
+
+fn hanging() -> Option<FakeJob> {
+    Some(FakeJob {
+        close_takes: None,
+        ..opened()
+    })
+}
+
 #[test]
 fn one_in_a_hundred_has_failed_and_is_forced() {
-    let mut world = start(2000, 2000, |n| {
-        Some(FakeJob::new(if is_bad(n) {
-            JobState::Failed
-        } else {
-            JobState::Opened
-        }))
+    let expected = [
+        costs(20, 1020, 4, 202).and_events(202),
+        costs(567, 50_800, 153, 10_100).and_events(10_100),
+    ];
+    one_in_a_hundred(&policy(), failed, expected, |world, count| {
+        assert_eq!((world.not_closed(), world.forces()), (0, count / 100));
     });
-    world.pass(secs(60));
-    assert_eq!((world.not_closed(), world.forces()), (0, 20));
-    assert_eq!(spent(&world), costs(123, 10_186, 31, 2020));
 }
 
 #[test]
 fn one_in_a_hundred_has_failed_and_is_left() {
+    let expected = [
+        costs(10, 1000, 2, 200).and_events(200),
+        costs(61, 49_810, 53, 10_000).and_events(10_000),
+    ];
     let left = ClosePolicy {
         on_failed: OnFailed::Stall,
         ..policy()
     };
-    let mut world = start_with(2000, 2000, &left, |n| {
-        Some(FakeJob::new(if is_bad(n) {
-            JobState::Failed
-        } else {
-            JobState::Opened
-        }))
+    one_in_a_hundred(&left, failed, expected, |world, count| {
+        assert_eq!((world.not_closed(), world.forces()), (count / 100, 0));
     });
-    world.pass(secs(60));
-    assert_eq!((world.not_closed(), world.forces()), (20, 0));
-    assert_eq!(spent(&world), costs(21, 9968, 11, 2000));
 }
 
 #[test]
 fn one_in_a_hundred_is_missing() {
-    let mut world = start(2000, 2000, |n| (!is_bad(n)).then(opened));
-    world.pass(secs(60));
-    assert_eq!(world.not_closed(), 0);
-    assert_eq!(spent(&world), costs(41, 9943, 11, 2000));
+    let expected = [
+        costs(57, 1033, 2, 200).and_events(200),
+        costs(108, 49_645, 53, 10_000).and_events(10_000),
+    ];
+    one_in_a_hundred(
+        &policy(),
+        || None,
+        expected,
+        |world, count| {
+            assert_eq!(
+                (world.not_closed(), world.jobs.len()),
+                (0, count / 100 * 99)
+            );
+        },
+    );
 }
 
 #[test]
 fn one_in_a_hundred_hangs_for_a_minute_and_is_forced() {
-    let mut world = start_with(2000, 2000, &within("1m"), |n| {
-        let mut fake = opened();
-        fake.close_takes = if is_bad(n) { None } else { fake.close_takes };
-        Some(fake)
+    let expected = [
+        costs(34, 1060, 6, 206).and_events(204),
+        costs(627, 52_035, 180, 10_341).and_events(10_200),
+    ];
+    one_in_a_hundred(&within("1m"), hanging, expected, |world, count| {
+        assert_eq!((world.not_closed(), world.forces()), (0, count / 100));
     });
-    world.pass(secs(10));
-    assert_eq!(world.not_closed(), 20);
-    world.pass(secs(110));
-    assert_eq!((world.not_closed(), world.forces()), (0, 20));
-    assert_eq!(spent(&world), costs(177, 11_119, 47, 2060));
+}
+
+#[test]
+fn a_deletion_policy_of_close_is_a_write_of_the_finalizer_before_and_one_after() {
+    let mut world = World::new();
+    for n in 0..200 {
+        world.jobs.insert(job(&id(n)), opened());
+        let mut desired = desired(&id(n), Wanted::Closed, policy());
+        desired.deletion = DeletionPolicy::Close;
+        world.create(&id(n), desired);
+    }
+    world.pass(secs(20));
+    assert_eq!(world.not_closed(), 0);
+    assert_eq!(
+        spent(&world),
+        costs(31, 1043, 15, 200).and_events(200).and_finalizers(200)
+    );
+    world.count_from_now();
+    for n in 0..200 {
+        world.delete(&id(n));
+    }
+    world.pass(secs(20));
+    assert!(world.stored.is_empty());
+    assert_eq!(spent(&world), costs(2, 802, 0, 0).and_finalizers(200));
 }
 
 #[test]
@@ -290,7 +374,7 @@ fn an_hour_at_rest_is_120_requests_at_most_and_no_write() {
 
 #[test]
 fn a_restart_with_ten_thousand_closed_jobs_reads_the_tasks_and_writes_nothing() {
-    for (monitor, expected) in [(true, costs(7, 4, 0, 0)), (false, costs(7, 4, 0, 0))] {
+    for (monitor, expected) in [(true, costs(4, 2, 0, 0)), (false, costs(4, 2, 0, 0))] {
         let mut world = start(2000, 10_000, |_| Some(closed()));
         world.monitor = monitor;
         world.pass(secs(60));
@@ -337,6 +421,6 @@ fn beside_a_cluster_that_hangs_another_costs_what_it_costs_alone() {
         well.pass(Duration::from_millis(100));
     }
     assert_eq!(spent(&well), alone);
-    assert_eq!(spent(&hung), costs(7, 2, 0, 500));
+    assert_eq!(spent(&hung), costs(6, 2, 0, 500).and_events(484));
     assert_eq!(well.not_closed(), 0);
 }

@@ -54,7 +54,7 @@ pub(super) struct Ghost {
     pub sessions: BTreeMap<JobId, Session>,
     samples: Vec<(JobId, Sample)>,
     pub told: BTreeMap<ObjectKey, Told>,
-    /// Jobs of calls that are not answered; without those that were seen closing, for which nothing more is awaited.
+    /// Jobs of calls that are not answered; without those that were seen closing, which may be called again.
     in_flight: BTreeMap<Ticket, (Vec<JobId>, bool)>,
     /// The newest answered read of each job: when it was sampled, and what it said.
     seen: BTreeMap<JobId, (u64, SeenJob)>,

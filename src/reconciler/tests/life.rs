@@ -13,7 +13,7 @@ use crate::reconciler::input::*;
 /// Held by every world: one call at a time for each job, and no open within a minute of a force.
 #[derive(Debug, Default)]
 pub(super) struct Rules {
-    in_flight: BTreeMap<(u64, Ticket), (bool, Vec<JobId>)>,
+    in_flight: BTreeMap<(u64, Ticket), (&'static [JobState], Vec<JobId>)>,
     forced: BTreeMap<JobId, Duration>,
 }
 
@@ -45,26 +45,29 @@ impl Rules {
                 _ => {}
             }
         }
-        let closes = matches!(call, Call::Close(_));
-        self.in_flight
-            .insert(ticket, (closes, call.jobs().to_vec()));
+        let taken: &[JobState] = match call {
+            Call::Close(_) => &[JobState::Closing],
+            Call::Open(_) => &[JobState::Opening, JobState::Opened],
+            _ => &[],
+        };
+        self.in_flight.insert(ticket, (taken, call.jobs().to_vec()));
     }
 
     pub(super) fn ended(&mut self, ticket: (u64, Ticket)) {
         self.in_flight.remove(&ticket);
     }
 
-    /// What was seen to have taken a call is waited for no longer.
+    /// What was seen to have taken a call may be called again.
     pub(super) fn told(&mut self, side: u64, input: &Input) {
         match input {
             Input::Called(ticket, _) => self.ended((side, *ticket)),
             Input::Read(_, Ok(Answer::States(states))) => {
-                let closing = |job: &JobId| {
-                    let seen = states.get(job).and_then(|seen| seen.state.as_ref());
-                    seen.is_some_and(|seen| seen.state == JobState::Closing)
-                };
-                for ((of, _), (closes, jobs)) in &mut self.in_flight {
-                    jobs.retain(|job| *of != side || !*closes || !closing(job));
+                for ((of, _), (taken, jobs)) in &mut self.in_flight {
+                    let is_taken = |job: &JobId| {
+                        let seen = states.get(job).and_then(|seen| seen.state.as_ref());
+                        seen.is_some_and(|seen| taken.contains(&seen.state))
+                    };
+                    jobs.retain(|job| *of != side || !is_taken(job));
                 }
             }
             _ => {}

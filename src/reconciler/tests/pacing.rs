@@ -246,6 +246,80 @@ fn what_somebody_undoes_everywhere_waits_behind_an_edit() {
 }
 
 #[test]
+fn what_does_not_fit_into_a_list_is_the_first_of_the_next() {
+    let world = {
+        let mut world = waiting(600, Duration::ZERO);
+        world.pass(secs(60));
+        world
+    };
+    let ids: Vec<_> = world
+        .calls
+        .iter()
+        .flat_map(|(_, call)| call.jobs())
+        .collect();
+    assert!(
+        ids.is_sorted(),
+        "lists that follow each other are read in few words"
+    );
+    assert_eq!(ids.len(), 600);
+}
+
+#[test]
+fn the_answer_of_a_close_is_waited_for_so_that_its_end_is_seen_when_it_comes() {
+    let mut world = World::new();
+    world.jobs.insert(job("a"), takes(MS * 25_900));
+    world.apply("a", Wanted::Closed, policy());
+    world.pass(secs(25));
+    let target = &world.status("a").targets[0];
+    assert!(target.accepted_at.is_some() && target.state == Some(JobState::Closing));
+    world.pass(secs(1));
+    assert!(world.is("a", "Ready", "True", "InDesiredState"));
+}
+
+#[test]
+fn what_is_created_while_the_first_list_is_read_is_listed_at_once_where_that_did_not_tell_of_it() {
+    let mut world = World::new();
+    world.slow = secs(1);
+    world.jobs.insert(job("a"), takes(secs(1)));
+    world.apply("a", Wanted::Closed, policy());
+    world.pass(MS * 500);
+    world.jobs.insert(job("b"), takes(secs(1)));
+    world.apply("b", Wanted::Closed, policy());
+    world.pass(secs(7));
+    assert_eq!(world.not_closed(), 0);
+    let lists = |question: &&Question| matches!(question, Question::Catalogue);
+    assert_eq!(world.reads.iter().filter(lists).count(), 2);
+}
+
+#[test]
+fn of_many_closes_that_were_taken_eight_answers_are_waited_for_and_the_others_hold_no_connection() {
+    let mut world = World::new();
+    for n in 0..20 {
+        world.jobs.insert(job(&id(n)), takes(secs(300)));
+        world.apply(&id(n), Wanted::Closed, policy());
+        world.pass(MS * 700);
+    }
+    assert_eq!((world.closes(), world.let_go), (20, 12));
+    world.pass(secs(330));
+    assert_eq!(
+        (world.not_closed(), world.closes(), world.forces()),
+        (0, 20, 0)
+    );
+}
+
+#[test]
+fn while_outcomes_wait_to_be_written_nothing_is_said_of_what_is_on_its_way() {
+    let mut world = waiting(4000, secs(5));
+    world.max_closing = 400;
+    world.connect();
+    world.write_takes = MS * 150;
+    world.count_from_now();
+    world.pass(secs(120));
+    assert_eq!(world.not_closed(), 0);
+    assert_eq!(world.writes.len(), 4000);
+}
+
+#[test]
 fn a_catch_up_is_not_starved_by_edits_without_end() {
     let mut world = waiting(100, Duration::ZERO);
     world.max_closing = 1;

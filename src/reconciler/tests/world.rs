@@ -33,6 +33,8 @@ pub(super) struct World {
     /// Searches that Elasticsearch makes for them.
     pub searches: usize,
     pub writes: Vec<(ObjectKey, AnomalyJobStatus)>,
+    /// How often finalizers were written.
+    pub finalizes: usize,
     pub events: Vec<Event>,
     pub let_go: usize,
     pub finished: Vec<Finish>,
@@ -57,6 +59,8 @@ pub(super) struct World {
     /// Whose turn it is to be written, and until when each writer is busy.
     turns: Turns<(u64, ObjectKey)>,
     writers: [Duration; 8],
+    /// How long a writer is busy with a write.
+    pub write_takes: Duration,
     abandoned: BTreeSet<(u64, Ticket)>,
     pub(super) rules: Rules,
     pub(super) version: u64,
@@ -99,6 +103,7 @@ impl World {
             requests: 0,
             searches: 0,
             writes: Vec::new(),
+            finalizes: 0,
             events: Vec::new(),
             let_go: 0,
             finished: Vec::new(),
@@ -115,6 +120,7 @@ impl World {
             changes: BTreeSet::new(),
             turns: Turns::default(),
             writers: [Duration::ZERO; 8],
+            write_takes: Duration::from_millis(3),
             abandoned: BTreeSet::new(),
             version: 1,
             still: 0,
@@ -224,7 +230,7 @@ impl World {
         let clock = self.clock;
         let wrote = self.version != before || self.api_server_down;
         if let Some(writer) = self.writers.iter_mut().min().filter(|_| wrote) {
-            *writer = clock + Duration::from_millis(3);
+            *writer = clock + self.write_takes;
         }
     }
 

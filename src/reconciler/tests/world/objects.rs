@@ -43,7 +43,7 @@ impl World {
 
     /// What was spent so far is not counted.
     pub(in super::super) fn count_from_now(&mut self) {
-        (self.requests, self.searches) = (0, 0);
+        (self.requests, self.searches, self.finalizes) = (0, 0, 0);
         self.calls.clear();
         self.reads.clear();
         self.writes.clear();

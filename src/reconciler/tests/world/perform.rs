@@ -163,6 +163,7 @@ impl World {
         if self.api_server_down {
             return self.answer(soon, Input::Written(ticket, Err(WriteRefused::Failed)));
         }
+        self.finalizes += 1;
         self.version += 1;
         let new: Arc<str> = Arc::from(self.version.to_string());
         let answer = match self.stored.get_mut(&key) {
