@@ -396,8 +396,8 @@ impl Reconciler {
     fn assert_at_rest(&self) {
         assert!(self.verifications.is_empty() && self.writes.is_empty() && self.due.is_empty());
         assert!(self.outputs.is_empty() && self.unsaid.is_empty());
-        let waits = |object: &&Box<Object>| object.wants_turn == Some(Said::Outcome);
-        let waiting = self.objects.values().filter(waits).count();
+        let turns = self.objects.values().map(|object| object.wants_turn);
+        let waiting = turns.filter(|said| *said == Some(Said::Outcome)).count();
         assert_eq!(self.outcomes_waiting, waiting);
         assert!(
             self.yielding.is_empty(),

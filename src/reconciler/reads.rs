@@ -9,10 +9,7 @@ use std::time::Duration;
 
 use super::cover::cover;
 use super::decision::Decision;
-use super::input::{
-    Answer, Listing, Moment, ObjectKey, Output, Question, SeenJob, Tasks, Ticket, Trouble,
-};
-use super::object::Object;
+use super::input::{Answer, Listing, Moment, Output, Question, SeenJob, Tasks, Ticket, Trouble};
 use super::turns::Lane;
 use super::{Reconciler, pace};
 use crate::api::{DatafeedId, JobId, JobPattern, JobState};
@@ -384,8 +381,8 @@ impl Reconciler {
         self.reads.list_by(now.monotonic + gap);
         self.relist(&changes, first, ticket, now);
         if first {
-            let late = |(_, object): &(&ObjectKey, &Box<Object>)| object.sight_from > ticket;
-            let late = self.objects.iter().filter(late);
+            let objects = self.objects.iter();
+            let late = objects.filter(|(_, object)| object.sight_from > ticket);
             for key in late.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
                 self.doubt(&key, now);
             }

@@ -264,15 +264,15 @@ fn one_in_a_hundred(
     }
 }
 
-fn failed() -> Option<FakeJob> {
-    Some(FakeJob::new(JobState::Failed))
+fn failed() -> FakeJob {
+    FakeJob::new(JobState::Failed)
 }
 
-fn hanging() -> Option<FakeJob> {
-    Some(FakeJob {
+fn hanging() -> FakeJob {
+    FakeJob {
         close_takes: None,
         ..opened()
-    })
+    }
 }
 
 #[test]
@@ -281,9 +281,14 @@ fn one_in_a_hundred_has_failed_and_is_forced() {
         costs(20, 1020, 4, 202).and_events(202),
         costs(567, 50_800, 153, 10_100).and_events(10_100),
     ];
-    one_in_a_hundred(&policy(), failed, expected, |world, count| {
-        assert_eq!((world.not_closed(), world.forces()), (0, count / 100));
-    });
+    one_in_a_hundred(
+        &policy(),
+        || Some(failed()),
+        expected,
+        |world, count| {
+            assert_eq!((world.not_closed(), world.forces()), (0, count / 100));
+        },
+    );
 }
 
 #[test]
@@ -296,9 +301,14 @@ fn one_in_a_hundred_has_failed_and_is_left() {
         on_failed: OnFailed::Stall,
         ..policy()
     };
-    one_in_a_hundred(&left, failed, expected, |world, count| {
-        assert_eq!((world.not_closed(), world.forces()), (count / 100, 0));
-    });
+    one_in_a_hundred(
+        &left,
+        || Some(failed()),
+        expected,
+        |world, count| {
+            assert_eq!((world.not_closed(), world.forces()), (count / 100, 0));
+        },
+    );
 }
 
 #[test]
@@ -326,9 +336,14 @@ fn one_in_a_hundred_hangs_for_a_minute_and_is_forced() {
         costs(34, 1060, 6, 206).and_events(204),
         costs(627, 52_035, 180, 10_341).and_events(10_200),
     ];
-    one_in_a_hundred(&within("1m"), hanging, expected, |world, count| {
-        assert_eq!((world.not_closed(), world.forces()), (0, count / 100));
-    });
+    one_in_a_hundred(
+        &within("1m"),
+        || Some(hanging()),
+        expected,
+        |world, count| {
+            assert_eq!((world.not_closed(), world.forces()), (0, count / 100));
+        },
+    );
 }
 
 #[test]

@@ -10,10 +10,13 @@ use crate::api::{DatafeedState, JobId, JobState};
 use crate::reconciler::Reconciler;
 use crate::reconciler::input::*;
 
+/// A call on its way: the states that show that a job took it, and the jobs that were not seen to.
+type Called = (&'static [JobState], Vec<JobId>);
+
 /// Held by every world: one call at a time for each job, and no open within a minute of a force.
 #[derive(Debug, Default)]
 pub(super) struct Rules {
-    in_flight: BTreeMap<(u64, Ticket), (&'static [JobState], Vec<JobId>)>,
+    in_flight: BTreeMap<(u64, Ticket), Called>,
     forced: BTreeMap<JobId, Duration>,
 }
 
