@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kube::api::ListParams;
-use kube::core::DeserializeGuard;
 use kube::{Api, Client, ResourceExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::Settings;
 use super::cluster::{Cluster, Message};
+use super::guard::Guarded;
 use super::invalid;
 use super::link::{Known, Link};
 use super::pulse::Pulse;
@@ -338,7 +338,7 @@ impl Dispatch {
 
 /// The objects of one cluster, read anew until the API server answers.
 async fn objects_of(client: Client, name: &Name) -> Vec<AnomalyJob> {
-    let api: Api<DeserializeGuard<AnomalyJob>> = Api::namespaced(client, &name.0);
+    let api: Api<Guarded<AnomalyJob>> = Api::namespaced(client, &name.0);
     let params = ListParams::default();
     loop {
         if let Ok(Ok(list)) = tokio::time::timeout(API_SERVER_LIMIT, api.list(&params)).await {

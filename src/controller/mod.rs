@@ -13,6 +13,7 @@ mod call;
 mod cluster;
 mod connection_status;
 mod dispatch;
+mod guard;
 mod invalid;
 mod link;
 mod observe;

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::{Stream, StreamExt as _, stream};
-use kube::core::{DeserializeGuard, error_boundary::InvalidObject};
 use kube::runtime::watcher::{Config, Error as WatchError, Event};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
+
+use super::guard::{Guarded, Undecoded};
 
 /// Where lists do not stream, fewer objects a page keep the peak of memory low at the start.
 const PAGE: u32 = 100;
@@ -55,7 +56,7 @@ where
         + Send
         + 'static,
 {
-    let apis: Vec<Api<DeserializeGuard<K>>> = if namespaces.is_empty() {
+    let apis: Vec<Api<Guarded<K>>> = if namespaces.is_empty() {
         vec![Api::all(client.clone())]
     } else {
         let one = |namespace: &String| Api::namespaced(client.clone(), namespace);
@@ -69,7 +70,7 @@ where
 }
 
 fn one_api<K>(
-    api: Api<DeserializeGuard<K>>,
+    api: Api<Guarded<K>>,
     to_list: Arc<AtomicUsize>,
 ) -> impl Stream<Item = Change<K>> + Send
 where
@@ -148,14 +149,14 @@ fn is_no_streaming(error: &WatchError) -> bool {
     matches!(status.code, 400 | 422 | 429)
 }
 
-fn name_of<K: Resource<DynamicType = ()>>(object: &DeserializeGuard<K>) -> (String, String) {
+fn name_of<K: Resource<DynamicType = ()>>(object: &Guarded<K>) -> (String, String) {
     (object.namespace().unwrap_or_default(), object.name_any())
 }
 
-fn present<K: Resource<DynamicType = ()>>(object: DeserializeGuard<K>) -> Change<K> {
+fn present<K: Resource<DynamicType = ()>>(object: Guarded<K>) -> Change<K> {
     match object.0 {
         Ok(object) => Change::Present(Box::new(object)),
-        Err(InvalidObject { error, metadata }) => Change::Undecodable(Box::new(Undecodable {
+        Err(Undecoded { error, metadata }) => Change::Undecodable(Box::new(Undecodable {
             namespace: metadata.namespace.unwrap_or_default(),
             name: metadata.name.unwrap_or_default(),
             uid: metadata.uid.unwrap_or_default(),
