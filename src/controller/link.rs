@@ -104,9 +104,12 @@ impl Link {
             } else {
                 self.tell(&outcome);
             }
+            // What was found out is said of what was asked about, and of no connection that came meanwhile.
             let newest = self.known.borrow().clone();
-            if let Known::Object(object) = newest {
-                self.report(&object, &outcome).await;
+            if newest.asks_the_same(&known)
+                && let Known::Object(object) = &newest
+            {
+                self.report(object, &outcome).await;
             }
             let pause = match &outcome {
                 Ok(_) => PROBE,

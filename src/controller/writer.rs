@@ -123,6 +123,7 @@ impl Writer {
         let (outcome, answer) = match tokio::time::timeout(API_SERVER_LIMIT, write).await {
             Ok(Ok(version)) => (StatusWrite::Written, Ok(Arc::from(version))),
             Ok(Err(kube::Error::Api(status))) if status.is_conflict() => {
+                tracing::debug!(namespace = at.namespace, name = at.name, version = at.resource_version, "somebody else wrote meanwhile");
                 (StatusWrite::Conflict, Err(WriteRefused::Conflict))
             }
             Ok(Err(kube::Error::Api(status))) if status.is_not_found() => {

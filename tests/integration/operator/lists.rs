@@ -1,7 +1,9 @@
 //! Closes that leave together: how many requests and writes many jobs cost, and what becomes of a list that is refused.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use anomalyjob_operator::api::AnomalyJob;
 use serde_json::{Value, json};
 
 use crate::support::elastic::Log;
@@ -184,6 +186,32 @@ fn shorter_lines(status: u16, more: &Value) {
     assert!((1..=6).contains(&refused), "refused {refused} times");
     let most = 6 + 150_usize.div_ceil(40);
     assert!(log.of("Close") <= most, "{} closes", log.of("Close"));
+}
+
+/// One job more than Elasticsearch tells in an answer: that one is asked for by its id, and no other.
+#[test]
+fn of_ten_thousand_and_one_jobs_only_the_one_that_a_cut_answer_leaves_out_is_asked_for_by_name() {
+    const JOBS: usize = 10_001;
+    let room = Room::new(controlplane::shared());
+    // Open jobs are known by their tasks as well, and never left out.
+    let closed = json!({"prefix": "web-", "count": JOBS, "groups": ["web"]});
+    room.elastic.turn("POST", "jobs_bulk", &closed);
+    room.connect(&json!({}));
+    let _operator = room.operator();
+    room.job("watch", &json!({"jobId": "web", "maxJobs": JOBS}));
+    let seen = ["Ready=True/Observing"];
+    let object = room.until_within::<AnomalyJob>(Duration::from_secs(120), "watch", &seen);
+    assert_eq!(object["status"]["summary"], "10001/10001 closed");
+    let log = room.elastic.log();
+    let looks = log.requests.iter().filter(|line| line["api"] == "JobStats");
+    let looks: Vec<&str> = looks.filter_map(|line| line["path"].as_str()).collect();
+    assert_eq!(
+        looks,
+        [
+            "/_ml/anomaly_detectors/*/_stats",
+            "/_ml/anomaly_detectors/web-10000/_stats"
+        ]
+    );
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod lists;
 mod many;
 mod opened;
 mod outage;
+mod pace;
 mod replicas;
 mod restart;
 mod rights;
