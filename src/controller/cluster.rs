@@ -263,7 +263,7 @@ impl Driver {
 
     fn want_turn(&mut self, key: ObjectKey, lane: Lane, inputs: &mut VecDeque<Input>) {
         if self.turn.is_none()
-            && let Some(turn) = self.cluster.writer.try_turn()
+            && let Some(turn) = self.cluster.writer.try_turn(lane)
         {
             self.turn = Some((key.clone(), turn));
             inputs.push_back(Input::Turn(key));

@@ -1,16 +1,21 @@
 //! A turn to write to the API server: at most so many at once in the process, and a fair order among those that wait.
 //!
 //! It exists because a queue of writes is shared by all clusters and tenants, and a plain semaphore would let whoever
-//! asked for most stand before all others. It knows nothing of what is written. A place cannot get lost: whoever is
-//! dropped, waiting, just called or writing, gives it to the next.
+//! asked for most stand before all others. While somebody edits, what nobody waits for gets fewer places: an API server
+//! that is kept full answers everybody late, the edit itself included. It knows nothing of what is written. A place cannot
+//! get lost: whoever is dropped, waiting, just called or writing, gives it to the next.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use crate::reconciler::turns::{Lane, Turns};
+
+/// So long after one edit the next is expected.
+const EDITING: Duration = Duration::from_secs(1);
 
 /// Hands out turns; cheap to clone.
 #[derive(Clone)]
@@ -21,6 +26,7 @@ pub(super) struct Gate {
 /// The right to make one write. Dropping it gives the place to the next.
 pub(super) struct Turn {
     shared: Arc<Shared>,
+    lane: Lane,
 }
 
 struct Shared {
@@ -29,19 +35,26 @@ struct Shared {
 }
 
 struct Places {
-    /// Places nobody has; while there are any, nobody waits.
+    /// Places nobody has.
     free: usize,
+    /// Places that are had by what nobody waits for, and how many that may be while somebody edits.
+    slow: usize,
+    slow_beside_edits: usize,
+    edited: Option<Duration>,
     turns: Turns<u64>,
     /// How those are called that wait.
-    waiting: HashMap<u64, oneshot::Sender<()>>,
+    waiting: HashMap<u64, (Lane, oneshot::Sender<()>)>,
     last_number: u64,
 }
 
 impl Gate {
-    /// A gate with this many places.
-    pub(super) fn new(places: usize) -> Self {
+    /// A gate with this many places, of which the slow lane gets so many while somebody edits.
+    pub(super) fn new(places: usize, slow_beside_edits: usize) -> Self {
         let places = Places {
             free: places,
+            slow: 0,
+            slow_beside_edits,
+            edited: None,
             turns: Turns::default(),
             waiting: HashMap::new(),
             last_number: 0,
@@ -55,28 +68,34 @@ impl Gate {
     }
 
     /// A turn at once, where nobody waits and a place is free.
-    pub(super) fn try_turn(&self) -> Option<Turn> {
+    pub(super) fn try_turn(&self, lane: Lane) -> Option<Turn> {
+        let now = self.shared.begun.elapsed();
         let mut places = self.shared.lock();
-        places.free = places.free.checked_sub(1)?;
+        places.asked(lane, now);
+        if !places.turns.is_empty() || !places.may_enter(lane, now) {
+            return None;
+        }
+        places.enter(lane);
         drop(places);
-        Some(self.turn())
+        Some(self.turn(lane))
     }
 
     /// Waits for a turn.
     pub(super) async fn wait(&self, tenant: &Arc<str>, lane: Lane) -> Turn {
-        if let Some(turn) = self.try_turn() {
+        if let Some(turn) = self.try_turn(lane) {
             return turn;
         }
         let mut waiting = self.stand(tenant, lane);
         // The sender goes only when it calls, so an answer of any kind is the call.
         let _ = (&mut waiting.called).await;
         waiting.arrived = true;
-        self.turn()
+        self.turn(lane)
     }
 
-    fn turn(&self) -> Turn {
+    fn turn(&self, lane: Lane) -> Turn {
         Turn {
             shared: Arc::clone(&self.shared),
+            lane,
         }
     }
 
@@ -87,12 +106,13 @@ impl Gate {
         places.last_number += 1;
         let number = places.last_number;
         places.turns.ask(tenant, number, lane, now);
-        places.waiting.insert(number, call);
+        places.waiting.insert(number, (lane, call));
         // Between the look at the free places and this a place may have been given back.
-        places.call_next(self.shared.begun);
+        places.call_next(now);
         drop(places);
         Waiting {
             shared: Arc::clone(&self.shared),
+            lane,
             number,
             called,
             arrived: false,
@@ -106,21 +126,43 @@ impl Shared {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn give_back(&self) {
+    fn give_back(&self, lane: Lane) {
         let mut places = self.lock();
         places.free += 1;
-        places.call_next(self.begun);
+        places.slow -= usize::from(lane == Lane::Slow);
+        places.call_next(self.begun.elapsed());
     }
 }
 
 impl Places {
-    fn call_next(&mut self, begun: Instant) {
-        while self.free > 0
-            && let Some(number) = self.turns.next(begun.elapsed())
-        {
+    fn asked(&mut self, lane: Lane, now: Duration) {
+        if lane == Lane::Fresh {
+            self.edited = Some(now);
+        }
+    }
+
+    fn may_enter(&self, lane: Lane, now: Duration) -> bool {
+        let editing = self.edited.is_some_and(|at| now < at + EDITING);
+        let crowded = lane == Lane::Slow && editing && self.slow >= self.slow_beside_edits;
+        self.free > 0 && !crowded
+    }
+
+    fn enter(&mut self, lane: Lane) {
+        self.free -= 1;
+        self.slow += usize::from(lane == Lane::Slow);
+    }
+
+    /// Whoever holds a place calls the next when it is given back, so nobody waits while all places are free.
+    fn call_next(&mut self, now: Duration) {
+        while let Some(number) = self.turns.first(now).copied() {
+            let lane = self.waiting.get(&number).map(|(lane, _)| *lane);
+            if lane.is_some_and(|lane| !self.may_enter(lane, now)) {
+                return;
+            }
+            let _ = self.turns.next(now);
             // One that is dropped right now gives its place back itself: it finds that it was called.
-            if let Some(call) = self.waiting.remove(&number) {
-                self.free -= 1;
+            if let Some((lane, call)) = self.waiting.remove(&number) {
+                self.enter(lane);
                 let _ = call.send(());
             }
         }
@@ -129,13 +171,14 @@ impl Places {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.shared.give_back();
+        self.shared.give_back(self.lane);
     }
 }
 
 /// Stands in the queue for as long as it lives.
 struct Waiting {
     shared: Arc<Shared>,
+    lane: Lane,
     number: u64,
     called: oneshot::Receiver<()>,
     /// The place it was called to is held by a [`Turn`] now.
@@ -152,7 +195,7 @@ impl Drop for Waiting {
         places.turns.forget(&self.number);
         drop(places);
         if was_called {
-            self.shared.give_back();
+            self.shared.give_back(self.lane);
         }
     }
 }
@@ -172,17 +215,17 @@ mod tests {
 
     /// Nobody waits, nothing is remembered, and all places can be had.
     fn assert_at_rest(gate: &Gate, places: usize) {
-        let held: Vec<Turn> = std::iter::from_fn(|| gate.try_turn()).collect();
+        let held: Vec<Turn> = std::iter::from_fn(|| gate.try_turn(Lane::Fresh)).collect();
         assert_eq!(held.len(), places);
         let shared = gate.shared.lock();
-        assert!(shared.turns.is_empty() && shared.waiting.is_empty());
+        assert!(shared.turns.is_empty() && shared.waiting.is_empty() && shared.slow == 0);
         drop(shared);
     }
 
     #[tokio::test(start_paused = true)]
     async fn no_more_than_its_places_are_had_at_once() {
-        let gate = Gate::new(8);
-        let held: Vec<Turn> = std::iter::from_fn(|| gate.try_turn()).collect();
+        let gate = Gate::new(8, 8);
+        let held: Vec<Turn> = std::iter::from_fn(|| gate.try_turn(Lane::Fresh)).collect();
         assert_eq!(held.len(), 8);
         let ninth = gate.wait(&tenant("a"), Lane::Fresh).now_or_never();
         assert!(ninth.is_none(), "a ninth was let in");
@@ -191,14 +234,43 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn while_somebody_edits_a_catch_up_has_half_of_the_places_and_a_second_later_all() {
+        let gate = Gate::new(8, 4);
+        let slow = || gate.try_turn(Lane::Slow);
+        let catch_up: Vec<Turn> = std::iter::from_fn(slow).collect();
+        assert_eq!(catch_up.len(), 8, "nobody edits");
+        drop(catch_up);
+        drop(gate.try_turn(Lane::Fresh).unwrap());
+        let beside: Vec<Turn> = std::iter::from_fn(slow).collect();
+        assert_eq!(beside.len(), 4);
+        let tenant = tenant("a");
+        let mut waiting = Box::pin(gate.wait(&tenant, Lane::Slow));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        assert!(
+            gate.try_turn(Lane::Fresh).is_none(),
+            "who waits is not passed"
+        );
+        let edit = gate.wait(&tenant, Lane::Fresh).now_or_never();
+        assert!(edit.is_some(), "an edit has its place at once");
+        tokio::time::advance(EDITING).await;
+        drop(edit);
+        assert!(waiting.as_mut().now_or_never().is_some());
+        drop((waiting, beside));
+        assert_at_rest(&gate, 8);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn whoever_waits_is_not_passed_by_one_that_comes_at_once() {
-        let gate = Gate::new(1);
-        let held = gate.try_turn().unwrap();
+        let gate = Gate::new(1, 1);
+        let held = gate.try_turn(Lane::Fresh).unwrap();
         let tenant = tenant("a");
         let mut waiting = Box::pin(gate.wait(&tenant, Lane::Slow));
         assert!(waiting.as_mut().now_or_never().is_none());
         drop(held);
-        assert!(gate.try_turn().is_none(), "the place was promised");
+        assert!(
+            gate.try_turn(Lane::Fresh).is_none(),
+            "the place was promised"
+        );
         drop(waiting.await);
         assert_at_rest(&gate, 1);
     }
@@ -206,7 +278,7 @@ mod tests {
     /// Each takes its turn, says its name and writes for a millisecond.
     async fn order(gate: &Gate, asks: Vec<(&'static str, Lane)>) -> Vec<String> {
         let (said, mut heard) = mpsc::unbounded_channel();
-        let held: Vec<Turn> = std::iter::from_fn(|| gate.try_turn()).collect();
+        let held: Vec<Turn> = std::iter::from_fn(|| gate.try_turn(Lane::Fresh)).collect();
         let mut tasks = Vec::new();
         for (number, (of, lane)) in asks.into_iter().enumerate() {
             let (gate, said) = (gate.clone(), said.clone());
@@ -230,7 +302,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn namespaces_take_turns_and_edits_come_before_a_catch_up() {
-        let gate = Gate::new(1);
+        let gate = Gate::new(1, 1);
         let asks = vec![
             ("a", Lane::Slow),
             ("a", Lane::Slow),
@@ -244,8 +316,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_catch_up_that_waited_long_is_not_passed_by_a_flood_of_edits() {
-        let gate = Gate::new(1);
-        let held = gate.try_turn().unwrap();
+        let gate = Gate::new(1, 1);
+        let held = gate.try_turn(Lane::Fresh).unwrap();
         let (quiet, flood) = (tenant("quiet"), tenant("flood"));
         let mut slow = Box::pin(gate.wait(&quiet, Lane::Slow));
         assert!(slow.as_mut().now_or_never().is_none());
@@ -265,8 +337,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_that_gives_up_waiting_leaves_nothing_and_delays_nobody() {
-        let gate = Gate::new(1);
-        let held = gate.try_turn().unwrap();
+        let gate = Gate::new(1, 1);
+        let held = gate.try_turn(Lane::Fresh).unwrap();
         let tenant = tenant("a");
         let brief = Duration::from_secs(1);
         let given_up = tokio::time::timeout(brief, gate.wait(&tenant, Lane::Fresh)).await;
@@ -280,8 +352,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_that_is_dropped_between_its_call_and_its_turn_gives_the_place_to_the_next() {
-        let gate = Gate::new(1);
-        let held = gate.try_turn().unwrap();
+        let gate = Gate::new(1, 1);
+        let held = gate.try_turn(Lane::Fresh).unwrap();
         let tenant = tenant("a");
         let mut called = Box::pin(gate.wait(&tenant, Lane::Fresh));
         let mut next = Box::pin(gate.wait(&tenant, Lane::Fresh));
@@ -296,7 +368,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_task_that_is_aborted_while_it_writes_gives_its_place_back() {
-        let gate = Gate::new(2);
+        let gate = Gate::new(2, 2);
         let mut tasks = Vec::new();
         for _ in 0..20 {
             let gate = gate.clone();
@@ -315,7 +387,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn no_place_is_lost_where_many_threads_wait_write_and_give_up() {
-        let gate = Gate::new(3);
+        let gate = Gate::new(3, 3);
         let mut tasks = Vec::new();
         for number in 0..400_u64 {
             let gate = gate.clone();

@@ -26,6 +26,8 @@ use crate::telemetry::{EventOutcome, EventType, Metrics, StatusWrite};
 pub(super) const FIELD_MANAGER: &str = "anomalyjob-operator";
 /// More writers only make each of them slower (measured: performance.md 2.1).
 const WRITERS: usize = 8;
+/// So many of them serve a catch-up while somebody edits.
+const WRITERS_BESIDE_EDITS: usize = 4;
 /// An API server that does not answer within this time is asked again later.
 pub(super) const API_SERVER_LIMIT: Duration = Duration::from_secs(15);
 /// How many events a recorder is used for.
@@ -64,7 +66,7 @@ impl Writer {
             client,
             claim,
             metrics,
-            gate: Gate::new(WRITERS),
+            gate: Gate::new(WRITERS, WRITERS_BESIDE_EDITS),
             events,
         };
         (writer, telling)
@@ -76,8 +78,8 @@ impl Writer {
     }
 
     /// A turn at once, where nobody waits and a place is free.
-    pub(super) fn try_turn(&self) -> Option<Turn> {
-        self.gate.try_turn()
+    pub(super) fn try_turn(&self, lane: Lane) -> Option<Turn> {
+        self.gate.try_turn(lane)
     }
 
     /// Replaces the status of an object and returns its new resource version. The turn is used up.
@@ -123,7 +125,12 @@ impl Writer {
         let (outcome, answer) = match tokio::time::timeout(API_SERVER_LIMIT, write).await {
             Ok(Ok(version)) => (StatusWrite::Written, Ok(Arc::from(version))),
             Ok(Err(kube::Error::Api(status))) if status.is_conflict() => {
-                tracing::debug!(namespace = at.namespace, name = at.name, version = at.resource_version, "somebody else wrote meanwhile");
+                tracing::debug!(
+                    namespace = at.namespace,
+                    name = at.name,
+                    version = at.resource_version,
+                    "somebody else wrote meanwhile"
+                );
                 (StatusWrite::Conflict, Err(WriteRefused::Conflict))
             }
             Ok(Err(kube::Error::Api(status))) if status.is_not_found() => {

@@ -59,7 +59,7 @@ fn refused(code: u16, reason: &str) -> (u16, Value) {
 }
 
 fn assert_all_places_are_free(writer: &Writer) {
-    let held: Vec<Turn> = std::iter::from_fn(|| writer.try_turn()).collect();
+    let held: Vec<Turn> = std::iter::from_fn(|| writer.try_turn(Lane::Fresh)).collect();
     assert_eq!(held.len(), WRITERS);
 }
 
@@ -91,10 +91,10 @@ async fn each_answer_has_its_meaning_and_gives_the_place_back() {
     ] {
         let (writer, _, _grant) = writer(answer.clone());
         for _ in 0..=WRITERS {
-            let turn = writer.try_turn().expect("a free place");
+            let turn = writer.try_turn(Lane::Fresh).expect("a free place");
             let written = writer.write::<AnomalyJob>(turn, &AT, &json!({})).await;
             assert_eq!(written.unwrap_err(), expected, "{answer:?}");
-            let turn = writer.try_turn().expect("a free place");
+            let turn = writer.try_turn(Lane::Fresh).expect("a free place");
             let patched = writer.finalize(turn, &AT, &with(&[], false)).await;
             assert_eq!(patched.unwrap_err(), expected, "{answer:?}");
         }
@@ -121,7 +121,7 @@ async fn a_replica_without_a_claim_sends_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_write_that_is_dropped_on_its_way_gives_its_place_back() {
     let (writer, asked, _grant) = writer(None);
-    let turn = writer.try_turn().expect("a free place");
+    let turn = writer.try_turn(Lane::Fresh).expect("a free place");
     let status = json!({});
     let write = writer.write::<AnomalyJob>(turn, &AT, &status);
     let brief = Duration::from_millis(10);

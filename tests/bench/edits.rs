@@ -15,6 +15,8 @@ const EDITS: usize = 300;
 const BURST: usize = 200;
 /// How many edits beside a cluster that hangs, and as many before it does.
 const COMPARED: usize = 300;
+/// How many edits right after the objects of that cluster were created, while each of them is told that it hangs.
+const MEANWHILE: usize = 100;
 /// Objects of the cluster that hangs.
 const HUNG: usize = 1000;
 const PREFIX: &str = "bench_an_edit__";
@@ -35,7 +37,7 @@ async fn cost(operator: &Operator, simulator: &Simulator) -> anyhow::Result<Cost
 /// Measures edits, and gives a status as the operator writes it.
 pub(crate) async fn measure(figures: &mut Figures, programs: &Programs) -> anyhow::Result<Value> {
     let simulator = Simulator::start(&programs.simulator, 0)?;
-    let all = EDITS + BURST + 2 * COMPARED;
+    let all = EDITS + BURST + 2 * COMPARED + MEANWHILE;
     simulator.open_jobs(PREFIX, all).await?;
     let mut world = World::new("edits").await?;
     world.connect(&simulator, None).await?;
@@ -131,15 +133,18 @@ async fn beside(
     hung.observe(prefix, 0..1).await?;
     simulator.hang().await?;
     hung.create(prefix, 1..HUNG, Some("Closed")).await?;
+    let first = first + COMPARED;
+    let meanwhile = edits(world, first..first + MEANWHILE).await?;
     // What is told of them once is the price of the outage; what is compared is how it goes on.
     hung.written(prefix, 1..HUNG).await?;
     operator.settled_writes().await?;
-    let first = first + COMPARED;
+    let first = first + MEANWHILE;
     let accompanied = edits(world, first..first + COMPARED).await?;
     figures::title(&format!(
         "Edits beside a cluster that hangs, with {HUNG} objects"
     ));
     figures::show("alone", &alone);
+    figures::show("while each of them is told of", &meanwhile);
     figures::show("beside it", &accompanied);
     let ratio = |percentile| {
         let (with, without) = (
