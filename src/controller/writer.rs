@@ -27,7 +27,7 @@ pub(super) const FIELD_MANAGER: &str = "anomalyjob-operator";
 /// More writers only make each of them slower (measured: performance.md 2.1).
 const WRITERS: usize = 8;
 /// So many of them serve a catch-up while somebody edits.
-const WRITERS_BESIDE_EDITS: usize = 4;
+const WRITERS_BESIDE_EDITS: usize = 2;
 /// An API server that does not answer within this time is asked again later.
 pub(super) const API_SERVER_LIMIT: Duration = Duration::from_secs(15);
 /// How many events a recorder is used for.

@@ -71,6 +71,7 @@ impl Reconciler {
                     .window
                     .overloaded(trouble.retry_after, now.monotonic);
                 self.untouched(&sent, now);
+                self.wake_all();
             }
             Refusal::Refused(trouble) if sent.of.len() > 1 && sent.isolation.is_none() => {
                 self.isolate(&sent, now);
@@ -113,11 +114,10 @@ impl Reconciler {
     /// The call changed nothing or everything: what was seen before it is not acted on any more.
     fn ended(&mut self, sent: &Sent, now: Moment) {
         let next = self.next_ticket();
-        let at = self.reads.soon(now.monotonic, sent.lane);
         for ((_, id), _) in &sent.of {
             if let Some(job) = self.jobs.get_mut(id) {
                 job.touch(next);
-                self.reads.look(id, at);
+                self.reads.look_after_call(id, now.monotonic, sent.lane);
             }
         }
     }
@@ -368,11 +368,10 @@ impl Reconciler {
 
     /// The answer of a call that some of its jobs had been seen to take: they may be where they should be by now.
     fn look_at_taken(&mut self, sent: &Sent, now: Moment) {
-        let at = self.reads.soon(now.monotonic, sent.lane);
         for id in &sent.taken {
             let state = self.jobs.get(id).and_then(|job| job.state());
             if matches!(state, Some(JobState::Closing | JobState::Opening)) {
-                self.reads.look(id, at);
+                self.reads.look_after_call(id, now.monotonic, sent.lane);
             }
         }
     }

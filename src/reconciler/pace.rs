@@ -58,7 +58,9 @@ pub const VERIFY_LATER: Duration = Duration::from_millis(250);
 /// A close that ends within this time is reported with one write, at its end.
 pub const QUIET_FOR: Duration = Duration::from_secs(2);
 /// The same in the slow lane, where nobody waits for a word on the way and ten thousand of them would delay the outcomes.
-pub const QUIET_FOR_MANY: Duration = Duration::from_secs(30);
+pub const QUIET_FOR_MANY: Duration = Duration::from_secs(60);
+/// The same where a cluster in trouble keeps them from going on, so that there is no outcome to come.
+pub const QUIET_IN_TROUBLE: Duration = Duration::from_secs(30);
 /// Closes answered but without effect before that counts as "not accepted".
 pub const TRIES_BEFORE_NOT_ACCEPTED: u32 = 3;
 /// Calls in flight at once to one cluster.

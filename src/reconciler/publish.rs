@@ -107,8 +107,8 @@ fn is_spoken_soon(object: &Object) -> bool {
         || object.members.iter().any(counts)
 }
 
-/// When a status that differs since then is to be written.
-fn due_at(object: &Object, since: Duration) -> Duration {
+/// When a status that differs since then is to be written; `patience` is for what nobody waits for.
+fn due_at(object: &Object, since: Duration, patience: Duration) -> Duration {
     if is_spoken_at_once(object) {
         return object.write_after;
     }
@@ -118,7 +118,7 @@ fn due_at(object: &Object, since: Duration) -> Duration {
     let quiet_for = if is_spoken_soon(object) {
         pace::QUIET_FOR
     } else {
-        pace::QUIET_FOR_MANY
+        patience
     };
     (since + quiet_for).max(spaced).max(object.write_after)
 }
@@ -211,8 +211,14 @@ impl Reconciler {
         if let Some(event) = report::end_close(object, now) {
             self.event(key, None, event);
         }
+        let shut = self.calls.window.opens_at().is_some();
+        let patience = if shut || self.health.trouble().is_some() {
+            pace::QUIET_IN_TROUBLE
+        } else {
+            pace::QUIET_FOR_MANY
+        };
         let object = self.objects.get(key)?;
-        let due = |since| due_at(object, since);
+        let due = |since| due_at(object, since, patience);
         // To make a status costs more than all else, and one that waits is made when its time has come.
         let waits = object
             .unwritten_since

@@ -26,7 +26,10 @@ const ASK_FOR_ALL: usize = 400;
 pub(super) struct Reads {
     looks: BTreeMap<JobId, Duration>,
     by_time: BTreeSet<(Duration, JobId)>,
-    states: Option<(Ticket, Vec<JobId>)>,
+    /// Jobs that somebody waits for and that are to be looked at now.
+    hurried: BTreeSet<JobId>,
+    /// The reads of states that are on their way: one, and beside one of very many jobs another of a few.
+    states: Vec<(Ticket, Vec<JobId>)>,
     /// The list, the tasks, upgrade mode: when next, and the read in flight.
     list: Due,
     /// The newest list that was taken.
@@ -98,13 +101,36 @@ impl Reads {
     pub(super) fn forget(&mut self, job: &JobId) {
         if let Some(at) = self.looks.remove(job) {
             self.by_time.remove(&(at, job.clone()));
+            self.hurried.remove(job);
         }
     }
 
-    /// A read of the job's state is on its way, sent under this ticket.
+    /// Looks at a job after a call for it: where somebody waits for it, also beside a read of very many.
+    pub(super) fn look_after_call(&mut self, job: &JobId, now: Duration, lane: Lane) {
+        self.look(job, self.soon(now, lane));
+        if lane == Lane::Fresh {
+            self.hurried.insert(job.clone());
+        }
+    }
+
+    /// The newest read of the job's state that is on its way was sent under this ticket.
     pub(super) fn looking(&self, job: &JobId) -> Option<Ticket> {
-        let (ticket, jobs) = self.states.as_ref()?;
-        jobs.binary_search(job).ok().map(|_| *ticket)
+        let reads = self.states.iter();
+        let of = reads.filter(|(_, jobs)| jobs.binary_search(job).is_ok());
+        of.map(|(ticket, _)| *ticket).max()
+    }
+
+    /// What may be asked for beside a read that is on its way: nothing, but a few jobs beside very many.
+    fn take_hurried(&mut self) -> Vec<JobId> {
+        let beside_many = matches!(self.states.as_slice(), [(_, jobs)] if jobs.len() > ASK_FOR_ALL);
+        if !beside_many {
+            return Vec::new();
+        }
+        let jobs: Vec<JobId> = self.hurried.iter().cloned().collect();
+        for job in &jobs {
+            self.forget(job);
+        }
+        jobs
     }
 
     /// Asks for the configs at `at` or earlier.
@@ -184,7 +210,8 @@ impl Reconciler {
     fn is_answered_enough(&self, probing: bool) -> bool {
         let reads = &self.reads;
         let single = [&reads.list, &reads.tasks, &reads.info];
-        probing && (reads.states.is_some() || single.iter().any(|due| due.asked.is_some()))
+        let single = single.iter().any(|due| due.asked.is_some());
+        probing && (single || !reads.states.is_empty())
     }
 
     fn question(&mut self, question: Question) -> Ticket {
@@ -195,11 +222,17 @@ impl Reconciler {
 
     fn read_states(&mut self, now: Duration, probing: bool) {
         let due = self.reads.by_time.first().is_some_and(|(at, _)| *at <= now);
-        let waits_for_list = !self.catalogue.is_known();
-        if !due || self.reads.states.is_some() || waits_for_list {
+        if !due || !self.catalogue.is_known() {
             return;
         }
-        let mut jobs = self.reads.take_due(now + TOGETHER);
+        let mut jobs = if self.reads.states.is_empty() {
+            self.reads.take_due(now + TOGETHER)
+        } else {
+            self.reads.take_hurried()
+        };
+        if jobs.is_empty() {
+            return;
+        }
         if probing {
             for job in jobs.split_off(1.min(jobs.len())) {
                 self.reads.look(&job, now);
@@ -212,7 +245,7 @@ impl Reconciler {
             jobs: jobs.clone(),
             datafeeds,
         });
-        self.reads.states = Some((ticket, jobs));
+        self.reads.states.push((ticket, jobs));
     }
 
     /// What fits into one request is asked for by its ids.
@@ -308,7 +341,7 @@ impl Reconciler {
         }
         let reads = &self.reads;
         let listed = self.catalogue.is_known();
-        let free = reads.states.is_none() && listed;
+        let free = reads.states.is_empty() && listed;
         let look = reads.by_time.first().map(|(at, _)| *at).filter(|_| free);
         let roll = reads.roll.as_ref().and_then(Due::next);
         let tasks = reads.tasks.next().filter(|_| listed);
@@ -328,7 +361,8 @@ impl Reconciler {
             if answer.is_err() {
                 due.by(again);
             }
-        } else if let Some((_, jobs)) = reads.states.take_if(|(sent, _)| *sent == ticket) {
+        } else if let Some(at) = reads.states.iter().position(|(sent, _)| *sent == ticket) {
+            let (_, jobs) = reads.states.swap_remove(at);
             let meant = jobs.iter().filter(|job| self.jobs.contains_key(*job));
             for job in meant.filter(|_| answer.is_err()) {
                 reads.look(job, again);
@@ -465,7 +499,9 @@ impl Reconciler {
             let state = found.state.as_ref().map(|state| state.state);
             let Some(news) = job.see(ticket, found, now) else {
                 // Sent before the last call ended: what it says is of the time before.
-                self.reads.look(&id, now.monotonic);
+                if !job.is_known_since(ticket) {
+                    self.reads.look(&id, now.monotonic);
+                }
                 continue;
             };
             let users = job.users.clone();

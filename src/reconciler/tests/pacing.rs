@@ -292,6 +292,28 @@ fn what_is_created_while_the_first_list_is_read_is_listed_at_once_where_that_did
 }
 
 #[test]
+fn the_end_of_an_edit_is_read_beside_a_read_of_thousands_and_not_behind_it() {
+    let mut world = waiting(1000, Duration::ZERO);
+    world.jobs.insert(job("an-edit"), takes(Duration::ZERO));
+    world.apply("an-edit", Wanted::Observed, policy());
+    world.pass(secs(30));
+    for n in 0..1000 {
+        world.edit_silently(&id(n), |desired| desired.requested = Some("now".into()));
+    }
+    // Everything is looked at again, and that takes its time.
+    world.slow = secs(5);
+    for n in 0..1000 {
+        let delivered = world.stored[&key(&id(n))].clone();
+        world.tell(Input::Delivered(Box::new(delivered)));
+    }
+    world.pass(secs(6));
+    world.slow = MS * 5;
+    world.want("an-edit", Wanted::Closed);
+    world.pass(MS * 200);
+    assert!(world.is("an-edit", "Ready", "True", "InDesiredState"));
+}
+
+#[test]
 fn of_many_closes_that_were_taken_eight_answers_are_waited_for_and_the_others_hold_no_connection() {
     let mut world = World::new();
     for n in 0..20 {
