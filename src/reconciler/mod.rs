@@ -8,10 +8,11 @@
 //! - [`target`], `opening`: the decision tables for one job; start reading here. [`decision`]: their words
 //! - [`facts`]: what was asked and seen of one attempt; the rules of session and evidence
 //! - [`expression`], [`catalogue`], `membership`: who is meant; [`claims`]: who of several objects acts
-//! - [`job`], [`object`], [`member`], [`health`]: what is known of a job, an object, a job of an object, the cluster
+//! - [`job`], [`object`], [`member`], [`health`]: what is known of a job, an object, a job of an object, the cluster;
+//!   [`stored`]: what a stored status tells
 //! - `steps`: from a decision to notes, looks and calls; `drift`: what others did; `deletion`: how an object goes
 //! - `calls`, [`batch`], [`isolate`], [`turns`], [`pace`]: what is sent together, in which order, how often, how many
-//! - `reads`: one shared read for all objects; `kinds`: whether a datafeed has an end; [`cover`]: many jobs in few words
+//! - `reads`, `roll`: one shared read for all objects; `kinds`: whether a datafeed has an end; [`cover`]: many jobs in few words
 //! - `report`: status and conditions from facts; `publish`: when they are written
 
 mod answers;
@@ -23,6 +24,7 @@ pub mod cover;
 pub mod decision;
 mod deletion;
 mod drift;
+mod due;
 pub mod expression;
 pub mod facts;
 pub mod health;
@@ -38,8 +40,10 @@ pub mod pace;
 mod publish;
 mod reads;
 mod report;
+mod roll;
 pub mod seen;
 mod steps;
+pub mod stored;
 pub mod target;
 #[cfg(test)]
 mod tests;

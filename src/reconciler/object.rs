@@ -3,7 +3,7 @@
 //! The object itself is not kept. Whether a delivery is news, our own echo, or somebody else's edit of our status
 //! is decided here; what follows from it is not.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,44 +11,12 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::input::{Delivered, Desired, Lane, Moment, Ticket, Trouble, Wanted};
 use super::member::{Member, Members};
-use crate::api::{
-    AnomalyJobStatus, ConditionStatus, ConditionType, DatafeedId, JobId, LastClose, Reason, Target,
-};
+use super::stored::{Durable, Held, Published, durable, held, restorable};
+use crate::api::{ConditionType, DatafeedId, JobId, LastClose, Target};
 use crate::finalizer;
 
 /// An object that was created so recently that somebody waits for it.
 const JUST_CREATED: Duration = Duration::from_secs(60);
-
-/// A condition as far as the next decision about writing needs it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Held {
-    /// Which.
-    pub of: ConditionType,
-    /// Its value.
-    pub status: ConditionStatus,
-    /// Its reason.
-    pub reason: Reason,
-    /// Since when the value holds.
-    pub since: Timestamp,
-}
-
-/// What is stored of us at the API server.
-#[derive(Debug, Clone, Default)]
-pub struct Published {
-    /// A digest of the whole status.
-    pub digest: u64,
-    /// Its conditions.
-    pub conditions: Vec<Held>,
-}
-
-/// The facts of a status on which calls depend.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Durable {
-    /// Forces that were noted.
-    pub forced: BTreeMap<JobId, Timestamp>,
-    /// Datafeeds that ran when their jobs were closed.
-    pub resume: Arc<BTreeSet<DatafeedId>>,
-}
 
 /// A write that was sent and not answered yet.
 #[derive(Debug, Clone)]
@@ -465,42 +433,4 @@ impl Writing {
             overtaken: false,
         })
     }
-}
-
-/// Of a status of an earlier generation only what was begun is still true; where a job is, is to be seen anew.
-fn restorable(targets: Vec<Target>, looked_at: bool) -> Vec<Target> {
-    let keep = |mut target: Target| {
-        if !looked_at && target.step == crate::api::Step::Done {
-            target.step = crate::api::Step::Pending;
-        }
-        target
-    };
-    targets.into_iter().map(keep).collect()
-}
-
-/// The facts of a status on which calls depend.
-pub fn durable(status: &AnomalyJobStatus) -> Durable {
-    let forced = status
-        .targets
-        .iter()
-        .filter_map(|target| Some((target.job_id.clone(), target.forced_at.as_ref()?.0)));
-    Durable {
-        forced: forced.collect(),
-        resume: Arc::new(status.resume_datafeeds.iter().cloned().collect()),
-    }
-}
-
-fn held(status: &AnomalyJobStatus) -> Vec<Held> {
-    let held = status.conditions.iter().filter_map(|condition| {
-        Some(Held {
-            of: ConditionType::parse(&condition.type_)?,
-            status: ConditionStatus::parse(&condition.status)?,
-            reason: Reason::parse(&condition.reason)?,
-            since: condition.last_transition_time.0,
-        })
-    });
-    // The length of a filtered list is not known before, and what grows by itself takes too much room for ever.
-    let mut held: Vec<Held> = held.collect();
-    held.shrink_to_fit();
-    held
 }

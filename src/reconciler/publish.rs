@@ -11,7 +11,8 @@ use std::time::Duration;
 use super::decision::Decision;
 use super::input::{Moment, ObjectKey, Output, Ticket, WriteRefused};
 use super::member::Member;
-use super::object::{Object, Published, Said, Writing, durable};
+use super::object::{Object, Said, Writing};
+use super::stored::{Held, Published, durable};
 use super::turns::Lane;
 use super::{Reconciler, pace, report};
 use crate::api::{AnomalyJobStatus, ConditionStatus, ConditionType, Reason};
@@ -242,7 +243,7 @@ impl Reconciler {
         Some(Unwritten { due, made })
     }
 
-    fn report(&self, object: &Object, now: Moment) -> (AnomalyJobStatus, Vec<super::object::Held>) {
+    fn report(&self, object: &Object, now: Moment) -> (AnomalyJobStatus, Vec<Held>) {
         report::status(
             object,
             &report::Surroundings {

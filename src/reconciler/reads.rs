@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::cover::cover;
 use super::decision::Decision;
+use super::due::Due;
 use super::input::{Answer, Listing, Moment, Output, Question, SeenJob, Tasks, Ticket, Trouble};
 use super::turns::Lane;
 use super::{Reconciler, pace};
@@ -16,8 +17,8 @@ use crate::api::{DatafeedId, JobId, JobPattern, JobState};
 
 /// Looks within this time of one that is due go with it.
 const TOGETHER: Duration = Duration::from_millis(100);
-/// Bytes of ids that are asked for in one turn of the roll call: one request line.
-const ROLL_BYTES: usize = 3500;
+/// Bytes of ids that are asked for in one request line.
+pub(super) const LINE: usize = 3500;
 /// More jobs than this are asked for all at once, where they are most of the cluster's.
 const ASK_FOR_ALL: usize = 400;
 
@@ -40,30 +41,10 @@ pub(super) struct Reads {
     info: Due,
     /// The tasks may not be read, so jobs are asked in turn; the last one that was.
     pub(super) roll: Option<Due>,
-    rolled: Option<JobId>,
-    rolling: BTreeSet<JobId>,
+    pub(super) rolled: Option<JobId>,
+    pub(super) rolling: BTreeSet<JobId>,
     /// Jobs that run and that no list has named.
     unheard: BTreeSet<JobId>,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Due {
-    at: Option<Duration>,
-    asked: Option<Ticket>,
-}
-
-impl Due {
-    pub(super) fn by(&mut self, at: Duration) {
-        self.at = Some(self.at.map_or(at, |set| set.min(at)));
-    }
-
-    fn is_due(&self, now: Duration) -> bool {
-        self.asked.is_none() && self.at.is_some_and(|at| at <= now)
-    }
-
-    fn next(&self) -> Option<Duration> {
-        self.at.filter(|_| self.asked.is_none())
-    }
 }
 
 impl Reads {
@@ -251,7 +232,7 @@ impl Reconciler {
     /// What fits into one request is asked for by its ids.
     fn wildcards(&self, jobs: &[JobId]) -> Vec<JobPattern> {
         let bytes: usize = jobs.iter().map(super::batch::cost).sum();
-        if bytes <= ROLL_BYTES || !self.catalogue.is_complete() {
+        if bytes <= LINE || !self.catalogue.is_complete() {
             return Vec::new();
         }
         if jobs.len() > ASK_FOR_ALL && jobs.len() * 2 >= self.catalogue.len() {
@@ -280,37 +261,6 @@ impl Reconciler {
         users
             .filter_map(|key| self.objects.get(key))
             .any(|object| object.enforces() == Some(super::input::Wanted::Opened))
-    }
-
-    /// Without the tasks, some of the quiet jobs are looked at each time, all of them in turn.
-    fn call_the_roll(&mut self, now: Duration) {
-        let Some(roll) = self.reads.roll.as_mut().filter(|roll| roll.is_due(now)) else {
-            return;
-        };
-        roll.at = Some(now + pace::ROLL);
-        let start = match self.reads.rolled.take() {
-            Some(last) => std::ops::Bound::Excluded(last),
-            None => std::ops::Bound::Unbounded,
-        };
-        let (mut bytes, mut last) = (0, None);
-        for job in self
-            .jobs
-            .range((start, std::ops::Bound::Unbounded))
-            .map(|(job, _)| job)
-        {
-            bytes += super::batch::cost(job);
-            if bytes > ROLL_BYTES {
-                break;
-            }
-            self.reads.look(job, now);
-            self.reads.rolling.insert(job.clone());
-            last = Some(job.clone());
-        }
-        // At the end the next turn begins at the first.
-        let more = last
-            .as_ref()
-            .is_some_and(|last| self.jobs.keys().next_back() != Some(last));
-        self.reads.rolled = last.filter(|_| more);
     }
 
     /// Looks at a job, where no read is on its way that was sent under ticket `from` or later and will tell the same.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::super::decision::Ask;
 use super::super::input::{Event, Moment, SeenConfig};
 use super::super::job::Job;
-use super::super::object::{Held, Object};
+use super::super::object::Object;
+use super::super::stored::Held;
 use super::super::target::running;
 use super::words::after;
 use crate::api::{

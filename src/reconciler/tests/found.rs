@@ -9,7 +9,8 @@ use crate::api::{
 };
 use crate::reconciler::input::*;
 use crate::reconciler::job::Job;
-use crate::reconciler::object::{Durable, News, Object, Published, Writing};
+use crate::reconciler::object::{News, Object, Writing};
+use crate::reconciler::stored::{Durable, Published};
 
 fn hanging() -> World {
     let mut world = World::new();
