@@ -26,7 +26,7 @@ const ASK_FOR_ALL: usize = 400;
 #[derive(Debug, Default)]
 pub(super) struct Reads {
     looks: BTreeMap<JobId, Duration>,
-    by_time: BTreeSet<(Duration, JobId)>,
+    by_time: BTreeMap<Duration, BTreeSet<JobId>>,
     /// Jobs that somebody waits for and that are to be looked at now.
     hurried: BTreeSet<JobId>,
     /// The reads of states that are on their way: one, and beside one of very many jobs another of a few.
@@ -53,7 +53,7 @@ impl Reads {
         let at = self.looks.get(job).map_or(at, |set| at.min(*set));
         self.forget(job);
         self.looks.insert(job.clone(), at);
-        self.by_time.insert((at, job.clone()));
+        self.by_time.entry(at).or_default().insert(job.clone());
     }
 
     /// When a job is looked at that was just called, or found: at once where somebody waits for it, else with others.
@@ -74,15 +74,20 @@ impl Reads {
 
     /// The first moment from `earliest` on at which others are looked at anyway, or else the latest.
     fn shared(&self, earliest: Duration, latest: Duration) -> Duration {
-        let planned = self.by_time.iter();
-        let mut planned = planned.map(|(at, _)| *at).skip_while(|at| *at < earliest);
-        planned.next().map_or(latest, |at| at.min(latest))
+        let planned = self.by_time.range(earliest..=latest).next();
+        planned.map_or(latest, |(at, _)| *at)
     }
 
     pub(super) fn forget(&mut self, job: &JobId) {
-        if let Some(at) = self.looks.remove(job) {
-            self.by_time.remove(&(at, job.clone()));
-            self.hurried.remove(job);
+        let Some(at) = self.looks.remove(job) else {
+            return;
+        };
+        self.hurried.remove(job);
+        if let Some(jobs) = self.by_time.get_mut(&at) {
+            jobs.remove(job);
+            if jobs.is_empty() {
+                self.by_time.remove(&at);
+            }
         }
     }
 
@@ -144,8 +149,8 @@ impl Reads {
     }
 
     fn take_due(&mut self, until: Duration) -> Vec<JobId> {
-        let due = self.by_time.iter().take_while(|(at, _)| *at <= until);
-        let jobs: BTreeSet<JobId> = due.map(|(_, job)| job.clone()).collect();
+        let due = self.by_time.range(..=until);
+        let jobs: BTreeSet<JobId> = due.flat_map(|(_, jobs)| jobs).cloned().collect();
         for job in &jobs {
             self.forget(job);
         }
@@ -202,7 +207,11 @@ impl Reconciler {
     }
 
     fn read_states(&mut self, now: Duration, probing: bool) {
-        let due = self.reads.by_time.first().is_some_and(|(at, _)| *at <= now);
+        let due = self
+            .reads
+            .by_time
+            .first_key_value()
+            .is_some_and(|(at, _)| *at <= now);
         if !due || !self.catalogue.is_known() {
             return;
         }
@@ -292,7 +301,11 @@ impl Reconciler {
         let reads = &self.reads;
         let listed = self.catalogue.is_known();
         let free = reads.states.is_empty() && listed;
-        let look = reads.by_time.first().map(|(at, _)| *at).filter(|_| free);
+        let look = reads
+            .by_time
+            .first_key_value()
+            .map(|(at, _)| *at)
+            .filter(|_| free);
         let roll = reads.roll.as_ref().and_then(Due::next);
         let tasks = reads.tasks.next().filter(|_| listed);
         let next = [look, reads.list.next(), tasks, reads.info.next(), roll];
