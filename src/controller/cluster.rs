@@ -24,8 +24,8 @@ use crate::elasticsearch::Client;
 use crate::lease::Claim;
 use crate::reconciler::Reconciler;
 use crate::reconciler::input::{
-    Call, Connection, Delivered, Event, Finish, Input, Lane, Moment, ObjectKey, Output, Question,
-    Refusal, Ruling, Ticket, Trouble,
+    Call, Connection, Delivered, Event, Finish, Input, Moment, ObjectKey, Output, Question,
+    Refusal, Ruling, Ticket, Trouble, Urgency,
 };
 use crate::telemetry::{CloseOutcome, Metrics};
 
@@ -205,7 +205,7 @@ impl Driver {
                 job,
                 datafeed,
             } => self.verify(ticket, key, uid, job, datafeed),
-            Output::WantTurn(key, lane) => self.want_turn(key, lane, inputs),
+            Output::WantTurn(key, urgency) => self.want_turn(key, urgency, inputs),
             Output::Write {
                 ticket,
                 key,
@@ -261,9 +261,9 @@ impl Driver {
         });
     }
 
-    fn want_turn(&mut self, key: ObjectKey, lane: Lane, inputs: &mut VecDeque<Input>) {
+    fn want_turn(&mut self, key: ObjectKey, urgency: Urgency, inputs: &mut VecDeque<Input>) {
         if self.turn.is_none()
-            && let Some(turn) = self.cluster.writer.try_turn(lane)
+            && let Some(turn) = self.cluster.writer.try_turn(urgency)
         {
             self.turn = Some((key.clone(), turn));
             inputs.push_back(Input::Turn(key));
@@ -271,7 +271,7 @@ impl Driver {
         }
         let writer = self.cluster.writer.clone();
         self.running.spawn(async move {
-            let turn = writer.turn(&key.namespace, lane).await;
+            let turn = writer.turn(&key.namespace, urgency).await;
             Done::Turn(key, turn)
         });
     }
@@ -378,7 +378,7 @@ impl Driver {
 async fn turn_for(writer: &Writer, key: &ObjectKey, given: Option<Turn>) -> Turn {
     match given {
         Some(turn) => turn,
-        None => writer.turn(&key.namespace, Lane::Slow).await,
+        None => writer.turn(&key.namespace, Urgency::None).await,
     }
 }
 

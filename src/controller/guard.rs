@@ -1,7 +1,8 @@
 //! An object of a list or a watch that may not be what its schema says: what cannot be decoded still says who it is.
 //!
 //! kube has a guard of this kind, which keeps each object as a tree of values and copies that: a fifth of the processor time of a
-//! catch-up. Here the text is kept until it is decoded, so it works for JSON and for nothing else.
+//! catch-up. Here the text is kept until it is decoded, so it works for JSON, with the type of a watch event before
+//! its object as every API server sends them, and for nothing else.
 
 use std::borrow::Cow;
 use std::fmt::Debug;

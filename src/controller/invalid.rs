@@ -11,7 +11,7 @@ use serde_json::json;
 use super::watch::Undecodable;
 use super::writer::{Precondition, Writer};
 use crate::api::{ConditionStatus, ConditionType, Reason, new_condition};
-use crate::reconciler::turns::Lane;
+use crate::reconciler::input::Urgency;
 
 /// The longest text of a parser that is shown.
 const SHOWN: usize = 256;
@@ -82,6 +82,6 @@ pub(super) async fn report<K: Resource<DynamicType = ()>>(writer: Writer, seen: 
         resource_version: &seen.resource_version,
     };
     // A conflict means that it was changed, and then it is delivered again.
-    let turn = writer.turn(&seen.namespace, Lane::Slow).await;
+    let turn = writer.turn(&seen.namespace, Urgency::None).await;
     let _ = writer.write::<K>(turn, &at, &status).await;
 }

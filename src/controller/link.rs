@@ -20,8 +20,7 @@ use super::translate::trouble_of;
 use super::writer::{API_SERVER_LIMIT, Writer};
 use crate::api::{ElasticsearchConnection, Reason};
 use crate::elasticsearch::{Client, Credentials, Endpoint, Error, Limits, Product, Version};
-use crate::reconciler::input::{Connection, Trouble, Usable};
-use crate::reconciler::turns::Lane;
+use crate::reconciler::input::{Connection, Trouble, Urgency, Usable};
 
 /// How often a good connection is proven again.
 const PROBE: Duration = Duration::from_secs(60);
@@ -316,7 +315,7 @@ impl Link {
     async fn report(&self, object: &ElasticsearchConnection, outcome: &Result<Probe, Trouble>) {
         if let Some((at, status)) = connection_status::next(object, outcome) {
             let tenant = Arc::from(self.namespace.as_str());
-            let turn = self.writer.turn(&tenant, Lane::Fresh).await;
+            let turn = self.writer.turn(&tenant, Urgency::ForCall).await;
             // A conflict or an outage: the next probe, or the delivery of what changed, comes here again.
             let _ = self
                 .writer

@@ -12,7 +12,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::reconciler::turns::{Lane, Turns};
+use crate::reconciler::input::{Lane, Urgency};
+use crate::reconciler::turns::Turns;
 
 /// So long after one edit the next is expected.
 const EDITING: Duration = Duration::from_secs(1);
@@ -67,11 +68,11 @@ impl Gate {
         }
     }
 
-    /// A turn at once, where nobody waits and a place is free.
-    pub(super) fn try_turn(&self, lane: Lane) -> Option<Turn> {
-        let now = self.shared.begun.elapsed();
+    /// A turn at once, where nobody waits and a place is free for it.
+    pub(super) fn try_turn(&self, urgency: Urgency) -> Option<Turn> {
+        let (lane, now) = (urgency.lane(), self.shared.begun.elapsed());
         let mut places = self.shared.lock();
-        places.asked(lane, now);
+        places.asked(urgency, now);
         if !places.turns.is_empty() || !places.may_enter(lane, now) {
             return None;
         }
@@ -81,10 +82,11 @@ impl Gate {
     }
 
     /// Waits for a turn.
-    pub(super) async fn wait(&self, tenant: &Arc<str>, lane: Lane) -> Turn {
-        if let Some(turn) = self.try_turn(lane) {
+    pub(super) async fn wait(&self, tenant: &Arc<str>, urgency: Urgency) -> Turn {
+        if let Some(turn) = self.try_turn(urgency) {
             return turn;
         }
+        let lane = urgency.lane();
         let mut waiting = self.stand(tenant, lane);
         // The sender goes only when it calls, so an answer of any kind is the call.
         let _ = (&mut waiting.called).await;
@@ -135,8 +137,8 @@ impl Shared {
 }
 
 impl Places {
-    fn asked(&mut self, lane: Lane, now: Duration) {
-        if lane == Lane::Fresh {
+    fn asked(&mut self, urgency: Urgency, now: Duration) {
+        if urgency == Urgency::ForEdit {
             self.edited = Some(now);
         }
     }
@@ -154,18 +156,26 @@ impl Places {
 
     /// Whoever holds a place calls the next when it is given back, so nobody waits while all places are free.
     fn call_next(&mut self, now: Duration) {
-        while let Some(number) = self.turns.first(now).copied() {
-            let lane = self.waiting.get(&number).map(|(lane, _)| *lane);
-            if lane.is_some_and(|lane| !self.may_enter(lane, now)) {
-                return;
-            }
-            let _ = self.turns.next(now);
+        while let Some(number) = self.next(now) {
             // One that is dropped right now gives its place back itself: it finds that it was called.
             if let Some((lane, call)) = self.waiting.remove(&number) {
                 self.enter(lane);
                 let _ = call.send(());
             }
         }
+    }
+
+    fn next(&mut self, now: Duration) -> Option<u64> {
+        if self.free == 0 {
+            return None;
+        }
+        let first = self.turns.first(now)?;
+        let lane = self.waiting.get(first).map(|(lane, _)| *lane);
+        if lane.is_none_or(|lane| self.may_enter(lane, now)) {
+            return self.turns.next(now);
+        }
+        // What waited long and has risen stands among the edits, and has to leave them the places that are theirs.
+        self.turns.next_fresh()
     }
 }
 
@@ -215,7 +225,7 @@ mod tests {
 
     /// Nobody waits, nothing is remembered, and all places can be had.
     fn assert_at_rest(gate: &Gate, places: usize) {
-        let held: Vec<Turn> = std::iter::from_fn(|| gate.try_turn(Lane::Fresh)).collect();
+        let held: Vec<Turn> = std::iter::from_fn(|| gate.try_turn(Urgency::ForEdit)).collect();
         assert_eq!(held.len(), places);
         let shared = gate.shared.lock();
         assert!(shared.turns.is_empty() && shared.waiting.is_empty() && shared.slow == 0);
@@ -225,32 +235,32 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_more_than_its_places_are_had_at_once() {
         let gate = Gate::new(8, 8);
-        let held: Vec<Turn> = std::iter::from_fn(|| gate.try_turn(Lane::Fresh)).collect();
+        let held: Vec<Turn> = std::iter::from_fn(|| gate.try_turn(Urgency::ForEdit)).collect();
         assert_eq!(held.len(), 8);
-        let ninth = gate.wait(&tenant("a"), Lane::Fresh).now_or_never();
+        let ninth = gate.wait(&tenant("a"), Urgency::ForEdit).now_or_never();
         assert!(ninth.is_none(), "a ninth was let in");
         drop(held);
         assert_at_rest(&gate, 8);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn while_somebody_edits_a_catch_up_has_half_of_the_places_and_a_second_later_all() {
+    async fn while_somebody_edits_a_catch_up_has_a_few_of_the_places_and_a_second_later_all() {
         let gate = Gate::new(8, 4);
-        let slow = || gate.try_turn(Lane::Slow);
+        let slow = || gate.try_turn(Urgency::None);
         let catch_up: Vec<Turn> = std::iter::from_fn(slow).collect();
         assert_eq!(catch_up.len(), 8, "nobody edits");
         drop(catch_up);
-        drop(gate.try_turn(Lane::Fresh).unwrap());
+        drop(gate.try_turn(Urgency::ForEdit).unwrap());
         let beside: Vec<Turn> = std::iter::from_fn(slow).collect();
         assert_eq!(beside.len(), 4);
         let tenant = tenant("a");
-        let mut waiting = Box::pin(gate.wait(&tenant, Lane::Slow));
+        let mut waiting = Box::pin(gate.wait(&tenant, Urgency::None));
         assert!(waiting.as_mut().now_or_never().is_none());
         assert!(
-            gate.try_turn(Lane::Fresh).is_none(),
+            gate.try_turn(Urgency::ForEdit).is_none(),
             "who waits is not passed"
         );
-        let edit = gate.wait(&tenant, Lane::Fresh).now_or_never();
+        let edit = gate.wait(&tenant, Urgency::ForEdit).now_or_never();
         assert!(edit.is_some(), "an edit has its place at once");
         tokio::time::advance(EDITING).await;
         drop(edit);
@@ -260,15 +270,52 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn an_edit_has_its_place_also_where_what_has_risen_stands_before_it() {
+        let gate = Gate::new(8, 2);
+        let (many, other) = (tenant("many"), tenant("other"));
+        let held: Vec<Turn> = std::iter::from_fn(|| gate.try_turn(Urgency::None)).collect();
+        let mut waiting: Vec<_> = (0..20)
+            .map(|_| Box::pin(gate.wait(&many, Urgency::None)))
+            .collect();
+        for slow in &mut waiting {
+            assert!(slow.as_mut().now_or_never().is_none());
+        }
+        tokio::time::advance(Duration::from_secs(31)).await;
+        let mut edits = Vec::new();
+        for tenant in [&many, &other, &many] {
+            edits.push(Box::pin(gate.wait(tenant, Urgency::ForEdit)));
+        }
+        for edit in &mut edits {
+            assert!(edit.as_mut().now_or_never().is_none(), "all places are had");
+        }
+        drop(held.into_iter().take(5).collect::<Vec<_>>());
+        for edit in edits {
+            assert!(edit.now_or_never().is_some());
+        }
+        drop(waiting);
+        assert_at_rest(&gate, 8);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_call_waits_for_comes_early_and_is_no_edit() {
+        let gate = Gate::new(8, 2);
+        drop(gate.try_turn(Urgency::ForCall).unwrap());
+        let slow: Vec<Turn> = std::iter::from_fn(|| gate.try_turn(Urgency::None)).collect();
+        assert_eq!(slow.len(), 8);
+        drop(slow);
+        assert_at_rest(&gate, 8);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn whoever_waits_is_not_passed_by_one_that_comes_at_once() {
         let gate = Gate::new(1, 1);
-        let held = gate.try_turn(Lane::Fresh).unwrap();
+        let held = gate.try_turn(Urgency::ForEdit).unwrap();
         let tenant = tenant("a");
-        let mut waiting = Box::pin(gate.wait(&tenant, Lane::Slow));
+        let mut waiting = Box::pin(gate.wait(&tenant, Urgency::None));
         assert!(waiting.as_mut().now_or_never().is_none());
         drop(held);
         assert!(
-            gate.try_turn(Lane::Fresh).is_none(),
+            gate.try_turn(Urgency::ForEdit).is_none(),
             "the place was promised"
         );
         drop(waiting.await);
@@ -276,14 +323,14 @@ mod tests {
     }
 
     /// Each takes its turn, says its name and writes for a millisecond.
-    async fn order(gate: &Gate, asks: Vec<(&'static str, Lane)>) -> Vec<String> {
+    async fn order(gate: &Gate, asks: Vec<(&'static str, Urgency)>) -> Vec<String> {
         let (said, mut heard) = mpsc::unbounded_channel();
-        let held: Vec<Turn> = std::iter::from_fn(|| gate.try_turn(Lane::Fresh)).collect();
+        let held: Vec<Turn> = std::iter::from_fn(|| gate.try_turn(Urgency::ForEdit)).collect();
         let mut tasks = Vec::new();
-        for (number, (of, lane)) in asks.into_iter().enumerate() {
+        for (number, (of, urgency)) in asks.into_iter().enumerate() {
             let (gate, said) = (gate.clone(), said.clone());
             tasks.push(tokio::spawn(async move {
-                let _turn = gate.wait(&tenant(of), lane).await;
+                let _turn = gate.wait(&tenant(of), urgency).await;
                 said.send(format!("{of}{number}")).unwrap();
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }));
@@ -304,11 +351,11 @@ mod tests {
     async fn namespaces_take_turns_and_edits_come_before_a_catch_up() {
         let gate = Gate::new(1, 1);
         let asks = vec![
-            ("a", Lane::Slow),
-            ("a", Lane::Slow),
-            ("a", Lane::Slow),
-            ("b", Lane::Slow),
-            ("c", Lane::Fresh),
+            ("a", Urgency::None),
+            ("a", Urgency::None),
+            ("a", Urgency::None),
+            ("b", Urgency::None),
+            ("c", Urgency::ForEdit),
         ];
         assert_eq!(order(&gate, asks).await, ["c4", "a0", "b3", "a1", "a2"]);
         assert_at_rest(&gate, 1);
@@ -317,13 +364,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_catch_up_that_waited_long_is_not_passed_by_a_flood_of_edits() {
         let gate = Gate::new(1, 1);
-        let held = gate.try_turn(Lane::Fresh).unwrap();
+        let held = gate.try_turn(Urgency::ForEdit).unwrap();
         let (quiet, flood) = (tenant("quiet"), tenant("flood"));
-        let mut slow = Box::pin(gate.wait(&quiet, Lane::Slow));
+        let mut slow = Box::pin(gate.wait(&quiet, Urgency::None));
         assert!(slow.as_mut().now_or_never().is_none());
         tokio::time::advance(Duration::from_secs(30)).await;
         let mut edits: Vec<_> = (0..2)
-            .map(|_| Box::pin(gate.wait(&flood, Lane::Fresh)))
+            .map(|_| Box::pin(gate.wait(&flood, Urgency::ForEdit)))
             .collect();
         for edit in &mut edits {
             assert!(edit.as_mut().now_or_never().is_none());
@@ -338,12 +385,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_that_gives_up_waiting_leaves_nothing_and_delays_nobody() {
         let gate = Gate::new(1, 1);
-        let held = gate.try_turn(Lane::Fresh).unwrap();
+        let held = gate.try_turn(Urgency::ForEdit).unwrap();
         let tenant = tenant("a");
         let brief = Duration::from_secs(1);
-        let given_up = tokio::time::timeout(brief, gate.wait(&tenant, Lane::Fresh)).await;
+        let given_up = tokio::time::timeout(brief, gate.wait(&tenant, Urgency::ForEdit)).await;
         assert!(given_up.is_err());
-        let mut patient = Box::pin(gate.wait(&tenant, Lane::Slow));
+        let mut patient = Box::pin(gate.wait(&tenant, Urgency::None));
         assert!(patient.as_mut().now_or_never().is_none());
         drop(held);
         drop(patient.await);
@@ -353,10 +400,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_that_is_dropped_between_its_call_and_its_turn_gives_the_place_to_the_next() {
         let gate = Gate::new(1, 1);
-        let held = gate.try_turn(Lane::Fresh).unwrap();
+        let held = gate.try_turn(Urgency::ForEdit).unwrap();
         let tenant = tenant("a");
-        let mut called = Box::pin(gate.wait(&tenant, Lane::Fresh));
-        let mut next = Box::pin(gate.wait(&tenant, Lane::Fresh));
+        let mut called = Box::pin(gate.wait(&tenant, Urgency::ForEdit));
+        let mut next = Box::pin(gate.wait(&tenant, Urgency::ForEdit));
         assert!(called.as_mut().now_or_never().is_none());
         assert!(next.as_mut().now_or_never().is_none());
         drop(held);
@@ -373,7 +420,7 @@ mod tests {
         for _ in 0..20 {
             let gate = gate.clone();
             tasks.push(tokio::spawn(async move {
-                let _turn = gate.wait(&tenant("a"), Lane::Fresh).await;
+                let _turn = gate.wait(&tenant("a"), Urgency::ForEdit).await;
                 std::future::pending::<()>().await;
             }));
         }
@@ -394,7 +441,7 @@ mod tests {
             tasks.push(tokio::spawn(async move {
                 let tenant = tenant(if number % 3 == 0 { "a" } else { "b" });
                 let patience = Duration::from_micros(number % 7 * 300);
-                let turn = gate.wait(&tenant, Lane::Fresh);
+                let turn = gate.wait(&tenant, Urgency::ForEdit);
                 if let Ok(turn) = tokio::time::timeout(patience, turn).await {
                     tokio::time::sleep(Duration::from_micros(number % 5 * 100)).await;
                     drop(turn);

@@ -18,8 +18,7 @@ use super::turn::{Gate, Turn};
 use crate::api::AnomalyJob;
 use crate::finalizer;
 use crate::lease::Claim;
-use crate::reconciler::input::{Event, ObjectKey, WriteRefused};
-use crate::reconciler::turns::Lane;
+use crate::reconciler::input::{Event, ObjectKey, Urgency, WriteRefused};
 use crate::telemetry::{EventOutcome, EventType, Metrics, StatusWrite};
 
 /// The name under which fields of status are owned.
@@ -73,13 +72,13 @@ impl Writer {
     }
 
     /// Waits for a fair turn among all writes of the process; the tenant is the namespace that is written to.
-    pub(super) async fn turn(&self, tenant: &Arc<str>, lane: Lane) -> Turn {
-        self.gate.wait(tenant, lane).await
+    pub(super) async fn turn(&self, tenant: &Arc<str>, urgency: Urgency) -> Turn {
+        self.gate.wait(tenant, urgency).await
     }
 
     /// A turn at once, where nobody waits and a place is free.
-    pub(super) fn try_turn(&self, lane: Lane) -> Option<Turn> {
-        self.gate.try_turn(lane)
+    pub(super) fn try_turn(&self, urgency: Urgency) -> Option<Turn> {
+        self.gate.try_turn(urgency)
     }
 
     /// Replaces the status of an object and returns its new resource version. The turn is used up.

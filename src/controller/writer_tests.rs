@@ -59,14 +59,14 @@ fn refused(code: u16, reason: &str) -> (u16, Value) {
 }
 
 fn assert_all_places_are_free(writer: &Writer) {
-    let held: Vec<Turn> = std::iter::from_fn(|| writer.try_turn(Lane::Fresh)).collect();
+    let held: Vec<Turn> = std::iter::from_fn(|| writer.try_turn(Urgency::ForEdit)).collect();
     assert_eq!(held.len(), WRITERS);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_finalizer_is_a_merge_patch_of_the_object_with_both_preconditions() {
     let (writer, asked, _grant) = writer(Some(stored()));
-    let turn = writer.turn(&Arc::from("a"), Lane::Fresh).await;
+    let turn = writer.turn(&Arc::from("a"), Urgency::ForEdit).await;
     let finalizers = with(&["x/other".to_owned()], true);
     let answer = writer.finalize(turn, &AT, &finalizers);
     assert_eq!(answer.await.unwrap().as_ref(), "8");
@@ -91,10 +91,10 @@ async fn each_answer_has_its_meaning_and_gives_the_place_back() {
     ] {
         let (writer, _, _grant) = writer(answer.clone());
         for _ in 0..=WRITERS {
-            let turn = writer.try_turn(Lane::Fresh).expect("a free place");
+            let turn = writer.try_turn(Urgency::ForEdit).expect("a free place");
             let written = writer.write::<AnomalyJob>(turn, &AT, &json!({})).await;
             assert_eq!(written.unwrap_err(), expected, "{answer:?}");
-            let turn = writer.try_turn(Lane::Fresh).expect("a free place");
+            let turn = writer.try_turn(Urgency::ForEdit).expect("a free place");
             let patched = writer.finalize(turn, &AT, &with(&[], false)).await;
             assert_eq!(patched.unwrap_err(), expected, "{answer:?}");
         }
@@ -107,11 +107,11 @@ async fn a_replica_without_a_claim_sends_nothing() {
     let (writer, asked, grant) = writer(Some(stored()));
     drop(grant);
     for present in [true, false] {
-        let turn = writer.turn(&Arc::from("a"), Lane::Slow).await;
+        let turn = writer.turn(&Arc::from("a"), Urgency::None).await;
         let patched = writer.finalize(turn, &AT, &with(&[], present)).await;
         assert_eq!(patched.unwrap_err(), WriteRefused::Failed);
     }
-    let turn = writer.turn(&Arc::from("a"), Lane::Slow).await;
+    let turn = writer.turn(&Arc::from("a"), Urgency::None).await;
     let written = writer.write::<AnomalyJob>(turn, &AT, &json!({})).await;
     assert_eq!(written.unwrap_err(), WriteRefused::Failed);
     assert!(asked.lock().unwrap().is_empty());
@@ -121,7 +121,7 @@ async fn a_replica_without_a_claim_sends_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_write_that_is_dropped_on_its_way_gives_its_place_back() {
     let (writer, asked, _grant) = writer(None);
-    let turn = writer.try_turn(Lane::Fresh).expect("a free place");
+    let turn = writer.try_turn(Urgency::ForEdit).expect("a free place");
     let status = json!({});
     let write = writer.write::<AnomalyJob>(turn, &AT, &status);
     let brief = Duration::from_millis(10);
@@ -137,7 +137,7 @@ async fn nine_writes_of_one_tenant_are_eight_at_once_and_the_ninth_after() {
     for _ in 0..=WRITERS {
         let writer = writer.clone();
         running.spawn(async move {
-            let turn = writer.turn(&Arc::from("a"), Lane::Fresh).await;
+            let turn = writer.turn(&Arc::from("a"), Urgency::ForEdit).await;
             let _ = writer.write::<AnomalyJob>(turn, &AT, &json!({})).await;
         });
     }

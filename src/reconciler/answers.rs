@@ -19,19 +19,26 @@ impl Reconciler {
         };
         self.look_at_taken(&sent, now);
         let refusal = answer.err();
-        let able = matches!(
-            refusal,
-            None | Some(
-                Refusal::LookAgain { answered: true } | Refusal::Refused(_) | Refusal::Unknown(_)
-            )
-        );
-        if able {
+        if sent.is_taken() && refusal.is_some() {
+            // It was taken long ago: a connection that is cut since, or time that ran out, says nothing of the cluster.
+            return;
+        }
+        // Time that ran out is told by a clock: only soon after it was sent does that show that there is a master.
+        let soon = now.monotonic.saturating_sub(sent.at) <= pace::PROVES_WITHIN;
+        let proves = match refusal {
+            None => true,
+            Some(Refusal::LookAgain { answered }) => answered && soon,
+            Some(_) => false,
+        };
+        if proves || matches!(refusal, Some(Refusal::Refused(_) | Refusal::Unknown(_))) {
             if self.health.called() {
+                // Since when there is a master again nobody knows.
+                self.lose_count();
                 self.wake_all();
             }
             self.calls.window.went_well();
         }
-        if matches!(refusal, None | Some(Refusal::LookAgain { answered: true })) {
+        if proves {
             self.prove(now);
         }
         let of = if let Some(refusal) = refusal {
@@ -67,11 +74,11 @@ impl Reconciler {
                 self.untouched(&sent, now);
             }
             Refusal::Overloaded(trouble) => {
-                self.calls
-                    .window
-                    .overloaded(trouble.retry_after, now.monotonic);
+                let asked = trouble.retry_after;
+                if self.calls.window.overloaded(asked, now.monotonic) {
+                    self.wake_all();
+                }
                 self.untouched(&sent, now);
-                self.wake_all();
             }
             Refusal::Refused(trouble) if sent.of.len() > 1 && sent.isolation.is_none() => {
                 self.isolate(&sent, now);
@@ -117,7 +124,7 @@ impl Reconciler {
         for ((_, id), _) in &sent.of {
             if let Some(job) = self.jobs.get_mut(id) {
                 job.touch(next);
-                self.reads.look_after_call(id, now.monotonic, sent.lane);
+                self.reads.look_after_call(id, sent, now);
             }
         }
     }
@@ -371,7 +378,7 @@ impl Reconciler {
         for id in &sent.taken {
             let state = self.jobs.get(id).and_then(|job| job.state());
             if matches!(state, Some(JobState::Closing | JobState::Opening)) {
-                self.reads.look_after_call(id, now.monotonic, sent.lane);
+                self.reads.look_after_call(id, sent, now);
             }
         }
     }

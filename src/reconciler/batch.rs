@@ -94,16 +94,17 @@ impl Window {
         self.size = (self.size + 1).min(pace::MAX_IN_FLIGHT);
     }
 
-    /// A call was refused for load; `asked` is how long Elasticsearch wants to be left alone.
-    pub fn overloaded(&mut self, asked: Option<Duration>, now: Duration) {
-        // Several that were on their way together are one refusal.
+    /// A call was refused for load; `asked` is how long Elasticsearch wants to be left alone. Returns whether that is news:
+    /// several that were on their way together are one refusal.
+    pub fn overloaded(&mut self, asked: Option<Duration>, now: Duration) -> bool {
         if self.shut_until.is_some_and(|until| now < until) {
-            return;
+            return false;
         }
         self.refusals = self.refusals.saturating_add(1);
         self.size = (self.size / 2).max(1);
         let pause = pace::retry_delay(self.refusals, 1).max(asked.unwrap_or_default());
         self.shut_until = Some(now + pause);
+        true
     }
 }
 

@@ -21,7 +21,7 @@ use crate::api::{JobId, JobState};
 /// The default of `limits.maxClosing`, so that saving models does not flood the disks of a cluster.
 const MAX_CLOSING: usize = 64;
 /// Edits that somebody waits for, each by itself; more of them in one list are a flood.
-const FEW: usize = 8;
+pub(super) const FEW: usize = 8;
 /// Bytes of ids in a list until the connection says how many fit.
 const LIST_ROOM: usize = 2048;
 
@@ -60,7 +60,7 @@ pub(super) struct Sent {
 
 impl Sent {
     /// All of its jobs were seen to have taken it: it holds no place.
-    fn is_taken(&self) -> bool {
+    pub(super) fn is_taken(&self) -> bool {
         self.of.is_empty()
     }
 }
@@ -236,7 +236,7 @@ impl Reconciler {
         if calls.window.opens_at().is_some() {
             return calls.window.opens_at();
         }
-        // What waits for a place is woken by the answer that makes it.
+        // What waits for a place is woken by the answer, or the read, that makes it.
         calls.closes_leave_at().filter(|_| calls.has_slot())
     }
 
@@ -377,7 +377,9 @@ impl Reconciler {
             },
             isolation,
         };
-        self.calls.freed_at = None;
+        if matches!(sent.call, Call::Close(_)) {
+            self.calls.freed_at = None;
+        }
         self.calls.in_flight.insert(ticket, sent);
     }
 

@@ -279,6 +279,27 @@ pub enum Finish {
     Forced,
 }
 
+/// Why a write is urgent, or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// Nobody waits for it.
+    None,
+    /// A call waits for it.
+    ForCall,
+    /// Somebody who edited waits for it.
+    ForEdit,
+}
+
+impl Urgency {
+    /// The lane in which its turn comes.
+    pub fn lane(self) -> Lane {
+        match self {
+            Self::None => Lane::Slow,
+            Self::ForCall | Self::ForEdit => Lane::Fresh,
+        }
+    }
+}
+
 /// A Kubernetes event to publish.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
@@ -325,7 +346,7 @@ pub enum Output {
         datafeed: Option<DatafeedId>,
     },
     /// This object wants to be written; [`Input::Turn`] says when.
-    WantTurn(ObjectKey, Lane),
+    WantTurn(ObjectKey, Urgency),
     /// Write this status, if the object still has this resource version. It uses the turn that was just given.
     Write {
         /// The answer carries it.

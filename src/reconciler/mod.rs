@@ -58,7 +58,7 @@ use catalogue::Catalogue;
 use health::Health;
 use input::{Connection, Delivered, Event, Input, Moment, ObjectKey, Output, Ticket};
 use job::Job;
-use object::{News, Object, Said};
+use object::{News, Object};
 
 use crate::api::JobId;
 
@@ -267,7 +267,7 @@ impl Reconciler {
 
     fn gone(&mut self, key: &ObjectKey) {
         if let Some(object) = self.objects.remove(key) {
-            self.outcomes_waiting -= usize::from(object.wants_turn == Some(Said::Outcome));
+            self.outcomes_waiting -= usize::from(object::is_outcome_wanted(object.wants_turn));
             if let Some(at) = object.timer {
                 self.timers.remove(&(at, key.clone(), None));
             }
@@ -401,7 +401,9 @@ impl Reconciler {
         assert!(self.verifications.is_empty() && self.writes.is_empty() && self.due.is_empty());
         assert!(self.outputs.is_empty() && self.unsaid.is_empty());
         let turns = self.objects.values().map(|object| object.wants_turn);
-        let waiting = turns.filter(|said| *said == Some(Said::Outcome)).count();
+        let waiting = turns
+            .filter(|wanted| object::is_outcome_wanted(*wanted))
+            .count();
         assert_eq!(self.outcomes_waiting, waiting);
         assert!(
             self.yielding.is_empty(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::input::{Delivered, Desired, Lane, Moment, Ticket, Trouble, Wanted};
+use super::input::{Delivered, Desired, Lane, Moment, Ticket, Trouble, Urgency, Wanted};
 use super::member::{Member, Members};
 use super::stored::{Durable, Held, Published, durable, held, restorable};
 use crate::api::{ConditionType, DatafeedId, JobId, LastClose, Target};
@@ -86,8 +86,8 @@ pub struct Object {
     pub published: Published,
     /// The write in flight.
     pub writing: Option<Box<Writing>>,
-    /// A turn to write was asked for, and what for.
-    pub wants_turn: Option<Said>,
+    /// A turn to write was asked for, what for, and how urgently.
+    pub wants_turn: Option<(Said, Urgency)>,
     /// Writes that failed in a row.
     pub write_failures: u32,
     /// No write before this.
@@ -112,12 +112,17 @@ pub struct Object {
 }
 
 /// What is to be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Said {
-    /// How it ended, or what a call waits for.
-    Outcome,
     /// How far it is.
     OnTheWay,
+    /// How it ended, or what a call waits for.
+    Outcome,
+}
+
+/// Of these an outcome is asked for.
+pub fn is_outcome_wanted(wanted: Option<(Said, Urgency)>) -> bool {
+    wanted.is_some_and(|(said, _)| said == Said::Outcome)
 }
 
 /// What a delivery meant.

@@ -53,6 +53,8 @@ pub const FORCE_AGAIN_AFTER: Duration = Duration::from_secs(60);
 pub const VERIFIED_FOR: Duration = Duration::from_secs(10);
 /// Evidence is confirmed by a call that needs a master after this much of it, or where it would reach the timeout.
 pub const CONFIRM_AFTER: Duration = Duration::from_secs(30);
+/// An answer that time ran out is told by a clock; it shows that there is a master where the call was sent so recently.
+pub const PROVES_WITHIN: Duration = Duration::from_secs(2);
 /// Live reads that found no room are tried again after this long.
 pub const VERIFY_LATER: Duration = Duration::from_millis(250);
 /// A close that ends within this time is reported with one write, at its end.

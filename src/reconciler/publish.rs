@@ -1,7 +1,7 @@
 //! When a status is written: once for each outcome, never where nothing differs, and at once where a call depends on it.
 //!
-//! What it says is the report's. Progress that ends within two seconds is not worth a write of its own, and what is
-//! written is made when its turn has come, so that only the latest is ever sent.
+//! What it says is the report's. Progress that ends within two seconds, or a minute where nobody waits, is not worth a
+//! write of its own, and what is written is made when its turn has come, so that only the latest is ever sent.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -9,9 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::decision::Decision;
-use super::input::{Moment, ObjectKey, Output, Ticket, WriteRefused};
+use super::input::{Moment, ObjectKey, Output, Ticket, Urgency, WriteRefused};
 use super::member::Member;
-use super::object::{Object, Said, Writing};
+use super::object::{Object, Said, Writing, is_outcome_wanted};
 use super::stored::{Held, Published, durable};
 use super::turns::Lane;
 use super::{Reconciler, pace, report};
@@ -141,8 +141,12 @@ impl Reconciler {
         if object.writing.is_some() {
             return;
         }
+        // Asked first, because to make a status only to put it off costs more than all else.
+        if !held && self.waits_for_outcomes(key, now) {
+            return self.wake_object_at(now.monotonic + pace::PROGRESS, key);
+        }
         let due = if held {
-            Some(object.write_after)
+            self.objects.get(key).map(|object| object.write_after)
         } else {
             self.unwritten(key, now).map(|unwritten| unwritten.due)
         };
@@ -153,36 +157,49 @@ impl Reconciler {
             self.wake_object_at(due, key);
             return;
         }
-        if !held && self.waits_for_outcomes(key, now) {
-            return self.wake_object_at(now.monotonic + pace::PROGRESS, key);
-        }
+        self.want_turn(key);
+    }
+
+    /// Asks for a turn; again where it became more urgent than what was asked for.
+    fn want_turn(&mut self, key: &ObjectKey) {
         let Some(object) = self.objects.get_mut(key) else {
             return;
         };
-        if object.wants_turn.is_none() {
-            let said = if is_spoken_at_once(object) {
-                self.outcomes_waiting += 1;
-                Said::Outcome
-            } else {
-                Said::OnTheWay
-            };
-            object.wants_turn = Some(said);
-            let urgent = object.lane == Lane::Fresh || gates_a_call(object);
-            let lane = if urgent { Lane::Fresh } else { Lane::Slow };
-            self.outputs.push(Output::WantTurn(key.clone(), lane));
+        let said = if is_spoken_at_once(object) {
+            Said::Outcome
+        } else {
+            Said::OnTheWay
+        };
+        let urgency = if object.lane == Lane::Fresh {
+            Urgency::ForEdit
+        } else if gates_a_call(object) {
+            Urgency::ForCall
+        } else {
+            Urgency::None
+        };
+        let before = object.wants_turn;
+        let wanted = before.map_or((said, urgency), |(was, asked)| {
+            (was.max(said), asked.max(urgency))
+        });
+        object.wants_turn = Some(wanted);
+        if is_outcome_wanted(Some(wanted)) && !is_outcome_wanted(before) {
+            self.outcomes_waiting += 1;
+        }
+        if before.is_none_or(|(_, asked)| urgency > asked) {
+            self.outputs.push(Output::WantTurn(key.clone(), urgency));
         }
     }
 
     /// A word on the way that nobody waits for is not spoken while there are outcomes to tell: most likely it is one by then.
-    fn waits_for_outcomes(&self, key: &ObjectKey, now: Moment) -> bool {
-        let Some(object) = self.objects.get(key) else {
+    fn waits_for_outcomes(&mut self, key: &ObjectKey, now: Moment) -> bool {
+        let Some(object) = self.objects.get_mut(key) else {
             return false;
         };
-        let since = object.unwritten_since.unwrap_or(now.monotonic);
-        self.outcomes_waiting > 0
-            && object.wants_turn.is_none()
-            && !is_spoken_soon(object)
-            && now.monotonic < since + pace::NOT_OBSERVED_AFTER
+        if self.outcomes_waiting == 0 || object.wants_turn.is_some() || is_spoken_soon(object) {
+            return false;
+        }
+        let since = object.unwritten_since.get_or_insert(now.monotonic);
+        now.monotonic < *since + pace::NOT_OBSERVED_AFTER
     }
 
     /// Nothing is written of an object that goes at once, or of which nothing is known but what is stored.
@@ -264,8 +281,8 @@ impl Reconciler {
         let Some(object) = self.objects.get_mut(key) else {
             return;
         };
-        let said = object.wants_turn.take();
-        self.outcomes_waiting -= usize::from(said == Some(Said::Outcome));
+        let wanted = object.wants_turn.take();
+        self.outcomes_waiting -= usize::from(is_outcome_wanted(wanted));
         if object.writing.is_some() {
             return;
         }

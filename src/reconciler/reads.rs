@@ -1,12 +1,13 @@
 //! Shared reads for all objects of a cluster: one list of configs, one list of tasks, states only where something moves.
 //!
 //! Jobs ask to be looked at by a time; what is due together is read together, and while one read is in flight the next
-//! ones gather. At rest the tasks tell when a state has changed; where they may not be read, some of the quiet jobs are
+//! ones gather; only the end of an edit is read beside a read of very many. At rest the tasks tell when a state has changed; where they may not be read, some of the quiet jobs are
 //! asked at a time, in turn. A cluster in trouble is probed with growing gaps, once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::calls::{FEW, Sent};
 use super::cover::cover;
 use super::decision::Decision;
 use super::due::Due;
@@ -51,7 +52,7 @@ impl Reads {
     /// Asks for a read of the job's state at `at` or earlier.
     pub(super) fn look(&mut self, job: &JobId, at: Duration) {
         let at = self.looks.get(job).map_or(at, |set| at.min(*set));
-        self.forget(job);
+        self.put_off(job);
         self.looks.insert(job.clone(), at);
         self.by_time.entry(at).or_default().insert(job.clone());
     }
@@ -79,10 +80,14 @@ impl Reads {
     }
 
     pub(super) fn forget(&mut self, job: &JobId) {
+        self.hurried.remove(job);
+        self.put_off(job);
+    }
+
+    fn put_off(&mut self, job: &JobId) {
         let Some(at) = self.looks.remove(job) else {
             return;
         };
-        self.hurried.remove(job);
         if let Some(jobs) = self.by_time.get_mut(&at) {
             jobs.remove(job);
             if jobs.is_empty() {
@@ -92,9 +97,9 @@ impl Reads {
     }
 
     /// Looks at a job after a call for it: where somebody waits for it, also beside a read of very many.
-    pub(super) fn look_after_call(&mut self, job: &JobId, now: Duration, lane: Lane) {
-        self.look(job, self.soon(now, lane));
-        if lane == Lane::Fresh {
+    pub(super) fn look_after_call(&mut self, job: &JobId, call: &Sent, now: Moment) {
+        self.look(job, self.soon(now.monotonic, call.lane));
+        if call.lane == Lane::Fresh && call.call.jobs().len() <= FEW {
             self.hurried.insert(job.clone());
         }
     }
@@ -228,7 +233,9 @@ impl Reconciler {
                 self.reads.look(&job, now);
             }
         }
-        let rolled = std::mem::take(&mut self.reads.rolling);
+        let rolling = &mut self.reads.rolling;
+        let rolled = jobs.iter().filter(|job| rolling.remove(*job)).cloned();
+        let rolled: BTreeSet<JobId> = rolled.collect();
         let datafeeds = self.datafeeds_of(&jobs, &rolled);
         let ticket = self.question(Question::States {
             wildcards: self.wildcards(&jobs),

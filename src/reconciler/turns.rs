@@ -101,6 +101,13 @@ impl<K: Ord + Clone> Turns<K> {
         Some(key)
     }
 
+    /// Takes out the first of those that were asked for as fresh, whoever has risen.
+    pub fn next_fresh(&mut self) -> Option<K> {
+        let key = self.fresh.take_asked()?;
+        self.places.remove(&key);
+        Some(key)
+    }
+
     /// The key does not want its turn any more.
     pub fn forget(&mut self, key: &K) {
         if let Some(place) = self.places.remove(key) {
@@ -222,8 +229,30 @@ impl<K> Round<K> {
 
     fn take(&mut self) -> Option<K> {
         let (_, tenant) = self.order.pop_first()?;
-        let known = self.tenants.get_mut(&tenant)?;
-        let key = known.take();
+        let key = self.tenants.get_mut(&tenant)?.take();
+        self.had_its_turn(tenant);
+        key
+    }
+
+    fn take_asked(&mut self) -> Option<K> {
+        let asks = |tenant: &Arc<str>| {
+            let known = self.tenants.get(tenant);
+            known.is_some_and(|known| !known.asked.is_empty())
+        };
+        let mut order = self.order.iter();
+        let (turn, tenant) = order.find(|(_, tenant)| asks(tenant))?;
+        let (turn, tenant) = (*turn, Arc::clone(tenant));
+        self.order.remove(&turn);
+        let (_, key) = self.tenants.get_mut(&tenant)?.asked.pop_first()?;
+        self.had_its_turn(tenant);
+        Some(key)
+    }
+
+    /// It comes again behind all others, where it wants more.
+    fn had_its_turn(&mut self, tenant: Arc<str>) {
+        let Some(known) = self.tenants.get_mut(&tenant) else {
+            return;
+        };
         if known.is_empty() {
             self.tenants.remove(&tenant);
         } else {
@@ -231,7 +260,6 @@ impl<K> Round<K> {
             known.turn = self.last_turn;
             self.order.insert(self.last_turn, tenant);
         }
-        key
     }
 
     fn remove(&mut self, tenant: &Arc<str>, number: u64) {

@@ -140,6 +140,20 @@ fn a_catch_up_that_has_risen_alternates_with_the_edits_of_its_own_tenant() {
 }
 
 #[test]
+fn who_was_asked_for_as_fresh_can_be_taken_past_what_has_risen() {
+    let mut turns = asked(&[("a", 1, Lane::Slow), ("a", 2, Lane::Slow)]);
+    assert_eq!(turns.next(at(31)), Some(1));
+    assert_eq!(turns.next_fresh(), None);
+    turns.ask(&tenant("a"), 8, Lane::Fresh, at(31));
+    turns.ask(&tenant("b"), 9, Lane::Fresh, at(31));
+    assert_eq!(turns.next_fresh(), Some(8));
+    assert_eq!(turns.next_fresh(), Some(9));
+    assert_eq!(turns.next_fresh(), None);
+    assert_eq!(rest(&mut turns, at(31)), [2]);
+    assert_at_rest(&turns);
+}
+
+#[test]
 fn a_slow_ask_rises_after_thirty_seconds_and_not_before() {
     let both = [("a", 1, Lane::Slow), ("b", 2, Lane::Fresh)];
     let later = |turns: &mut Turns<u32>| turns.ask(&tenant("b"), 3, Lane::Fresh, at(1));

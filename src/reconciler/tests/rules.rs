@@ -348,6 +348,50 @@ fn states_that_are_told_without_a_master_bring_no_force_nearer() {
     assert_eq!(world.forces(), 1);
 }
 
+/// The close was taken before the master went; that its time ran out is told by a clock, half a minute later.
+#[test]
+fn the_late_answer_of_a_close_is_no_word_of_a_master() {
+    let mut world = World::new();
+    let mut fake = FakeJob::new(JobState::Opened);
+    fake.close_takes = None;
+    world.jobs.insert(job("a"), fake);
+    let close = crate::api::ClosePolicy {
+        timeout: TimeSpan::parse("25s").unwrap(),
+        ..policy()
+    };
+    world.apply("a", Wanted::Closed, close);
+    world.pass(secs(2));
+    world.refuses_calls = Some(trouble(Reason::NoMaster));
+    world.pass(secs(600));
+    world.refuses_calls = None;
+    world.pass(secs(20));
+    assert_eq!(world.forces(), 0, "two seconds and twenty are no 25");
+    world.pass(secs(180));
+    assert_eq!(world.forces(), 1);
+}
+
+/// A proxy that cuts idle connections, while the job goes on closing.
+#[test]
+fn a_close_that_was_taken_and_whose_connection_is_cut_then_is_no_trouble_of_the_cluster() {
+    let mut world = World::new();
+    let mut fake = FakeJob::new(JobState::Opened);
+    fake.close_takes = Some(secs(60));
+    world.jobs.insert(job("a"), fake);
+    world.apply("a", Wanted::Closed, policy());
+    world.pass(secs(5));
+    world.cut_calls(&trouble(Reason::ClusterUnreachable));
+    world.pass(secs(5));
+    assert!(world.is("a", "Reconciling", "True", "Closing"));
+    let requests = world.requests;
+    world.pass(secs(60));
+    assert!(world.is("a", "Ready", "True", "InDesiredState"));
+    assert!(
+        world.requests > requests + 3,
+        "it was looked at all the time"
+    );
+    assert_eq!((world.closes(), world.forces()), (1, 0));
+}
+
 #[test]
 fn hanging_jobs_that_may_only_be_waited_for_keep_no_place_in_the_wave() {
     let mut world = World::new();

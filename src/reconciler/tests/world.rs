@@ -272,6 +272,23 @@ impl World {
         }
     }
 
+    /// The connections of all calls on their way break.
+    pub(super) fn cut_calls(&mut self, trouble: &Trouble) {
+        for (_, input) in self.pending.values_mut() {
+            if let Input::Called(_, answer) = input {
+                *answer = Err(Refusal::Cluster(trouble.clone()));
+            }
+        }
+        let calls = |input: &Input| matches!(input, Input::Called(..));
+        let cut: Vec<_> = self
+            .pending
+            .extract_if(.., |_, (_, input)| calls(input))
+            .collect();
+        for ((_, number), coming) in cut {
+            self.pending.insert((self.clock, number), coming);
+        }
+    }
+
     fn answer(&mut self, after: Duration, input: Input) {
         self.sent += 1;
         self.pending

@@ -32,9 +32,10 @@ impl World {
                 self.reads.push(question);
                 self.answer(self.slow, Input::Read(ticket, answer));
             }
-            Output::WantTurn(key, lane) => {
+            Output::WantTurn(key, urgency) => {
                 let tenant = Arc::clone(&key.namespace);
-                self.turns.ask(&tenant, (self.side, key), lane, self.clock);
+                self.turns
+                    .ask(&tenant, (self.side, key), urgency.lane(), self.clock);
             }
             Output::Claim(claim) => {
                 let rulings = self.claims.claim(self.side, claim);
