@@ -176,16 +176,6 @@ fn a_close_of_a_job_without_a_node_is_called_unsaved() {
 }
 
 #[test]
-fn a_lazy_open_that_never_ran_has_nothing_to_lose() {
-    let mut fake = FakeJob::new(JobState::Opening);
-    fake.assigned = false;
-    let mut world = World::of("a", fake, Wanted::Closed);
-    world.pass(secs(30));
-    let last = last(&world, "a");
-    assert_eq!((last.graceful, last.unsaved.len()), (1, 0));
-}
-
-#[test]
 fn a_node_that_is_lost_while_the_job_closes_makes_it_unsaved_also_when_the_operator_dies_then() {
     for dies in [true, false] {
         let mut fake = FakeJob::new(JobState::Opened);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::calls::Made;
 use super::grammar::Args;
 use super::script::Script;
+use crate::reconciler::input::Event;
 use crate::reconciler::tests::world::World;
 
 /// What a line of a scenario does.
@@ -47,12 +48,15 @@ impl Story {
         new
     }
 
-    /// The reasons of the events since they were looked at last.
-    pub(super) fn new_events(&mut self) -> Vec<&'static str> {
-        let new = self.world.events[self.events..].iter();
-        let reasons = new.map(|event| event.reason).collect();
+    /// The events since they were looked at last, by their reasons.
+    pub(super) fn new_events(&mut self) -> Vec<String> {
+        let said = |event: &Event| {
+            let warning = if event.warning { "warning " } else { "" };
+            format!("{warning}{}", event.reason)
+        };
+        let new = self.world.events[self.events..].iter().map(said).collect();
         self.events = self.world.events.len();
-        reasons
+        new
     }
 
     /// How often status was written since that was asked last.
