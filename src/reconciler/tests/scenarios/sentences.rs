@@ -191,6 +191,12 @@ pub(super) const ALL: Table<Set> = &[
     ("the API server is up", |world, _| {
         world.api_server_down = false;
     }),
+    ("the API server answers no write", |world, _| {
+        world.lose_acks = true;
+    }),
+    ("the API server answers writes", |world, _| {
+        world.lose_acks = false;
+    }),
     ("the operator restarts", |world, _| world.crash()),
     ("the status of NAME is wiped", |world, args| {
         world.version += 1;
