@@ -141,6 +141,12 @@ impl Calls {
         in_flight.count() < self.window.size()
     }
 
+    /// One answer of a master tells for all jobs that are closing.
+    fn is_confirming(&self) -> bool {
+        let confirms = |sent: &Sent| matches!(sent.call, Call::Confirm(_));
+        self.in_flight.values().any(confirms)
+    }
+
     /// The call that was sent first of those that need not be waited for, where there are too many of them.
     pub(super) fn one_too_many(&self) -> Option<Ticket> {
         let mut awaited = self.in_flight.iter().filter(|(_, sent)| sent.is_taken());
@@ -196,9 +202,7 @@ impl Reconciler {
             return;
         };
         let lane = object.lane;
-        let confirming = |sent: &Sent| matches!(sent.call, Call::Confirm(_));
-        if *ask == Ask::Confirm && self.calls.in_flight.values().any(confirming) {
-            // One answer of a master tells for all jobs that are closing.
+        if *ask == Ask::Confirm && self.calls.is_confirming() {
             return self.wake_at(now.monotonic + pace::VERIFY_LATER, key, job);
         }
         self.calls.wait(&(key.clone(), job.clone()), ask, lane, now);
@@ -242,6 +246,9 @@ impl Reconciler {
 
     fn send_alone(&mut self, spot: Spot, now: Moment) {
         match self.decide(&spot.0, &spot.1, now) {
+            Some(Decision::Call(Ask::Confirm)) if self.calls.is_confirming() => {
+                self.wake_at(now.monotonic + pace::VERIFY_LATER, &spot.0, &spot.1);
+            }
             Some(Decision::Call(ask)) if ask != Ask::Close => {
                 let call = ask.call(spot.1.clone());
                 self.send(call, &ask, vec![spot], None, now);

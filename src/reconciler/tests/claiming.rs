@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::life::fed;
 use super::world::{FakeJob, World, desired, job, key, policy, secs, trouble};
-use crate::api::{DatafeedState, JobState, OnTimeout, Reason};
+use crate::api::{DatafeedState, JobState, Reason};
 use crate::reconciler::input::*;
 
 fn far(name: &str) -> ObjectKey {
@@ -26,28 +26,6 @@ fn two(wanted: Wanted) -> World {
     world.create("young", desired("a", Wanted::Closed, policy()));
     world.pass(secs(10));
     world
-}
-
-#[test]
-fn the_oldest_acts_and_the_younger_one_names_it_and_calls_nothing() {
-    let mut world = two(Wanted::Opened);
-    world.pass(secs(600));
-    assert_eq!((world.calls.len(), world.state("a")), (0, JobState::Opened));
-    assert!(world.is("old", "Ready", "True", "InDesiredState"));
-    assert!(
-        world.is("young", "Stalled", "True", "Conflict")
-            && world.is("young", "Ready", "False", "Conflict")
-    );
-    assert!(
-        world.is("young", "Closed", "False", "StillOpen"),
-        "what is seen is told all the same"
-    );
-    let message = world.message("young", "Stalled");
-    assert!(
-        message.contains("AnomalyJob old") && message.contains("job a"),
-        "{message}"
-    );
-    assert_eq!(world.told("Conflict").len(), 1);
 }
 
 #[test]
@@ -112,21 +90,6 @@ fn a_conflict_ends_when_the_older_one_is_deleted_suspended_observes_or_means_ano
                 && world.condition("young", "Stalled").is_none()
         );
     }
-}
-
-#[test]
-fn an_older_one_that_comes_to_act_again_takes_the_job_back() {
-    let mut world = two(Wanted::Opened);
-    world.edit("old", |desired| desired.suspended = true);
-    world.pass(secs(60));
-    assert_eq!(world.state("a"), JobState::Closed);
-    world.edit("old", |desired| desired.suspended = false);
-    world.pass(secs(60));
-    assert_eq!(world.state("a"), JobState::Opened);
-    assert!(
-        world.is("old", "Ready", "True", "InDesiredState")
-            && world.is("young", "Stalled", "True", "Conflict")
-    );
 }
 
 #[test]
@@ -284,26 +247,6 @@ fn an_outage_releases_no_claim() {
         "the older one still means it"
     );
     assert!(world.is("young", "Stalled", "True", "Conflict"));
-}
-
-#[test]
-fn the_younger_one_forces_nothing_that_the_older_one_only_waits_for() {
-    let mut fake = FakeJob::new(JobState::Opened);
-    fake.close_takes = None;
-    let mut world = World::new();
-    world.jobs.insert(job("a"), fake);
-    let mut waits = policy();
-    waits.on_timeout = OnTimeout::Wait;
-    world.create("old", desired("a", Wanted::Closed, waits));
-    world.pass(secs(10));
-    world.create("young", desired("a", Wanted::Closed, policy()));
-    world.pass(secs(7200));
-    assert_eq!(world.forces(), 0);
-    world.delete("old");
-    world.pass(secs(500));
-    assert_eq!(world.forces(), 0, "it has ten minutes of its own");
-    world.pass(secs(300));
-    assert_eq!(world.forces(), 1);
 }
 
 #[test]

@@ -135,7 +135,8 @@ fn a_group_is_one_campaign_with_all_its_costs_also_over_restarts() {
         }
         world.pass(secs(2500));
         let last = last(&world, "all");
-        assert_eq!(last.forced, [job("job-0"), job("job-1")]);
+        let forced: std::collections::BTreeSet<_> = last.forced.iter().cloned().collect();
+        assert!(forced.into_iter().eq([job("job-0"), job("job-1")]));
         assert_eq!(
             (last.graceful, &*last.unsaved),
             (3, &[job("job-3")][..]),
@@ -173,16 +174,6 @@ fn a_close_of_a_job_without_a_node_is_called_unsaved() {
     world.pass(secs(30));
     assert_eq!(last(&world, "a").unsaved, [job("a")]);
     assert!(world.told("JobClosed")[0].contains("without its model being saved"));
-}
-
-#[test]
-fn a_lazy_open_that_never_ran_has_nothing_to_lose() {
-    let mut fake = FakeJob::new(JobState::Opening);
-    fake.assigned = false;
-    let mut world = World::of("a", fake, Wanted::Closed);
-    world.pass(secs(30));
-    let last = last(&world, "a");
-    assert_eq!((last.graceful, last.unsaved.len()), (1, 0));
 }
 
 #[test]

@@ -333,8 +333,8 @@ fn one_in_a_hundred_is_missing() {
 #[test]
 fn one_in_a_hundred_hangs_for_a_minute_and_is_forced() {
     let expected = [
-        costs(37, 1067, 8, 206).and_events(204),
-        costs(627, 52_035, 180, 10_275).and_events(10_200),
+        costs(35, 1061, 6, 205).and_events(204),
+        costs(606, 51_970, 158, 10_267).and_events(10_200),
     ];
     one_in_a_hundred(
         &within("1m"),

@@ -2,9 +2,7 @@
 
 use super::life::fed;
 use super::world::{FakeJob, World, policy, secs, trouble};
-use crate::api::{
-    CloseMode, ClosePolicy, DatafeedState, JobState, OnFailed, OnTimeout, OpenDatafeed, Reason,
-};
+use crate::api::{ClosePolicy, DatafeedState, JobState, OnTimeout, OpenDatafeed, Reason};
 use crate::reconciler::input::{Call, Trouble, Wanted};
 
 const STARTED: DatafeedState = DatafeedState::Started;
@@ -29,33 +27,6 @@ fn old_world(fake: FakeJob, close: ClosePolicy) -> World {
     world.jobs.insert(super::world::job("a"), fake);
     world.apply("a", Wanted::Closed, close);
     world
-}
-
-#[test]
-fn from_7_14_on_the_close_stops_the_datafeed() {
-    let mut world = World::of("a", fed(JobState::Opened, STARTED), Wanted::Closed);
-    world.pass(secs(30));
-    assert_eq!(kinds(&world), ["close"]);
-    assert_eq!(world.fake("a").feed(), Some(STOPPED));
-}
-
-#[test]
-fn before_7_14_the_datafeed_is_stopped_first_also_of_a_failed_job_or_where_force_was_asked_for() {
-    let immediate = ClosePolicy {
-        mode: CloseMode::Immediate,
-        ..policy()
-    };
-    let cases: [(JobState, ClosePolicy, &[&str]); 3] = [
-        (JobState::Opened, policy(), &["stop", "close"]),
-        (JobState::Failed, policy(), &["force stop", "force"]),
-        (JobState::Opened, immediate, &["force stop", "force"]),
-    ];
-    for (state, close, calls) in cases {
-        let mut world = old_world(fed(state, STARTED), close);
-        world.pass(secs(60));
-        assert_eq!(kinds(&world), calls);
-        assert!(world.is("a", "Ready", "True", "InDesiredState"));
-    }
 }
 
 #[test]
@@ -334,25 +305,6 @@ fn a_datafeed_that_is_deleted_while_it_is_to_be_stopped_is_not_called_for_ever()
         kinds(&world)
     );
     assert!(world.stops() < 12, "{} stops", world.stops());
-}
-
-#[test]
-fn a_failed_job_that_is_left_to_a_human_keeps_its_datafeed() {
-    let mut world = World::new();
-    world
-        .jobs
-        .insert(super::world::job("a"), fed(JobState::Failed, STARTED));
-    world.apply(
-        "a",
-        Wanted::Closed,
-        ClosePolicy {
-            on_failed: OnFailed::Stall,
-            ..policy()
-        },
-    );
-    world.pass(secs(600));
-    assert_eq!(world.calls.len(), 0);
-    assert!(world.is("a", "Stalled", "True", "JobFailed"));
 }
 
 #[test]

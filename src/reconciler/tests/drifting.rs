@@ -1,7 +1,5 @@
 //! What others do to a job that is where it should be: named, put back or only said, and never fought without end.
 
-use std::time::Duration;
-
 use super::life::fed;
 use super::world::{FakeJob, World, policy, secs};
 use crate::api::{DatafeedState, DriftPolicy, JobState, Reason};
@@ -37,90 +35,14 @@ fn corrections(world: &World, wanted: Wanted) -> usize {
     }
 }
 
-const BOTH: [(Wanted, JobState, &str, &str); 2] = [
-    (
-        Wanted::Closed,
-        JobState::Closed,
-        "ReopenedElsewhere",
-        "closed",
-    ),
-    (
-        Wanted::Opened,
-        JobState::Opened,
-        "ClosedElsewhere",
-        "opened",
-    ),
+const BOTH: [(Wanted, JobState); 2] = [
+    (Wanted::Closed, JobState::Closed),
+    (Wanted::Opened, JobState::Opened),
 ];
 
 #[test]
-fn a_changed_state_is_put_back_and_the_condition_says_what_was_seen_when_and_what_was_done() {
-    for (wanted, there, cause, done) in BOTH {
-        let mut world = settled(wanted, DatafeedState::Stopped);
-        meddle(&mut world, wanted);
-        world.pass(secs(60));
-        assert_eq!((world.state("a"), corrections(&world, wanted)), (there, 1));
-        assert!(
-            world.is("a", "Drifted", "False", "Corrected")
-                && world.is("a", "Ready", "True", "InDesiredState")
-        );
-        let message = world.message("a", "Drifted");
-        let seen = if wanted == Wanted::Opened {
-            "closed"
-        } else {
-            "opened"
-        };
-        assert!(
-            message.contains(&format!("job a was seen {seen} at 2026-")),
-            "{message}"
-        );
-        assert!(
-            message.ends_with(&format!("it was {done} again")),
-            "{message}"
-        );
-        assert_eq!(world.told("DriftCorrected").len(), 1, "{cause}");
-    }
-}
-
-#[test]
-fn under_report_nothing_is_called_and_what_others_undo_themselves_is_not_told_as_ours() {
-    for (wanted, there, cause, _) in BOTH {
-        let mut world = settled(wanted, DatafeedState::Stopped);
-        world.edit("a", |desired| desired.drift = DriftPolicy::Report);
-        world.pass(secs(10));
-        meddle(&mut world, wanted);
-        world.pass(secs(7200));
-        assert_eq!(world.calls.len(), 0);
-        assert!(world.is("a", "Stalled", "True", cause) && world.is("a", "Drifted", "True", cause));
-        assert!(
-            world
-                .message("a", "Drifted")
-                .contains("driftPolicy is Report")
-        );
-        world.crash();
-        world.pass(secs(60));
-        assert!(
-            world.is("a", "Stalled", "True", cause),
-            "a restart is no edit"
-        );
-        match wanted {
-            Wanted::Opened => world.reopen("a"),
-            _ => world.fake("a").closed(),
-        }
-        world.pass(secs(60));
-        assert_eq!((world.calls.len(), world.state("a")), (0, there));
-        assert!(
-            world.is("a", "Ready", "True", "InDesiredState")
-                && world.condition("a", "Stalled").is_none()
-        );
-        assert!(
-            world.condition("a", "Drifted").is_none() && world.told("DriftCorrected").is_empty()
-        );
-    }
-}
-
-#[test]
 fn under_report_an_edit_puts_the_job_back() {
-    for (wanted, there, ..) in BOTH {
+    for (wanted, there) in BOTH {
         let mut world = settled(wanted, DatafeedState::Stopped);
         world.edit("a", |desired| desired.drift = DriftPolicy::Report);
         world.pass(secs(10));
@@ -150,7 +72,7 @@ fn under_report_whatever_becomes_of_the_job_is_not_ended_by_force() {
 
 #[test]
 fn the_gap_between_corrections_grows_until_it_is_called_flapping_both_ways() {
-    for (wanted, ..) in BOTH {
+    for (wanted, _) in BOTH {
         let mut world = settled(wanted, DatafeedState::Stopped);
         let mut gaps = Vec::new();
         let mut meddled = world.clock;
@@ -192,7 +114,7 @@ fn flapping(wanted: Wanted) -> World {
 
 #[test]
 fn flapping_is_ended_by_an_edit_or_the_annotation_and_not_by_a_restart() {
-    for (wanted, there, ..) in BOTH {
+    for (wanted, there) in BOTH {
         for edit in [true, false] {
             let mut world = flapping(wanted);
             for _ in 0..3 {
@@ -315,26 +237,6 @@ fn a_completed_job_is_opened_again_by_an_edit() {
     world.want("a", Wanted::Opened);
     world.pass(secs(30));
     assert_eq!((world.state("a"), world.starts()), (JobState::Opened, 0));
-}
-
-#[test]
-fn a_job_that_was_closed_for_being_idle_is_reported_and_not_fought() {
-    let mut world = settled(Wanted::Opened, DatafeedState::Stopped);
-    world.fake("a").latest_record = Some(Duration::ZERO);
-    world.pass(secs(49 * 3600));
-    world.fake("a").closed();
-    world.pass(secs(7200));
-    assert_eq!(world.calls.len(), 0);
-    assert!(
-        world.is("a", "Stalled", "True", "IdleClosed")
-            && world.is("a", "Drifted", "True", "IdleClosed")
-    );
-    world.reopen("a");
-    world.pass(secs(60));
-    assert!(
-        world.is("a", "Ready", "True", "InDesiredState")
-            && world.condition("a", "Drifted").is_none()
-    );
 }
 
 #[test]

@@ -155,18 +155,6 @@ fn objects_deleted_while_their_jobs_close_keep_no_place_in_the_wave() {
 }
 
 #[test]
-fn a_job_that_is_deleted_after_it_was_closed_is_not_ready_any_more() {
-    let mut world = World::new();
-    world.jobs.insert(job("a"), FakeJob::new(JobState::Closed));
-    world.apply("a", Wanted::Closed, policy());
-    world.pass(secs(60));
-    world.jobs.clear();
-    world.pass(secs(500));
-    assert!(world.is("a", "Ready", "False", "JobNotFound"));
-    assert!(world.is("a", "Stalled", "True", "JobNotFound"));
-}
-
-#[test]
 fn a_close_that_outlasts_its_timeout_is_not_written_about_for_ever() {
     let mut world = hanging();
     world.edit("a", |desired| desired.close.on_timeout = OnTimeout::Wait);

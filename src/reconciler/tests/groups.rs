@@ -108,25 +108,6 @@ fn ids_groups_wildcards_and_lists_close_their_jobs_and_nobody_elses() {
 }
 
 #[test]
-fn a_job_that_joins_a_group_at_minute_29_is_not_forced_at_minute_30() {
-    let mut world = World::new();
-    world.jobs.insert(job("a"), hanging(&["g"]));
-    world.create("o", desired("g", Wanted::Closed, within(30)));
-    world.pass(MINUTE * 29);
-    assert_eq!(world.forces(), 0);
-    world.jobs.insert(job("b"), hanging(&["g"]));
-    world.pass(MINUTE * 2);
-    assert_eq!(world.forces(), 1);
-    assert_eq!(world.state("a"), JobState::Closed);
-    // It is noticed within five minutes, and has half an hour of its own then.
-    world.pass(MINUTE * 27);
-    assert_eq!((world.forces(), world.state("b")), (1, JobState::Closing));
-    world.pass(MINUTE * 10);
-    assert_eq!((world.forces(), world.state("b")), (2, JobState::Closed));
-    assert_eq!(world.status("o").summary, "2/2 closed");
-}
-
-#[test]
 fn a_job_that_leaves_the_group_is_let_go_and_never_forced() {
     let mut world = World::new();
     for id in ["a", "b"] {
@@ -288,24 +269,6 @@ fn wildcards_may_match_nothing_where_that_is_allowed_and_are_missed_where_it_is_
         assert!(world.is("o", "Ready", "True", "InDesiredState"));
         assert_eq!(open_jobs(&world), [""; 0]);
     }
-}
-
-#[test]
-fn a_wildcard_that_matches_nothing_at_all_is_ready_with_a_reason_of_its_own() {
-    let mut world = world(&[("a", &[])]);
-    world.create("o", wish("x-*"));
-    world.pass(secs(60));
-    assert!(world.is("o", "Ready", "True", "NoJobsMatched"));
-    assert!(world.is("o", "Closed", "True", "NoJobsMatched"));
-    assert!(
-        world
-            .events
-            .iter()
-            .any(|event| event.warning && event.reason == "NoJobsMatched")
-    );
-    world.jobs.insert(job("x-1"), opened(&[]));
-    world.pass(secs(400));
-    assert!(world.is("o", "Ready", "True", "InDesiredState"));
 }
 
 #[test]

@@ -124,32 +124,6 @@ fn suspend_stops_calls_in_the_middle_and_reporting_goes_on() {
 }
 
 #[test]
-fn what_is_only_observed_is_reported_in_every_state_and_never_called() {
-    let mut world = World::new();
-    world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
-    world.apply("a", Wanted::Observed, policy());
-    world.pass(secs(5));
-    for state in [
-        JobState::Opened,
-        JobState::Closing,
-        JobState::Failed,
-        JobState::Closed,
-    ] {
-        world.jobs.get_mut(&job("a")).unwrap().state = state;
-        world.pass(secs(120));
-        assert_eq!(world.status("a").summary, state.as_str());
-        assert!(world.is("a", "Ready", "True", "Observing"));
-        let closed = if state == JobState::Closed {
-            "True"
-        } else {
-            "False"
-        };
-        assert_eq!(world.condition("a", "Closed").unwrap().0, closed);
-    }
-    assert!(world.calls.is_empty());
-}
-
-#[test]
 fn an_outcome_is_one_write_and_nothing_changed_is_none() {
     let mut world = one(JobState::Opened);
     assert_eq!(world.writes.len(), 1, "observed, closed and confirmed");

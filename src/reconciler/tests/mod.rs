@@ -34,4 +34,5 @@ mod processes;
 mod recorded;
 mod rows;
 mod rules;
+mod scenarios;
 mod world;

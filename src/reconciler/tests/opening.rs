@@ -1,7 +1,7 @@
 //! `state: Opened`: a job is opened and its datafeed goes on, whatever was under way before, and nobody is forced for it.
 
 use super::life::fed;
-use super::world::{FakeJob, World, job, secs, trouble};
+use super::world::{FakeJob, World, job, secs};
 use crate::api::{DatafeedState, JobState, Reason};
 use crate::reconciler::input::{Trouble, Wanted};
 
@@ -41,28 +41,6 @@ fn a_job_is_opened_and_closed_a_hundred_times_over_and_its_datafeed_with_it() {
 }
 
 #[test]
-fn a_lazy_open_is_waited_for_and_the_condition_has_elasticsearchs_explanation() {
-    let mut fake = FakeJob::new(JobState::Closed);
-    fake.assigned = false;
-    let mut world = World::of("a", fake, Wanted::Opened);
-    world.pass(secs(600));
-    assert_eq!(world.opens(), 1);
-    assert!(
-        world.is("a", "Reconciling", "True", "AwaitingNode")
-            && world.is("a", "Ready", "False", "AwaitingNode")
-    );
-    assert!(
-        world.message("a", "Ready").contains("no node has room"),
-        "{}",
-        world.message("a", "Ready")
-    );
-    world.fake("a").assigned = true;
-    world.fake("a").state = JobState::Opened;
-    world.pass(secs(60));
-    assert!(world.is("a", "Ready", "True", "InDesiredState"));
-}
-
-#[test]
 fn an_open_for_which_there_is_no_capacity_is_tried_again_until_there_is() {
     let mut fake = FakeJob::new(JobState::Closed);
     fake.refuses_open = Some(Trouble::new(Reason::NoCapacity, "no node has room for it"));
@@ -97,24 +75,6 @@ fn an_open_for_which_there_is_no_capacity_is_tried_again_until_there_is() {
 }
 
 #[test]
-fn an_open_that_takes_longer_than_its_timeout_calls_a_human_and_one_that_comes_late_is_open() {
-    let mut fake = FakeJob::new(JobState::Closed);
-    fake.open_takes = None;
-    let mut world = World::of("a", fake, Wanted::Opened);
-    world.pass(secs(1700));
-    assert!(world.is("a", "Reconciling", "True", "Opening"));
-    world.pass(secs(200));
-    assert!(world.is("a", "Stalled", "True", "OpenTimedOut"));
-    assert_eq!((world.opens(), world.forces(), world.closes()), (1, 0, 0));
-    world.fake("a").state = JobState::Opened;
-    world.pass(secs(60));
-    assert!(
-        world.is("a", "Ready", "True", "InDesiredState")
-            && world.condition("a", "Stalled").is_none()
-    );
-}
-
-#[test]
 fn a_lazy_open_that_times_out_still_says_why_no_node_takes_it() {
     let mut fake = FakeJob::new(JobState::Closed);
     fake.assigned = false;
@@ -126,64 +86,6 @@ fn a_lazy_open_that_times_out_still_says_why_no_node_takes_it() {
         "{}",
         world.message("a", "Stalled")
     );
-}
-
-#[test]
-fn an_outage_counts_nothing_of_the_time_that_an_open_may_take() {
-    let mut fake = FakeJob::new(JobState::Closed);
-    fake.open_takes = None;
-    let mut world = World::of("a", fake, Wanted::Opened);
-    world.pass(secs(600));
-    world.trouble = Some(trouble(Reason::ClusterUnreachable));
-    world.pass(secs(36_000));
-    world.trouble = None;
-    world.pass(secs(900));
-    assert!(
-        world.is("a", "Reconciling", "True", "Opening"),
-        "{:?}",
-        world.status("a").conditions
-    );
-    world.pass(secs(400));
-    assert!(world.is("a", "Stalled", "True", "OpenTimedOut"));
-}
-
-#[test]
-fn a_close_that_hangs_is_not_forced_while_opened_is_wanted() {
-    let mut fake = FakeJob::new(JobState::Opened);
-    fake.close_takes = None;
-    let mut world = World::of("a", fake, Wanted::Closed);
-    world.pass(secs(300));
-    world.want("a", Wanted::Opened);
-    world.pass(secs(590));
-    assert!(world.is("a", "Reconciling", "True", "Closing"));
-    world.pass(secs(60));
-    assert!(world.is("a", "Stalled", "True", "CloseHangs"));
-    world.pass(secs(36_000));
-    assert_eq!((world.forces(), world.opens()), (0, 0));
-    world.fake("a").closed();
-    world.pass(secs(60));
-    assert!(
-        world.is("a", "Ready", "True", "InDesiredState")
-            && world.condition("a", "Stalled").is_none()
-    );
-}
-
-#[test]
-fn a_failed_job_that_is_wanted_open_is_a_humans_matter_until_it_is_closed() {
-    let mut world = World::of("a", FakeJob::new(JobState::Failed), Wanted::Opened);
-    world.pass(secs(3600));
-    assert!(world.is("a", "Stalled", "True", "JobFailed"));
-    assert_eq!(world.calls.len(), 0);
-    world.fake("a").closed();
-    world.pass(secs(60));
-    assert!(world.is("a", "Ready", "True", "InDesiredState"));
-    world.fake("a").state = JobState::Failed;
-    world.pass(secs(120));
-    assert!(
-        world.is("a", "Stalled", "True", "JobFailed"),
-        "also where it fails later"
-    );
-    assert_eq!((world.opens(), world.forces()), (1, 0));
 }
 
 #[test]

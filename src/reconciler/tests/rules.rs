@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::world::{FakeJob, World, job, key, policy, secs, trouble};
 use crate::api::{JobState, OnTimeout, Reason, TimeSpan};
-use crate::reconciler::input::{Call, Connection, Input, Wanted};
+use crate::reconciler::input::{Call, Input, Wanted};
 
 fn hanging_world() -> World {
     let mut world = World::new();
@@ -43,19 +43,6 @@ fn a_crash_at_any_second_of_a_hanging_close_ends_the_same_with_one_force_and_no_
 }
 
 #[test]
-fn an_outage_however_long_brings_no_force_nearer() {
-    let mut world = hanging_world();
-    world.pass(secs(60));
-    world.trouble = Some(trouble(Reason::ClusterUnreachable));
-    world.pass(secs(86_400));
-    world.trouble = None;
-    world.pass(secs(500));
-    assert_eq!(world.forces(), 0);
-    world.pass(secs(200));
-    assert_eq!(world.forces(), 1);
-}
-
-#[test]
 fn a_cluster_that_answers_reads_and_refuses_calls_is_called_less_and_less_often() {
     let mut world = World::new();
     for name in ["a", "b", "c"] {
@@ -77,17 +64,6 @@ fn a_cluster_that_answers_reads_and_refuses_calls_is_called_less_and_less_often(
         assert_eq!(world.state(name), JobState::Closed);
     }
     assert_eq!(world.forces(), 0);
-}
-
-#[test]
-fn a_job_reopened_by_somebody_while_it_closed_is_a_new_session_with_a_new_graceful_close() {
-    let mut world = hanging_world();
-    world.pass(secs(500));
-    world.reopen("a");
-    world.pass(secs(500));
-    assert_eq!((world.closes(), world.forces()), (2, 0));
-    world.pass(secs(200));
-    assert_eq!(world.forces(), 1);
 }
 
 #[test]
@@ -119,30 +95,6 @@ fn the_policy_is_read_live_before_a_force() {
 }
 
 #[test]
-fn an_object_of_the_same_name_and_another_uid_inherits_nothing() {
-    let mut world = hanging_world();
-    world.pass(secs(590));
-    let stored = world.stored.get_mut(&key("a")).unwrap();
-    stored.uid = Arc::from("uid-2");
-    stored.status = crate::api::AnomalyJobStatus::default();
-    world.pass(secs(300));
-    assert_eq!(world.forces(), 0, "the live read finds another uid");
-}
-
-#[test]
-fn a_force_is_never_sent_before_its_note_is_acknowledged() {
-    let mut world = hanging_world();
-    world.pass(secs(590));
-    world.api_server_down = true;
-    world.pass(secs(3600));
-    assert_eq!(world.forces(), 0);
-    world.api_server_down = false;
-    world.pass(secs(120));
-    assert_eq!(world.forces(), 1);
-    assert!(world.is("a", "Forced", "True", "DeadlinePassed"));
-}
-
-#[test]
 fn drift_is_named_corrected_at_once_and_then_with_a_growing_gap() {
     let mut world = World::new();
     world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
@@ -165,56 +117,6 @@ fn drift_is_named_corrected_at_once_and_then_with_a_growing_gap() {
             .events
             .iter()
             .any(|event| event.reason == "ReopenedElsewhere" && event.warning)
-    );
-}
-
-#[test]
-fn a_cluster_silent_for_five_minutes_is_not_observed_and_that_is_written_once() {
-    let mut world = World::new();
-    world.jobs.insert(job("a"), FakeJob::new(JobState::Closed));
-    world.apply("a", Wanted::Closed, policy());
-    world.pass(secs(10));
-    world.trouble = Some(trouble(Reason::ConnectionRefused));
-    world.pass(secs(240));
-    assert!(
-        world.is("a", "Ready", "True", "InDesiredState"),
-        "seen a moment ago"
-    );
-    let writes = world.writes.len();
-    world.pass(secs(36_000));
-    assert!(
-        world.is("a", "Ready", "False", "NotObserved")
-            && world.is("a", "Closed", "Unknown", "NotObserved")
-    );
-    assert_eq!(world.writes.len() - writes, 1);
-    world.trouble = None;
-    world.pass(secs(120));
-    assert!(
-        world.is("a", "Ready", "True", "InDesiredState")
-            && world.is("a", "Closed", "True", "AllClosed")
-    );
-}
-
-#[test]
-fn a_missing_connection_stalls_after_its_grace_and_heals_when_it_comes() {
-    let mut world = World::new();
-    world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
-    world.tell(Input::Connection(Connection::Unusable(trouble(
-        Reason::ConnectionNotFound,
-    ))));
-    world.apply("a", Wanted::Closed, policy());
-    world.pass(secs(60));
-    assert!(
-        world.is("a", "Ready", "False", "ConnectionNotFound")
-            && world.condition("a", "Stalled").is_none()
-    );
-    world.pass(secs(120));
-    assert!(world.is("a", "Stalled", "True", "ConnectionNotFound"));
-    world.connect();
-    world.pass(secs(5));
-    assert!(
-        world.is("a", "Ready", "True", "InDesiredState")
-            && world.condition("a", "Stalled").is_none()
     );
 }
 
@@ -316,36 +218,6 @@ fn an_edit_during_a_write_is_not_lost() {
     world.pass(secs(10));
     assert!(world.is("a", "Ready", "False", "Suspended"));
     assert_eq!(world.status("a").observed_generation, 2);
-}
-
-#[test]
-fn a_job_that_is_deleted_after_it_was_closed_is_missed() {
-    let mut world = World::new();
-    world.jobs.insert(job("a"), FakeJob::new(JobState::Closed));
-    world.apply("a", Wanted::Closed, policy());
-    world.pass(secs(10));
-    world.jobs.clear();
-    world.pass(secs(330));
-    assert!(world.is("a", "Ready", "False", "JobNotFound"));
-    world.pass(secs(180));
-    assert!(
-        world.is("a", "Stalled", "True", "JobNotFound")
-            && world.is("a", "Ready", "False", "JobNotFound")
-    );
-}
-
-#[test]
-fn states_that_are_told_without_a_master_bring_no_force_nearer() {
-    let mut world = hanging_world();
-    world.pass(secs(60));
-    world.refuses_calls = Some(trouble(Reason::NoMaster));
-    world.pass(secs(7200));
-    assert!(world.is("a", "Ready", "False", "NoMaster"));
-    world.refuses_calls = None;
-    world.pass(secs(480));
-    assert_eq!(world.forces(), 0, "one minute and eight are no ten");
-    world.pass(secs(180));
-    assert_eq!(world.forces(), 1);
 }
 
 /// The close was taken before the master went; that its time ran out is told by a clock, half a minute later.
