@@ -134,6 +134,15 @@ impl Decision {
         )
     }
 
+    /// Elasticsearch knows no such job.
+    pub fn is_missing(&self) -> bool {
+        match self {
+            Self::Wait(_, reason, _) => *reason == Reason::JobNotFound,
+            Self::Stall(trouble) => trouble.reason == Reason::JobNotFound,
+            _ => false,
+        }
+    }
+
     /// The job was seen, and is not where it should be.
     pub fn is_away(&self) -> bool {
         match self {

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::decision::{Ask, Decision, Situation};
-use super::input::{Lane, Moment, ObjectKey, SeenDatafeed, Ticket, Wanted};
+use super::input::{Event, Lane, Moment, ObjectKey, Output, SeenDatafeed, Ticket, Wanted};
 use super::job::Seen;
-use super::member::{Claimed, stamped};
+use super::member::{Claimed, Member, stamped};
 use super::object::Object;
 use super::target::{decide, running};
 use super::{Reconciler, drift, pace, report};
@@ -91,6 +91,9 @@ impl Reconciler {
 
     /// Does what the decision says.
     fn act(&mut self, key: &ObjectKey, job: &JobId, decision: &Decision, now: Moment) {
+        if decision.is_missing() {
+            self.gone_by_force(key, job, now);
+        }
         match decision {
             Decision::Rest(_) => self.rest(key, job, now),
             Decision::Hold(_) => self.held(key, job, now),
@@ -275,7 +278,7 @@ impl Reconciler {
         };
         let opened = object.enforces() == Some(Wanted::Opened);
         object.arrivals += 1;
-        let (arrivals, alone) = (object.arrivals, object.members.len() == 1);
+        let arrivals = object.arrivals;
         let wants = object.desired.open.datafeed;
         let Some(member) = object.members.get_mut(job) else {
             return;
@@ -293,12 +296,8 @@ impl Reconciler {
             if feed.as_ref().is_none_or(SeenDatafeed::runs) || wants == OpenDatafeed::Leave {
                 forget(object, feed.as_ref().map(|feed| &feed.id));
             }
-        } else if let Some(end) = report::finish(object, job, now) {
-            self.outputs.push(super::input::Output::Finished {
-                outcome: end.outcome,
-                took: end.took,
-            });
-            events.extend(alone.then_some(end.event));
+        } else {
+            events.extend(self.end_close(key, job, now));
         }
         if let Some(object) = self.objects.get_mut(key) {
             if let Some(member) = object.members.get_mut(job) {
@@ -307,6 +306,39 @@ impl Reconciler {
             events.extend(corrected.then(|| report::corrected(job, opened)));
         }
         for event in events {
+            self.event(key, Some(job), event);
+        }
+    }
+
+    /// A close came to its end; what is said of it, where it was the object's only job.
+    fn end_close(&mut self, key: &ObjectKey, job: &JobId, now: Moment) -> Option<Event> {
+        let object = self.objects.get_mut(key)?;
+        let alone = object.members.len() == 1;
+        let end = report::finish(object, job, now)?;
+        self.outputs.push(Output::Finished {
+            outcome: end.outcome,
+            took: end.took,
+        });
+        alone.then_some(end.event)
+    }
+
+    /// Of a job that had lost its config a force leaves nothing: that it is gone is the end of that close.
+    fn gone_by_force(&mut self, key: &ObjectKey, job: &JobId, now: Moment) {
+        let sent = self
+            .jobs
+            .get(job)
+            .is_some_and(|known| known.forced.is_some());
+        let forced = |member: &Member| sent && member.facts().force_is_durable();
+        let object = self.objects.get(key);
+        if !object.is_some_and(|object| object.members.get(job).is_some_and(forced)) {
+            return;
+        }
+        let told = self.end_close(key, job, now);
+        if let Some(member) = self.member(key, job) {
+            member.resuming = false;
+            member.start_over();
+        }
+        if let Some(event) = told {
             self.event(key, Some(job), event);
         }
     }
