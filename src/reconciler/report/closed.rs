@@ -30,7 +30,8 @@ fn not_known(object: &Object, sum: &Sum, around: &Surroundings) -> Option<(Reaso
     }
     let all = object.members.len();
     (!object.resolved || sum.sighted < all).then(|| {
-        let were = if all == 1 { "was" } else { "were" };
+        let one = all == 1 || all == 0 && object.literal().is_some();
+        let were = if one { "was" } else { "were" };
         let message = format!("{} {were} not looked at yet", count(object));
         (Reason::Pending, message)
     })
