@@ -22,7 +22,7 @@ const ROLL_BYTES: usize = 3500;
 const ASK_FOR_ALL: usize = 400;
 
 /// What is to be read, and what is being read.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Reads {
     looks: BTreeMap<JobId, Duration>,
     by_time: BTreeSet<(Duration, JobId)>,
@@ -43,7 +43,7 @@ pub(super) struct Reads {
     unheard: BTreeSet<JobId>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Due {
     at: Option<Duration>,
     asked: Option<Ticket>,
