@@ -63,6 +63,8 @@ pub(super) struct Ghost {
     seen_in: BTreeSet<(Arc<str>, i64, JobId, bool)>,
     /// When a force was sent last.
     forced: BTreeMap<JobId, Duration>,
+    /// The last read that was sent before a call for the job ended.
+    touched: BTreeMap<JobId, u64>,
     is_dark: bool,
     noticed: bool,
     mixed: bool,
@@ -84,6 +86,7 @@ impl Ghost {
         self.in_flight.clear();
         self.seen.clear();
         self.feeds.clear();
+        self.touched.clear();
     }
 
     /// Time passes in the state that the world is in.
@@ -241,7 +244,8 @@ impl Ghost {
                         .insert((at.0, at.1, at.2, state == Some(JobState::Opened)));
                 }
             }
-            if newest {
+            let current = self.touched.get(id).is_none_or(|last| *last < order);
+            if newest && current {
                 self.seen.insert(id.clone(), (order, seen.clone()));
             }
         }
@@ -299,7 +303,15 @@ impl Ghost {
     }
 
     pub(super) fn answered(&mut self, ticket: Ticket) {
-        self.in_flight.remove(&ticket);
+        // What was asked before a call ended may show the world before it.
+        for id in self
+            .in_flight
+            .remove(&ticket)
+            .into_iter()
+            .flat_map(|(jobs, _)| jobs)
+        {
+            self.touched.insert(id, self.order);
+        }
     }
 
     /// A call is being sent.

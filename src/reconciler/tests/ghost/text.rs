@@ -36,7 +36,7 @@ impl Ghost {
         }
         write!(
             text,
-            "{:?}{:?}{:?}{:?}{:?}{:?}{:?}{}{}{}",
+            "{:?}{:?}{:?}{:?}{:?}{:?}{:?}{:?}{}{}{}",
             self.sessions,
             self.samples,
             self.in_flight,
@@ -44,6 +44,7 @@ impl Ghost {
             self.feeds,
             self.seen_in,
             self.forced,
+            self.touched,
             self.is_dark,
             self.noticed,
             self.mixed

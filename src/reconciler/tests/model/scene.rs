@@ -163,8 +163,12 @@ impl Scene {
         }
     }
 
-    /// A new process.
+    /// A new process, which takes a moment to start.
     pub(super) fn restart(&mut self) {
+        let takes = secs(1);
+        self.ghost.pass(&self.world, takes);
+        self.world.clock += takes;
+        self.world.finish_closes();
         self.world.brain = Reconciler::new("default", moment(self.world.clock));
         self.ghost.crashed();
         self.watched.clear();
@@ -188,17 +192,29 @@ impl Scene {
         let world = &self.world;
         write!(
             text,
-            "{:?}|{:?}|{:?}|{:?}|{}{}{}|",
+            "{:?}|{:?}|{:?}|{}{}{}|",
             world.brain,
             self.claims,
             world.jobs,
-            self.coming,
             world.trouble.is_some(),
             world.upgrade_mode,
             self.lossy,
         )?;
         for (key, object) in &world.stored {
             write!(text, "{key}{object:?}")?;
+        }
+        for way in &self.coming {
+            write!(text, "{:?}{}{}", way.at, way.late, way.orphan)?;
+            match &way.what {
+                Sent::Comes(Coming::Watched(key, version, Some(object)))
+                    if world.stored.get(key).is_some_and(|stored| {
+                        stored.resource_version == object.resource_version
+                    }) =>
+                {
+                    write!(text, "as stored {key}{version}")?;
+                }
+                what => write!(text, "{what:?}")?,
+            }
         }
         self.ghost.describe(&world.stored, text)?;
         for (version, object) in self.before.values() {

@@ -10,7 +10,7 @@ use crate::reconciler::input::Input;
 use crate::reconciler::tests::coming::Coming;
 
 /// Wake-ups and ends come at multiples of this.
-const GRAIN_MS: u128 = 500;
+const GRAIN_MS: u128 = 1000;
 
 /// A step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,7 +160,7 @@ impl Scene {
         let to = if to > now {
             to
         } else {
-            now + Duration::from_millis(500)
+            now + Duration::from_secs(1)
         };
         self.ghost.pass(&self.world, to - now);
         self.world.clock = to;
