@@ -83,10 +83,7 @@ fn alone(object: &Delivered, fake: Option<&FakeJob>) -> Option<&'static str> {
         return Some("it is not where it should be by now");
     };
     let there = expected == "InDesiredState";
-    let moves = matches!(
-        expected,
-        "Waiting" | "JobBlocked" | "AwaitingNode" | "Opening"
-    );
+    let moves = matches!(expected, "Waiting" | "JobBlocked");
     if find(status, "Ready") != Some((if there { "True" } else { "False" }, expected)) {
         return Some("Ready");
     }
@@ -128,8 +125,7 @@ fn opened(fake: Option<&FakeJob>) -> Option<&'static str> {
         return Some("JobNotFound");
     };
     match fake.state {
-        JobState::Opened if fake.assigned => Some("InDesiredState"),
-        JobState::Opened => Some("AwaitingNode"),
+        JobState::Opened => Some("InDesiredState"),
         JobState::Failed => Some("JobFailed"),
         JobState::Closing => Some("CloseHangs"),
         JobState::Opening => Some("OpenTimedOut"),

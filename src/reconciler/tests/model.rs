@@ -151,7 +151,8 @@ fn no_order_and_no_few_faults_break_a_rule_and_everything_settles() {
         .iter()
         .filter(|plan| plan.name.contains(&only))
         .collect();
-    let states = number("MODEL_STATES", 40_000);
+    // Without an optimised build a glance is enough.
+    let states = number("MODEL_STATES", 14_000);
     let faults = u8::try_from(number("MODEL_FAULTS", 3)).unwrap();
     let began = Instant::now();
     let (told, broken) = explore_all(&plans, states, faults);
@@ -163,7 +164,9 @@ fn no_order_and_no_few_faults_break_a_rule_and_everything_settles() {
     );
     assert!(broken.is_empty(), "{} worlds are broken", broken.len());
     let reached = told.iter().map(|told| told.reached);
-    println!("{:?}", reached.reduce(Reached::or).unwrap());
+    let reached = reached.reduce(Reached::or).unwrap();
+    println!("model: {reached:?}");
+    assert!(!only.is_empty() || reached.is_everything(), "{reached:?}");
 }
 
 #[test]

@@ -17,8 +17,10 @@ pub(super) const FIRST_ORDER: u64 = 8_000_000_000;
 
 /// Counts beyond this are equal.
 const MANY: u64 = 8;
-/// Spans beyond this are equal: longer than every grace and timeout of a model.
-const LONG: i64 = 130_000;
+/// Spans beyond this are equal: longer than every timeout of a model, and than what asks for a confirmation.
+const LONG_SPAN: i64 = 45_000;
+/// Ages beyond this are equal: longer than all that a model compares an age with, but for the silence.
+const LONG: i64 = 75_000;
 /// The same while nobody answers, where five minutes are a threshold.
 const LONG_SILENCE: i64 = 310_000;
 
@@ -91,7 +93,7 @@ impl Digester {
         let whole_ms = i64::try_from(whole.min(1 << 40)).unwrap() * 1000 + fraction;
         match &bytes[stop..unit] {
             b"s" if whole >= BEGIN => self.age(now - whole_ms, long),
-            b"s" => self.age(whole_ms.min(long), long),
+            b"s" => self.age(whole_ms.min(LONG_SPAN), long),
             b"ms" => self.age(whole_ms / 1000, long),
             b"ns" => self.age(0, long),
             _ => {

@@ -73,6 +73,13 @@ impl Reached {
         self.stalled |= is("Stalled", "") && !conflict;
     }
 
+    /// Nothing that is asked about never happened; a crash and a rival that goes need faults, so enough states.
+    pub(super) fn is_everything(self) -> bool {
+        let closed = self.closed_gracefully && self.closed_by_force && self.closed_after_a_crash;
+        let told = self.conflict && self.conflict_solved && self.stalled;
+        closed && told && self.opened
+    }
+
     /// All that either of the two saw.
     pub(super) fn or(self, other: Self) -> Self {
         Self {
