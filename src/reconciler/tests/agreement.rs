@@ -83,6 +83,11 @@ fn alone(object: &Delivered, fake: Option<&FakeJob>) -> Option<&'static str> {
         return Some("it is not where it should be by now");
     };
     let there = expected == "InDesiredState";
+    let lost = fake.is_some_and(|fake| fake.state == JobState::Opened && !fake.assigned);
+    if there && lost && find(status, "Ready") == Some(("False", "AwaitingNode")) {
+        // That the node of an open job was lost is said where it was noticed.
+        return None;
+    }
     let moves = matches!(expected, "Waiting" | "JobBlocked");
     if find(status, "Ready") != Some((if there { "True" } else { "False" }, expected)) {
         return Some("Ready");

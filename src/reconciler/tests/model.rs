@@ -166,7 +166,10 @@ fn no_order_and_no_few_faults_break_a_rule_and_everything_settles() {
     let reached = told.iter().map(|told| told.reached);
     let reached = reached.reduce(Reached::or).unwrap();
     println!("model: {reached:?}");
-    assert!(!only.is_empty() || reached.is_everything(), "{reached:?}");
+    assert!(
+        !only.is_empty() || states < 280_000 || reached.is_everything(),
+        "{reached:?}"
+    );
 }
 
 #[test]

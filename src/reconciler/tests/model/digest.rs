@@ -18,9 +18,9 @@ pub(super) const FIRST_ORDER: u64 = 8_000_000_000;
 /// Counts beyond this are equal.
 const MANY: u64 = 8;
 /// Spans beyond this are equal: longer than every timeout of a model, and than what asks for a confirmation.
-const LONG_SPAN: i64 = 45_000;
+const LONG_SPAN: i64 = 130_000;
 /// Ages beyond this are equal: longer than all that a model compares an age with, but for the silence.
-const LONG: i64 = 75_000;
+const LONG: i64 = 130_000;
 /// The same while nobody answers, where five minutes are a threshold.
 const LONG_SILENCE: i64 = 310_000;
 
