@@ -151,9 +151,13 @@ fn no_order_and_no_few_faults_break_a_rule_and_everything_settles() {
         .iter()
         .filter(|plan| plan.name.contains(&only))
         .collect();
-    // Without an optimised build a glance is enough.
+    // Without an optimised build it is searched without faults: a glance.
     let states = number("MODEL_STATES", 14_000);
-    let faults = u8::try_from(number("MODEL_FAULTS", 3)).unwrap();
+    let faults = u8::try_from(number(
+        "MODEL_FAULTS",
+        if cfg!(debug_assertions) { 0 } else { 3 },
+    ))
+    .unwrap();
     let began = Instant::now();
     let (told, broken) = explore_all(&plans, states, faults);
     let sum: usize = told.iter().map(|told| told.states).sum();
@@ -167,7 +171,7 @@ fn no_order_and_no_few_faults_break_a_rule_and_everything_settles() {
     let reached = reached.reduce(Reached::or).unwrap();
     println!("model: {reached:?}");
     assert!(
-        !only.is_empty() || states < 280_000 || reached.is_everything(),
+        !only.is_empty() || states < 14_000 || reached.is_everything(),
         "{reached:?}"
     );
 }
