@@ -61,7 +61,6 @@ pub(super) struct Ghost {
     feeds: BTreeMap<JobId, (u64, Option<DatafeedId>)>,
     /// Jobs that were seen closed, or (true) opened, while the brain knew of a generation.
     seen_in: BTreeSet<(Arc<str>, i64, JobId, bool)>,
-    /// When a force was sent last.
     forced: BTreeMap<JobId, Duration>,
     /// The last read that was sent before a call for the job ended.
     touched: BTreeMap<JobId, u64>,
