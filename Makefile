@@ -2,7 +2,7 @@
 # CARGO_TARGET_DIR is honoured; without it everything that Cargo makes is in target/.
 
 .DEFAULT_GOAL := help
-.PHONY: help build test demo up down bench controlplane check deny generate
+.PHONY: help build test model demo up down bench controlplane check deny generate
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -12,6 +12,9 @@ build: ## target/release/anomalyjob-operator and elasticsearch-simulator (5 min 
 
 test: ## Everything that is tested (5 min once built; up to an hour on a machine that has nothing yet)
 	tests/all
+
+model: ## The shipped brain explored exhaustively in small worlds, five million states (5 min once built); STATES=n for another number
+	MODEL_STATES=$(or $(STATES),5000000) cargo test --profile model --locked --lib model:: -- --nocapture --test-threads 1
 
 demo: ## Ten jobs closed, opened and closed again through a real API server by the real operator (1 min once built)
 	@tests/demo/demo

@@ -8,7 +8,7 @@ use super::pace;
 use crate::api::JobId;
 
 /// Ids that fit into one request line.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Batch {
     ids: Vec<JobId>,
     bytes: usize,
@@ -51,7 +51,7 @@ pub fn cost(id: &JobId) -> usize {
 }
 
 /// How many calls may be on their way: one more after each that went well, half as many after a refusal for load.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Window {
     size: usize,
     refusals: u32,

@@ -26,7 +26,7 @@ pub(super) const FEW: usize = 8;
 const LIST_ROOM: usize = 2048;
 
 /// What waits and what is on its way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Calls {
     pub(super) in_flight: BTreeMap<Ticket, Sent>,
     closes: Turns<Spot>,
@@ -45,7 +45,7 @@ pub(super) struct Calls {
 }
 
 /// A call on its way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Sent {
     pub(super) call: Call,
     /// For whom; without those whose job was seen to have taken it.
@@ -66,7 +66,7 @@ impl Sent {
 }
 
 /// A refused list in which the refused ids are being sought.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Isolating {
     pub(super) search: Isolation,
     pub(super) owners: BTreeMap<JobId, ObjectKey>,

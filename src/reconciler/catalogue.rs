@@ -11,7 +11,7 @@ use super::seen::{Listing, SeenConfig};
 use crate::api::{DatafeedId, JobId};
 
 /// What was listed.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Catalogue {
     jobs: BTreeMap<JobId, SeenConfig>,

@@ -40,7 +40,7 @@ pub struct Ruling {
     pub rival: Option<ObjectKey>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Claimant {
     brain: u64,
     key: ObjectKey,
@@ -65,7 +65,7 @@ impl Claimant {
 }
 
 /// All claims of the process.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Claims {
     jobs: BTreeMap<(Arc<str>, JobId), Vec<Claimant>>,
     /// The cluster of each object that claims anything, and how many jobs it claims there.

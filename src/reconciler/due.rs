@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::input::Ticket;
 
 /// A read of one kind.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Due {
     pub(super) at: Option<Duration>,
     /// The read in flight.

@@ -10,7 +10,7 @@ use super::pace;
 use crate::api::Reason;
 
 /// The health of one cluster.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Health {
     connection: Option<Connection>,
     identity: Option<Arc<str>>,

@@ -8,7 +8,7 @@
 use crate::api::JobId;
 
 /// The search in one list.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Isolation {
     /// At least one of these is refused.
     suspects: Vec<JobId>,

@@ -11,7 +11,7 @@ use super::pace;
 use crate::api::{DatafeedId, JobState};
 
 /// A job that at least one object means.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Job {
     /// The objects that mean it.
     pub users: Vec<ObjectKey>,

@@ -218,7 +218,7 @@ fn facts_of(target: &Target, now: Moment) -> Facts {
 }
 
 /// The members of an object, sorted by job.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Members(Vec<(JobId, Member)>);
 
 impl Members {

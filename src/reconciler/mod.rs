@@ -66,7 +66,7 @@ use crate::api::JobId;
 type Spot = (ObjectKey, JobId);
 
 /// Decides for all objects of one Elasticsearch cluster.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Reconciler {
     connection: Arc<str>,
     health: Health,

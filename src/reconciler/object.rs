@@ -32,7 +32,7 @@ pub struct Writing {
 }
 
 /// One object.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Object {
     /// Its uid.

@@ -24,7 +24,7 @@ pub(super) const LINE: usize = 3500;
 const ASK_FOR_ALL: usize = 400;
 
 /// What is to be read, and what is being read.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Reads {
     looks: BTreeMap<JobId, Duration>,
     by_time: BTreeMap<Duration, BTreeSet<JobId>>,

@@ -24,7 +24,7 @@ pub enum Lane {
 }
 
 /// Who is next: two lanes with ageing, a fair turn for each tenant. O(log n) an operation, over a run of them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Turns<K> {
     places: BTreeMap<K, Place>,
     fresh: Round<K>,
@@ -175,7 +175,7 @@ impl<K: Ord + Clone> Turns<K> {
 }
 
 /// One lane: its tenants in the order of their turns.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Round<K> {
     tenants: BTreeMap<Arc<str>, Tenant<K>>,
     order: BTreeMap<u64, Arc<str>>,
@@ -183,7 +183,7 @@ struct Round<K> {
 }
 
 /// What a tenant waits for in one lane, by the numbers of the asks.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Tenant<K> {
     turn: u64,
     asked: BTreeMap<u64, K>,

@@ -51,10 +51,12 @@ impl Reconciler {
         let Some((key, job)) = self.verifications.remove(&ticket) else {
             return;
         };
+        // An answer that was for an object of the same name before this one must not take the place of the one that is awaited.
+        let awaited = |asked: &mut Ticket| *asked == ticket;
         let asked = self
             .member(&key, &job)
-            .and_then(|member| member.verifying.take());
-        if asked != Some(ticket) {
+            .and_then(|member| member.verifying.take_if(awaited));
+        if asked.is_none() {
             return;
         }
         match answer {

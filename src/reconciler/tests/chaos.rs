@@ -13,9 +13,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::coming::Coming;
 use super::ghost::Ghost;
 use super::world::{FakeJob, World, job, moment, secs};
-use crate::api::{AnomalyJobStatus, DatafeedId, DatafeedState, JobId, JobState};
+use crate::api::{DatafeedId, DatafeedState, JobState};
 use crate::reconciler::Reconciler;
 use crate::reconciler::claims::Claims;
 use crate::reconciler::input::*;
@@ -43,32 +44,6 @@ impl Rng {
     fn of<T: Copy>(&mut self, all: &[T]) -> T {
         all[usize::try_from(self.below(all.len() as u64)).unwrap()]
     }
-}
-
-/// What is on its way to the brain.
-enum Coming {
-    /// From the watch, as of this version.
-    Watched(ObjectKey, u64, Option<Box<Delivered>>),
-    Refreshed(ObjectKey, Arc<str>, u64, Option<Box<Delivered>>),
-    Read(Ticket, u64, Duration, Result<Answer, Trouble>),
-    Ruled(Vec<Ruling>),
-    Turn(ObjectKey),
-    Verified(
-        Ticket,
-        JobId,
-        u64,
-        Duration,
-        u64,
-        Result<(Option<Box<Delivered>>, LiveLook), Refusal>,
-    ),
-    Called(Ticket, Result<(), Refusal>),
-    Written(
-        Ticket,
-        ObjectKey,
-        Arc<str>,
-        AnomalyJobStatus,
-        Result<Arc<str>, WriteRefused>,
-    ),
 }
 
 struct Chaos {
@@ -269,76 +244,15 @@ impl Chaos {
     }
 
     fn arrive(&mut self, coming: Coming) {
-        let now = self.world.clock;
-        match coming {
-            Coming::Watched(key, version, object) => {
-                self.ghost.tell(&key, version, object.as_deref());
-                match object {
-                    Some(object) => {
-                        self.watched.insert(key);
-                        self.handle(Input::Delivered(object));
-                    }
-                    None => {
-                        if self.watched.remove(&key) {
-                            self.handle(Input::Gone(key));
-                        }
-                    }
-                }
-            }
-            Coming::Refreshed(key, uid, version, found) => {
-                let same = found.as_ref().filter(|found| found.uid == uid);
-                // Where another or none was found, the watch will say so too.
-                if let Some(found) = same {
-                    self.ghost.tell(&key, version, Some(found));
-                }
-                self.handle(Input::Refreshed(key, uid, found));
-            }
-            Coming::Read(ticket, order, took, answer) => {
-                match &answer {
-                    Ok(Answer::States(states)) => self.ghost.read(order, took, states, false),
-                    Ok(Answer::Info(mode)) => self.ghost.upgrading(*mode),
-                    Ok(Answer::Catalogue(listing)) => {
-                        self.ghost.upgrading(listing.upgrade_mode);
-                        self.ghost.listed(order, listing);
-                    }
-                    Ok(Answer::Tasks(_)) => {}
-                    Err(_) => self.ghost.silent(),
-                }
-                self.handle(Input::Read(ticket, answer));
-            }
-            Coming::Ruled(rulings) => self.handle(Input::Ruled(rulings)),
-            Coming::Turn(key) => self.handle(Input::Turn(key)),
-            Coming::Verified(ticket, job, order, took, version, answer) => {
-                match &answer {
-                    Ok((object, look)) => {
-                        if let Some(object) = object {
-                            self.ghost.tell(&object.key, version, Some(object));
-                        }
-                        self.ghost.upgrading(look.upgrade_mode);
-                        let seen = [(job, look.job.clone())].into();
-                        self.ghost.read(order, took, &seen, true);
-                        self.ghost.verified(ticket, now);
-                    }
-                    Err(Refusal::Cluster(_)) => self.ghost.silent(),
-                    Err(_) => {}
-                }
-                self.handle(Input::Verified(ticket, answer));
-            }
-            Coming::Called(ticket, answer) => {
-                if matches!(answer, Err(Refusal::Cluster(_) | Refusal::UpgradeMode)) {
-                    self.ghost.silent();
-                }
-                self.ghost.answered(ticket);
-                self.handle(Input::Called(ticket, answer));
-            }
-            Coming::Written(ticket, key, uid, status, answer) => {
-                if let Ok(version) = &answer {
-                    self.ghost
-                        .acknowledged(&key, &uid, version.parse().unwrap(), &status);
-                }
-                self.handle(Input::Written(ticket, answer));
+        coming.heard_by(&mut self.ghost, self.world.clock);
+        if let Coming::Watched(key, _, object) = &coming {
+            match object {
+                Some(_) => drop(self.watched.insert(key.clone())),
+                None if !self.watched.remove(key) => return,
+                None => {}
             }
         }
+        self.handle(coming.into_input());
     }
 
     /// Lets time pass, event by event.

@@ -296,3 +296,35 @@ fn the_job_of_a_deleted_object_is_left_to_the_next_one_that_means_it() {
     assert!(gone(&world) && world.is("next", "Ready", "True", "InDesiredState"));
     assert_eq!(world.state("a"), JobState::Opened);
 }
+
+/// The live reads before a force that are on their way, taken off it.
+fn take_live_reads(world: &mut World) -> Input {
+    for _ in 0..100 {
+        world.pass(std::time::Duration::from_millis(1));
+        let live = |input: &Input| matches!(input, Input::Verified(..));
+        let found = world.pending.iter().find(|(_, (_, input))| live(input));
+        if let Some(at) = found.map(|(at, _)| *at) {
+            return world.pending.remove(&at).unwrap().1;
+        }
+    }
+    panic!("nothing is read live");
+}
+
+/// Found by the model: the job stayed failed for ever, and status said that it was being closed by force.
+#[test]
+fn live_reads_for_an_object_that_went_do_not_take_the_place_of_those_for_its_successor() {
+    let mut world = World::new();
+    world.jobs.insert(job("a"), FakeJob::new(JobState::Failed));
+    world.apply("a", Wanted::Closed, policy());
+    let of_the_first = take_live_reads(&mut world);
+    let mut second = world.stored[&key("a")].clone();
+    second.uid = "uid-2".into();
+    second.resource_version = "1000".into();
+    world.stored.insert(key("a"), second.clone());
+    world.tell(Input::Delivered(Box::new(second)));
+    let of_the_second = take_live_reads(&mut world);
+    world.tell(of_the_first);
+    world.tell(of_the_second);
+    world.pass(secs(120));
+    assert_eq!(world.state("a"), JobState::Closed);
+}

@@ -3,19 +3,18 @@
 //! The ghost sees what the world is, what the brain was told, and what it asks for; a violation is a panic that the
 //! random walk prints its seed with. It computes the true closing time itself and knows nothing of facts or tables.
 
+mod policy;
+mod text;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::policy::{allows, closes, opens, wants};
 use super::chaos::meant;
 use super::world::{FakeJob, World, secs};
-use crate::api::{
-    AnomalyJobStatus, CloseMode, DatafeedId, DatafeedState, JobId, JobState, OnFailed, OnTimeout,
-};
+use crate::api::{AnomalyJobStatus, DatafeedId, DatafeedState, JobId, JobState};
 use crate::reconciler::input::*;
-
-/// `open_time` is told in seconds, and the session margin of the design is two of them.
-const MARGIN: Duration = Duration::from_secs(4);
 
 /// The true history of the session that a job is in.
 #[derive(Debug, Clone, Default)]
@@ -49,7 +48,7 @@ pub(super) struct Told {
     since: u64,
 }
 
-#[derive(Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Ghost {
     pub sessions: BTreeMap<JobId, Session>,
     samples: Vec<(JobId, Sample)>,
@@ -60,17 +59,17 @@ pub(super) struct Ghost {
     seen: BTreeMap<JobId, (u64, SeenJob)>,
     /// The datafeed of each job that runs, and when the newest read that told of it was sampled.
     feeds: BTreeMap<JobId, (u64, Option<DatafeedId>)>,
-    seen_closed: BTreeSet<(Arc<str>, i64, JobId)>,
+    /// Jobs that were seen closed, or (true) opened, while the brain knew of a generation.
+    seen_in: BTreeSet<(Arc<str>, i64, JobId, bool)>,
+    forced: BTreeMap<JobId, Duration>,
+    /// The last read that was sent before a call for the job ended.
+    touched: BTreeMap<JobId, u64>,
     is_dark: bool,
     noticed: bool,
     mixed: bool,
     order: u64,
     pub forces: u64,
     pub closes: u64,
-}
-
-fn enforces(desired: &Desired) -> bool {
-    desired.wanted == Wanted::Closed && !desired.suspended && desired.deleting.is_none()
 }
 
 impl Ghost {
@@ -86,6 +85,7 @@ impl Ghost {
         self.in_flight.clear();
         self.seen.clear();
         self.feeds.clear();
+        self.touched.clear();
     }
 
     /// Time passes in the state that the world is in.
@@ -229,23 +229,22 @@ impl Ghost {
                 self.feeds
                     .insert(id.clone(), (order, runs.map(|feed| feed.id.clone())));
             }
-            let closed = seen
-                .state
-                .as_ref()
-                .is_some_and(|state| state.state == JobState::Closed);
+            let state = seen.state.as_ref().map(|state| state.state);
             for told in self.told.values() {
                 if let Some(object) = told
                     .object
                     .as_ref()
                     .filter(|object| meant(&object.desired).contains(id))
-                    && closed
-                    && order > told.since
+                    && let Some(JobState::Closed | JobState::Opened) =
+                        state.filter(|_| order > told.since)
                 {
-                    self.seen_closed
-                        .insert((object.uid.clone(), object.generation, id.clone()));
+                    let at = (object.uid.clone(), object.generation, id.clone());
+                    self.seen_in
+                        .insert((at.0, at.1, at.2, state == Some(JobState::Opened)));
                 }
             }
-            if newest {
+            let current = self.touched.get(id).is_none_or(|last| *last < order);
+            if newest && current {
                 self.seen.insert(id.clone(), (order, seen.clone()));
             }
         }
@@ -287,9 +286,9 @@ impl Ghost {
             job: world.jobs.get(id).cloned(),
         };
         self.samples.push((id.clone(), sample));
-        if self.samples.len() > 64 {
-            self.samples.remove(0);
-        }
+        let now = world.clock;
+        self.samples
+            .retain(|(_, sample)| sample.answered_at.is_none_or(|at| now - at <= secs(60)));
     }
 
     pub(super) fn verified(&mut self, ticket: Ticket, now: Duration) {
@@ -303,7 +302,15 @@ impl Ghost {
     }
 
     pub(super) fn answered(&mut self, ticket: Ticket) {
-        self.in_flight.remove(&ticket);
+        // What was asked before a call ended may show the world before it.
+        for id in self
+            .in_flight
+            .remove(&ticket)
+            .into_iter()
+            .flat_map(|(jobs, _)| jobs)
+        {
+            self.touched.insert(id, self.order);
+        }
     }
 
     /// A call is being sent.
@@ -328,7 +335,10 @@ impl Ghost {
         }
         match call {
             Call::Close(_) => self.closes += 1,
-            Call::ForceClose(_) => self.forces += 1,
+            Call::ForceClose(id) => {
+                self.forces += 1;
+                self.forced.insert(id.clone(), world.clock);
+            }
             _ => {}
         }
     }
@@ -338,7 +348,7 @@ impl Ghost {
             .told
             .values()
             .filter_map(|told| told.object.as_ref())
-            .filter(|object| meant(&object.desired).contains(id) && enforces(&object.desired))
+            .filter(|object| meant(&object.desired).contains(id) && wants(&object.desired, call))
             .collect();
         assert!(
             !willing.is_empty(),
@@ -390,8 +400,17 @@ impl Ghost {
                     self.sessions.get(id)
                 );
             }
-            Call::Open(_) | Call::StartDatafeed { .. } => panic!("nobody wants {id} open"),
-            Call::Close(_) | Call::Confirm(_) | Call::StopDatafeed { .. } => {}
+            Call::Open(_) => {
+                let since = self.forced.get(id).map(|at| world.clock - *at);
+                assert!(
+                    since.is_none_or(|since| since >= secs(60)),
+                    "{id} is opened {since:?} after a force"
+                );
+            }
+            Call::StartDatafeed { .. }
+            | Call::Close(_)
+            | Call::Confirm(_)
+            | Call::StopDatafeed { .. } => {}
         }
     }
 
@@ -420,7 +439,7 @@ impl Ghost {
                 sample
                     .desired
                     .as_ref()
-                    .is_some_and(|desired| enforces(desired) && allows(desired, sample))
+                    .is_some_and(|desired| closes(desired) && allows(desired, sample))
                     && allows(&object.desired, sample)
             })
     }
@@ -437,29 +456,38 @@ impl Ghost {
         else {
             return;
         };
+        assert!(
+            status
+                .conditions
+                .iter()
+                .all(|c| c.observed_generation == Some(status.observed_generation))
+        );
         let is = |of: &str, value: &str| {
             status
                 .conditions
                 .iter()
                 .any(|c| c.type_ == of && c.status == value)
         };
-        let ready = is("Ready", "True") && object.desired.wanted == Wanted::Closed;
+        let ready = is("Ready", "True") && (closes(&object.desired) || opens(&object.desired));
+        let claimed = match () {
+            () if ready && opens(&object.desired) => JobState::Opened,
+            () if ready || is("Closed", "True") => JobState::Closed,
+            () => return,
+        };
         for id in meant(&object.desired) {
             let seen = self.seen.get(&id);
             let seen = seen.map(|(_, seen)| seen.state.as_ref().map(|state| state.state));
-            if !(is("Closed", "True") || ready) {
-                continue;
-            }
             let at = (object.uid.clone(), object.generation, id.clone());
             assert!(
-                self.seen_closed.contains(&at),
+                self.seen_in
+                    .contains(&(at.0, at.1, at.2, claimed == JobState::Opened)),
                 "{key} claims what was not read at generation {}: {:#?}",
                 object.generation,
                 status.conditions
             );
             assert!(
-                seen.is_none_or(|state| state == Some(JobState::Closed)),
-                "{key} claims closed, but was told {seen:?}: {:#?}",
+                seen.is_none_or(|state| state == Some(claimed)),
+                "{key} claims {claimed:?}, but was told {seen:?}: {:#?}",
                 status.conditions
             );
         }
@@ -468,33 +496,5 @@ impl Ghost {
             "{:#?}",
             status.conditions
         );
-        assert!(
-            status
-                .conditions
-                .iter()
-                .all(|c| c.observed_generation == Some(status.observed_generation))
-        );
     }
-}
-
-/// Whether the policy, and what was true when the live reads were made, allow a force.
-fn allows(desired: &Desired, sample: &Sample) -> bool {
-    let (close, session) = (&desired.close, &sample.session);
-    let Some(job) = &sample.job else {
-        return false;
-    };
-    let time = session.lit + session.slack + MARGIN >= close.timeout.as_duration();
-    let state = match job.state {
-        JobState::Failed => close.on_failed == OnFailed::Force,
-        JobState::Closing => close.on_timeout == OnTimeout::Force && time,
-        // Three, of which one may have been on its way when the session began.
-        JobState::Opened | JobState::Opening => {
-            close.on_timeout == OnTimeout::Force && time && session.closes >= 2
-        }
-        JobState::Closed => false,
-    };
-    if !job.config {
-        return close.on_failed == OnFailed::Force;
-    }
-    state || close.mode == CloseMode::Immediate && job.state != JobState::Closed
 }

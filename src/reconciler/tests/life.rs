@@ -14,7 +14,7 @@ use crate::reconciler::input::*;
 type Called = (&'static [JobState], Vec<JobId>);
 
 /// Held by every world: one call at a time for each job, and no open within a minute of a force.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Rules {
     in_flight: BTreeMap<(u64, Ticket), Called>,
     forced: BTreeMap<JobId, Duration>,

@@ -11,9 +11,11 @@
     reason = "a walk and its checks read best in one piece"
 )]
 
+mod agreement;
 mod batching;
 mod chaos;
 mod claiming;
+mod coming;
 mod costs_of_force;
 mod counting;
 mod datafeeds;
@@ -28,6 +30,7 @@ mod isolating;
 mod levers;
 mod life;
 mod mixed;
+mod model;
 mod opening;
 mod pacing;
 mod processes;

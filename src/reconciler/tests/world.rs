@@ -21,6 +21,7 @@ use crate::reconciler::claims::Claims;
 use crate::reconciler::input::*;
 use crate::reconciler::turns::Turns;
 
+#[derive(Clone)]
 pub(super) struct World {
     pub brain: Reconciler,
     pub clock: Duration,

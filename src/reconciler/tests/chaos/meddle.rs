@@ -8,6 +8,7 @@ use crate::api::{
     OnTimeout, Reason, TimeSpan,
 };
 use crate::reconciler::input::*;
+use crate::reconciler::tests::agreement::disagreement;
 use crate::reconciler::tests::world::{desired, job, key, moment, policy, trouble};
 
 impl Chaos {
@@ -184,127 +185,10 @@ impl Chaos {
         self.relist();
     }
 
-    /// Another object acts on the job, because it is older, or of an earlier name where they are of one age.
-    fn has_an_older_rival(&self, of: &Delivered, id: &JobId) -> bool {
-        let rank = |object: &Delivered| (object.created_at, object.key.clone());
-        self.world.stored.values().any(|other| {
-            let desired = &other.desired;
-            let enforces = desired.wanted == Wanted::Closed
-                && !desired.suspended
-                && desired.deleting.is_none();
-            enforces && meant(desired).contains(id) && rank(other) < rank(of)
-        })
-    }
-
     pub(super) fn agree(&self) {
-        for (key, object) in &self.world.stored {
-            if object.desired.deleting.is_some() {
-                continue;
-            }
-            let status = &object.status;
-            let find = |of: &str| {
-                status
-                    .conditions
-                    .iter()
-                    .find(|c| c.type_ == of)
-                    .map(|c| (c.status.as_str(), c.reason.as_str()))
-            };
-            let (ready, closed, stalled, reconciling) = (
-                find("Ready"),
-                find("Closed"),
-                find("Stalled"),
-                find("Reconciling"),
-            );
-            let ids = meant(&object.desired);
-            let told = format!(
-                "{key} {:?} {:#?} {status:#?}",
-                object.desired,
-                ids.iter()
-                    .map(|id| self.world.jobs.get(id))
-                    .collect::<Vec<_>>()
-            );
-            assert_eq!(status.observed_generation, object.generation, "{told}");
-            let known = |id: &JobId| {
-                let fake = self.world.jobs.get(id);
-                fake.filter(|fake| fake.config || fake.state != JobState::Closed)
-            };
-            let [id] = ids.as_slice() else {
-                let all = ids
-                    .iter()
-                    .all(|id| known(id).is_some_and(|fake| fake.state == JobState::Closed));
-                assert_eq!(
-                    closed.map(|c| c.0),
-                    Some(if all { "True" } else { "False" }),
-                    "{told}"
-                );
-                continue;
-            };
-            let fake = known(id);
-            let state = fake.map(|fake| fake.state);
-            assert_eq!(
-                closed.map(|c| c.0),
-                Some(if state == Some(JobState::Closed) {
-                    "True"
-                } else {
-                    "False"
-                }),
-                "{told}"
-            );
-            if object.desired.suspended {
-                assert_eq!(ready, Some(("False", "Suspended")), "{told}");
-                continue;
-            }
-            if object.desired.wanted == Wanted::Observed {
-                assert_eq!(ready, Some(("True", "Observing")), "{told}");
-                continue;
-            }
-            let close = &object.desired.close;
-            if self.has_an_older_rival(object, id) {
-                assert_eq!(stalled, Some(("True", "Conflict")), "{told}");
-                continue;
-            }
-            let expected = match (state, fake.is_some_and(|fake| fake.config)) {
-                (None, _) => "JobNotFound",
-                (Some(_), false) if close.on_failed == OnFailed::Stall => "ConfigLost",
-                (Some(_), true) if fake.is_some_and(|fake| fake.blocked) => "JobBlocked",
-                (Some(JobState::Closed), true) => "InDesiredState",
-                (Some(JobState::Failed), true) if close.on_failed == OnFailed::Stall => "JobFailed",
-                (Some(JobState::Closing), true) if close.on_timeout == OnTimeout::Stall => {
-                    "CloseTimedOut"
-                }
-                (Some(JobState::Opened | JobState::Opening), true)
-                    if close.on_timeout == OnTimeout::Stall =>
-                {
-                    "CloseNotAccepted"
-                }
-                (Some(JobState::Opened | JobState::Opening | JobState::Closing), true)
-                    if close.on_timeout == OnTimeout::Wait =>
-                {
-                    "Waiting"
-                }
-                _ => panic!("it should be closed by now: {told}"),
-            };
-            assert_eq!(ready.map(|c| c.1), Some(expected), "{told}");
-            let waits = matches!(expected, "Waiting" | "JobBlocked").then_some(("True", expected));
-            assert_eq!(reconciling, waits, "{told}");
-            let fine = matches!(expected, "InDesiredState" | "Waiting" | "JobBlocked");
-            assert_eq!(stalled, (!fine).then_some(("True", expected)), "{told}");
-            assert_eq!(
-                ready.map(|c| c.0),
-                Some(if expected == "InDesiredState" {
-                    "True"
-                } else {
-                    "False"
-                }),
-                "{told}"
-            );
-            if expected == "InDesiredState" {
-                let feed = fake.and_then(|fake| fake.datafeed.as_ref());
-                assert!(
-                    feed.is_none_or(|(_, state)| *state == DatafeedState::Stopped),
-                    "{told}"
-                );
-            }
+        if let Some((key, wrong)) = disagreement(&self.world) {
+            let object = &self.world.stored[&key];
+            panic!("{key}: {wrong}: {object:#?} {:#?}", self.world.jobs);
         }
     }
 }

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Chaos, Coming};
+use super::Chaos;
 use crate::api::{AnomalyJobStatus, Reason};
 use crate::reconciler::claims::Rulings;
 use crate::reconciler::input::*;
+use crate::reconciler::tests::coming::Coming;
 use crate::reconciler::tests::world::{secs, trouble};
 
 impl Chaos {
@@ -143,22 +144,11 @@ impl Chaos {
         if self.world.api_server_down || self.faults && self.rng.chance(3) {
             return Err(WriteRefused::Failed);
         }
-        let new: Arc<str> = Arc::from((self.world.version + 1).to_string());
-        let Some(stored) = self.world.stored.get_mut(key) else {
-            return Err(WriteRefused::Gone);
-        };
-        if *stored.resource_version != *version || stored.uid != *uid {
-            return Err(WriteRefused::Conflict);
+        let answer = self.world.store_status(key, uid, version, status);
+        if answer.is_ok() {
+            self.world.writes.push((key.clone(), status.clone()));
+            self.watch(key);
         }
-        assert!(
-            stored.status != *status,
-            "a write without a difference: {status:#?}"
-        );
-        stored.status = status.clone();
-        stored.resource_version = Arc::clone(&new);
-        self.world.version += 1;
-        self.world.writes.push((key.clone(), status.clone()));
-        self.watch(key);
-        Ok(new)
+        answer
     }
 }

@@ -41,6 +41,31 @@ impl World {
         delivered
     }
 
+    /// A status as the API server takes it, or not.
+    pub(in super::super) fn store_status(
+        &mut self,
+        key: &ObjectKey,
+        uid: &Arc<str>,
+        version: &str,
+        status: &AnomalyJobStatus,
+    ) -> Result<Arc<str>, WriteRefused> {
+        let new: Arc<str> = Arc::from((self.version + 1).to_string());
+        let Some(stored) = self.stored.get_mut(key) else {
+            return Err(WriteRefused::Gone);
+        };
+        if *stored.resource_version != *version || stored.uid != *uid {
+            return Err(WriteRefused::Conflict);
+        }
+        assert!(
+            stored.status != *status,
+            "a write without a difference: {status:#?}"
+        );
+        stored.status = status.clone();
+        stored.resource_version = Arc::clone(&new);
+        self.version += 1;
+        Ok(new)
+    }
+
     /// What was spent so far is not counted.
     pub(in super::super) fn count_from_now(&mut self) {
         (self.requests, self.searches, self.finalizes) = (0, 0, 0);

@@ -1,0 +1,74 @@
+//! What the ghost knows, for the model: as text, from which it tells whether two situations are one, and who may act.
+//!
+//! It judges nothing.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use super::Ghost;
+use super::policy::{closes, opens};
+use crate::api::JobId;
+use crate::reconciler::input::*;
+use crate::reconciler::tests::chaos::meant;
+
+impl Ghost {
+    /// The first read has this number.
+    pub(in super::super) fn beginning_at(order: u64) -> Self {
+        Self {
+            order,
+            ..Self::default()
+        }
+    }
+
+    /// What it knows, so far as it will be asked for; what was told as it is stored is not told twice.
+    pub(in super::super) fn describe(
+        &self,
+        stored: &BTreeMap<ObjectKey, Delivered>,
+        text: &mut String,
+    ) -> std::fmt::Result {
+        for (key, told) in &self.told {
+            let version = told.object.as_ref().map(|object| &object.resource_version);
+            let same = version == stored.get(key).map(|object| &object.resource_version);
+            write!(text, "{}{}{:?}", told.version, told.since, version)?;
+            if !same {
+                write!(text, "{:?}", told.object)?;
+            }
+        }
+        write!(
+            text,
+            "{:?}{:?}{:?}{:?}{:?}{:?}{:?}{:?}{}{}{}",
+            self.sessions,
+            self.samples,
+            self.in_flight,
+            self.seen,
+            self.feeds,
+            self.seen_in,
+            self.forced,
+            self.touched,
+            self.is_dark,
+            self.noticed,
+            self.mixed
+        )
+    }
+
+    /// The object as the brain was told of it last.
+    pub(in super::super) fn as_told(&self, key: &ObjectKey) -> Option<&Delivered> {
+        self.told.get(key)?.object.as_ref()
+    }
+
+    /// The objects that want something of a job, as the brain was told of them, the oldest first.
+    pub(in super::super) fn willing(&self, id: &JobId) -> Vec<ObjectKey> {
+        let told = self.told.values().filter_map(|told| told.object.as_ref());
+        let mut willing: Vec<&Delivered> = told
+            .filter(|object| {
+                meant(&object.desired).contains(id)
+                    && (closes(&object.desired) || opens(&object.desired))
+            })
+            .collect();
+        willing.sort_by_key(|object| (object.created_at, object.key.clone()));
+        willing
+            .into_iter()
+            .map(|object| object.key.clone())
+            .collect()
+    }
+}

@@ -1,0 +1,225 @@
+//! A situation: the shipped brain, the world around it, the ghost, and what is on its way between them.
+//!
+//! It moves only by the steps that `steps` and `faults` name. What is judged is judged by the ghost.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::digest::{BEGIN, FIRST_ORDER, FIRST_VERSION};
+use super::plans::Plan;
+use crate::api::AnomalyJobStatus;
+use crate::reconciler::Reconciler;
+use crate::reconciler::claims::Claims;
+use crate::reconciler::input::*;
+use crate::reconciler::tests::coming::Coming;
+use crate::reconciler::tests::ghost::Ghost;
+use crate::reconciler::tests::world::{World, job, key, moment, secs};
+
+/// Something that was sent.
+#[derive(Debug, Clone)]
+pub(super) enum Sent {
+    /// A request that nobody has taken yet, and its place in the order of reads.
+    Asked(Box<Output>, u64),
+    /// An answer, or the watch's news.
+    Comes(Coming),
+}
+
+/// Something on its way.
+#[derive(Debug, Clone)]
+pub(super) struct OnTheWay {
+    /// It arrives then, or later.
+    pub at: Duration,
+    /// It may arrive whenever it likes, and nobody waits for it.
+    pub late: bool,
+    /// Who sent it is dead, so nobody hears the answer.
+    pub orphan: bool,
+    pub what: Sent,
+}
+
+/// What came to pass on the way here. It tells no two situations apart.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Past {
+    pub crashed: bool,
+    pub rivals: bool,
+    pub wrote: bool,
+}
+
+/// A situation.
+#[derive(Clone)]
+pub(super) struct Scene {
+    pub plan: &'static Plan,
+    pub world: World,
+    pub ghost: Ghost,
+    pub claims: Claims,
+    pub coming: Vec<OnTheWay>,
+    /// Objects of whose existence the watch has told this process.
+    pub watched: BTreeSet<ObjectKey>,
+    /// The version before the one that is stored.
+    pub before: BTreeMap<ObjectKey, (u64, Delivered)>,
+    /// The watch has lost something and will find out.
+    pub lossy: bool,
+    pub uids: u64,
+    /// Faults until here.
+    pub used: u8,
+    pub past: Past,
+    /// Steps are told.
+    pub loud: bool,
+}
+
+impl Scene {
+    pub(super) fn new(plan: &'static Plan) -> Self {
+        let mut world = World::new();
+        world.clock = secs(BEGIN);
+        world.version = FIRST_VERSION;
+        world.before_7_14 = plan.old;
+        world.brain = Reconciler::new("default", moment(world.clock));
+        for (id, mut fake) in (plan.jobs)() {
+            fake.opened_at = world.clock - secs(3600);
+            world.jobs.insert(job(id), fake);
+        }
+        let mut scene = Self {
+            plan,
+            world,
+            ghost: Ghost::beginning_at(FIRST_ORDER),
+            claims: Claims::default(),
+            coming: Vec::new(),
+            watched: BTreeSet::new(),
+            before: BTreeMap::new(),
+            lossy: false,
+            uids: 0,
+            used: 0,
+            past: Past::default(),
+            loud: false,
+        };
+        for (name, desired) in (plan.objects)() {
+            scene.create(name, desired);
+        }
+        scene.connect();
+        scene
+    }
+
+    /// Somebody creates an object.
+    pub(super) fn create(&mut self, name: &str, desired: Desired) {
+        self.uids += 1;
+        self.world.version += 1;
+        let delivered = Delivered {
+            key: key(name),
+            uid: Arc::from(format!("uid{}", self.uids)),
+            created_at: moment(self.world.clock).wall,
+            generation: 1,
+            finalizers: Vec::new(),
+            resource_version: Arc::from(self.world.version.to_string()),
+            desired,
+            status: AnomalyJobStatus::default(),
+        };
+        self.world.stored.insert(key(name), delivered);
+        self.watch(&key(name));
+    }
+
+    /// The watch is going to tell what is stored now.
+    pub(super) fn watch(&mut self, key: &ObjectKey) {
+        let stored = self.world.stored.get(key).cloned().map(Box::new);
+        let news = Coming::Watched(key.clone(), self.world.version, stored);
+        self.answer(Duration::ZERO, news);
+    }
+
+    /// All of them are told again.
+    pub(super) fn relist(&mut self) {
+        let stored = self.world.stored.keys().cloned();
+        let keys: BTreeSet<ObjectKey> = stored.chain(self.watched.iter().cloned()).collect();
+        for key in keys {
+            self.watch(&key);
+        }
+    }
+
+    pub(super) fn connect(&mut self) {
+        let usable = self.world.usable();
+        self.handle(Input::Connection(Connection::Usable(usable)));
+    }
+
+    pub(super) fn answer(&mut self, after: Duration, coming: Coming) {
+        self.coming.push(OnTheWay {
+            at: self.world.clock + after,
+            late: false,
+            orphan: false,
+            what: Sent::Comes(coming),
+        });
+    }
+
+    /// Tells the brain, and takes what it asks for.
+    pub(super) fn handle(&mut self, input: Input) {
+        self.ghost.sync(&self.world);
+        if self.loud {
+            println!("    {:?} <- {input:?}", self.world.clock);
+        }
+        let now = moment(self.world.clock);
+        for output in self.world.brain.handle(input, now) {
+            if self.loud {
+                println!("    {:?} -> {output:?}", self.world.clock);
+            }
+            self.take(output);
+        }
+    }
+
+    /// A new process, which takes a moment to start.
+    pub(super) fn restart(&mut self) {
+        let takes = secs(1);
+        self.ghost.pass(&self.world, takes);
+        self.world.clock += takes;
+        self.world.finish_closes();
+        self.world.brain = Reconciler::new("default", moment(self.world.clock));
+        self.ghost.crashed();
+        self.watched.clear();
+        self.claims = Claims::default();
+        self.lossy = false;
+        self.past.crashed = true;
+    }
+
+    /// Nothing is on its way, nothing is wrong and nothing is to be done now.
+    pub(super) fn is_quiet(&self) -> bool {
+        let now = self.world.clock;
+        self.coming.is_empty()
+            && self.world.trouble.is_none()
+            && !self.world.upgrade_mode
+            && !self.lossy
+            && self.world.brain.next_wake().is_none_or(|at| at > now)
+    }
+
+    /// Everything that tells two situations apart.
+    pub(super) fn describe(&self, text: &mut String) -> std::fmt::Result {
+        let world = &self.world;
+        write!(
+            text,
+            "{:?}|{:?}|{:?}|{}{}{}|",
+            world.brain,
+            self.claims,
+            world.jobs,
+            world.trouble.is_some(),
+            world.upgrade_mode,
+            self.lossy,
+        )?;
+        for (key, object) in &world.stored {
+            write!(text, "{key}{object:?}")?;
+        }
+        for way in &self.coming {
+            write!(text, "{:?}{}{}", way.at, way.late, way.orphan)?;
+            match &way.what {
+                Sent::Comes(Coming::Watched(key, version, Some(object)))
+                    if world.stored.get(key).is_some_and(|stored| {
+                        stored.resource_version == object.resource_version
+                    }) =>
+                {
+                    write!(text, "as stored {key}{version}")?;
+                }
+                what => write!(text, "{what:?}")?,
+            }
+        }
+        self.ghost.describe(&world.stored, text)?;
+        for (version, object) in self.before.values() {
+            write!(text, "{version}{:?}", object.generation)?;
+        }
+        Ok(())
+    }
+}
