@@ -13,7 +13,7 @@ build: ## target/release/anomalyjob-operator and elasticsearch-simulator (5 min 
 test: ## Everything that is tested (5 min once built; up to an hour on a machine that has nothing yet)
 	tests/all
 
-model: ## The shipped brain explored exhaustively in small worlds, five million states (5 min once built); STATES=n for another number
+model: ## The shipped brain explored in small worlds with faults; STATES=n says how many states (several minutes, and more to build)
 	MODEL_STATES=$(or $(STATES),5000000) cargo test --profile model --locked --lib model:: -- --nocapture --test-threads 1
 
 demo: ## Ten jobs closed, opened and closed again through a real API server by the real operator (1 min once built)
