@@ -168,9 +168,6 @@ impl Reconciler {
             .get(key)
             .map(|object| object.sight_from)
             .unwrap_or_default();
-        if !self.catalogue.is_known() {
-            self.reads.list_by(at);
-        }
         self.look_now(job, from, at);
     }
 

@@ -245,14 +245,9 @@ impl Chaos {
 
     fn arrive(&mut self, coming: Coming) {
         coming.heard_by(&mut self.ghost, self.world.clock);
-        if let Coming::Watched(key, _, object) = &coming {
-            match object {
-                Some(_) => drop(self.watched.insert(key.clone())),
-                None if !self.watched.remove(key) => return,
-                None => {}
-            }
+        if coming.is_passed_on(&mut self.watched) {
+            self.handle(coming.into_input());
         }
-        self.handle(coming.into_input());
     }
 
     /// Lets time pass, event by event.

@@ -2,6 +2,7 @@
 //!
 //! Shared by the random walk and the model, so that both judge by the same ears. It decides nothing and sends nothing.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -84,6 +85,18 @@ impl Coming {
                 }
             }
             Self::Ruled(_) | Self::Turn(_) | Self::Finalized(..) => {}
+        }
+    }
+
+    /// A watch tells only of what it has told of before that it is gone; `watched` is what it has told of.
+    pub(super) fn is_passed_on(&self, watched: &mut BTreeSet<ObjectKey>) -> bool {
+        match self {
+            Self::Watched(key, _, Some(_)) => {
+                watched.insert(key.clone());
+                true
+            }
+            Self::Watched(key, _, None) => watched.remove(key),
+            _ => true,
         }
     }
 

@@ -25,18 +25,8 @@ impl Chaos {
             suspended: self.rng.chance(10),
             ..desired(self.rng.of(&EXPRESSIONS), wanted, close)
         };
-        self.world.version += 1;
-        let delivered = Delivered {
-            key: key(name),
-            uid: Arc::from(format!("uid-{}", self.uids)),
-            created_at: moment(self.world.clock).wall,
-            generation: 1,
-            finalizers: Vec::new(),
-            resource_version: Arc::from(self.world.version.to_string()),
-            desired,
-            status: AnomalyJobStatus::default(),
-        };
-        self.world.stored.insert(key(name), delivered);
+        let uid = Arc::from(format!("uid-{}", self.uids));
+        self.world.store_as(key(name), uid, desired);
         self.watch(&key(name));
     }
 

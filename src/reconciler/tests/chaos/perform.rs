@@ -57,19 +57,7 @@ impl Chaos {
                 ..
             } => {
                 self.ghost.verifying(&self.world, ticket, &key, &uid, &job);
-                let object = self
-                    .world
-                    .stored
-                    .get(&key)
-                    .filter(|stored| stored.uid == uid)
-                    .cloned();
-                let answer = match &self.world.trouble {
-                    Some(trouble) => Err(Refusal::Cluster(trouble.clone())),
-                    None if self.world.api_server_down => {
-                        Err(Refusal::Refused(trouble(Reason::RetryingAfterError)))
-                    }
-                    None => Ok((object.map(Box::new), self.world.live(&job))),
-                };
+                let answer = self.world.verify(&key, &uid, &job);
                 let (order, version) = (self.ghost.next(), self.world.version);
                 self.send(
                     delay,

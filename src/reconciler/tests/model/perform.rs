@@ -119,11 +119,7 @@ impl Scene {
                 ..
             } => {
                 self.ghost.verifying(&self.world, ticket, &key, &uid, &job);
-                let object = self.world.stored.get(&key).filter(|found| found.uid == uid);
-                let answer = match &self.world.trouble {
-                    Some(trouble) => Err(Refusal::Cluster(trouble.clone())),
-                    None => Ok((object.cloned().map(Box::new), self.world.live(&job))),
-                };
+                let answer = self.world.verify(&key, &uid, &job);
                 let version = self.world.version;
                 let took = Duration::ZERO;
                 at_once(Coming::Verified(ticket, job, order, took, version, answer))
@@ -201,22 +197,11 @@ impl Scene {
         version: &str,
         finalizers: Vec<String>,
     ) -> Result<Arc<str>, WriteRefused> {
-        let new: Arc<str> = Arc::from((self.world.version + 1).to_string());
-        let Some(stored) = self.world.stored.get_mut(key) else {
-            return Err(WriteRefused::Gone);
-        };
-        if *stored.resource_version != *version || stored.uid != *uid {
-            return Err(WriteRefused::Conflict);
+        let answer = self.world.store_finalizers(key, uid, version, finalizers);
+        if answer.is_ok() {
+            self.watch(key);
         }
-        stored.finalizers = finalizers;
-        stored.resource_version = Arc::clone(&new);
-        let goes = stored.desired.deleting.is_some() && stored.finalizers.is_empty();
-        self.world.version += 1;
-        if goes {
-            self.world.stored.remove(key);
-        }
-        self.watch(key);
-        Ok(new)
+        answer
     }
 
     /// What is stored now is going to be what was stored before.

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use super::digest::{BEGIN, FIRST_ORDER, FIRST_VERSION};
 use super::plans::Plan;
-use crate::api::AnomalyJobStatus;
 use crate::reconciler::Reconciler;
 use crate::reconciler::claims::Claims;
 use crate::reconciler::input::*;
@@ -103,18 +102,8 @@ impl Scene {
     /// Somebody creates an object.
     pub(super) fn create(&mut self, name: &str, desired: Desired) {
         self.uids += 1;
-        self.world.version += 1;
-        let delivered = Delivered {
-            key: key(name),
-            uid: Arc::from(format!("uid{}", self.uids)),
-            created_at: moment(self.world.clock).wall,
-            generation: 1,
-            finalizers: Vec::new(),
-            resource_version: Arc::from(self.world.version.to_string()),
-            desired,
-            status: AnomalyJobStatus::default(),
-        };
-        self.world.stored.insert(key(name), delivered);
+        let uid = Arc::from(format!("uid{}", self.uids));
+        self.world.store_as(key(name), uid, desired);
         self.watch(&key(name));
     }
 

@@ -140,14 +140,9 @@ impl Scene {
     /// The brain is told of what has come.
     pub(super) fn tell(&mut self, coming: Coming) {
         coming.heard_by(&mut self.ghost, self.world.clock);
-        if let Coming::Watched(key, _, object) = &coming {
-            match object {
-                Some(_) => drop(self.watched.insert(key.clone())),
-                None if !self.watched.remove(key) => return,
-                None => {}
-            }
+        if coming.is_passed_on(&mut self.watched) {
+            self.handle(coming.into_input());
         }
-        self.handle(coming.into_input());
     }
 
     fn pass(&mut self) {

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{FakeJob, World, desired, job, key, moment};
-use crate::api::{AnomalyJobStatus, ClosePolicy, JobState};
+use super::{FakeJob, World, desired, job, key, moment, trouble};
+use crate::api::{AnomalyJobStatus, ClosePolicy, JobId, JobState, Reason};
 use crate::reconciler::input::*;
 
 impl World {
@@ -26,10 +26,20 @@ impl World {
 
     /// The same, while no operator runs that would be told.
     pub(in super::super) fn store(&mut self, key: ObjectKey, desired: Desired) -> Delivered {
+        self.store_as(key, Arc::from("uid-1"), desired)
+    }
+
+    /// The same, under a uid of its own.
+    pub(in super::super) fn store_as(
+        &mut self,
+        key: ObjectKey,
+        uid: Arc<str>,
+        desired: Desired,
+    ) -> Delivered {
         self.version += 1;
         let delivered = Delivered {
             key: key.clone(),
-            uid: Arc::from("uid-1"),
+            uid,
             created_at: moment(self.clock).wall,
             generation: 1,
             resource_version: Arc::from(self.version.to_string()),
@@ -49,6 +59,37 @@ impl World {
         version: &str,
         status: &AnomalyJobStatus,
     ) -> Result<Arc<str>, WriteRefused> {
+        self.store_change(key, uid, version, |stored| {
+            assert!(
+                stored.status != *status,
+                "a write without a difference: {status:#?}"
+            );
+            stored.status = status.clone();
+        })
+    }
+
+    /// Finalizers as the API server takes them, or not; the object goes with the last of them where it is being deleted.
+    pub(in super::super) fn store_finalizers(
+        &mut self,
+        key: &ObjectKey,
+        uid: &Arc<str>,
+        version: &str,
+        finalizers: Vec<String>,
+    ) -> Result<Arc<str>, WriteRefused> {
+        let answer = self.store_change(key, uid, version, |stored| stored.finalizers = finalizers);
+        self.stored.retain(|of, stored| {
+            of != key || stored.desired.deleting.is_none() || !stored.finalizers.is_empty()
+        });
+        answer
+    }
+
+    fn store_change(
+        &mut self,
+        key: &ObjectKey,
+        uid: &Arc<str>,
+        version: &str,
+        change: impl FnOnce(&mut Delivered),
+    ) -> Result<Arc<str>, WriteRefused> {
         let new: Arc<str> = Arc::from((self.version + 1).to_string());
         let Some(stored) = self.stored.get_mut(key) else {
             return Err(WriteRefused::Gone);
@@ -56,14 +97,27 @@ impl World {
         if *stored.resource_version != *version || stored.uid != *uid {
             return Err(WriteRefused::Conflict);
         }
-        assert!(
-            stored.status != *status,
-            "a write without a difference: {status:#?}"
-        );
-        stored.status = status.clone();
+        change(stored);
         stored.resource_version = Arc::clone(&new);
         self.version += 1;
         Ok(new)
+    }
+
+    /// What the live reads before a force find.
+    pub(in super::super) fn verify(
+        &self,
+        key: &ObjectKey,
+        uid: &Arc<str>,
+        job: &JobId,
+    ) -> Result<(Option<Box<Delivered>>, LiveLook), Refusal> {
+        if let Some(trouble) = &self.trouble {
+            return Err(Refusal::Cluster(trouble.clone()));
+        }
+        if self.api_server_down {
+            return Err(Refusal::Refused(trouble(Reason::RetryingAfterError)));
+        }
+        let object = self.stored.get(key).filter(|stored| stored.uid == *uid);
+        Ok((object.cloned().map(Box::new), self.live(job)))
     }
 
     /// What was spent so far is not counted.

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::World;
 use super::reads::requests;
-use super::{World, trouble};
-use crate::api::{AnomalyJobStatus, Reason};
+use crate::api::AnomalyJobStatus;
 use crate::reconciler::claims::Rulings;
 use crate::reconciler::input::*;
 
@@ -52,10 +52,10 @@ impl World {
             Output::Finalize {
                 ticket,
                 key,
+                uid,
                 resource_version,
                 finalizers,
-                ..
-            } => self.finalize(ticket, key, &resource_version, finalizers),
+            } => self.finalize(ticket, key, &uid, &resource_version, finalizers),
             Output::Call { ticket, call, .. } => {
                 self.requests += 1;
                 self.searches += 2;
@@ -78,19 +78,7 @@ impl World {
             } => {
                 self.requests += 4;
                 self.searches += 4;
-                let object = self
-                    .stored
-                    .get(&key)
-                    .filter(|stored| stored.uid == uid)
-                    .cloned()
-                    .map(Box::new);
-                let answer = match &self.trouble {
-                    Some(trouble) => Err(Refusal::Cluster(trouble.clone())),
-                    None if self.api_server_down => {
-                        Err(Refusal::Refused(trouble(Reason::RetryingAfterError)))
-                    }
-                    None => Ok((object, self.live(&job))),
-                };
+                let answer = self.verify(&key, &uid, &job);
                 self.answer(soon, Input::Verified(ticket, answer));
             }
             Output::Write {
@@ -157,6 +145,7 @@ impl World {
         &mut self,
         ticket: Ticket,
         key: ObjectKey,
+        uid: &Arc<str>,
         version: &str,
         finalizers: Vec<String>,
     ) {
@@ -165,27 +154,15 @@ impl World {
             return self.answer(soon, Input::Written(ticket, Err(WriteRefused::Failed)));
         }
         self.finalizes += 1;
-        self.version += 1;
-        let new: Arc<str> = Arc::from(self.version.to_string());
-        let answer = match self.stored.get_mut(&key) {
-            None => Err(WriteRefused::Gone),
-            Some(stored) if &*stored.resource_version != version => Err(WriteRefused::Conflict),
-            Some(stored) => {
-                stored.finalizers = finalizers;
-                stored.resource_version = Arc::clone(&new);
-                Ok(new)
-            }
-        };
+        let answer = self.store_finalizers(&key, uid, version, finalizers);
         let taken = answer.is_ok();
         self.answer(soon, Input::Written(ticket, answer));
-        let goes =
-            |stored: &Delivered| stored.desired.deleting.is_some() && stored.finalizers.is_empty();
-        if self.stored.get(&key).is_some_and(goes) {
-            self.stored.remove(&key);
-            self.answer(soon * 2, Input::Gone(key));
-        } else if taken {
-            let echo = self.stored[&key].clone();
-            self.answer(soon * 2, Input::Delivered(Box::new(echo)));
+        let news = match self.stored.get(&key).cloned() {
+            Some(stored) => Input::Delivered(Box::new(stored)),
+            None => Input::Gone(key),
+        };
+        if taken {
+            self.answer(soon * 2, news);
         }
     }
 }
