@@ -10,7 +10,7 @@ use crate::api::{AnomalyJob, DatafeedId, JobState, RECONCILE_REQUESTED, Reason, 
 use crate::elasticsearch::{self, Error, Scope};
 use crate::reconciler::input::{
     Call, Delivered, Desired, ObjectKey, Refusal, Scope as Meant, SeenConfig, SeenDatafeed,
-    SeenSnapshot, SeenState, Tasks, Trouble, Wanted,
+    SeenSnapshot, SeenState, SeenTask, Tasks, Trouble, Wanted,
 };
 
 /// The key of an object.
@@ -174,11 +174,15 @@ pub(super) fn seen_snapshot(snapshot: elasticsearch::Snapshot) -> Option<SeenSna
 /// The tasks of a cluster.
 pub(super) fn seen_tasks(tasks: elasticsearch::Tasks) -> Tasks {
     // A state that is not known is no reason to believe that there is no task: as `opening` it is looked at.
-    let odd = tasks
-        .unreadable
-        .into_iter()
-        .map(|id| (id, JobState::Opening));
-    let jobs = tasks.jobs.into_iter().map(|(id, task)| (id, task.state));
+    let opening = SeenTask {
+        state: JobState::Opening,
+        assigned: true,
+    };
+    let odd = tasks.unreadable.into_iter().map(|id| (id, opening));
+    let jobs = tasks.jobs.into_iter().map(|(id, task)| {
+        let elasticsearch::JobTask { state, assigned } = task;
+        (id, SeenTask { state, assigned })
+    });
     let datafeeds = tasks.datafeeds.into_iter().filter_map(|(id, task)| {
         let feed = SeenDatafeed {
             id,

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::decision::Ask;
-use super::input::{Moment, ObjectKey, SeenDatafeed, SeenJob, SeenState, Ticket};
+use super::input::{Moment, ObjectKey, SeenDatafeed, SeenJob, SeenState, SeenTask, Ticket};
 use super::pace;
 use crate::api::{DatafeedId, JobState};
 
@@ -112,7 +112,7 @@ impl Job {
     pub fn compare(
         &mut self,
         asked: Ticket,
-        task: Option<JobState>,
+        task: Option<SeenTask>,
         datafeed: Option<&(SeenDatafeed, bool)>,
         now: Moment,
     ) -> bool {
@@ -126,11 +126,15 @@ impl Job {
             feed.real_time.get_or_insert(!has_end);
             self.feed_ran = Some(now.monotonic);
         }
-        let state = seen.state.as_ref().map(|state| state.state);
-        let closed = |state: Option<JobState>| state.filter(|state| *state != JobState::Closed);
+        let state = seen.state.as_ref();
+        let state = state.filter(|state| state.state != JobState::Closed);
         let runs = seen.datafeed.as_ref().is_some_and(SeenDatafeed::runs);
         self.odd_feed = runs != datafeed.is_some();
-        let same = closed(state) == task && !self.odd_feed;
+        let same = match (state, task) {
+            (None, None) => true,
+            (Some(state), Some(task)) => fits(state, task),
+            _ => false,
+        } && !self.odd_feed;
         if same && seen.current {
             seen.at = now.monotonic;
         }
@@ -183,6 +187,12 @@ impl Job {
             seen.current = false;
         }
     }
+}
+
+/// An open job whose node is lost stays `opened`, also where it comes to no other.
+fn fits(state: &SeenState, task: SeenTask) -> bool {
+    let lies_about = state.state == JobState::Opened && state.assigned != task.assigned;
+    state.state == task.state && !lies_about
 }
 
 /// Whether a datafeed runs without an end is told while it runs; a stopped one is still the same.

@@ -75,10 +75,19 @@ pub struct SeenConfig {
 /// The persistent tasks of the cluster state. They are a hint: an absent one says that it is worth looking.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tasks {
-    /// The state of every job that has a task.
-    pub jobs: BTreeMap<JobId, JobState>,
+    /// Every job that has a task.
+    pub jobs: BTreeMap<JobId, SeenTask>,
     /// Every datafeed that has one, by its job, and whether it has an end.
     pub datafeeds: BTreeMap<JobId, (SeenDatafeed, bool)>,
+}
+
+/// A job's task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SeenTask {
+    /// Its raw state, stale or not.
+    pub state: JobState,
+    /// It is assigned to a node.
+    pub assigned: bool,
 }
 
 /// What `_stats` said of a job that has a state.

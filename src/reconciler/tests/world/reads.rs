@@ -133,7 +133,7 @@ impl World {
             feed.runs().then(|| (id.clone(), (feed, job.has_end)))
         });
         Tasks {
-            jobs: open.map(|(id, job)| (id.clone(), job.state)).collect(),
+            jobs: open.map(|(id, job)| (id.clone(), task_of(job))).collect(),
             datafeeds: feeds.collect(),
         }
     }
@@ -172,5 +172,12 @@ impl World {
             upgrade_mode: self.upgrade_mode,
             snapshot: config.and_then(FakeJob::snapshot),
         }
+    }
+}
+
+fn task_of(job: &FakeJob) -> SeenTask {
+    SeenTask {
+        state: job.state,
+        assigned: job.assigned,
     }
 }
