@@ -72,10 +72,24 @@ use super::schema;
 pub struct ElasticsearchConnectionSpec {
     /// The address of Elasticsearch: `https://`, a host, a port where it is not 443, and a path where a
     /// proxy serves Elasticsearch below one. `http://` only with `allowPlaintext: true`. No user name or
-    /// password (they belong into a Secret, see `auth`), no query, no fragment.
-    /// Examples: `https://es.example:9200`, `https://proxy.example/es`.
+    /// password (they belong into a Secret, see `auth`), no query, no fragment. Exactly one of `url`, `eckRef` and
+    /// `secretRef` must be given. Examples: `https://es.example:9200`, `https://proxy.example/es`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::url")]
-    pub url: String,
+    pub url: Option<String>,
+
+    /// An Elasticsearch that ECK (Elastic Cloud on Kubernetes) runs in this namespace; address and authority follow
+    /// from its name. Not together with `url` or `secretRef`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "EckRef")]
+    pub eck_ref: Option<EckRef>,
+
+    /// A Secret of this namespace that holds everything, under the keys that ECK uses for a cluster which it does not
+    /// run itself: `url`, then `api-key`, or `username` and `password`, or none of them, and `ca.crt` where
+    /// the certificate was not signed by a public authority. Not together with `url`, `eckRef`, `auth` or `tls.ca`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "SecretRef")]
+    pub secret_ref: Option<SecretRef>,
 
     /// Whether an unencrypted connection is allowed.
     /// - `true`: a `http://` url is allowed; jobs, answers and credentials then cross the network unencrypted.
@@ -83,12 +97,14 @@ pub struct ElasticsearchConnectionSpec {
     #[serde(default)]
     pub allow_plaintext: bool,
 
-    /// The credentials; one kind at most. Absent: none are sent, for a cluster without security.
+    /// The credentials; one kind at most. Absent: none are sent, for a cluster without security; with `eckRef`
+    /// those of the user `elastic` that ECK made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Auth")]
     pub auth: Option<Auth>,
 
-    /// How the certificate of Elasticsearch is checked. Absent: against the public authorities.
+    /// How the certificate of Elasticsearch is checked. Absent: against the public authorities; with `eckRef` or
+    /// `secretRef` against the authority that is found there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Tls")]
     pub tls: Option<Tls>,
@@ -97,6 +113,23 @@ pub struct ElasticsearchConnectionSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Limits")]
     pub limits: Option<Limits>,
+
+    /// Whether this Elasticsearch is left alone.
+    /// - `true`: nothing is sent to it, no question and no call; its AnomalyJobs say ConnectionSuspended. What it has
+    ///   accepted already goes on there.
+    /// - `false` (default): it is used.
+    #[serde(default)]
+    pub suspend: bool,
+}
+
+/// An Elasticsearch that ECK runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct EckRef {
+    /// The name of the Elasticsearch object. The operator connects to the Service NAME`-es-http` at port 9200,
+    /// trusts `ca.crt` of the Secret NAME`-es-http-certs-public` unless `tls.ca` says otherwise, and is the
+    /// user `elastic` of the Secret NAME`-es-elastic-user` unless `auth` says otherwise. Example: `logs`.
+    #[schemars(schema_with = "schema::eck_name")]
+    pub name: String,
 }
 
 /// How much is asked of an Elasticsearch at once: ceilings, below which the operator adapts by itself.
@@ -108,6 +141,18 @@ pub struct Limits {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::max_closing")]
     pub max_closing: Option<u32>,
+
+    /// How many calls that change something (close, open, start, stop) may wait for their answer at once. Fewer are
+    /// made while Elasticsearch says that it has too much to do. Default: 8. Example: 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::max_in_flight")]
+    pub max_in_flight: Option<u32>,
+
+    /// How many requests a second may be sent, questions included; further ones wait. As many as a second's worth may
+    /// go together after a pause. Absent: no ceiling. Example: 20.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::requests_per_second")]
+    pub requests_per_second: Option<u32>,
 }
 
 /// The credentials; one kind at most.
@@ -116,16 +161,27 @@ pub struct Limits {
 #[schemars(extend("x-kubernetes-validations" = schema::auth_rules()))]
 pub struct Auth {
     /// A Secret of this namespace that holds an API key: the `encoded` text of the create call, or
-    /// `id:api_key`. Not together with `basicSecretRef`.
+    /// `id:api_key`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "SecretKeyRef")]
     pub api_key_secret_ref: Option<SecretKeyRef>,
 
     /// A Secret of this namespace of the type `kubernetes.io/basic-auth`, with the keys `username` and
-    /// `password`. Not together with `apiKeySecretRef`.
+    /// `password`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "SecretRef")]
     pub basic_secret_ref: Option<SecretRef>,
+
+    /// A Secret of this namespace that holds a bearer token, such as that of a service account of Elasticsearch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "TokenKeyRef")]
+    pub bearer_token_secret_ref: Option<TokenKeyRef>,
+
+    /// A Secret of this namespace of the type `kubernetes.io/tls`, with the keys `tls.crt` and `tls.key`: the
+    /// certificate by which Elasticsearch knows the operator (a realm of the type pki), and its key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "SecretRef")]
+    pub client_certificate_secret_ref: Option<SecretRef>,
 }
 
 /// A Secret of this namespace that holds an API key.
@@ -144,6 +200,22 @@ fn api_key() -> String {
     "api-key".to_owned()
 }
 
+/// A Secret of this namespace that holds a bearer token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TokenKeyRef {
+    /// The name of the Secret. Example: `es-token`.
+    #[schemars(schema_with = "schema::object_name")]
+    pub name: String,
+    /// The key of the Secret that holds the token. Default: `token`.
+    #[serde(default = "token")]
+    #[schemars(schema_with = "schema::data_key")]
+    pub key: String,
+}
+
+fn token() -> String {
+    "token".to_owned()
+}
+
 /// A Secret of this namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct SecretRef {
@@ -154,12 +226,20 @@ pub struct SecretRef {
 
 /// How the certificate of Elasticsearch is checked. It is always checked.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Tls {
     /// Where the certificate of the authority is that signed the one of Elasticsearch, as PEM.
     /// It is trusted instead of the public authorities. Absent: the public authorities are trusted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "CaSource")]
     pub ca: Option<CaSource>,
+
+    /// The name that the certificate of Elasticsearch must be for, where that is not the host of the address: for
+    /// example behind a tunnel, or where the address is an IP address. It is also asked for in the handshake (SNI).
+    /// Absent: the host of the address. Example: `es.example`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::server_name")]
+    pub server_name: Option<String>,
 }
 
 /// Where a CA certificate is: exactly one of the two.

@@ -23,8 +23,8 @@ pub use anomaly_job::{
 };
 pub use condition::{Condition, ConditionStatus, ConditionType, Reason, new_condition};
 pub use connection::{
-    Auth, CaKeyRef, CaSource, ElasticsearchConnection, ElasticsearchConnectionSpec,
-    ElasticsearchConnectionStatus, Limits, SecretKeyRef, SecretRef, Tls,
+    Auth, CaKeyRef, CaSource, EckRef, ElasticsearchConnection, ElasticsearchConnectionSpec,
+    ElasticsearchConnectionStatus, Limits, SecretKeyRef, SecretRef, Tls, TokenKeyRef,
 };
 pub use expression::{InvalidExpression, InvalidPattern, JobExpression, JobPattern};
 pub use id::{DatafeedId, InvalidId, JobId};

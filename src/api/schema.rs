@@ -17,6 +17,9 @@ use super::time_span::TIME_SPAN_PATTERN;
 use super::{AnomalyJob, ElasticsearchConnection};
 
 const NAME_PATTERN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+const LABEL_PATTERN: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+const SERVER_NAME_PATTERN: &str =
+    r"^([A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?\.)*[A-Za-z]([-A-Za-z0-9]*[A-Za-z0-9])?$";
 const DATA_KEY_PATTERN: &str = r"^[-._a-zA-Z0-9]+$";
 const REASON_PATTERN: &str = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$";
 const EVERY_JOB_PATTERN: &str = r"^[ ,]*_all[ ,]*$|(^|,) *[*?]*[*][*?]* *(,|$)";
@@ -137,22 +140,43 @@ pub(super) fn time_span_rules() -> Vec<Value> {
 }
 
 pub(super) fn connection_rules() -> Vec<Value> {
+    let plain = "has(self.url) && self.url.startsWith('http://')";
     vec![
         rule(
-            "!self.url.startsWith('http://') || self.allowPlaintext",
+            "[has(self.url), has(self.eckRef), has(self.secretRef)].filter(given, given).size() == 1",
+            "exactly one of url, eckRef and secretRef must say where Elasticsearch is, for example url: https://es.example:9200",
+        ),
+        rule(
+            "!has(self.secretRef) || !has(self.auth)",
+            "auth has no meaning with secretRef, whose Secret holds the credentials (api-key, or username and password): remove auth",
+        ),
+        rule(
+            "!has(self.secretRef) || !has(self.tls) || !has(self.tls.ca)",
+            "tls.ca has no meaning with secretRef, whose Secret holds the authority (ca.crt): remove tls.ca",
+        ),
+        rule(
+            "!has(self.eckRef) || !self.allowPlaintext",
+            "allowPlaintext has no meaning with eckRef, which is always encrypted: remove it, or give the url in place of eckRef",
+        ),
+        rule(
+            &format!("!({plain}) || self.allowPlaintext"),
             "an http:// url sends credentials unencrypted: use https://, or say allowPlaintext: true",
         ),
         rule(
-            "!self.url.startsWith('http://') || !has(self.tls)",
+            &format!("!({plain}) || !has(self.tls)"),
             "tls has no meaning with an http:// url: use https://, or remove tls",
+        ),
+        rule(
+            &format!("!({plain}) || !has(self.auth) || !has(self.auth.clientCertificateSecretRef)"),
+            "auth.clientCertificateSecretRef has no meaning with an http:// url: use https://, or other credentials",
         ),
     ]
 }
 
 pub(super) fn auth_rules() -> Vec<Value> {
     vec![rule(
-        "!(has(self.apiKeySecretRef) && has(self.basicSecretRef))",
-        "at most one of apiKeySecretRef and basicSecretRef: remove one of the two",
+        "[has(self.apiKeySecretRef), has(self.basicSecretRef), has(self.bearerTokenSecretRef), has(self.clientCertificateSecretRef)].filter(given, given).size() <= 1",
+        "at most one of apiKeySecretRef, basicSecretRef, bearerTokenSecretRef and clientCertificateSecretRef: remove all but one",
     )]
 }
 
@@ -209,6 +233,28 @@ pub(super) fn object_name(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// The longest from which the names of ECK's Services and Secrets can be made.
+pub(super) fn eck_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string", "minLength": 1, "maxLength": 36, "pattern": LABEL_PATTERN,
+        "x-kubernetes-validations": [rule(
+            &matches(LABEL_PATTERN),
+            "must be the name of an Elasticsearch of ECK: at most 36 lower-case letters, digits and '-', for example logs",
+        )],
+    })
+}
+
+/// A host name whose last label is no number, so that it is no IP address in any notation.
+pub(super) fn server_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string", "minLength": 1, "maxLength": 253, "pattern": SERVER_NAME_PATTERN,
+        "x-kubernetes-validations": [rule(
+            &matches(SERVER_NAME_PATTERN),
+            "must be a host name without a port and no IP address, for example es.example",
+        )],
+    })
+}
+
 pub(super) fn data_key(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string", "minLength": 1, "maxLength": 253, "pattern": DATA_KEY_PATTERN,
@@ -241,6 +287,14 @@ pub(super) fn reason(_: &mut SchemaGenerator) -> Schema {
 
 pub(super) fn max_closing(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": 10_000 })
+}
+
+pub(super) fn max_in_flight(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": 32 })
+}
+
+pub(super) fn requests_per_second(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "integer", "format": "int32", "minimum": 1, "maximum": 1000 })
 }
 
 pub(super) fn count(_: &mut SchemaGenerator) -> Schema {

@@ -319,6 +319,10 @@ impl Driver {
         let client = self.client.clone();
         log(&call, objects);
         let handle = self.running.spawn(async move {
+            // The wait for a turn comes before the last look at the claim.
+            if let Some(client) = &client {
+                client.turn().await;
+            }
             let answer = match client.filter(|_| claim.is_current()) {
                 Some(client) => make(&client, &metrics, &call).await,
                 None => Err(Refusal::LookAgain { answered: false }),

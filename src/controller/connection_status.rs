@@ -24,8 +24,6 @@ pub(super) struct Probe {
     pub(super) stops_datafeeds: bool,
     /// It may be of a version that closes idle jobs by itself.
     pub(super) closes_idle_jobs: bool,
-    /// `limits.maxClosing` of the connection.
-    pub(super) max_closing: usize,
 }
 
 /// The preconditions of a write, owned.

@@ -1,25 +1,24 @@
-//! The way to one Elasticsearch: from an ElasticsearchConnection, its Secret and its CA to a client that was proven.
+//! The way to one Elasticsearch: from an ElasticsearchConnection to a client that was proven.
 //!
 //! Runs beside the cluster's task and tells it what the connection is worth; looks at the credentials once a minute, sooner
-//! after trouble, at once when asked. A cluster whose answers are being read is not probed besides. Secrets and ConfigMaps are read by name with `get`, never listed or watched. No value of them
-//! leaves this file but into the client.
+//! after trouble, at once when asked. A cluster whose answers are being read is not probed besides. What the connection
+//! names is read by `resolve`.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::{Api, Client as KubeClient};
-use secrecy::SecretString;
+use kube::Client as KubeClient;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use super::cluster::Message;
 use super::connection_status::{self, Probe};
 use super::pulse::Pulse;
+use super::resolve::Place;
 use super::translate::trouble_of;
-use super::writer::{API_SERVER_LIMIT, Writer};
-use crate::api::{ElasticsearchConnection, Reason};
-use crate::elasticsearch::{Client, Credentials, Endpoint, Error, Limits, Product, Version};
+use super::writer::Writer;
+use crate::api::{ElasticsearchConnection, ElasticsearchConnectionSpec, Reason};
+use crate::elasticsearch::{Client, Endpoint, Error, Limits, Product, Version};
 use crate::reconciler::input::{Connection, Trouble, Urgency, Usable};
 
 /// How often a good connection is proven again.
@@ -28,6 +27,8 @@ const PROBE: Duration = Duration::from_secs(60);
 const PULSE: Duration = Duration::from_secs(150);
 /// How many jobs close at once where the connection does not say.
 const DEFAULT_MAX_CLOSING: usize = 64;
+/// How many calls are on their way at once, likewise.
+const DEFAULT_MAX_IN_FLIGHT: usize = 8;
 /// Nothing asks for a probe more often than this.
 const AT_MOST_EVERY: Duration = Duration::from_secs(5);
 /// The annotation by which a human accepts that another cluster answers at the url.
@@ -101,7 +102,7 @@ impl Link {
             if matches!(known, Known::NotYet) {
                 failures = 0;
             } else {
-                self.tell(&outcome);
+                self.tell(&known, &outcome);
             }
             // What was found out is said of what was asked about, and of no connection that came meanwhile.
             let newest = self.known.borrow().clone();
@@ -159,23 +160,14 @@ impl Link {
         }
     }
 
-    fn tell(&self, outcome: &Result<Probe, Trouble>) {
+    fn tell(&self, known: &Known, outcome: &Result<Probe, Trouble>) {
         let current = outcome.as_ref().ok().and(self.current.as_ref());
-        let connection = match (outcome, current) {
-            (Ok(probe), Some((endpoint, client))) => Connection::Usable(Usable {
-                identity: probe
-                    .cluster_uuid
-                    .clone()
-                    .unwrap_or_else(|| endpoint.identity()),
-                cluster_uuid: probe.cluster_uuid.clone(),
-                version: probe.version.clone(),
-                stops_datafeeds: probe.stops_datafeeds,
-                closes_idle_jobs: probe.closes_idle_jobs,
-                list_room: client.list_room(),
-                max_closing: probe.max_closing,
-            }),
-            (Ok(_), None) => Connection::Unusable(Trouble::new(Reason::Pending, "no client yet")),
-            (Err(trouble), _) => Connection::Unusable(trouble.clone()),
+        let connection = match (known, outcome, current) {
+            (Known::Object(object), Ok(probe), Some((endpoint, client))) => {
+                Connection::Usable(usable(&object.spec, probe, endpoint, client))
+            }
+            (_, Err(trouble), _) => Connection::Unusable(trouble.clone()),
+            (_, Ok(_), _) => Connection::Unusable(Trouble::new(Reason::Pending, "no client yet")),
         };
         let client = current.map(|(_, client)| Box::new(client.clone()));
         // Nobody listens any more: the next wait ends this task.
@@ -202,114 +194,38 @@ impl Link {
 
     async fn prove(&mut self, known: &Known) -> Result<Probe, Trouble> {
         let object = self.object(known)?;
-        let endpoint = self.endpoint(&object).await?;
-        if self
-            .current
-            .as_ref()
-            .is_none_or(|(current, _)| !current.same(&endpoint))
-        {
-            let client = Client::new(&endpoint, Limits::default()).map_err(|error| {
-                let reason = Reason::parse(error.category()).unwrap_or(Reason::URLInvalid);
-                Trouble::new(reason, error.to_string())
-            })?;
-            self.current = Some((endpoint, client));
+        if object.spec.suspend {
+            return Err(Trouble::new(
+                Reason::ConnectionSuspended,
+                "the connection is suspended (suspend: true), so nothing is sent to Elasticsearch",
+            ));
+        }
+        let place = Place {
+            kube: &self.kube,
+            namespace: &self.namespace,
+        };
+        let resolved = place.resolve(&object.spec).await?;
+        let limits = Limits {
+            requests_per_second: ceilings(&object.spec).requests_per_second,
+            ..Limits::default()
+        };
+        if self.current.as_ref().is_none_or(|(current, client)| {
+            !current.same(&resolved.endpoint) || *client.limits() != limits
+        }) {
+            let client = Client::new(&resolved.endpoint, limits)
+                .map_err(|error| resolved.trouble(&error))?;
+            self.current = Some((resolved.endpoint, client));
             self.proven = None;
         }
-        let max_closing = max_closing(&object);
         if let Some(probe) = self.proven.take().filter(|_| self.pulse.within(PULSE)) {
-            return Ok(Probe {
-                max_closing,
-                ..probe
-            });
+            return Ok(probe);
         }
         let Some((_, client)) = &self.current else {
             return Err(Trouble::new(Reason::Pending, "no client yet"));
         };
         let probe = probe(client).await.map_err(|error| trouble_of(&error))?;
-        let probe = Probe {
-            max_closing,
-            ..probe
-        };
         same_cluster(&object, &probe)?;
         Ok(probe)
-    }
-
-    async fn endpoint(&self, object: &ElasticsearchConnection) -> Result<Endpoint, Trouble> {
-        let spec = &object.spec;
-        let auth = spec.auth.as_ref();
-        let credentials = if let Some(key) = auth.and_then(|auth| auth.api_key_secret_ref.as_ref())
-        {
-            Credentials::ApiKey(self.secret_text(&key.name, &key.key).await?)
-        } else if let Some(basic) = auth.and_then(|auth| auth.basic_secret_ref.as_ref()) {
-            Credentials::Basic {
-                user: self.secret_text(&basic.name, "username").await?,
-                password: self.secret_text(&basic.name, "password").await?,
-            }
-        } else {
-            Credentials::None
-        };
-        let ca = spec.tls.as_ref().and_then(|tls| tls.ca.as_ref());
-        let ca_pem = match ca {
-            None => None,
-            Some(ca) => match (&ca.secret_ref, &ca.config_map_ref) {
-                (Some(at), _) => Some(self.secret(&at.name, &at.key).await?),
-                (None, Some(at)) => Some(self.config_map(&at.name, &at.key).await?),
-                (None, None) => {
-                    return Err(Trouble::new(
-                        Reason::CAInvalid,
-                        "tls.ca names neither a Secret nor a ConfigMap",
-                    ));
-                }
-            },
-        };
-        Ok(Endpoint {
-            url: spec.url.clone(),
-            allow_plaintext: spec.allow_plaintext,
-            credentials,
-            ca_pem,
-        })
-    }
-
-    async fn secret_text(&self, name: &str, key: &str) -> Result<SecretString, Trouble> {
-        let bytes = self.secret(name, key).await?;
-        String::from_utf8(bytes)
-            .map(SecretString::from)
-            .map_err(|_| {
-                Trouble::new(
-                    Reason::SecretInvalid,
-                    format!("key {key} of Secret {name} is no text"),
-                )
-            })
-    }
-
-    async fn secret(&self, name: &str, key: &str) -> Result<Vec<u8>, Trouble> {
-        let api: Api<Secret> = Api::namespaced(self.kube.clone(), &self.namespace);
-        let secret = get(&api, "Secret", name).await?;
-        let value = secret
-            .data
-            .and_then(|mut data| data.remove(key))
-            .map(|bytes| bytes.0);
-        value.ok_or_else(|| {
-            Trouble::new(
-                Reason::SecretInvalid,
-                format!("Secret {name} has no key {key}"),
-            )
-        })
-    }
-
-    async fn config_map(&self, name: &str, key: &str) -> Result<Vec<u8>, Trouble> {
-        let api: Api<ConfigMap> = Api::namespaced(self.kube.clone(), &self.namespace);
-        let map = get(&api, "ConfigMap", name).await?;
-        let value = map
-            .data
-            .and_then(|mut data| data.remove(key))
-            .map(String::into_bytes);
-        value.ok_or_else(|| {
-            Trouble::new(
-                Reason::CAInvalid,
-                format!("ConfigMap {name} has no key {key}"),
-            )
-        })
     }
 
     async fn report(&self, object: &ElasticsearchConnection, outcome: &Result<Probe, Trouble>) {
@@ -322,27 +238,6 @@ impl Link {
                 .write::<ElasticsearchConnection>(turn, &at.borrowed(), &status)
                 .await;
         }
-    }
-}
-
-async fn get<K>(api: &Api<K>, kind: &str, name: &str) -> Result<K, Trouble>
-where
-    K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
-{
-    match tokio::time::timeout(API_SERVER_LIMIT, api.get(name)).await {
-        Ok(Ok(found)) => Ok(found),
-        Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Err(Trouble::new(
-            Reason::SecretNotFound,
-            format!("there is no {kind} {name} in the namespace of the connection"),
-        )),
-        Ok(Err(kube::Error::Api(status))) if status.is_forbidden() => Err(Trouble::new(
-            Reason::SecretNotFound,
-            format!("the operator may not read {kind} {name}; its role must allow get on it"),
-        )),
-        Ok(Err(_)) | Err(_) => Err(Trouble::new(
-            Reason::RetryingAfterError,
-            format!("{kind} {name} could not be read; trying again"),
-        )),
     }
 }
 
@@ -373,15 +268,48 @@ async fn probe(client: &Client) -> Result<Probe, Error> {
         closes_idle_jobs: identity
             .as_ref()
             .is_none_or(|identity| identity.version >= Version::CLOSES_IDLE_JOBS),
-        max_closing: DEFAULT_MAX_CLOSING,
     })
 }
 
-fn max_closing(object: &ElasticsearchConnection) -> usize {
-    let limits = object.spec.limits.as_ref();
-    let said = limits.and_then(|limits| limits.max_closing);
-    said.and_then(|most| usize::try_from(most).ok())
-        .unwrap_or(DEFAULT_MAX_CLOSING)
+/// A connection that works, in the words of the brain.
+fn usable(
+    spec: &ElasticsearchConnectionSpec,
+    probe: &Probe,
+    endpoint: &Endpoint,
+    client: &Client,
+) -> Usable {
+    let identity = probe.cluster_uuid.clone();
+    let ceilings = ceilings(spec);
+    Usable {
+        identity: identity.unwrap_or_else(|| endpoint.identity()),
+        cluster_uuid: probe.cluster_uuid.clone(),
+        version: probe.version.clone(),
+        stops_datafeeds: probe.stops_datafeeds,
+        closes_idle_jobs: probe.closes_idle_jobs,
+        list_room: client.list_room(),
+        max_closing: ceilings.max_closing,
+        max_in_flight: ceilings.max_in_flight,
+    }
+}
+
+/// The ceilings of a connection, its defaults filled in.
+struct Ceilings {
+    max_closing: usize,
+    max_in_flight: usize,
+    requests_per_second: Option<u32>,
+}
+
+fn ceilings(spec: &ElasticsearchConnectionSpec) -> Ceilings {
+    let said = spec.limits.clone().unwrap_or_default();
+    let or = |said: Option<u32>, default| {
+        let said = said.and_then(|most| usize::try_from(most).ok());
+        said.unwrap_or(default)
+    };
+    Ceilings {
+        max_closing: or(said.max_closing, DEFAULT_MAX_CLOSING),
+        max_in_flight: or(said.max_in_flight, DEFAULT_MAX_IN_FLIGHT),
+        requests_per_second: said.requests_per_second,
+    }
 }
 
 /// Nothing is called on a cluster whose uuid differs from the recorded one.

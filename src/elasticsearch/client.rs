@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderValue};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HOST, HeaderValue};
 use serde::Deserialize;
 
 use super::answers::{
@@ -20,6 +20,8 @@ use super::error::{Error, Impostor, Malformed};
 use super::ids::Ids;
 use super::line::Line;
 use super::product::{Product, Proven};
+use super::rate::Rate;
+use super::reach::{self, Reach};
 use super::request::{self, Call};
 use super::tls;
 use super::transport::{Answer, exchange};
@@ -42,6 +44,8 @@ pub struct Limits {
     pub request_line: usize,
     /// How many requests the read of one whole list may take, where one answer does not hold it.
     pub list_requests: u32,
+    /// How many requests a second; none: no ceiling.
+    pub requests_per_second: Option<u32>,
 }
 
 impl Default for Limits {
@@ -51,6 +55,7 @@ impl Default for Limits {
             call: Duration::from_secs(30),
             request_line: 4095,
             list_requests: 400,
+            requests_per_second: None,
         }
     }
 }
@@ -61,6 +66,9 @@ pub struct Client {
     http: reqwest::Client,
     pub(super) base: Url,
     authorization: Option<HeaderValue>,
+    /// The host of the url, where requests are made out to another name.
+    host: Option<HeaderValue>,
+    rate: Arc<Rate>,
     pub(super) limits: Limits,
     pub(super) line: Arc<Line>,
     /// Set by [`Client::within`].
@@ -82,8 +90,12 @@ impl Client {
     /// Checks the endpoint and makes a client of it. Sends nothing.
     pub fn new(endpoint: &Endpoint, limits: Limits) -> Result<Self, SetupError> {
         tls::install_provider();
-        let base = checked_url(&endpoint.url, endpoint.allow_plaintext)?;
+        let place = checked_url(&endpoint.url, endpoint.allow_plaintext)?;
+        let base = reach::named(place.clone(), endpoint.server_name.as_deref())?;
+        let host = (base != place).then(|| HeaderValue::try_from(place.authority()));
+        let host = host.transpose().map_err(|_| SetupError::ServerName)?;
         let authorization = endpoint.credentials.header()?;
+        let certificate = endpoint.credentials.client_certificate()?;
         let roots = endpoint.ca_pem.as_deref().map(tls::roots).transpose()?;
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("anomalyjob-operator/", env!("CARGO_PKG_VERSION")))
@@ -91,6 +103,7 @@ impl Client {
             .retry(reqwest::retry::never())
             .referer(false)
             .no_proxy()
+            .dns_resolver(Arc::new(Reach::to(&place)))
             .http1_only()
             .tls_version_min(reqwest::tls::Version::TLS_1_2)
             .connect_timeout(limits.connect)
@@ -102,17 +115,27 @@ impl Client {
             // Not even read where they are of no use: that costs time, and an image may have none.
             builder = builder.tls_certs_only([]);
         }
+        if let Some(certificate) = certificate {
+            builder = builder.identity(certificate);
+        }
         // All else was checked above, so what is left to fail is the reading of the system's roots.
         let http = builder.build().map_err(|_| SetupError::NoSystemRoots)?;
         Ok(Self {
             http,
             base,
             authorization,
+            host,
+            rate: Arc::new(Rate::new(limits.requests_per_second)),
             limits,
             line: Arc::new(Line::new(limits.request_line)),
             time_limit: None,
             proven: Arc::default(),
         })
+    }
+
+    /// What it was made with.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
     }
 
     /// This client with another time limit for each of its requests.
@@ -122,6 +145,12 @@ impl Client {
             time_limit: Some(time_limit),
             ..self.clone()
         }
+    }
+
+    /// Waits until another request may be sent without more of them in a second than the connection allows. Questions
+    /// wait by themselves; who sends a change waits before the last look at whether it may be sent.
+    pub async fn turn(&self) {
+        self.rate.turn().await;
     }
 
     /// What is proven about the server so far.
@@ -318,8 +347,14 @@ impl Client {
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if let Some(host) = &self.host {
+            headers.insert(HOST, host.clone());
+        }
         if let Some(authorization) = &self.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        if call.method == reqwest::Method::GET {
+            self.turn().await;
         }
         let time_limit = self.time_limit.unwrap_or(time_limit);
         let admit = |has_header| self.proven.admit(call.proof, has_header);

@@ -5,10 +5,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use reqwest::Identity;
 use reqwest::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::endpoint::SetupError;
+use super::tls;
 
 /// The longest user name, password or API key that is taken, in bytes. The header has to fit into the 8 KiB
 /// that Elasticsearch takes for all headers of a request.
@@ -29,6 +31,15 @@ pub enum Credentials {
         /// The password.
         password: SecretString,
     },
+    /// A token of a service account or of OAuth2.
+    Bearer(SecretString),
+    /// A certificate that is shown in the handshake; no header is sent.
+    ClientCertificate {
+        /// The certificate and its chain, as PEM.
+        chain_pem: Vec<u8>,
+        /// Its key, as PEM.
+        key_pem: SecretString,
+    },
 }
 
 impl Credentials {
@@ -38,7 +49,16 @@ impl Credentials {
             |one: &SecretString, two: &SecretString| one.expose_secret() == two.expose_secret();
         match (self, other) {
             (Self::None, Self::None) => true,
-            (Self::ApiKey(one), Self::ApiKey(two)) => same(one, two),
+            (Self::ApiKey(one), Self::ApiKey(two)) | (Self::Bearer(one), Self::Bearer(two)) => {
+                same(one, two)
+            }
+            (
+                Self::ClientCertificate { chain_pem, key_pem },
+                Self::ClientCertificate {
+                    chain_pem: chain,
+                    key_pem: key,
+                },
+            ) => chain_pem == chain && same(key_pem, key),
             (
                 Self::Basic {
                     user: one,
@@ -60,6 +80,8 @@ impl std::fmt::Debug for Credentials {
             Self::None => "None",
             Self::ApiKey(_) => "ApiKey(redacted)",
             Self::Basic { .. } => "Basic(redacted)",
+            Self::Bearer(_) => "Bearer(redacted)",
+            Self::ClientCertificate { .. } => "ClientCertificate(redacted)",
         })
     }
 }
@@ -79,6 +101,20 @@ pub enum CredentialsProblem {
     /// An API key outside of what Elasticsearch gives out.
     #[error("the API key is neither the `encoded` text of the create call nor `id:api_key`")]
     NoApiKey,
+    /// A token has only visible characters.
+    #[error("the bearer token has a blank or another character in it that no token has")]
+    NoToken,
+    /// No `-----BEGIN CERTIFICATE-----`, or what stands in it is none.
+    #[error("tls.crt holds no PEM certificate (it begins with -----BEGIN CERTIFICATE-----)")]
+    NoCertificate,
+    /// No key that is understood: PKCS#8, PKCS#1 or SEC1, not encrypted.
+    #[error(
+        "tls.key holds no usable private key, unencrypted PEM (it begins with -----BEGIN PRIVATE KEY-----)"
+    )]
+    NoPrivateKey,
+    /// The key is that of another certificate.
+    #[error("tls.key is not the key of the certificate in tls.crt")]
+    KeyOfAnother,
     /// A colon ends the user name in the header.
     #[error("the user name has a colon in it")]
     ColonInUser,
@@ -88,7 +124,14 @@ impl Credentials {
     /// The value of `Authorization`, marked sensitive.
     pub(super) fn header(&self) -> Result<Option<HeaderValue>, SetupError> {
         let text = match self {
-            Self::None => return Ok(None),
+            Self::None | Self::ClientCertificate { .. } => return Ok(None),
+            Self::Bearer(token) => {
+                let token = checked("bearer token", token)?;
+                if !token.chars().all(|c| c.is_ascii_graphic()) {
+                    return Err(CredentialsProblem::NoToken.into());
+                }
+                format!("Bearer {token}")
+            }
             Self::ApiKey(key) => format!("ApiKey {}", encoded_key(key)?),
             Self::Basic { user, password } => {
                 let user = checked("user name", user)?;
@@ -102,6 +145,16 @@ impl Credentials {
         let mut header = HeaderValue::try_from(text).map_err(|_| CredentialsProblem::NoApiKey)?;
         header.set_sensitive(true);
         Ok(Some(header))
+    }
+
+    /// What is shown in the handshake, checked to be a certificate and its key.
+    pub(super) fn client_certificate(&self) -> Result<Option<Identity>, SetupError> {
+        match self {
+            Self::ClientCertificate { chain_pem, key_pem } => {
+                Ok(Some(tls::identity(chain_pem, key_pem.expose_secret())?))
+            }
+            Self::None | Self::ApiKey(_) | Self::Basic { .. } | Self::Bearer(_) => Ok(None),
+        }
     }
 }
 
@@ -180,7 +233,41 @@ mod tests {
             sent(&basic("u", "p:q")),
             format!("Basic {}", STANDARD.encode("u:p:q"))
         );
+        assert_eq!(
+            sent(&Credentials::Bearer("AAE.x-1\n".into())),
+            "Bearer AAE.x-1"
+        );
         assert!(Credentials::None.header().unwrap().is_none());
+    }
+
+    #[test]
+    fn a_client_certificate_is_taken_with_its_own_key_and_no_other() {
+        let make = || rcgen::generate_simple_self_signed(["me".to_owned()]).unwrap();
+        let (mine, other) = (make(), make());
+        let problem = |chain: &str, key: &str| {
+            let credentials = Credentials::ClientCertificate {
+                chain_pem: chain.into(),
+                key_pem: key.into(),
+            };
+            assert!(credentials.header().unwrap().is_none());
+            match credentials.client_certificate() {
+                Ok(found) => found.map(|_| None),
+                Err(SetupError::Credentials(problem)) => Some(Some(problem)),
+                Err(other) => panic!("{other:?}"),
+            }
+        };
+        let (certificate, key) = (mine.cert.pem(), mine.signing_key.serialize_pem());
+        let foreign = other.signing_key.serialize_pem();
+        assert_eq!(problem(&certificate, &key), Some(None));
+        for (chain, key, expected) in [
+            (&*certificate, &*foreign, CredentialsProblem::KeyOfAnother),
+            (&certificate, &certificate, CredentialsProblem::NoPrivateKey),
+            (&certificate, "", CredentialsProblem::NoPrivateKey),
+            (&key, &key, CredentialsProblem::NoCertificate),
+            ("", &key, CredentialsProblem::NoCertificate),
+        ] {
+            assert_eq!(problem(chain, key), Some(Some(expected)));
+        }
     }
 
     #[test]
@@ -222,6 +309,12 @@ mod tests {
                 "{key}"
             );
         }
+        for token in ["two words", "ö"] {
+            assert_eq!(
+                problem(&Credentials::Bearer(token.into())),
+                CredentialsProblem::NoToken
+            );
+        }
         assert_eq!(
             problem(&Credentials::ApiKey("a".repeat(5000).into())),
             CredentialsProblem::TooLong("API key")
@@ -237,10 +330,17 @@ mod tests {
             Credentials::ApiKey(broken.clone().into()),
             basic(&broken, SENTINEL),
             basic(&format!("{SENTINEL}:"), SENTINEL),
+            Credentials::Bearer(SENTINEL.into()),
+            Credentials::Bearer(broken.clone().into()),
+            Credentials::ClientCertificate {
+                chain_pem: SENTINEL.into(),
+                key_pem: SENTINEL.into(),
+            },
         ];
         for credentials in all {
-            let header = credentials.header();
-            let shown = format!("{credentials:?} {credentials:#?} {header:?} {header:#?}");
+            let (header, shown) = (credentials.header(), credentials.client_certificate());
+            let shown =
+                format!("{credentials:?} {credentials:#?} {header:?} {header:#?} {shown:?}");
             assert!(!shown.contains(SENTINEL), "{shown}");
             assert!(!shown.contains(&STANDARD.encode(SENTINEL)), "{shown}");
             if let Err(error) = header {

@@ -26,6 +26,8 @@ pub struct Endpoint {
     pub credentials: Credentials,
     /// The only roots that are trusted, as PEM; absent: those of the system.
     pub ca_pem: Option<Vec<u8>>,
+    /// The name that its certificate must be for; absent: the host of `url`.
+    pub server_name: Option<String>,
 }
 
 impl Endpoint {
@@ -34,14 +36,15 @@ impl Endpoint {
         self.url == other.url
             && self.allow_plaintext == other.allow_plaintext
             && self.ca_pem == other.ca_pem
+            && self.server_name == other.server_name
             && self.credentials.same(&other.credentials)
     }
 
     /// A name for the cluster behind it, where that does not tell its own: equal for endpoints that lead to the same
-    /// place and trust the same authority, whatever the credentials.
+    /// place, name and authority, whatever the credentials.
     pub fn identity(&self) -> Arc<str> {
         let mut hasher = DefaultHasher::new();
-        self.ca_pem.hash(&mut hasher);
+        (&self.ca_pem, &self.server_name).hash(&mut hasher);
         let place = checked_url(&self.url, self.allow_plaintext)
             .map_or_else(|_| String::new(), |url| url.to_string());
         let place = place.trim_end_matches('/');
@@ -72,6 +75,9 @@ pub enum SetupError {
     /// The credentials are unusable.
     #[error("auth: {0}")]
     Credentials(#[from] CredentialsProblem),
+    /// `tls.serverName` is unusable.
+    #[error("tls.serverName: it is no host name; write it like es.example")]
+    ServerName,
     /// The CA bundle is unusable.
     #[error("tls.ca: {0}")]
     Ca(#[from] CaProblem),
@@ -86,7 +92,7 @@ impl SetupError {
     /// The reason in one word, for conditions, events and metrics.
     pub fn category(&self) -> &'static str {
         match self {
-            Self::Url(_) | Self::Plaintext => "URLInvalid",
+            Self::Url(_) | Self::Plaintext | Self::ServerName => "URLInvalid",
             Self::Credentials(_) => "SecretInvalid",
             Self::Ca(_) | Self::NoSystemRoots => "CAInvalid",
         }
@@ -209,7 +215,8 @@ mod tests {
 
     #[test]
     fn each_problem_has_a_reason_of_the_conditions() {
-        let all: [SetupError; 5] = [
+        let all: [SetupError; 6] = [
+            SetupError::ServerName,
             UrlProblem::Query.into(),
             SetupError::Plaintext,
             CredentialsProblem::NoApiKey.into(),

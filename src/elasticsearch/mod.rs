@@ -12,6 +12,7 @@
 //! - [`client`]: the calls
 //! - `request`: path, query and length of a request line; the only place that builds a URL
 //! - `reads`: lists in as many requests as they need; `parts`: what a cut list left out; `line`: how long a request may be
+//! - `reach`: to which addresses a connection may be made; `rate`: how many requests a second
 //! - `transport`: one request, one bounded answer, within one time limit
 //! - `product`: is this Elasticsearch at all?
 //! - [`answers`]: what a good answer says; `wire`, `wire_lists`, `wire_tasks`: how it is written
@@ -30,6 +31,8 @@ pub mod ids;
 mod line;
 mod parts;
 mod product;
+mod rate;
+mod reach;
 mod reads;
 mod request;
 pub mod tls;

@@ -5,9 +5,12 @@
 
 use std::error::Error as StdError;
 
-use reqwest::Certificate;
-use rustls::pki_types::CertificateDer;
+use reqwest::{Certificate, Identity};
 use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+
+use super::credentials::CredentialsProblem;
 
 /// The largest CA bundle that is read, in bytes: parsing PEM costs time that a tenant would choose.
 pub const MAX_CA_BYTES: usize = 64 * 1024;
@@ -60,6 +63,32 @@ pub(super) fn roots(pem: &[u8]) -> Result<Vec<Certificate>, CaProblem> {
     } else {
         Ok(roots)
     }
+}
+
+/// A client certificate and its key, checked to belong together, as large as a bundle at most.
+pub(super) fn identity(chain: &[u8], key: &str) -> Result<Identity, CredentialsProblem> {
+    let (no_certificate, no_key) = (
+        CredentialsProblem::NoCertificate,
+        CredentialsProblem::NoPrivateKey,
+    );
+    if chain.len() > MAX_CA_BYTES || roots(chain).is_err() {
+        return Err(no_certificate);
+    }
+    if key.len() > MAX_CA_BYTES {
+        return Err(no_key);
+    }
+    let certificates = CertificateDer::pem_slice_iter(chain)
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|_| no_certificate)?;
+    let private = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|_| no_key)?;
+    let provider = rustls::crypto::ring::default_provider();
+    match CertifiedKey::from_der(certificates, private, &provider) {
+        Ok(_) => {}
+        Err(rustls::Error::InconsistentKeys(_)) => return Err(CredentialsProblem::KeyOfAnother),
+        Err(_) => return Err(no_key),
+    }
+    let both = [chain, b"\n", key.as_bytes()].concat();
+    Identity::from_pem(&both).map_err(|_| no_key)
 }
 
 /// Why no encrypted connection came about.

@@ -54,6 +54,7 @@ pub fn cost(id: &JobId) -> usize {
 #[derive(Debug, Clone)]
 pub struct Window {
     size: usize,
+    most: usize,
     refusals: u32,
     shut_until: Option<Duration>,
 }
@@ -62,6 +63,7 @@ impl Default for Window {
     fn default() -> Self {
         Self {
             size: pace::MAX_IN_FLIGHT,
+            most: pace::MAX_IN_FLIGHT,
             refusals: 0,
             shut_until: None,
         }
@@ -78,6 +80,17 @@ impl Window {
         }
     }
 
+    /// No more than so many from now on; an ample one is filled again at once, unless load had narrowed it.
+    pub fn limit(&mut self, most: usize) {
+        let most = most.max(1);
+        self.size = if self.size == self.most {
+            most
+        } else {
+            self.size.min(most)
+        };
+        self.most = most;
+    }
+
     /// When calls may go again, while they are held back for load.
     pub fn opens_at(&self) -> Option<Duration> {
         self.shut_until
@@ -91,7 +104,7 @@ impl Window {
     /// A call was answered by an Elasticsearch that is not overloaded.
     pub fn went_well(&mut self) {
         self.refusals = 0;
-        self.size = (self.size + 1).min(pace::MAX_IN_FLIGHT);
+        self.size = (self.size + 1).min(self.most);
     }
 
     /// A call was refused for load; `asked` is how long Elasticsearch wants to be left alone. Returns whether that is news:
@@ -149,5 +162,22 @@ mod tests {
             window.went_well();
         }
         assert_eq!(at(&mut window, second * 1000), 8);
+    }
+
+    #[test]
+    fn the_window_is_as_wide_as_the_connection_allows_and_load_narrows_it_further() {
+        let mut window = Window::default();
+        window.limit(20);
+        assert_eq!(window.size(), 20);
+        window.overloaded(None, Duration::ZERO);
+        window.tick(Duration::from_secs(60));
+        window.limit(12);
+        assert_eq!(window.size(), 10);
+        for _ in 0..20 {
+            window.went_well();
+        }
+        assert_eq!(window.size(), 12);
+        window.limit(0);
+        assert_eq!(window.size(), 1);
     }
 }

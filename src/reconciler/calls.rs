@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::batch::{Batch, Window, cost};
 use super::decision::{Ask, Decision};
-use super::input::{Call, Moment, ObjectKey, Output, Ticket, Wanted};
+use super::input::{Call, Moment, ObjectKey, Output, Ticket, Usable, Wanted};
 use super::isolate::Isolation;
 use super::job::Job;
 use super::member::Claimed;
@@ -92,9 +92,10 @@ impl Default for Calls {
 
 impl Calls {
     /// What the connection allows.
-    pub(super) fn limit(&mut self, list_room: usize, max_closing: usize) {
-        self.list_room = list_room.max(1);
-        self.max_closing = max_closing.max(1);
+    pub(super) fn limit(&mut self, usable: &Usable) {
+        self.list_room = usable.list_room.max(1);
+        self.max_closing = usable.max_closing.max(1);
+        self.window.limit(usable.max_in_flight);
     }
 
     /// Lists have to be shorter from now on.

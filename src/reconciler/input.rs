@@ -157,6 +157,8 @@ pub struct Usable {
     pub list_room: usize,
     /// `limits.maxClosing`: jobs closing at once.
     pub max_closing: usize,
+    /// `limits.maxInFlight`: calls on their way at once.
+    pub max_in_flight: usize,
 }
 
 /// How a call ended that was not answered with success.

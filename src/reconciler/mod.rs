@@ -187,7 +187,7 @@ impl Reconciler {
         match &connection {
             Connection::Unusable(_) => self.lose_count(),
             Connection::Usable(usable) => {
-                self.calls.limit(usable.list_room, usable.max_closing);
+                self.calls.limit(usable);
             }
         }
         let identity = self.health.claims_as();

@@ -21,7 +21,7 @@ fn the_api_server_takes_every_example_as_it_is() {
     let plane = shared();
     let namespace = plane.namespace();
     let files = examples("yaml");
-    assert!(files.len() >= 9, "{files:?}");
+    assert!(files.len() >= 13, "{files:?}");
     for file in files {
         let file = file.to_str().unwrap();
         let said = plane.kubectl_ok(&[
@@ -39,7 +39,7 @@ fn the_api_server_takes_every_example_as_it_is() {
 
 /// A choice that no example shows is one that people have to find in the reference.
 #[test]
-fn the_examples_show_every_field_of_an_anomaly_job() {
+fn the_examples_show_every_field() {
     let files = examples("yaml");
     let texts: Vec<_> = files
         .iter()
@@ -56,6 +56,16 @@ fn the_examples_show_every_field_of_an_anomaly_job() {
         "open:",
         "driftPolicy:",
         "deletionPolicy:",
+        "url:",
+        "eckRef:",
+        "secretRef:",
+        "apiKeySecretRef:",
+        "basicSecretRef:",
+        "bearerTokenSecretRef:",
+        "clientCertificateSecretRef:",
+        "configMapRef:",
+        "serverName:",
+        "limits:",
     ] {
         assert!(texts.iter().any(|text| text.contains(field)), "{field}");
     }

@@ -5,6 +5,7 @@ mod shown;
 mod status;
 mod wrong;
 mod wrong_jobs;
+mod wrong_sources;
 
 use anomalyjob_operator::api::{AnomalyJob, JobExpression, JobPattern, TimeSpan};
 use kube::api::{PostParams, Request};
@@ -131,6 +132,12 @@ async fn wrong_connections_are_refused_with_what_would_be_right() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
+#[tokio::test]
+async fn wrong_ways_to_name_a_cluster_are_refused_with_what_would_be_right() {
+    let found = not_refused_as_expected(wrong_sources::all(), 40).await;
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
 #[test]
 fn what_the_schema_refuses_the_operator_refuses_as_well() {
     for text in wrong_jobs::BLANK.iter().chain(&wrong_jobs::CONTROL) {
@@ -245,8 +252,30 @@ fn good_connections() -> Vec<Value> {
             json!({"spec.auth": {}}),
             json!({"spec.tls": {}}),
             json!({"spec.tls.ca": {"configMapRef": {"name": "ca", "key": "tls.pem"}}}),
+            json!({"spec.auth": {"bearerTokenSecretRef": {"name": "es"}}}),
+            json!({"spec.auth": {"clientCertificateSecretRef": {"name": "es"}}}),
+            json!({"spec.tls.serverName": "es"}),
+            json!({"spec.tls.serverName": "ES-1.example"}),
+            json!({"spec.limits": {"maxClosing": 1, "maxInFlight": 32, "requestsPerSecond": 1000}}),
+            json!({"spec.suspend": true}),
         ]
         .map(|changes| changed(connection, &changes)),
+    );
+    all.extend(
+        [
+            json!({}),
+            json!({"spec.auth": {"apiKeySecretRef": {"name": "es"}}}),
+            json!({"spec.tls": {"ca": {"secretRef": {"name": "ca"}}, "serverName": "es.example"}}),
+        ]
+        .map(|changes| changed(wrong_sources::eck, &changes)),
+    );
+    all.extend(
+        [
+            json!({}),
+            json!({"spec.allowPlaintext": true}),
+            json!({"spec.tls": {"serverName": "es.example"}}),
+        ]
+        .map(|changes| changed(wrong_sources::secret, &changes)),
     );
     all
 }
@@ -300,6 +329,7 @@ async fn defaults_are_visible_in_the_stored_object() {
     assert_eq!(stored["spec"]["auth"]["apiKeySecretRef"]["key"], "api-key");
     assert_eq!(stored["spec"]["tls"]["ca"]["secretRef"]["key"], "ca.crt");
     assert_eq!(stored["spec"]["allowPlaintext"], false);
+    assert_eq!(stored["spec"]["suspend"], false);
     assert_eq!(stored["status"], json!({"observedGeneration": -1}));
 }
 

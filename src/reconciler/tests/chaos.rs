@@ -141,6 +141,7 @@ impl Chaos {
             closes_idle_jobs: true,
             list_room: 4000,
             max_closing: 64,
+            max_in_flight: 8,
         };
         self.handle(Input::Connection(Connection::Usable(connection)));
     }

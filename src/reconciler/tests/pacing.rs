@@ -63,6 +63,27 @@ fn never_more_jobs_are_closing_than_the_connection_allows() {
 }
 
 #[test]
+fn never_more_calls_are_on_their_way_than_the_connection_allows() {
+    for most in [1, 3, 20] {
+        let mut world = World::new();
+        world.max_in_flight = most;
+        world.connect();
+        for n in 0..100 {
+            world
+                .jobs
+                .insert(job(&id(n)), FakeJob::new(JobState::Closed));
+            world.apply(&id(n), Wanted::Opened, policy());
+        }
+        let mut seen = 0;
+        for _ in 0..5000 {
+            world.pass(MS);
+            seen = seen.max(world.brain.calls.in_flight.len());
+        }
+        assert_eq!((seen, world.opens()), (most, 100));
+    }
+}
+
+#[test]
 fn a_cluster_that_asks_for_fewer_requests_is_left_alone_as_long_as_it_asks() {
     let mut world = waiting(500, Duration::ZERO);
     let mut asks = trouble(Reason::Overloaded);

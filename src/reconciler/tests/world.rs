@@ -74,6 +74,8 @@ pub(super) struct World {
     pub(super) sides: BTreeMap<ObjectKey, u64>,
     /// How many jobs may close at once.
     pub max_closing: usize,
+    /// How many calls may be on their way at once.
+    pub max_in_flight: usize,
     /// Bytes of ids that fit into a list, as the client has learned it.
     pub list_room: usize,
     /// Bytes of ids that really fit into a list, where something on the way takes fewer.
@@ -131,6 +133,7 @@ impl World {
             other: None,
             sides: BTreeMap::new(),
             max_closing: 64,
+            max_in_flight: 8,
             list_room: 4000,
             real_room: None,
             overloaded: None,
@@ -158,6 +161,7 @@ impl World {
             closes_idle_jobs: !self.before_7_14,
             list_room: self.list_room,
             max_closing: self.max_closing,
+            max_in_flight: self.max_in_flight,
         }
     }
 

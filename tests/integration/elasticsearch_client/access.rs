@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use anomalyjob_operator::elasticsearch::{Credentials, Error, Product};
+use anomalyjob_operator::elasticsearch::{Client, Credentials, Endpoint, Error, Limits, Product};
 use elasticsearch_simulator::{ApiKey, Profile, User};
 use serde_json::json;
 
 use super::cluster::{Cluster, PROFILES, job, jobs};
+use super::server::{INFO, PRODUCT, Server, answer};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -133,4 +134,37 @@ async fn a_licence_that_is_over_is_told_from_a_missing_privilege() {
             Err(Error::LicenseMissing)
         );
     }
+}
+
+#[tokio::test]
+async fn a_bearer_token_is_sent_as_such() {
+    let server = Server::start(|_| answer("200 OK", PRODUCT, "{}")).await;
+    let endpoint = Endpoint {
+        credentials: Credentials::Bearer("AAEAAWVs\n".into()),
+        ..server.endpoint()
+    };
+    let client = Client::new(&endpoint, Limits::default()).unwrap();
+    client.jobs().await.unwrap_err();
+    let head = &server.heads()[0];
+    assert!(
+        head.contains("authorization: Bearer AAEAAWVs\r\n"),
+        "{head}"
+    );
+}
+
+#[tokio::test]
+async fn no_more_requests_a_second_are_sent_than_are_allowed() {
+    let server = Server::start(|_| answer("200 OK", PRODUCT, INFO)).await;
+    let limits = Limits {
+        requests_per_second: Some(2),
+        ..Limits::default()
+    };
+    let client = Client::new(&server.endpoint(), limits).unwrap();
+    let begun = std::time::Instant::now();
+    for _ in 0..4 {
+        client.ml_info().await.unwrap();
+    }
+    // Two go together, and each further one waits for half a second.
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+    assert_eq!(server.heads().len(), 4);
 }

@@ -69,7 +69,7 @@ impl Cluster {
             url: self.simulator.url(),
             allow_plaintext: true,
             credentials,
-            ca_pem: None,
+            ..Endpoint::default()
         }
     }
 

@@ -34,6 +34,10 @@ pub(crate) fn answer(status: &str, headers: &str, body: &str) -> Reply {
 pub(crate) const PRODUCT: &str =
     "X-elastic-product: Elasticsearch\r\ncontent-type: application/json\r\n";
 
+/// A good answer to `_ml/info`.
+pub(crate) const INFO: &str =
+    r#"{"upgrade_mode":false,"defaults":{"datafeeds":{"scroll_size":1000}}}"#;
+
 type Script = dyn Fn(&str) -> Reply + Send + Sync;
 
 /// Stops when it is dropped.

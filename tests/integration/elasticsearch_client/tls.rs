@@ -10,12 +10,11 @@ use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd,
 };
 use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::pki_types::PrivateKeyDer;
+use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-use super::server::{PRODUCT, Server, answer};
-
-const INFO: &str = r#"{"upgrade_mode":false,"defaults":{"datafeeds":{"scroll_size":1000}}}"#;
+use super::server::{INFO, PRODUCT, Server, answer};
 
 /// An authority that signs certificates for tests.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -50,6 +49,23 @@ impl Authority {
         let config = ServerConfig::builder()
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap();
+        TlsAcceptor::from(Arc::new(config))
+    }
+
+    /// Wants a certificate of its client that this authority signed.
+    fn acceptor_of_known_clients(&self) -> TlsAcceptor {
+        anomalyjob_operator::elasticsearch::tls::install_provider();
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.der().clone()).unwrap();
+        let verifier = WebPkiClientVerifier::builder(Arc::new(roots));
+        let (certificate, key) = self.sign("127.0.0.1", |_| {});
+        let config = ServerConfig::builder()
+            .with_client_cert_verifier(verifier.build().unwrap())
+            .with_single_cert(
+                vec![certificate.der().clone()],
+                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
+            )
             .unwrap();
         TlsAcceptor::from(Arc::new(config))
     }
@@ -150,6 +166,62 @@ async fn a_certificate_out_of_its_time_or_for_another_name_is_told_apart() {
         problem(&named, Some(authority.pem())).await,
         TlsProblem::WrongName
     );
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_shown_to_whom_wants_one() {
+    let authority = Authority::new();
+    let acceptor = authority.acceptor_of_known_clients();
+    let server = Server::start_tls(acceptor, |_| answer("200 OK", PRODUCT, INFO)).await;
+    let client = |by: Option<&Authority>| {
+        let credentials = by.map_or(Credentials::None, |authority| {
+            let (certificate, key) = authority.sign("operator", |_| {});
+            Credentials::ClientCertificate {
+                chain_pem: certificate.pem().into_bytes(),
+                key_pem: key.serialize_pem().into(),
+            }
+        });
+        let endpoint = Endpoint {
+            url: format!("https://{}", server.address),
+            ca_pem: Some(authority.pem()),
+            credentials,
+            ..Endpoint::default()
+        };
+        Client::new(&endpoint, Limits::default()).unwrap()
+    };
+    client(Some(&authority)).ml_info().await.unwrap();
+    assert!(!server.heads()[0].to_lowercase().contains("authorization"));
+    let refused = Err(Error::Tls(TlsProblem::RefusedByPeer));
+    assert_eq!(client(None).ml_info().await, refused);
+    assert_eq!(client(Some(&Authority::new())).ml_info().await, refused);
+    assert_eq!(server.heads().len(), 1);
+}
+
+#[tokio::test]
+async fn the_name_of_the_certificate_may_be_said_and_is_then_the_only_one() {
+    let authority = Authority::new();
+    let server = authority.server("es.example", |_| {}).await;
+    let client = |name: &str| {
+        let endpoint = Endpoint {
+            url: format!("https://{}", server.address),
+            ca_pem: Some(authority.pem()),
+            server_name: Some(name.to_owned()),
+            ..Endpoint::default()
+        };
+        Client::new(&endpoint, Limits::default())
+    };
+    client("es.example").unwrap().ml_info().await.unwrap();
+    // The host that is asked for stays that of the url.
+    let head = &server.heads()[0];
+    assert!(
+        head.contains(&format!("host: {}\r\n", server.address)),
+        "{head}"
+    );
+    let other = client("other.example").unwrap().ml_info().await;
+    assert_eq!(other, Err(Error::Tls(TlsProblem::WrongName)));
+    for name in ["127.0.0.1", "127.1", "[::1]", "a b", ""] {
+        assert_eq!(client(name).unwrap_err(), SetupError::ServerName, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@
 mod bad_input;
 mod claims;
 mod close;
+mod connections;
 mod crash;
 mod decisions;
 mod deletion;

@@ -175,7 +175,7 @@ fn plaintext() -> Vec<Wrong> {
 
 fn references() -> Vec<Wrong> {
     let (api_key, ca) = ("spec.auth.apiKeySecretRef", "spec.tls.ca.secretRef");
-    let one_auth = "at most one of apiKeySecretRef and basicSecretRef: remove one of the two";
+    let one_auth = "at most one of apiKeySecretRef, basicSecretRef";
     let one_ca = "exactly one of secretRef and configMapRef must say where the certificate is";
     let key = "must be a key of a Secret or ConfigMap: letters, digits, '-', '_' and '.'";
     table(
@@ -234,7 +234,6 @@ fn connection_forms() -> Vec<Wrong> {
                 json!(9200),
                 r#"must be of type string: "integer""#,
             ),
-            ("spec.url", json!(MISSING), "spec.url: Required value"),
             ("spec", json!(MISSING), "spec: Required value"),
             (
                 "spec.allowPlaintext",

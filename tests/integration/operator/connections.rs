@@ -1,0 +1,133 @@
+//! The ways to say where an Elasticsearch is and who the operator is to it, each by what reaches the cluster.
+
+use anomalyjob_operator::api::{AnomalyJob, ElasticsearchConnection};
+use elasticsearch_simulator::{ApiKey, Options, Profile, User};
+use serde_json::{Value, json};
+
+use crate::support::elastic::Elastic;
+use crate::support::room::Room;
+use crate::support::{controlplane, side_by_side};
+
+fn secured() -> Elastic {
+    Elastic::with(Options {
+        profile: Profile::V9,
+        users: vec![User::new("operator", "pass", &["manage_ml"])],
+        api_keys: vec![ApiKey::new("key", "secret", &["manage_ml"])],
+        ..Options::default()
+    })
+}
+
+/// A connection of exactly this spec.
+fn connection(room: &Room, name: &str, spec: &Value) {
+    room.create::<ElasticsearchConnection>(name, json!({ "spec": spec }));
+}
+
+/// A job that is open is closed over the connection of its name.
+fn is_closed_over(room: &Room, name: &str) {
+    let by = json!({"state": "Closed", "connectionRef": {"name": name}});
+    room.elastic.opened(name);
+    room.job(name, &by);
+    room.until(name, &["Ready=True/InDesiredState", "Closed=True"]);
+    assert_eq!(room.elastic.log().closes(name), 1);
+}
+
+/// What stands in the Secrets, and how each that is wrong is named.
+fn wrong_secrets(url: &str) -> [(&'static str, Value, &'static str, &'static str); 5] {
+    [
+        (
+            "twice",
+            json!({"url": url, "api-key": "key:secret", "username": "operator"}),
+            "SecretInvalid",
+            "Secret twice holds both api-key and username",
+        ),
+        (
+            "urlless",
+            json!({"api-key": "key:secret"}),
+            "SecretInvalid",
+            "Secret urlless has no key url, which must hold the address of Elasticsearch",
+        ),
+        (
+            "half",
+            json!({"url": url, "username": "operator"}),
+            "SecretInvalid",
+            "Secret half has no key password, which must hold a password",
+        ),
+        (
+            "elsewhere",
+            json!({"url": "https://u:p@es", "api-key": "key:secret"}),
+            "URLInvalid",
+            "key url of Secret elsewhere: it holds a user name or password",
+        ),
+        (
+            "odd-key",
+            json!({"url": url, "api-key": "two words"}),
+            "SecretInvalid",
+            "key api-key of Secret odd-key: the API key is neither",
+        ),
+    ]
+}
+
+fn one_secret_holds_everything() {
+    let room = Room::with(controlplane::shared(), secured());
+    let url = format!("{}\n", room.elastic.url());
+    let by_secret = |name: &str, data: &Value| {
+        room.secret(name, data);
+        let spec = json!({"secretRef": {"name": name}, "allowPlaintext": true});
+        connection(&room, name, &spec);
+    };
+    by_secret("by-key", &json!({"url": url, "api-key": "key:secret\n"}));
+    let user = json!({"url": url, "username": "operator", "password": "pass"});
+    by_secret("by-user", &user);
+    let wrong = wrong_secrets(&url);
+    for (name, data, ..) in &wrong {
+        by_secret(name, data);
+    }
+    let _operator = room.operator();
+    is_closed_over(&room, "by-key");
+    is_closed_over(&room, "by-user");
+    for (name, _, reason, says) in wrong {
+        let said = room.until_connection(name, &[&format!("Ready=False/{reason}")]);
+        let message = said["status"]["conditions"][0]["message"].to_string();
+        assert!(message.contains(says), "{name}: {message}");
+    }
+    // A value that is wrong is never shown.
+    let all = room.kubectl(&["get", "esconn,events", "-o", "yaml"]);
+    assert!(!all.contains("two words") && !all.contains("u:p@"), "{all}");
+}
+
+/// Nothing reaches the cluster while it is suspended, not even a question; what waits goes on afterwards.
+fn a_suspended_connection_sends_nothing() {
+    let room = Room::with(controlplane::shared(), secured());
+    room.secret("key", &json!({"api-key": "key:secret"}));
+    room.connect(&json!({"suspend": true, "auth": {"apiKeySecretRef": {"name": "key"}}}));
+    room.elastic.opened("rate");
+    let before = asked(&room);
+    let _operator = room.operator();
+    room.close("rate", &json!({}));
+    room.until("rate", &["Ready=False/ConnectionSuspended"]);
+    room.until_connection("default", &["Ready=False/ConnectionSuspended"]);
+    assert_eq!(asked(&room), before);
+    room.patch::<ElasticsearchConnection>("default", &json!({"spec": {"suspend": false}}));
+    room.until("rate", &["Ready=True/InDesiredState", "Closed=True"]);
+
+    room.patch::<ElasticsearchConnection>("default", &json!({"spec": {"suspend": true}}));
+    room.until_connection("default", &["Ready=False/ConnectionSuspended"]);
+    let silent = asked(&room);
+    room.patch::<AnomalyJob>("rate", &json!({"spec": {"state": "Opened"}}));
+    room.until("rate", &["Ready=False/ConnectionSuspended"]);
+    assert_eq!(asked(&room), silent);
+}
+
+fn asked(room: &Room) -> usize {
+    let log = room.elastic.log();
+    let ours = log.requests.iter().filter(|line| line["user"] != "test");
+    ours.count()
+}
+
+#[test]
+fn every_way_to_name_a_cluster_and_its_credentials_leads_there() {
+    side_by_side(&[
+        ("one Secret holds everything", &one_secret_holds_everything),
+        ("suspend", &a_suspended_connection_sends_nothing),
+    ]);
+}
