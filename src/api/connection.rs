@@ -13,6 +13,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::allow::Allow;
 use super::condition::Condition;
 use super::schema;
 
@@ -113,6 +114,11 @@ pub struct ElasticsearchConnectionSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Limits")]
     pub limits: Option<Limits>,
+
+    /// What AnomalyJobs may do through this connection, for whoever owns the cluster and lets others write
+    /// AnomalyJobs. Default: everything.
+    #[serde(default)]
+    pub allow: Allow,
 
     /// Whether this Elasticsearch is left alone.
     /// - `true`: nothing is sent to it, no question and no call; its AnomalyJobs say ConnectionSuspended. What it has

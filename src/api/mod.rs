@@ -4,6 +4,7 @@
 //! I/O and decides nothing. A field stands here only when it works: one that is accepted and ignored
 //! would be a lie.
 
+pub mod allow;
 pub mod anomaly_job;
 pub mod condition;
 pub mod connection;
@@ -18,6 +19,7 @@ pub mod state;
 pub mod status;
 pub mod time_span;
 
+pub use allow::{Allow, AllowForce};
 pub use anomaly_job::{
     AnomalyJob, AnomalyJobSpec, ConnectionRef, DEFAULT_MAX_JOBS, FINALIZER, RECONCILE_REQUESTED,
 };

@@ -289,6 +289,7 @@ fn usable(
         list_room: client.list_room(),
         max_closing: ceilings.max_closing,
         max_in_flight: ceilings.max_in_flight,
+        allow: spec.allow.clone(),
     }
 }
 

@@ -119,10 +119,11 @@ fn closed(object: &Object) -> bool {
             use super::decision::Decision;
             match &member.decision {
                 Some(Decision::Done) => member.sighted,
-                // Another object has it, or there is no such job: nothing is left to be closed here.
-                Some(Decision::Stall(trouble)) => {
-                    matches!(trouble.reason, Reason::Conflict | Reason::JobNotFound)
-                }
+                // Another object has it, it must not be touched, or there is no such job: nothing is left to be closed here.
+                Some(Decision::Stall(trouble)) => matches!(
+                    trouble.reason,
+                    Reason::Conflict | Reason::NotAllowed | Reason::JobNotFound
+                ),
                 _ => false,
             }
         })

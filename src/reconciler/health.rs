@@ -7,13 +7,14 @@ use std::time::Duration;
 
 use super::input::{Connection, Moment, Trouble};
 use super::pace;
-use crate::api::Reason;
+use crate::api::{Allow, Reason};
 
 /// The health of one cluster.
 #[derive(Debug, Clone)]
 pub struct Health {
     connection: Option<Connection>,
     identity: Option<Arc<str>>,
+    allow: Allow,
     trouble: Option<Trouble>,
     failures: u32,
     refused_calls: u32,
@@ -32,6 +33,7 @@ impl Health {
         Self {
             connection: None,
             identity: None,
+            allow: Allow::default(),
             trouble: None,
             failures: 0,
             refused_calls: 0,
@@ -52,6 +54,7 @@ impl Health {
         let was = self.reason();
         if let Connection::Usable(usable) = &connection {
             self.identity = Some(Arc::clone(&usable.identity));
+            self.allow.clone_from(&usable.allow);
         }
         self.connection = Some(connection);
         if self.reason() != was {
@@ -149,6 +152,11 @@ impl Health {
     /// Who the cluster is for claims. It stays who it was while it cannot be reached.
     pub fn claims_as(&self) -> Option<Arc<str>> {
         self.identity.clone()
+    }
+
+    /// What may be done through the connection, as it was known last. Nothing is called before that is known.
+    pub fn allow(&self) -> &Allow {
+        &self.allow
     }
 
     fn reason(&self) -> Option<Reason> {

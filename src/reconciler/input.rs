@@ -12,8 +12,8 @@ pub use super::claims::{Claim, Ruling};
 pub use super::seen::*;
 pub use super::turns::Lane;
 use crate::api::{
-    AnomalyJobStatus, ClosePolicy, DatafeedId, DeletionPolicy, DriftPolicy, JobExpression, JobId,
-    JobPattern, OpenPolicy, Reason,
+    Allow, AnomalyJobStatus, ClosePolicy, DatafeedId, DeletionPolicy, DriftPolicy, JobExpression,
+    JobId, JobPattern, OpenPolicy, Reason,
 };
 
 /// A moment, told from outside. The monotonic part decides; the wall clock is only written down for people and
@@ -159,6 +159,8 @@ pub struct Usable {
     pub max_closing: usize,
     /// `limits.maxInFlight`: calls on their way at once.
     pub max_in_flight: usize,
+    /// What may be done through it.
+    pub allow: Allow,
 }
 
 /// How a call ended that was not answered with success.

@@ -101,7 +101,8 @@ impl Reconciler {
                 drift::notice(member, enforces, known, None, closes_idle_jobs, now);
             }
             let config = self.catalogue.config(job);
-            let odd = config.is_none_or(|config| config.blocked.is_some());
+            let odd = config.is_none_or(|config| config.blocked.is_some())
+                || !(rests || self.health.allow().covers(job));
             if member.arrived && same && !odd {
                 // It stands as it is stored, until something says otherwise.
                 member.decision = Some(if rests {
@@ -217,36 +218,45 @@ impl Reconciler {
             return;
         };
         let acts = object.enforces().is_some();
-        let mut jobs = Vec::new();
+        let (mut jobs, mut given_up) = (Vec::new(), Vec::new());
         for (job, member) in object.members.iter_mut() {
-            match (acts, &member.claimed) {
+            match (acts && self.health.allow().covers(job), &member.claimed) {
                 (true, Claimed::No) => {
                     member.claimed = Claimed::Asked;
-                    if self.yielding.contains(&(key.clone(), job.clone())) {
-                        // It is asked for anew when what was begun under the old claim has ended.
-                        continue;
+                    // Otherwise it is asked for anew when what was begun under the old claim has ended.
+                    if !self.yielding.contains(&(key.clone(), job.clone())) {
+                        jobs.push(job.clone());
                     }
                 }
                 (false, Claimed::Asked | Claimed::Ours | Claimed::Rival(_)) => {
                     member.claimed = Claimed::No;
+                    given_up.push(job.clone());
                 }
-                (true, _) | (false, Claimed::No) => continue,
+                (true, _) | (false, Claimed::No) => {}
             }
-            jobs.push(job.clone());
+        }
+        let (uid, created_at) = (Arc::clone(&object.uid), object.created_at);
+        if !given_up.is_empty() {
+            self.release(key, given_up);
         }
         if jobs.is_empty() {
             return;
         }
-        if !acts {
-            return self.release(key, jobs);
-        }
         self.outputs.push(Output::Claim(Claim {
             cluster,
             key: key.clone(),
-            uid: Arc::clone(&object.uid),
-            created_at: object.created_at,
+            uid,
+            created_at,
             jobs,
         }));
+    }
+
+    /// The connection allows something else than before: what is not covered any more is given up, what is now is asked for.
+    pub(super) fn allowed_anew(&mut self) {
+        for key in self.objects.keys().cloned().collect::<Vec<_>>() {
+            self.claim(&key);
+            self.wake_members(&key);
+        }
     }
 
     /// Gives up claims; one of a job for which a call is on its way when that has ended.

@@ -190,13 +190,16 @@ impl Reconciler {
                 self.calls.limit(usable);
             }
         }
-        let identity = self.health.claims_as();
+        let (identity, allow) = (self.health.claims_as(), self.health.allow().clone());
         if !self.health.connect(connection, now) {
             return;
         }
         self.reads.reconnected(now);
         if self.health.claims_as() != identity {
             self.claim_anew();
+        }
+        if *self.health.allow() != allow {
+            self.allowed_anew();
         }
         self.wake_all();
     }

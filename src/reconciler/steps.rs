@@ -113,7 +113,7 @@ impl Reconciler {
                 self.reads.look(job, at);
             }
             Decision::Stall(trouble) => {
-                if trouble.reason == Reason::Conflict {
+                if matches!(trouble.reason, Reason::Conflict | Reason::NotAllowed) {
                     // What is done about it is another's matter; what is seen of it is told here too.
                     self.rest(key, job, now);
                 }

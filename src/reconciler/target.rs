@@ -12,7 +12,9 @@ use super::input::{Desired, Lane, ObjectKey, SeenDatafeed, SeenState, Trouble, W
 use super::job::Seen;
 use super::member::{Claimed, Drift};
 use super::{opening, pace};
-use crate::api::{CloseMode, DriftPolicy, JobId, JobState, OnFailed, OnTimeout, Reason, Step};
+use crate::api::{
+    AllowForce, CloseMode, DriftPolicy, JobId, JobState, OnFailed, OnTimeout, Reason, Step,
+};
 
 /// Decides.
 pub fn decide(situation: &Situation) -> Decision {
@@ -24,6 +26,9 @@ pub fn decide(situation: &Situation) -> Decision {
             .health
             .stalled(situation.now)
             .map_or(Decision::Hold(trouble), Decision::Stall);
+    }
+    if !situation.health.allow().covers(situation.id) {
+        return stall(Reason::NotAllowed, not_covered(situation.id));
     }
     match &situation.member.claimed {
         Claimed::Ours => {}
@@ -97,6 +102,33 @@ fn conflict(situation: &Situation, rival: &ObjectKey) -> String {
         "an older AnomalyJob of another namespace".to_owned()
     };
     format!("{who} acts on job {id}; this one takes over when that one goes")
+}
+
+fn not_covered(id: &JobId) -> String {
+    format!(
+        "the connection does not let job {id} be closed or opened (its allow.jobs does not cover it); ask who owns it, or mend spec.jobId"
+    )
+}
+
+/// Why the connection forbids force, if it does.
+fn forbidden(situation: &Situation) -> Option<Decision> {
+    let seen = situation.job.fresh(situation.now);
+    let state = seen.and_then(|seen| seen.state.as_ref());
+    let last_resort =
+        situation.config.is_none() || state.is_some_and(|seen| seen.state == JobState::Failed);
+    let allowed = match situation.health.allow().force {
+        AllowForce::Always => return None,
+        AllowForce::Failed if last_resort => return None,
+        AllowForce::Failed => "allows force only where a job has failed",
+        AllowForce::Never => "allows no force",
+    };
+    Some(stall(
+        Reason::NotAllowed,
+        format!(
+            "job {} would be closed by force now, and the connection {allowed} (its allow.force); wait, change spec.close, or ask who owns it",
+            situation.id
+        ),
+    ))
 }
 
 fn in_flight(situation: &Situation) -> Decision {
@@ -181,8 +213,10 @@ fn failed(situation: &Situation, seen: &Seen) -> Decision {
             ),
         ),
         OnFailed::Force => match running(seen) {
-            Some(datafeed) => stop_datafeed(situation, datafeed, true),
-            None => force(situation),
+            Some(datafeed) if forbidden(situation).is_none() => {
+                stop_datafeed(situation, datafeed, true)
+            }
+            _ => force(situation),
         },
     }
 }
@@ -347,13 +381,17 @@ fn stop_datafeed(situation: &Situation, datafeed: &SeenDatafeed, force: bool) ->
     retry(situation, Step::StoppingDatafeed, Reason::StoppingDatafeed).unwrap_or_else(|| {
         Decision::Call(Ask::StopDatafeed {
             datafeed: datafeed.id.clone(),
-            force: force || give_up || close.mode == CloseMode::Immediate,
+            force: (force || give_up || close.mode == CloseMode::Immediate)
+                && forbidden(situation).is_none(),
         })
     })
 }
 
 /// Live reads, then the durable note, then the force; and all of it again where it shows no effect.
 fn force(situation: &Situation) -> Decision {
+    if let Some(stalled) = forbidden(situation) {
+        return stalled;
+    }
     let (facts, now) = (situation.facts(), situation.now);
     let runs = situation.job.fresh(now).and_then(running);
     if let Some(datafeed) = runs.filter(|_| situation.health.datafeeds_first()) {

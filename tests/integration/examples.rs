@@ -21,7 +21,7 @@ fn the_api_server_takes_every_example_as_it_is() {
     let plane = shared();
     let namespace = plane.namespace();
     let files = examples("yaml");
-    assert!(files.len() >= 13, "{files:?}");
+    assert!(files.len() >= 14, "{files:?}");
     for file in files {
         let file = file.to_str().unwrap();
         let said = plane.kubectl_ok(&[
@@ -66,6 +66,7 @@ fn the_examples_show_every_field() {
         "configMapRef:",
         "serverName:",
         "limits:",
+        "allow:",
     ] {
         assert!(texts.iter().any(|text| text.contains(field)), "{field}");
     }

@@ -227,6 +227,7 @@ fn good_jobs() -> Vec<Value> {
     all
 }
 
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn good_connections() -> Vec<Value> {
     let urls = [
         "https://es",
@@ -258,6 +259,9 @@ fn good_connections() -> Vec<Value> {
             json!({"spec.tls.serverName": "ES-1.example"}),
             json!({"spec.limits": {"maxClosing": 1, "maxInFlight": 32, "requestsPerSecond": 1000}}),
             json!({"spec.suspend": true}),
+            json!({"spec.allow": {}}),
+            json!({"spec.allow": {"jobs": [], "force": "Failed"}}),
+            json!({"spec.allow": {"jobs": ["a", "team-*", "*"], "force": "Never"}}),
         ]
         .map(|changes| changed(connection, &changes)),
     );
@@ -330,6 +334,10 @@ async fn defaults_are_visible_in_the_stored_object() {
     assert_eq!(stored["spec"]["tls"]["ca"]["secretRef"]["key"], "ca.crt");
     assert_eq!(stored["spec"]["allowPlaintext"], false);
     assert_eq!(stored["spec"]["suspend"], false);
+    assert_eq!(
+        stored["spec"]["allow"],
+        json!({"jobs": ["*"], "force": "Always"})
+    );
     assert_eq!(stored["status"], json!({"observedGeneration": -1}));
 }
 

@@ -206,10 +206,10 @@ fn stalled(object: &Object, sum: &Sum, trouble: &Trouble) -> String {
     if object.members.len() == 1 {
         return trouble.message.to_string();
     }
-    let stuck = if trouble.reason == Reason::Conflict {
-        "left to another object"
-    } else {
-        "stuck"
+    let stuck = match trouble.reason {
+        Reason::Conflict => "left to another object",
+        Reason::NotAllowed => "not touched",
+        _ => "stuck",
     };
     format!(
         "{} {stuck}: {}; {}",

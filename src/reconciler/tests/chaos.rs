@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::coming::Coming;
 use super::ghost::Ghost;
 use super::world::{FakeJob, World, job, moment, secs};
-use crate::api::{DatafeedId, DatafeedState, JobState};
+use crate::api::{Allow, DatafeedId, DatafeedState, JobState};
 use crate::reconciler::Reconciler;
 use crate::reconciler::claims::Claims;
 use crate::reconciler::input::*;
@@ -142,6 +142,7 @@ impl Chaos {
             list_room: 4000,
             max_closing: 64,
             max_in_flight: 8,
+            allow: Allow::default(),
         };
         self.handle(Input::Connection(Connection::Usable(connection)));
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::life::fed;
 use super::world::{FakeJob, World, desired, job, key, policy, secs, trouble};
-use crate::api::{DatafeedState, JobState, Reason};
+use crate::api::{Allow, DatafeedState, JobPattern, JobState, Reason};
 use crate::reconciler::input::*;
 
 fn far(name: &str) -> ObjectKey {
@@ -269,4 +269,69 @@ fn a_claim_that_is_given_up_while_anothers_call_is_on_its_way_is_gone_for_good()
         JobState::Opened,
         "nobody holds it any more"
     );
+}
+
+#[test]
+fn what_a_connection_does_not_cover_is_claimed_through_another_that_does() {
+    let narrow = Allow {
+        jobs: vec![JobPattern::parse("b*").unwrap()],
+        ..Allow::default()
+    };
+    let mut world = World::new();
+    world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
+    world.second_brain();
+    let reconnect = |world: &mut World, allow: &Allow| {
+        world.allow.clone_from(allow);
+        let usable = world.usable();
+        world.tell_to(1, Input::Connection(Connection::Usable(usable)));
+    };
+    reconnect(&mut world, &narrow);
+    world.create("old", desired("a", Wanted::Opened, policy()));
+    world.pass(secs(10));
+    world.create_as(key("young"), 2, desired("a", Wanted::Closed, policy()));
+    world.pass(secs(60));
+    assert_eq!((world.closes(), world.opens()), (1, 0));
+    assert!(world.is("old", "Stalled", "True", "NotAllowed"));
+    assert!(world.is("young", "Ready", "True", "InDesiredState"));
+
+    reconnect(&mut world, &Allow::default());
+    world.pass(secs(60));
+    assert_eq!((world.closes(), world.opens()), (1, 1));
+    assert!(world.is("old", "Ready", "True", "InDesiredState"));
+    assert!(world.is("young", "Stalled", "True", "Conflict"));
+
+    reconnect(&mut world, &narrow);
+    world.pass(secs(60));
+    assert_eq!((world.closes(), world.opens()), (2, 1));
+    assert!(world.is("old", "Stalled", "True", "NotAllowed"));
+    assert!(world.is("young", "Ready", "True", "InDesiredState"));
+}
+
+/// What waits for a turn, and what a refused list is searched for, is not sent any more either.
+#[test]
+fn nothing_that_waits_is_sent_after_the_connection_was_narrowed() {
+    let mut world = World::new();
+    world.max_closing = 1;
+    world.connect();
+    for id in ["a", "b", "c"] {
+        let fake = FakeJob {
+            close_takes: Some(secs(5)),
+            ..FakeJob::new(JobState::Opened)
+        };
+        world.jobs.insert(job(id), fake);
+        world.apply(id, Wanted::Closed, policy());
+    }
+    world.pass(secs(2));
+    assert_eq!(world.closes(), 1);
+    world.allow.jobs = Vec::new();
+    world.connect();
+    world.pass(secs(600));
+    assert_eq!(world.closes(), 1);
+    assert!(
+        ["a", "b", "c"]
+            .iter()
+            .all(|id| world.is(id, "Stalled", "True", "NotAllowed"))
+    );
+    // What Elasticsearch had accepted went on there.
+    assert!(world.is("a", "Closed", "True", "AllClosed"));
 }

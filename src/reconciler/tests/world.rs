@@ -15,7 +15,7 @@ mod reads;
 pub(super) use self::fixtures::{desired, job, key, moment, policy, secs, trouble};
 pub(super) use super::fake_job::FakeJob;
 use super::life::Rules;
-use crate::api::{AnomalyJobStatus, JobId, JobState};
+use crate::api::{Allow, AnomalyJobStatus, JobId, JobState};
 use crate::reconciler::Reconciler;
 use crate::reconciler::claims::Claims;
 use crate::reconciler::input::*;
@@ -76,6 +76,8 @@ pub(super) struct World {
     pub max_closing: usize,
     /// How many calls may be on their way at once.
     pub max_in_flight: usize,
+    /// What may be done through the connection.
+    pub allow: Allow,
     /// Bytes of ids that fit into a list, as the client has learned it.
     pub list_room: usize,
     /// Bytes of ids that really fit into a list, where something on the way takes fewer.
@@ -134,6 +136,7 @@ impl World {
             sides: BTreeMap::new(),
             max_closing: 64,
             max_in_flight: 8,
+            allow: Allow::default(),
             list_room: 4000,
             real_room: None,
             overloaded: None,
@@ -162,6 +165,7 @@ impl World {
             list_room: self.list_room,
             max_closing: self.max_closing,
             max_in_flight: self.max_in_flight,
+            allow: self.allow.clone(),
         }
     }
 

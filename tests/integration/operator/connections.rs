@@ -118,6 +118,31 @@ fn a_suspended_connection_sends_nothing() {
     assert_eq!(asked(&room), silent);
 }
 
+/// What is not covered is told of and not touched; what is, is closed, and by no force.
+fn only_what_is_allowed_is_touched() {
+    let room = Room::new(controlplane::shared());
+    for job in ["mine", "theirs", "broken"] {
+        room.elastic.opened(job);
+    }
+    room.elastic.tune("broken", &json!({"close_ms": "hang"}));
+    room.connect(&json!({"allow": {"jobs": ["mine", "broken"], "force": "Never"}}));
+    let _operator = room.operator();
+    room.job("all", &json!({"jobId": "mine,theirs", "state": "Closed"}));
+    room.close("broken", &json!({"timeout": "1s"}));
+    let all = room.until("all", &["Ready=False/NotAllowed", "Closed=False/StillOpen"]);
+    assert_eq!(all["status"]["jobs"]["closed"], 1);
+    room.until("broken", &["Ready=False/NotAllowed"]);
+    let everything = json!({"spec": {"allow": null}});
+    let log = room.elastic.log();
+    let touched = ["mine", "theirs", "broken"].map(|job| (log.closes(job) > 0, log.forces(job)));
+    assert_eq!(touched, [(true, 0), (false, 0), (true, 0)]);
+    room.patch::<ElasticsearchConnection>("default", &everything);
+    for object in ["all", "broken"] {
+        room.until(object, &["Ready=True/InDesiredState", "Closed=True"]);
+    }
+    assert_eq!(room.elastic.log().forces("broken"), 1);
+}
+
 fn asked(room: &Room) -> usize {
     let log = room.elastic.log();
     let ours = log.requests.iter().filter(|line| line["user"] != "test");
@@ -129,5 +154,6 @@ fn every_way_to_name_a_cluster_and_its_credentials_leads_there() {
     side_by_side(&[
         ("one Secret holds everything", &one_secret_holds_everything),
         ("suspend", &a_suspended_connection_sends_nothing),
+        ("allow", &only_what_is_allowed_is_touched),
     ]);
 }

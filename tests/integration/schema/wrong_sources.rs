@@ -26,7 +26,7 @@ fn plain() -> Value {
 }
 
 pub(super) fn all() -> Vec<Wrong> {
-    [sources(), auths(), forms(), names(), limits()]
+    [sources(), auths(), forms(), names(), limits(), allows()]
         .into_iter()
         .flatten()
         .collect()
@@ -270,4 +270,34 @@ fn limits() -> Vec<Wrong> {
             (rate, json!(0.5), "must be of type integer"),
         ],
     )
+}
+
+fn allows() -> Vec<Wrong> {
+    let (jobs, force) = ("spec.allow.jobs", "spec.allow.force");
+    let mut all = table(
+        connection,
+        [
+            (
+                force,
+                json!("Sometimes"),
+                r#"supported values: "Always", "Failed", "Never""#,
+            ),
+            (force, json!(true), "must be of type string"),
+            (jobs, json!("*"), "must be of type array"),
+            (jobs, json!(["a", "a"]), "Duplicate value"),
+            (jobs, json!(vec!["a"; 101]), "must have at most 100 items"),
+            (
+                "spec.allow.namespaces",
+                json!(["x"]),
+                r#"unknown field "spec.allow.namespaces""#,
+            ),
+        ],
+    );
+    for text in ["", "A", "a,b", "a?", "a/b", "_all", "a b"] {
+        all.extend(table(
+            connection,
+            [(jobs, json!([text]), "must be one id or one wildcard of ids")],
+        ));
+    }
+    all
 }

@@ -3,7 +3,7 @@
 //! Each sentence changes the world and nothing else; what the operator makes of that is never decided here.
 
 use super::grammar::{Args, Table, feed_of, find};
-use crate::api::{DatafeedState, JobState};
+use crate::api::{Allow, AllowForce, DatafeedState, JobPattern, JobState};
 use crate::reconciler::input::{Connection, Input, Trouble};
 use crate::reconciler::tests::world::{FakeJob, World, job, key, trouble};
 
@@ -185,6 +185,26 @@ pub(super) const ALL: Table<Set> = &[
             world.connect();
         },
     ),
+    ("the connection allows only jobs NAME", |world, args| {
+        world.allow.jobs = JobPattern::parse(args.name()).into_iter().collect();
+        world.connect();
+    }),
+    ("the connection allows all jobs", |world, _| {
+        world.allow.jobs = Allow::default().jobs;
+        world.connect();
+    }),
+    ("the connection allows no force", |world, _| {
+        world.allow.force = AllowForce::Never;
+        world.connect();
+    }),
+    ("the connection allows force for failed jobs", |world, _| {
+        world.allow.force = AllowForce::Failed;
+        world.connect();
+    }),
+    ("the connection allows force", |world, _| {
+        world.allow.force = AllowForce::Always;
+        world.connect();
+    }),
     ("the API server is down", |world, _| {
         world.api_server_down = true;
     }),
