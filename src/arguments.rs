@@ -7,6 +7,7 @@ use std::path::Path;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::elasticsearch::Opening;
 use crate::telemetry::{Filter, Format};
 
 /// Where a pod finds the namespace it runs in.
@@ -77,6 +78,11 @@ pub struct Run {
     /// Which events are logged: error, warn, info, debug, trace or off, also by module as in info,kube=debug
     #[arg(long, env = "ANOMALYJOB_LOG_LEVEL", value_name = "FILTER", default_value = "info", value_parser = filter)]
     pub log_level: Filter,
+
+    /// Let connections reach addresses that are closed to them: loopback, link-local, metadata services, the API server.
+    /// An address, a network or a host name, such as 127.0.0.0/8 or *.lab.example; several times, or as a comma-separated list
+    #[arg(long = "allow-endpoints", env = "ANOMALYJOB_ALLOW_ENDPOINTS", value_name = "ENDPOINT", value_delimiter = ',', value_parser = opening)]
+    pub allow_endpoints: Vec<Opening>,
 
     /// The namespace of the Lease that says which replica acts. Without it the pod's own, else default
     #[arg(long, env = "ANOMALYJOB_LEASE_NAMESPACE", value_name = "NAMESPACE", value_parser = label)]
@@ -168,6 +174,10 @@ fn address(text: &str) -> Result<SocketAddr, String> {
 fn filter(text: &str) -> Result<Filter, String> {
     text.parse::<Filter>()
         .map_err(|error| format!("{error}; try info, debug or info,kube=debug"))
+}
+
+fn opening(text: &str) -> Result<Opening, String> {
+    text.parse::<Opening>().map_err(|error| error.to_string())
 }
 
 fn identity(text: &str) -> Result<String, String> {

@@ -31,12 +31,31 @@ pub enum Error {
 
 /// A client for the API server of `KUBECONFIG`, of `~/.kube/config`, or of the pod this runs in. Calls nothing yet.
 pub async fn client() -> Result<Client, Error> {
+    Ok(connect().await?.client)
+}
+
+/// A client, and where it leads.
+pub struct Connected {
+    /// As of [`client`].
+    pub client: Client,
+    /// The hosts of the API server: that of the client, and that which every pod is told of.
+    pub hosts: Vec<String>,
+}
+
+/// The same as [`client`], with the hosts of the API server.
+pub async fn connect() -> Result<Connected, Error> {
     let mut config = find().await?;
+    let own = config.cluster_url.host().map(ToOwned::to_owned);
+    let told = std::env::var("KUBERNETES_SERVICE_HOST").ok();
+    let hosts = own.into_iter().chain(told.filter(|host| !host.is_empty()));
+    let hosts = hosts.collect();
     config.connect_timeout = Some(CONNECT);
     config.write_timeout = Some(WRITE);
     config.read_timeout = None;
     config.default_retry = false;
-    Client::try_from(config).map_err(|error| Error::Unusable(first_line(&error.to_string())))
+    let client = Client::try_from(config);
+    let client = client.map_err(|error| Error::Unusable(first_line(&error.to_string())))?;
+    Ok(Connected { client, hosts })
 }
 
 async fn find() -> Result<Config, Error> {

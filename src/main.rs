@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use anomalyjob_operator::admin::{Admin, Liveness, Readiness, Shown};
 use anomalyjob_operator::arguments::{Arguments, Command, Release, Run};
+use anomalyjob_operator::elasticsearch::{Fence, Network};
+use anomalyjob_operator::kubernetes::Connected;
 use anomalyjob_operator::lease::{Claim, Lease};
 use anomalyjob_operator::shutdown::{self, Shutdown, Trigger};
 use anomalyjob_operator::telemetry::{self, Format, Metrics};
@@ -119,15 +121,15 @@ async fn let_go(options: &Release) -> ExitCode {
 }
 
 async fn operate(run: &Run) -> ExitCode {
-    let client = match kubernetes::client().await {
-        Ok(client) => client,
+    let connected = match kubernetes::connect().await {
+        Ok(connected) => connected,
         Err(error) => return refuse(&error),
     };
     let admin = match Admin::bind(run.listen).await {
         Ok(admin) => admin,
         Err(error) => return refuse(&error),
     };
-    match serve(run, client, admin).await {
+    match serve(run, connected, admin).await {
         Ok(()) => {
             info!("stopped");
             ExitCode::SUCCESS
@@ -139,7 +141,8 @@ async fn operate(run: &Run) -> ExitCode {
     }
 }
 
-async fn serve(run: &Run, client: Client, admin: Admin) -> anyhow::Result<()> {
+async fn serve(run: &Run, connected: Connected, admin: Admin) -> anyhow::Result<()> {
+    let Connected { client, hosts } = connected;
     let (trigger, shutdown) = shutdown::channel();
     let signals = tokio::spawn(until_signal(trigger)?);
     let liveness = Liveness::new();
@@ -163,6 +166,10 @@ async fn serve(run: &Run, client: Client, admin: Admin) -> anyhow::Result<()> {
     );
     let mut replica = Replica {
         namespaces: run.namespaces(),
+        network: Network::behind(Fence {
+            open: run.allow_endpoints.clone(),
+            guarded: hosts,
+        }),
         client,
         lease,
         metrics,
@@ -208,6 +215,7 @@ fn until_signal(trigger: Trigger) -> anyhow::Result<impl Future<Output = ()> + S
 /// One replica's life: candidate, leader, candidate again, until it is asked to stop.
 struct Replica {
     namespaces: Vec<String>,
+    network: Network,
     client: Client,
     lease: Lease,
     metrics: Metrics,
@@ -249,6 +257,7 @@ impl Replica {
         let settings = controller::Settings {
             client: self.client.clone(),
             namespaces: self.namespaces.clone(),
+            network: self.network.clone(),
             claim: claim.clone(),
             metrics: self.metrics.clone(),
             readiness: self.readiness.clone(),

@@ -114,6 +114,7 @@ words! {
         SecretInvalid = "The Secret lacks the key that is named, or its value is unusable; the message names the key. Mend the Secret.",
         CAInvalid = "What holds the authority (`tls.ca`, or `ca.crt` of ECK's or the connection's own Secret) has no PEM certificate. Put the certificate of the authority there.",
         URLInvalid = "`spec.url`, or the key `url` of the Secret that `secretRef` names, is no address of an Elasticsearch. Write it as https://host:9200.",
+        EndpointNotAllowed = "The host of the url leads to an address that no connection may reach: loopback, link-local, a metadata service or the API server. Mend `spec.url`; who runs the operator may open it with `--allow-endpoints`.",
         NameNotResolved = "The host name of the url has no address. Mend `spec.url`, or the DNS.",
         ConnectionRefused = "The host of the url refuses connections on the port. Start Elasticsearch, or mend `spec.url`.",
         TimedOut = "Elasticsearch did not answer in time. It is asked again, less and less often, at least once a minute or so.",

@@ -252,6 +252,7 @@ impl Dispatch {
             namespace: name.0.clone(),
             name: name.1.clone(),
             kube: settings.client.clone(),
+            network: settings.network.clone(),
             writer: self.writer.clone(),
             known: connection,
             recheck: rechecks,

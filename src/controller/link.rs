@@ -18,7 +18,7 @@ use super::resolve::Place;
 use super::translate::trouble_of;
 use super::writer::Writer;
 use crate::api::{ElasticsearchConnection, ElasticsearchConnectionSpec, Reason};
-use crate::elasticsearch::{Client, Endpoint, Error, Limits, Product, Version};
+use crate::elasticsearch::{Client, Endpoint, Error, Limits, Network, Product, Version};
 use crate::reconciler::input::{Connection, Trouble, Urgency, Usable};
 
 /// How often a good connection is proven again.
@@ -76,6 +76,7 @@ pub(super) struct Link {
     pub(super) namespace: String,
     pub(super) name: String,
     pub(super) kube: KubeClient,
+    pub(super) network: Network,
     pub(super) writer: Writer,
     pub(super) known: watch::Receiver<Known>,
     pub(super) recheck: mpsc::Receiver<()>,
@@ -203,6 +204,7 @@ impl Link {
         let place = Place {
             kube: &self.kube,
             namespace: &self.namespace,
+            network: &self.network,
         };
         let resolved = place.resolve(&object.spec).await?;
         let limits = Limits {
@@ -344,6 +346,7 @@ fn waits_for_a_human(reason: Reason) -> bool {
         Reason::CredentialsRejected
             | Reason::MissingPrivilege
             | Reason::URLInvalid
+            | Reason::EndpointNotAllowed
             | Reason::CAInvalid
             | Reason::ClusterChanged
             | Reason::VersionTooOld

@@ -30,7 +30,7 @@ use kube::Client;
 
 use crate::admin::Readiness;
 use crate::api::{AnomalyJob, ElasticsearchConnection};
-use crate::elasticsearch::Error as ElasticsearchError;
+use crate::elasticsearch::{Error as ElasticsearchError, Network};
 use crate::lease::Claim;
 use crate::shutdown::Shutdown;
 use crate::telemetry::{ElasticsearchOutcome, Metrics};
@@ -41,6 +41,8 @@ pub struct Settings {
     pub client: Client,
     /// The namespaces to watch; none means all.
     pub namespaces: Vec<String>,
+    /// How the hosts of connections become addresses, and which are never connected to.
+    pub network: Network,
     /// Asked right before each mutating call.
     pub claim: Claim,
     /// Where counts go.
@@ -93,10 +95,11 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), Error> {
 
 /// The class of an answer, for the metric.
 fn outcome(error: Option<&ElasticsearchError>) -> ElasticsearchOutcome {
+    error.map_or(ElasticsearchOutcome::Success, class)
+}
+
+fn class(error: &ElasticsearchError) -> ElasticsearchOutcome {
     use ElasticsearchError as E;
-    let Some(error) = error else {
-        return ElasticsearchOutcome::Success;
-    };
     match error {
         E::Tls(_) => ElasticsearchOutcome::Untrusted,
         E::CredentialsRejected | E::MissingPrivilege(_) | E::LicenseMissing => {
@@ -139,8 +142,10 @@ fn outcome(error: Option<&ElasticsearchError>) -> ElasticsearchOutcome {
         | E::JobProcessDied
         | E::NodeLost
         | E::ServerError { .. } => ElasticsearchOutcome::ServerError,
-        E::NameNotResolved | E::ConnectionRefused | E::TimedOut(_) | E::ConnectionLost => {
-            ElasticsearchOutcome::Unreachable
-        }
+        E::NameNotResolved
+        | E::NotAllowed
+        | E::ConnectionRefused
+        | E::TimedOut(_)
+        | E::ConnectionLost => ElasticsearchOutcome::Unreachable,
     }
 }

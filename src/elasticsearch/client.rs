@@ -68,6 +68,7 @@ pub struct Client {
     authorization: Option<HeaderValue>,
     /// The host of the url, where requests are made out to another name.
     host: Option<HeaderValue>,
+    reach: Reach,
     rate: Arc<Rate>,
     pub(super) limits: Limits,
     pub(super) line: Arc<Line>,
@@ -95,6 +96,7 @@ impl Client {
         let host = (base != place).then(|| HeaderValue::try_from(place.authority()));
         let host = host.transpose().map_err(|_| SetupError::ServerName)?;
         let authorization = endpoint.credentials.header()?;
+        let reach = Reach::to(&place, &endpoint.network);
         let certificate = endpoint.credentials.client_certificate()?;
         let roots = endpoint.ca_pem.as_deref().map(tls::roots).transpose()?;
         let mut builder = reqwest::Client::builder()
@@ -103,7 +105,7 @@ impl Client {
             .retry(reqwest::retry::never())
             .referer(false)
             .no_proxy()
-            .dns_resolver(Arc::new(Reach::to(&place)))
+            .dns_resolver(Arc::new(reach.clone()))
             .http1_only()
             .tls_version_min(reqwest::tls::Version::TLS_1_2)
             .connect_timeout(limits.connect)
@@ -125,6 +127,7 @@ impl Client {
             base,
             authorization,
             host,
+            reach,
             rate: Arc::new(Rate::new(limits.requests_per_second)),
             limits,
             line: Arc::new(Line::new(limits.request_line)),
@@ -357,6 +360,7 @@ impl Client {
             self.turn().await;
         }
         let time_limit = self.time_limit.unwrap_or(time_limit);
+        self.reach.check().await.map_err(|_| Error::NotAllowed)?;
         let admit = |has_header| self.proven.admit(call.proof, has_header);
         let answer = exchange(&self.http, request, time_limit, call.body_limit, admit).await?;
         if answer.is_good() {

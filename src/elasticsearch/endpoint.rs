@@ -10,6 +10,7 @@ use std::sync::Arc;
 use reqwest::Url;
 
 use super::credentials::{Credentials, CredentialsProblem};
+use super::reach::Network;
 use super::tls::CaProblem;
 
 /// The longest url that is taken, in bytes.
@@ -28,10 +29,12 @@ pub struct Endpoint {
     pub ca_pem: Option<Vec<u8>>,
     /// The name that its certificate must be for; absent: the host of `url`.
     pub server_name: Option<String>,
+    /// How the host becomes an address, and which may be connected to.
+    pub network: Network,
 }
 
 impl Endpoint {
-    /// A client of the one would be a client of the other.
+    /// A client of the one would be a client of the other, in one network.
     pub fn same(&self, other: &Self) -> bool {
         self.url == other.url
             && self.allow_plaintext == other.allow_plaintext

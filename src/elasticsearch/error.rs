@@ -81,6 +81,11 @@ pub enum Error {
     /// The host of `url` has no address.
     #[error("the host name in url cannot be resolved")]
     NameNotResolved,
+    /// The address may not be connected to.
+    #[error(
+        "the host in url leads to an address that is closed: loopback, link-local, a metadata service or the API server; mend url, or have it opened by --allow-endpoints of the operator"
+    )]
+    NotAllowed,
     /// Nobody listens at that port.
     #[error("the connection is refused: nothing listens at the host and port in url")]
     ConnectionRefused,
@@ -263,6 +268,7 @@ impl Error {
     pub fn category(&self) -> &'static str {
         match self {
             Self::NameNotResolved => "NameNotResolved",
+            Self::NotAllowed => "EndpointNotAllowed",
             Self::ConnectionRefused => "ConnectionRefused",
             Self::TimedOut(_) => "TimedOut",
             Self::Tls(_) => "TLSFailed",
@@ -319,6 +325,7 @@ impl Error {
     pub fn scope(&self) -> Scope {
         match self {
             Self::NameNotResolved
+            | Self::NotAllowed
             | Self::ConnectionRefused
             | Self::TimedOut(_)
             | Self::Tls(_)
@@ -404,6 +411,7 @@ mod tests {
         let version = Version::OLDEST;
         let all = [
             Error::NameNotResolved,
+            Error::NotAllowed,
             Error::ConnectionRefused,
             Error::TimedOut(Duration::ZERO),
             Error::Tls(TlsProblem::Expired),

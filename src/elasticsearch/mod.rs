@@ -12,7 +12,7 @@
 //! - [`client`]: the calls
 //! - `request`: path, query and length of a request line; the only place that builds a URL
 //! - `reads`: lists in as many requests as they need; `parts`: what a cut list left out; `line`: how long a request may be
-//! - `reach`: to which addresses a connection may be made; `rate`: how many requests a second
+//! - [`reach`]: from a host to addresses; [`fence`]: which of them are never connected to; `rate`: how many requests a second
 //! - `transport`: one request, one bounded answer, within one time limit
 //! - `product`: is this Elasticsearch at all?
 //! - [`answers`]: what a good answer says; `wire`, `wire_lists`, `wire_tasks`: how it is written
@@ -27,12 +27,13 @@ pub mod client;
 pub mod credentials;
 pub mod endpoint;
 pub mod error;
+pub mod fence;
 pub mod ids;
 mod line;
 mod parts;
 mod product;
 mod rate;
-mod reach;
+pub mod reach;
 mod reads;
 mod request;
 pub mod tls;
@@ -49,6 +50,8 @@ pub use client::{Client, Limits};
 pub use credentials::Credentials;
 pub use endpoint::{Endpoint, SetupError};
 pub use error::{Error, Scope};
+pub use fence::{Fence, Opening};
 pub use ids::Ids;
 pub use product::Product;
+pub use reach::{Names, Network};
 pub use tls::TlsProblem;

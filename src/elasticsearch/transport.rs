@@ -11,6 +11,7 @@ use reqwest::header::{CONTENT_ENCODING, HeaderMap, RETRY_AFTER};
 use reqwest::{Request, Response};
 
 use super::error::{Error, Malformed};
+use super::reach::Fenced;
 use super::tls::TlsProblem;
 
 /// The largest body of a refusal, in bytes.
@@ -136,6 +137,9 @@ fn failure(error: &reqwest::Error, time_limit: Duration) -> Error {
     if let Some(problem) = TlsProblem::find(error) {
         return Error::Tls(problem);
     }
+    if is_fenced(error) {
+        return Error::NotAllowed;
+    }
     if error.is_dns() {
         return Error::NameNotResolved;
     }
@@ -161,6 +165,17 @@ fn failure(error: &reqwest::Error, time_limit: Duration) -> Error {
         next = cause.source();
     }
     Error::ConnectionLost
+}
+
+fn is_fenced(error: &reqwest::Error) -> bool {
+    let mut next = error.source();
+    while let Some(cause) = next {
+        if cause.is::<Fenced>() {
+            return true;
+        }
+        next = cause.source();
+    }
+    false
 }
 
 #[cfg(test)]

@@ -226,6 +226,7 @@ pub fn needs_a_human(reason: Reason) -> bool {
             | Reason::SecretInvalid
             | Reason::CAInvalid
             | Reason::URLInvalid
+            | Reason::EndpointNotAllowed
             | Reason::CredentialsRejected
             | Reason::MissingPrivilege
             | Reason::VersionTooOld

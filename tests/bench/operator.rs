@@ -49,6 +49,8 @@ impl Operator {
                 "--listen=127.0.0.1:0",
                 "--log-format=json",
                 "--lease-namespace=elastic-ml",
+                // The simulator listens on this machine.
+                "--allow-endpoints=127.0.0.0/8",
             ])
             .arg(format!("--watch-namespace={}", namespaces.join(",")))
             .env("KUBECONFIG", kubeconfig)

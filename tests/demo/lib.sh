@@ -137,7 +137,7 @@ operator_kubeconfig() {
 start_operator() {
   operator_kubeconfig
   KUBECONFIG=$run_dir/operator.kubeconfig "${launch[@]}" "$target/release/anomalyjob-operator" run --listen=127.0.0.1:0 --log-format=json \
-    --lease-namespace="$namespace" --identity="$release-demo" >"$run_dir/operator.log" 2>&1 </dev/null &
+    --allow-endpoints=127.0.0.0/8 --lease-namespace="$namespace" --identity="$release-demo" >"$run_dir/operator.log" 2>&1 </dev/null &
   note operator $!
   listen=$(line_of operator "$run_dir/operator.log" 's/.*"listen":"([^"]+)".*/\1/p')
 }

@@ -5,11 +5,12 @@ use std::process::{Command, Output};
 const BINARY: &str = env!("CARGO_BIN_EXE_anomalyjob-operator");
 
 /// Flag and variable of everything that can be said.
-const FLAGS: [(&str, &str); 7] = [
+const FLAGS: [(&str, &str); 8] = [
     ("--watch-namespace", "ANOMALYJOB_WATCH_NAMESPACE"),
     ("--listen", "ANOMALYJOB_LISTEN"),
     ("--log-format", "ANOMALYJOB_LOG_FORMAT"),
     ("--log-level", "ANOMALYJOB_LOG_LEVEL"),
+    ("--allow-endpoints", "ANOMALYJOB_ALLOW_ENDPOINTS"),
     ("--lease-namespace", "ANOMALYJOB_LEASE_NAMESPACE"),
     ("--lease-name", "ANOMALYJOB_LEASE_NAME"),
     ("--identity", "ANOMALYJOB_IDENTITY"),
@@ -105,6 +106,12 @@ fn a_wrong_value_is_refused_alike_from_a_flag_and_from_a_variable() {
             "ANOMALYJOB_WATCH_NAMESPACE",
             "a,B",
             "such as team-a",
+        ),
+        (
+            "--allow-endpoints",
+            "ANOMALYJOB_ALLOW_ENDPOINTS",
+            "10.0.0.0/8,127.1",
+            "such as 127.0.0.1",
         ),
         (
             "--log-level",

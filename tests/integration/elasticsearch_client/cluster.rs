@@ -6,6 +6,8 @@ use anomalyjob_operator::elasticsearch::{Client, Credentials, Endpoint, Ids, Lim
 use elasticsearch_simulator::{ApiKey, Options, Profile, Simulator, User};
 use serde_json::{Value, json};
 
+use super::server::lab;
+
 /// Both versions whose answers differ.
 pub(crate) const PROFILES: [Profile; 2] = [Profile::V7_10, Profile::V9];
 
@@ -69,6 +71,7 @@ impl Cluster {
             url: self.simulator.url(),
             allow_plaintext: true,
             credentials,
+            network: lab(),
             ..Endpoint::default()
         }
     }

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 
 use super::cluster::everything;
-use super::server::{PRODUCT, Reply, Server, answer};
+use super::server::{PRODUCT, Reply, Server, answer, lab};
 
 const SENTINEL: &str = "S3NTINEL";
 
@@ -369,6 +369,7 @@ async fn a_port_where_nobody_listens_refuses_and_a_name_that_is_none_is_not_reso
         let endpoint = Endpoint {
             url,
             allow_plaintext: true,
+            network: lab(),
             ..Endpoint::default()
         };
         let client = Client::new(&endpoint, Limits::default()).unwrap();

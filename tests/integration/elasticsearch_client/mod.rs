@@ -4,6 +4,7 @@
 mod access;
 mod calls;
 mod cluster;
+mod fence;
 mod hostile;
 mod lists;
 mod opening;

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use anomalyjob_operator::elasticsearch::{Client, Credentials, Endpoint, Limits};
+use anomalyjob_operator::elasticsearch::{Client, Credentials, Endpoint, Fence, Limits, Network};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -37,6 +37,14 @@ pub(crate) const PRODUCT: &str =
 /// A good answer to `_ml/info`.
 pub(crate) const INFO: &str =
     r#"{"upgrade_mode":false,"defaults":{"datafeeds":{"scroll_size":1000}}}"#;
+
+/// A network in which the servers of tests may be reached.
+pub(crate) fn lab() -> Network {
+    Network::behind(Fence {
+        open: vec!["127.0.0.0/8".parse().unwrap()],
+        ..Fence::default()
+    })
+}
 
 type Script = dyn Fn(&str) -> Reply + Send + Sync;
 
@@ -115,6 +123,7 @@ impl Server {
         Endpoint {
             url: format!("http://{}", self.address),
             allow_plaintext: true,
+            network: lab(),
             ..Endpoint::default()
         }
     }

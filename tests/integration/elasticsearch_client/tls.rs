@@ -14,7 +14,7 @@ use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig};
 
-use super::server::{INFO, PRODUCT, Server, answer};
+use super::server::{INFO, PRODUCT, Server, answer, lab};
 
 /// An authority that signs certificates for tests.
 struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -84,6 +84,7 @@ fn client(server: &Server, ca_pem: Option<Vec<u8>>) -> Client {
         &Endpoint {
             url,
             ca_pem,
+            network: lab(),
             ..Endpoint::default()
         },
         Limits::default(),
@@ -130,6 +131,7 @@ async fn another_ca_and_the_roots_of_the_system_do_not_do() {
     match Client::new(
         &Endpoint {
             url,
+            network: lab(),
             ..Endpoint::default()
         },
         Limits::default(),
@@ -185,6 +187,7 @@ async fn a_client_certificate_is_shown_to_whom_wants_one() {
             url: format!("https://{}", server.address),
             ca_pem: Some(authority.pem()),
             credentials,
+            network: lab(),
             ..Endpoint::default()
         };
         Client::new(&endpoint, Limits::default()).unwrap()
@@ -206,6 +209,7 @@ async fn the_name_of_the_certificate_may_be_said_and_is_then_the_only_one() {
             url: format!("https://{}", server.address),
             ca_pem: Some(authority.pem()),
             server_name: Some(name.to_owned()),
+            network: lab(),
             ..Endpoint::default()
         };
         Client::new(&endpoint, Limits::default())
@@ -239,6 +243,7 @@ async fn a_cluster_behind_tls_with_credentials_is_worked_with() {
         url: simulator.url(),
         credentials: Credentials::ApiKey("k:secret".into()),
         ca_pem: Some(authority.pem()),
+        network: lab(),
         ..Endpoint::default()
     };
     let client = Client::new(&endpoint, Limits::default()).unwrap();
@@ -266,6 +271,7 @@ async fn https_at_a_port_that_speaks_http_says_so() {
     let endpoint = Endpoint {
         url,
         ca_pem: Some(Authority::new().pem()),
+        network: lab(),
         ..Endpoint::default()
     };
     let client = Client::new(&endpoint, Limits::default()).unwrap();

@@ -143,6 +143,27 @@ fn only_what_is_allowed_is_touched() {
     assert_eq!(room.elastic.log().forces("broken"), 1);
 }
 
+/// Who may write a connection reaches nothing that only the operator can reach.
+fn closed_addresses_are_not_reached() {
+    let room = Room::new(controlplane::shared());
+    room.elastic.opened("rate");
+    let before = asked(&room);
+    room.connect(&json!({}));
+    let metadata = json!({"url": "http://169.254.169.254", "allowPlaintext": true});
+    connection(&room, "metadata", &metadata);
+    let api_server = json!({"url": "https://127.0.0.1:1", "tls": {"serverName": "es.example"}});
+    connection(&room, "by-another-name", &api_server);
+    let _operator = room.operator_with(&["--allow-endpoints", "127.0.0.99,*.lab.example"]);
+    room.close("rate", &json!({}));
+    room.until("rate", &["Ready=False/EndpointNotAllowed"]);
+    for name in ["default", "metadata", "by-another-name"] {
+        let said = room.until_connection(name, &["Ready=False/EndpointNotAllowed"]);
+        let message = said["status"]["conditions"][0]["message"].to_string();
+        assert!(message.contains("--allow-endpoints"), "{message}");
+    }
+    assert_eq!(asked(&room), before);
+}
+
 fn asked(room: &Room) -> usize {
     let log = room.elastic.log();
     let ours = log.requests.iter().filter(|line| line["user"] != "test");
@@ -154,6 +175,7 @@ fn every_way_to_name_a_cluster_and_its_credentials_leads_there() {
     side_by_side(&[
         ("one Secret holds everything", &one_secret_holds_everything),
         ("suspend", &a_suspended_connection_sends_nothing),
+        ("closed addresses", &closed_addresses_are_not_reached),
         ("allow", &only_what_is_allowed_is_touched),
     ]);
 }
