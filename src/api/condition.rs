@@ -120,7 +120,7 @@ words! {
         TimedOut = "Elasticsearch did not answer in time. It is asked again, less and less often, at least once a minute or so.",
         TLSFailed = "No encrypted connection came about; the message says why. Often `tls.ca` is missing, or the certificate is for another host.",
         ClusterUnreachable = "The connection to Elasticsearch broke, or a network policy, proxy or firewall cuts it. It is tried again.",
-        CredentialsRejected = "Elasticsearch does not accept the credentials (401). Renew the Secret; it is read again within a minute.",
+        CredentialsRejected = "Elasticsearch does not accept the credentials (401). Renew the Secret; it is read again within a minute, and what was rejected is not shown again for five.",
         MissingPrivilege = "The credentials may not do this (403). Give their user or API key the cluster privilege `manage_ml`.",
         NotElasticsearch = "Something else than Elasticsearch answers at the url, such as a login page or another product. Mend `spec.url`.",
         UnexpectedAnswer = "Elasticsearch, or a proxy before it, answered something that makes no sense here. It is tried again.",

@@ -175,13 +175,23 @@ impl Driver {
 
     fn notice(&mut self, input: &Input) {
         match input {
-            Input::Called(ticket, _) => drop(self.calls.remove(ticket)),
-            Input::Read(_, Ok(_)) => self.cluster.pulse.beat(),
-            Input::Read(_, Err(trouble)) if concerns_the_link(trouble) => {
-                // Full means that one is asked for already.
-                let _ = self.cluster.recheck.try_send(());
+            Input::Called(ticket, answer) => {
+                self.calls.remove(ticket);
+                if let Err(Refusal::Cluster(trouble)) = answer {
+                    self.suspect(trouble);
+                }
             }
+            Input::Read(_, Ok(_)) => self.cluster.pulse.beat(),
+            Input::Read(_, Err(trouble)) => self.suspect(trouble),
             _ => {}
+        }
+    }
+
+    /// Has the way to the cluster looked at where that may be the answer.
+    fn suspect(&self, trouble: &Trouble) {
+        if concerns_the_link(trouble) {
+            // Full means that one is asked for already.
+            let _ = self.cluster.recheck.try_send(());
         }
     }
 

@@ -20,6 +20,7 @@ use super::invalid;
 use super::link::{Known, Link};
 use super::pulse::Pulse;
 use super::registry::Registry;
+use super::rejection::Rejection;
 use super::translate::{connection_of, delivered, key};
 use super::watch::{Change, Undecodable};
 use super::writer::{API_SERVER_LIMIT, Writer};
@@ -259,6 +260,8 @@ impl Dispatch {
             cluster: inbox.clone(),
             pulse,
             current: None,
+            rejection: Rejection::default(),
+            suspected: false,
             proven: None,
         };
         let connection = name.1.clone();

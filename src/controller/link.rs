@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use super::cluster::Message;
 use super::connection_status::{self, Probe};
 use super::pulse::Pulse;
+use super::rejection::Rejection;
 use super::resolve::Place;
 use super::translate::trouble_of;
 use super::writer::Writer;
@@ -71,6 +72,14 @@ impl Known {
     }
 }
 
+/// The client in use.
+pub(super) struct Current {
+    endpoint: Endpoint,
+    client: Client,
+    /// The names by which people find the credentials.
+    credentials: String,
+}
+
 /// Proves one connection, for as long as the cluster's task lives.
 pub(super) struct Link {
     pub(super) namespace: String,
@@ -82,7 +91,10 @@ pub(super) struct Link {
     pub(super) recheck: mpsc::Receiver<()>,
     pub(super) cluster: mpsc::UnboundedSender<Message>,
     pub(super) pulse: Pulse,
-    pub(super) current: Option<(Endpoint, Client)>,
+    pub(super) current: Option<Current>,
+    pub(super) rejection: Rejection,
+    /// An answer to another request has made this look necessary: it was the first try.
+    pub(super) suspected: bool,
     /// What the last probe found, for as long as nothing says that it is no longer so.
     pub(super) proven: Option<Probe>,
 }
@@ -141,6 +153,7 @@ impl Link {
                 () = tokio::time::sleep_until(over) => return true,
                 asked = asked => {
                     self.proven = None;
+                    self.suspected = true;
                     return asked.is_some();
                 }
                 changed = self.known.changed() => {
@@ -164,13 +177,13 @@ impl Link {
     fn tell(&self, known: &Known, outcome: &Result<Probe, Trouble>) {
         let current = outcome.as_ref().ok().and(self.current.as_ref());
         let connection = match (known, outcome, current) {
-            (Known::Object(object), Ok(probe), Some((endpoint, client))) => {
-                Connection::Usable(usable(&object.spec, probe, endpoint, client))
+            (Known::Object(object), Ok(probe), Some(current)) => {
+                Connection::Usable(usable(&object.spec, probe, current))
             }
             (_, Err(trouble), _) => Connection::Unusable(trouble.clone()),
             (_, Ok(_), _) => Connection::Unusable(Trouble::new(Reason::Pending, "no client yet")),
         };
-        let client = current.map(|(_, client)| Box::new(client.clone()));
+        let client = current.map(|current| Box::new(current.client.clone()));
         // Nobody listens any more: the next wait ends this task.
         let _ = self.cluster.send(Message::Link(client, connection));
     }
@@ -201,6 +214,28 @@ impl Link {
                 "the connection is suspended (suspend: true), so nothing is sent to Elasticsearch",
             ));
         }
+        let suspected = std::mem::take(&mut self.suspected);
+        self.connect(&object).await?;
+        if let Some(probe) = self.proven.take().filter(|_| self.pulse.within(PULSE)) {
+            return Ok(probe);
+        }
+        let mut answer = self.ask().await?;
+        if let Err(error) = &answer
+            && others_may_do(error)
+        {
+            // What was read may have been replaced meanwhile.
+            let first = *error == Error::CredentialsRejected && !suspected;
+            if self.connect(&object).await? || first {
+                answer = self.ask().await?;
+            }
+        }
+        let probe = answer.map_err(|error| self.trouble(&error))?;
+        same_cluster(&object, &probe)?;
+        Ok(probe)
+    }
+
+    /// Reads what the connection names, and makes a client of it. Returns whether it is another one than before.
+    async fn connect(&mut self, object: &ElasticsearchConnection) -> Result<bool, Trouble> {
         let place = Place {
             kube: &self.kube,
             namespace: &self.namespace,
@@ -211,23 +246,44 @@ impl Link {
             requests_per_second: ceilings(&object.spec).requests_per_second,
             ..Limits::default()
         };
-        if self.current.as_ref().is_none_or(|(current, client)| {
-            !current.same(&resolved.endpoint) || *client.limits() != limits
-        }) {
-            let client = Client::new(&resolved.endpoint, limits)
-                .map_err(|error| resolved.trouble(&error))?;
-            self.current = Some((resolved.endpoint, client));
-            self.proven = None;
+        let same = |current: &Current| {
+            current.endpoint.same(&resolved.endpoint) && *current.client.limits() == limits
+        };
+        if self.current.as_ref().is_some_and(same) {
+            return Ok(false);
         }
-        if let Some(probe) = self.proven.take().filter(|_| self.pulse.within(PULSE)) {
-            return Ok(probe);
-        }
-        let Some((_, client)) = &self.current else {
+        let client =
+            Client::new(&resolved.endpoint, limits).map_err(|error| resolved.trouble(&error))?;
+        self.current = Some(Current {
+            client,
+            credentials: resolved.credentials_from().to_owned(),
+            endpoint: resolved.endpoint,
+        });
+        self.proven = None;
+        Ok(true)
+    }
+
+    /// Probes, unless these credentials were rejected a moment ago.
+    async fn ask(&self) -> Result<Result<Probe, Error>, Trouble> {
+        let Some(current) = &self.current else {
             return Err(Trouble::new(Reason::Pending, "no client yet"));
         };
-        let probe = probe(client).await.map_err(|error| trouble_of(&error))?;
-        same_cluster(&object, &probe)?;
-        Ok(probe)
+        match self.rejection.of(&current.endpoint) {
+            Some(trouble) => Err(trouble.clone()),
+            None => Ok(probe(&current.client).await),
+        }
+    }
+
+    /// What a failed probe means; credentials that are rejected rest from now on.
+    fn trouble(&mut self, error: &Error) -> Trouble {
+        let mut trouble = trouble_of(error);
+        if let Some(current) = &self.current
+            && *error == Error::CredentialsRejected
+        {
+            trouble.message = Arc::from(rejected(&current.credentials));
+            self.rejection.note(&current.endpoint, &trouble);
+        }
+        trouble
     }
 
     async fn report(&self, object: &ElasticsearchConnection, outcome: &Result<Probe, Trouble>) {
@@ -273,22 +329,32 @@ async fn probe(client: &Client) -> Result<Probe, Error> {
     })
 }
 
+/// Other credentials, or another authority, may be the answer to it.
+fn others_may_do(error: &Error) -> bool {
+    matches!(error, Error::CredentialsRejected | Error::Tls(_))
+}
+
+fn rejected(credentials: &str) -> String {
+    if credentials.is_empty() {
+        return "Elasticsearch wants credentials (HTTP 401), and none are given; name them in auth"
+            .to_owned();
+    }
+    format!(
+        "the credentials are rejected (HTTP 401): mend {credentials}; it is read again each minute, and what is in it now is tried again in five"
+    )
+}
+
 /// A connection that works, in the words of the brain.
-fn usable(
-    spec: &ElasticsearchConnectionSpec,
-    probe: &Probe,
-    endpoint: &Endpoint,
-    client: &Client,
-) -> Usable {
+fn usable(spec: &ElasticsearchConnectionSpec, probe: &Probe, current: &Current) -> Usable {
     let identity = probe.cluster_uuid.clone();
     let ceilings = ceilings(spec);
     Usable {
-        identity: identity.unwrap_or_else(|| endpoint.identity()),
+        identity: identity.unwrap_or_else(|| current.endpoint.identity()),
         cluster_uuid: probe.cluster_uuid.clone(),
         version: probe.version.clone(),
         stops_datafeeds: probe.stops_datafeeds,
         closes_idle_jobs: probe.closes_idle_jobs,
-        list_room: client.list_room(),
+        list_room: current.client.list_room(),
         max_closing: ceilings.max_closing,
         max_in_flight: ceilings.max_in_flight,
         allow: spec.allow.clone(),

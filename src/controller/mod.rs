@@ -2,7 +2,7 @@
 //!
 //! - `watch`: objects in; `dispatch`: which object belongs to which cluster
 //! - `cluster`: one task a cluster, driving one [`Reconciler`](crate::reconciler::Reconciler)
-//! - `resolve`: from an ElasticsearchConnection and its Secrets to an endpoint; `link`: from there to a proven client; `connection_status`: what is said of it
+//! - `resolve`: from an ElasticsearchConnection and its Secrets to an endpoint; `link`: from there to a proven client; `rejection`: what is not shown again; `connection_status`: what is said of it
 //! - `observe`, `call`: questions and calls of the brain as requests; `registry`: who acts, above all brains; `translate`: between the words of both sides
 //! - `writer`: the only place that writes to the API server; `turn`: in which order; `invalid`: what is said of what cannot be decoded
 //!
@@ -19,6 +19,7 @@ mod link;
 mod observe;
 mod pulse;
 mod registry;
+mod rejection;
 mod resolve;
 mod translate;
 mod turn;

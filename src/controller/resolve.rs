@@ -33,6 +33,11 @@ struct Origin {
 }
 
 impl Resolved {
+    /// Where the credentials are from; empty where there are none.
+    pub(super) fn credentials_from(&self) -> &str {
+        &self.origin.credentials
+    }
+
     /// What is wrong with a part, by the name of where it is from.
     pub(super) fn trouble(&self, error: &SetupError) -> Trouble {
         let reason = Reason::parse(error.category()).unwrap_or(Reason::URLInvalid);

@@ -1,81 +1,22 @@
 //! Certificates: always checked, and each problem told apart.
 
-use std::sync::Arc;
-
 use anomalyjob_operator::elasticsearch::{
     Client, Credentials, Endpoint, Error, Limits, SetupError, TlsProblem,
 };
 use elasticsearch_simulator::{ApiKey, Options, Simulator};
-use rcgen::{
-    BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd,
-};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
-use tokio_rustls::rustls::server::WebPkiClientVerifier;
-use tokio_rustls::rustls::{RootCertStore, ServerConfig};
+use rcgen::{CertificateParams, date_time_ymd};
 
 use super::server::{INFO, PRODUCT, Server, answer, lab};
+use crate::support::tls::{Authority, acceptor_of};
 
-/// An authority that signs certificates for tests.
-struct Authority(CertifiedIssuer<'static, KeyPair>);
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(Vec::new()).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
-    }
-
-    fn pem(&self) -> Vec<u8> {
-        self.0.pem().into_bytes()
-    }
-
-    /// A certificate for `name`, changed by `change`, and its key.
-    fn sign(
-        &self,
-        name: &str,
-        change: impl FnOnce(&mut CertificateParams),
-    ) -> (Certificate, KeyPair) {
-        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-        change(&mut params);
-        let key = KeyPair::generate().unwrap();
-        (params.signed_by(&key, &self.0).unwrap(), key)
-    }
-
-    fn acceptor(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> TlsAcceptor {
-        anomalyjob_operator::elasticsearch::tls::install_provider();
-        let (certificate, key) = self.sign(name, change);
-        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let config = ServerConfig::builder()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], key)
-            .unwrap();
-        TlsAcceptor::from(Arc::new(config))
-    }
-
-    /// Wants a certificate of its client that this authority signed.
-    fn acceptor_of_known_clients(&self) -> TlsAcceptor {
-        anomalyjob_operator::elasticsearch::tls::install_provider();
-        let mut roots = RootCertStore::empty();
-        roots.add(self.0.der().clone()).unwrap();
-        let verifier = WebPkiClientVerifier::builder(Arc::new(roots));
-        let (certificate, key) = self.sign("127.0.0.1", |_| {});
-        let config = ServerConfig::builder()
-            .with_client_cert_verifier(verifier.build().unwrap())
-            .with_single_cert(
-                vec![certificate.der().clone()],
-                PrivateKeyDer::try_from(key.serialize_der()).unwrap(),
-            )
-            .unwrap();
-        TlsAcceptor::from(Arc::new(config))
-    }
-
-    async fn server(&self, name: &str, change: impl FnOnce(&mut CertificateParams)) -> Server {
-        Server::start_tls(self.acceptor(name, change), |_| {
-            answer("200 OK", PRODUCT, INFO)
-        })
-        .await
-    }
+/// A server with a certificate of this authority.
+async fn serve(
+    authority: &Authority,
+    name: &str,
+    change: impl FnOnce(&mut CertificateParams),
+) -> Server {
+    let acceptor = authority.acceptor(name, change);
+    Server::start_tls(acceptor, |_| answer("200 OK", PRODUCT, INFO)).await
 }
 
 fn client(server: &Server, ca_pem: Option<Vec<u8>>) -> Client {
@@ -109,7 +50,7 @@ async fn problem(server: &Server, ca_pem: Option<Vec<u8>>) -> TlsProblem {
 #[tokio::test]
 async fn the_right_ca_is_trusted_alone_and_in_a_bundle() {
     let (authority, other) = (Authority::new(), Authority::new());
-    let server = authority.server("127.0.0.1", |_| {}).await;
+    let server = serve(&authority, "127.0.0.1", |_| {}).await;
     client(&server, Some(authority.pem()))
         .ml_info()
         .await
@@ -121,7 +62,7 @@ async fn the_right_ca_is_trusted_alone_and_in_a_bundle() {
 #[tokio::test]
 async fn another_ca_and_the_roots_of_the_system_do_not_do() {
     let authority = Authority::new();
-    let server = authority.server("127.0.0.1", |_| {}).await;
+    let server = serve(&authority, "127.0.0.1", |_| {}).await;
     assert_eq!(
         problem(&server, Some(Authority::new().pem())).await,
         TlsProblem::Untrusted
@@ -147,7 +88,7 @@ async fn another_ca_and_the_roots_of_the_system_do_not_do() {
 #[tokio::test]
 async fn a_certificate_out_of_its_time_or_for_another_name_is_told_apart() {
     let authority = Authority::new();
-    let expired = authority.server("127.0.0.1", |params| {
+    let expired = serve(&authority, "127.0.0.1", |params| {
         params.not_before = date_time_ymd(2001, 1, 1);
         params.not_after = date_time_ymd(2002, 1, 1);
     });
@@ -155,7 +96,7 @@ async fn a_certificate_out_of_its_time_or_for_another_name_is_told_apart() {
         problem(&expired.await, Some(authority.pem())).await,
         TlsProblem::Expired
     );
-    let early = authority.server("127.0.0.1", |params| {
+    let early = serve(&authority, "127.0.0.1", |params| {
         params.not_before = date_time_ymd(2990, 1, 1);
         params.not_after = date_time_ymd(2999, 1, 1);
     });
@@ -163,11 +104,42 @@ async fn a_certificate_out_of_its_time_or_for_another_name_is_told_apart() {
         problem(&early.await, Some(authority.pem())).await,
         TlsProblem::NotYetValid
     );
-    let named = authority.server("elsewhere.example", |_| {}).await;
+    let named = serve(&authority, "elsewhere.example", |_| {}).await;
     assert_eq!(
         problem(&named, Some(authority.pem())).await,
         TlsProblem::WrongName
     );
+}
+
+#[tokio::test]
+async fn a_certificate_that_signed_itself_is_trusted_only_where_it_is_given() {
+    let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let acceptor = acceptor_of(vec![own.cert.der().clone()], &own.signing_key);
+    let server = Server::start_tls(acceptor, |_| answer("200 OK", PRODUCT, INFO)).await;
+    let other = Authority::new().pem();
+    assert_eq!(problem(&server, Some(other)).await, TlsProblem::Untrusted);
+    let given = client(&server, Some(own.cert.pem().into_bytes()));
+    given.ml_info().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_chain_is_followed_where_the_server_sends_all_of_it() {
+    let root = Authority::new();
+    let middle = root.below();
+    let (leaf, key) = middle.sign("127.0.0.1", |_| {});
+    for (sent, trusted) in [
+        (vec![leaf.der().clone(), middle.der()], true),
+        (vec![leaf.der().clone()], false),
+    ] {
+        let acceptor = acceptor_of(sent, &key);
+        let server = Server::start_tls(acceptor, |_| answer("200 OK", PRODUCT, INFO)).await;
+        if trusted {
+            client(&server, Some(root.pem())).ml_info().await.unwrap();
+        } else {
+            let found = problem(&server, Some(root.pem())).await;
+            assert_eq!(found, TlsProblem::Untrusted);
+        }
+    }
 }
 
 #[tokio::test]
@@ -203,7 +175,7 @@ async fn a_client_certificate_is_shown_to_whom_wants_one() {
 #[tokio::test]
 async fn the_name_of_the_certificate_may_be_said_and_is_then_the_only_one() {
     let authority = Authority::new();
-    let server = authority.server("es.example", |_| {}).await;
+    let server = serve(&authority, "es.example", |_| {}).await;
     let client = |name: &str| {
         let endpoint = Endpoint {
             url: format!("https://{}", server.address),
@@ -281,7 +253,7 @@ async fn https_at_a_port_that_speaks_http_says_so() {
 
 #[tokio::test]
 async fn http_at_a_port_that_speaks_https_is_no_answer() {
-    let server = Authority::new().server("127.0.0.1", |_| {}).await;
+    let server = serve(&Authority::new(), "127.0.0.1", |_| {}).await;
     let error = server.client().ml_info().await.unwrap_err();
     assert!(
         ["ClusterUnreachable", "UnexpectedAnswer"].contains(&error.category()),

@@ -19,4 +19,5 @@ mod pace;
 mod replicas;
 mod restart;
 mod rights;
+mod rotation;
 mod undecodable;

@@ -6,6 +6,7 @@ pub(crate) mod http;
 pub(crate) mod kstatus;
 pub(crate) mod operator;
 pub(crate) mod room;
+pub(crate) mod tls;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;
