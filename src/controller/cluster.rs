@@ -415,7 +415,12 @@ fn rule(rulings: Vec<Ruling>, inputs: &mut VecDeque<Input>) {
 fn concerns_the_link(trouble: &Trouble) -> bool {
     matches!(
         trouble.reason,
-        Reason::CredentialsRejected | Reason::TLSFailed | Reason::ClusterChanged
+        Reason::CredentialsRejected
+            | Reason::TLSUntrusted
+            | Reason::TLSExpired
+            | Reason::TLSWrongName
+            | Reason::TLSFailed
+            | Reason::ClusterChanged
     )
 }
 

@@ -9,7 +9,11 @@ use crate::api::{
     ConditionStatus, ConditionType, ElasticsearchConnection, ElasticsearchConnectionStatus, Reason,
     new_condition,
 };
+use crate::reconciler::health::needs_a_human;
 use crate::reconciler::input::Trouble;
+
+/// What is missing may still be created for so many seconds before a human is called.
+const GRACE: i64 = 120;
 
 /// What a successful probe found out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,6 +49,18 @@ impl At {
     }
 }
 
+/// Whether a human is waited for, or it goes on by itself. A connection that is suspended does neither.
+fn outlook(trouble: &Trouble, seconds: i64) -> Option<ConditionType> {
+    match trouble.reason {
+        // A Secret may come a moment after the connection that names it.
+        Reason::SecretNotFound if seconds < GRACE => Some(ConditionType::Reconciling),
+        Reason::ConnectionSuspended => None,
+        Reason::InvalidObject => Some(ConditionType::Stalled),
+        reason if needs_a_human(reason) => Some(ConditionType::Stalled),
+        _ => Some(ConditionType::Reconciling),
+    }
+}
+
 /// The status that follows from the probe, or nothing where it is stored already.
 pub(super) fn next(
     object: &ElasticsearchConnection,
@@ -61,25 +77,25 @@ pub(super) fn next(
         Ok(_) => (ConditionStatus::True, Reason::Connected, "connected".to_owned()),
         Err(trouble) => (ConditionStatus::False, trouble.reason, trouble.message.to_string()),
     };
-    let ready = ConditionType::Ready;
-    let stored = before
-        .conditions
-        .iter()
-        .find(|condition| condition.type_ == ready.as_str());
-    let since = stored
-        .filter(|stored| stored.status == status.as_str())
-        .map(|stored| stored.last_transition_time.0);
-    let condition = new_condition(
-        ready,
-        status,
-        reason,
-        &message,
-        generation,
-        since.unwrap_or_else(Timestamp::now),
-    );
+    let since = |of: ConditionType, status: ConditionStatus| {
+        let stored = before.conditions.iter();
+        let mut stored = stored.filter(|stored| stored.type_ == of.as_str());
+        let same = stored.find(|stored| stored.status == status.as_str());
+        same.map_or_else(Timestamp::now, |stored| stored.last_transition_time.0)
+    };
+    let say = |of: ConditionType, status: ConditionStatus| {
+        new_condition(of, status, reason, &message, generation, since(of, status))
+    };
+    let mut conditions = vec![say(ConditionType::Ready, status)];
+    let lasts = Timestamp::now().duration_since(since(ConditionType::Ready, status));
+    let outlook = outcome
+        .as_ref()
+        .err()
+        .and_then(|trouble| outlook(trouble, lasts.as_secs()));
+    conditions.extend(outlook.map(|of| say(of, ConditionStatus::True)));
     let mut after = ElasticsearchConnectionStatus {
         observed_generation: generation,
-        conditions: vec![condition],
+        conditions,
         ..before.clone()
     };
     if let Ok(probe) = outcome {

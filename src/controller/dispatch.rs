@@ -17,10 +17,9 @@ use super::Settings;
 use super::cluster::{Cluster, Message};
 use super::guard::Guarded;
 use super::invalid;
-use super::link::{Known, Link};
+use super::link::{Known, Link, Way};
 use super::pulse::Pulse;
 use super::registry::Registry;
-use super::rejection::Rejection;
 use super::translate::{connection_of, delivered, key};
 use super::watch::{Change, Undecodable};
 use super::writer::{API_SERVER_LIMIT, Writer};
@@ -259,10 +258,7 @@ impl Dispatch {
             recheck: rechecks,
             cluster: inbox.clone(),
             pulse,
-            current: None,
-            rejection: Rejection::default(),
-            suspected: false,
-            proven: None,
+            way: Way::default(),
         };
         let connection = name.1.clone();
         let task = self.tasks.spawn(async move {

@@ -73,7 +73,7 @@ impl Known {
 }
 
 /// The client in use.
-pub(super) struct Current {
+struct Current {
     endpoint: Endpoint,
     client: Client,
     /// The names by which people find the credentials.
@@ -91,12 +91,18 @@ pub(super) struct Link {
     pub(super) recheck: mpsc::Receiver<()>,
     pub(super) cluster: mpsc::UnboundedSender<Message>,
     pub(super) pulse: Pulse,
-    pub(super) current: Option<Current>,
-    pub(super) rejection: Rejection,
+    pub(super) way: Way,
+}
+
+/// How far it has come.
+#[derive(Default)]
+pub(super) struct Way {
+    current: Option<Current>,
+    rejection: Rejection,
     /// An answer to another request has made this look necessary: it was the first try.
-    pub(super) suspected: bool,
+    suspected: bool,
     /// What the last probe found, for as long as nothing says that it is no longer so.
-    pub(super) proven: Option<Probe>,
+    proven: Option<Probe>,
 }
 
 impl Link {
@@ -106,7 +112,7 @@ impl Link {
         loop {
             let known = self.known.borrow_and_update().clone();
             let outcome = self.prove(&known).await;
-            self.proven = outcome.as_ref().ok().cloned();
+            self.way.proven = outcome.as_ref().ok().cloned();
             failures = if outcome.is_ok() {
                 0
             } else {
@@ -152,8 +158,8 @@ impl Link {
             tokio::select! {
                 () = tokio::time::sleep_until(over) => return true,
                 asked = asked => {
-                    self.proven = None;
-                    self.suspected = true;
+                    self.way.proven = None;
+                    self.way.suspected = true;
                     return asked.is_some();
                 }
                 changed = self.known.changed() => {
@@ -162,7 +168,7 @@ impl Link {
                     }
                     let now = self.known.borrow_and_update().clone();
                     if !now.asks_the_same(proven) {
-                        self.proven = None;
+                        self.way.proven = None;
                         return true;
                     }
                     // Our own write came back, or somebody else wrote the status.
@@ -175,7 +181,7 @@ impl Link {
     }
 
     fn tell(&self, known: &Known, outcome: &Result<Probe, Trouble>) {
-        let current = outcome.as_ref().ok().and(self.current.as_ref());
+        let current = outcome.as_ref().ok().and(self.way.current.as_ref());
         let connection = match (known, outcome, current) {
             (Known::Object(object), Ok(probe), Some(current)) => {
                 Connection::Usable(usable(&object.spec, probe, current))
@@ -214,9 +220,9 @@ impl Link {
                 "the connection is suspended (suspend: true), so nothing is sent to Elasticsearch",
             ));
         }
-        let suspected = std::mem::take(&mut self.suspected);
+        let suspected = std::mem::take(&mut self.way.suspected);
         self.connect(&object).await?;
-        if let Some(probe) = self.proven.take().filter(|_| self.pulse.within(PULSE)) {
+        if let Some(probe) = self.way.proven.take().filter(|_| self.pulse.within(PULSE)) {
             return Ok(probe);
         }
         let mut answer = self.ask().await?;
@@ -249,26 +255,26 @@ impl Link {
         let same = |current: &Current| {
             current.endpoint.same(&resolved.endpoint) && *current.client.limits() == limits
         };
-        if self.current.as_ref().is_some_and(same) {
+        if self.way.current.as_ref().is_some_and(same) {
             return Ok(false);
         }
         let client =
             Client::new(&resolved.endpoint, limits).map_err(|error| resolved.trouble(&error))?;
-        self.current = Some(Current {
+        self.way.current = Some(Current {
             client,
             credentials: resolved.credentials_from().to_owned(),
             endpoint: resolved.endpoint,
         });
-        self.proven = None;
+        self.way.proven = None;
         Ok(true)
     }
 
     /// Probes, unless these credentials were rejected a moment ago.
     async fn ask(&self) -> Result<Result<Probe, Error>, Trouble> {
-        let Some(current) = &self.current else {
+        let Some(current) = &self.way.current else {
             return Err(Trouble::new(Reason::Pending, "no client yet"));
         };
-        match self.rejection.of(&current.endpoint) {
+        match self.way.rejection.of(&current.endpoint) {
             Some(trouble) => Err(trouble.clone()),
             None => Ok(probe(&current.client).await),
         }
@@ -277,11 +283,11 @@ impl Link {
     /// What a failed probe means; credentials that are rejected rest from now on.
     fn trouble(&mut self, error: &Error) -> Trouble {
         let mut trouble = trouble_of(error);
-        if let Some(current) = &self.current
+        if let Some(current) = &self.way.current
             && *error == Error::CredentialsRejected
         {
             trouble.message = Arc::from(rejected(&current.credentials));
-            self.rejection.note(&current.endpoint, &trouble);
+            self.way.rejection.note(&current.endpoint, &trouble);
         }
         trouble
     }

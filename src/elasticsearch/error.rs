@@ -271,7 +271,7 @@ impl Error {
             Self::NotAllowed => "EndpointNotAllowed",
             Self::ConnectionRefused => "ConnectionRefused",
             Self::TimedOut(_) => "TimedOut",
-            Self::Tls(_) => "TLSFailed",
+            Self::Tls(problem) => problem.category(),
             Self::ConnectionLost | Self::GatewayFailed { .. } => "ClusterUnreachable",
             // A redirect is most often the way to a login page, and is mended at the same field.
             Self::Redirected(_) | Self::NotElasticsearch(_) => "NotElasticsearch",

@@ -124,6 +124,20 @@ pub enum TlsProblem {
 }
 
 impl TlsProblem {
+    /// The reason in one word.
+    pub fn category(self) -> &'static str {
+        match self {
+            Self::Untrusted => "TLSUntrusted",
+            Self::Expired | Self::NotYetValid => "TLSExpired",
+            Self::WrongName => "TLSWrongName",
+            Self::Revoked
+            | Self::BadCertificate
+            | Self::NotTls
+            | Self::RefusedByPeer
+            | Self::Handshake => "TLSFailed",
+        }
+    }
+
     /// Looks for a TLS error in a chain of causes.
     pub(super) fn find(error: &(dyn StdError + 'static)) -> Option<Self> {
         let mut next = Some(error);

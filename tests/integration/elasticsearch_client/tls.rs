@@ -36,7 +36,9 @@ fn client(server: &Server, ca_pem: Option<Vec<u8>>) -> Client {
 async fn problem(server: &Server, ca_pem: Option<Vec<u8>>) -> TlsProblem {
     match client(server, ca_pem).ml_info().await {
         Err(error @ Error::Tls(problem)) => {
-            assert_eq!(error.category(), "TLSFailed");
+            assert_eq!(error.category(), problem.category());
+            let reason = problem.category().replace("TLS", "");
+            assert!(format!("{problem:?}").contains(&reason) || problem == TlsProblem::NotYetValid);
             assert!(
                 server.heads().is_empty(),
                 "no request is sent to whom is not trusted"

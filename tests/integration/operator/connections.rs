@@ -5,7 +5,7 @@ use elasticsearch_simulator::{ApiKey, Options, Profile, User};
 use serde_json::{Value, json};
 
 use crate::support::elastic::Elastic;
-use crate::support::room::Room;
+use crate::support::room::{Room, has_any};
 use crate::support::{controlplane, side_by_side};
 
 fn secured() -> Elastic {
@@ -105,7 +105,8 @@ fn a_suspended_connection_sends_nothing() {
     let _operator = room.operator();
     room.close("rate", &json!({}));
     room.until("rate", &["Ready=False/ConnectionSuspended"]);
-    room.until_connection("default", &["Ready=False/ConnectionSuspended"]);
+    let said = room.until_connection("default", &["Ready=False/ConnectionSuspended"]);
+    assert!(!has_any(&said, "Stalled") && !has_any(&said, "Reconciling"));
     assert_eq!(asked(&room), before);
     room.patch::<ElasticsearchConnection>("default", &json!({"spec": {"suspend": false}}));
     room.until("rate", &["Ready=True/InDesiredState", "Closed=True"]);
@@ -157,7 +158,11 @@ fn closed_addresses_are_not_reached() {
     room.close("rate", &json!({}));
     room.until("rate", &["Ready=False/EndpointNotAllowed"]);
     for name in ["default", "metadata", "by-another-name"] {
-        let said = room.until_connection(name, &["Ready=False/EndpointNotAllowed"]);
+        let both = [
+            "Ready=False/EndpointNotAllowed",
+            "Stalled=True/EndpointNotAllowed",
+        ];
+        let said = room.until_connection(name, &both);
         let message = said["status"]["conditions"][0]["message"].to_string();
         assert!(message.contains("--allow-endpoints"), "{message}");
     }

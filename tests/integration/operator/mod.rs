@@ -8,6 +8,7 @@ mod connections;
 mod crash;
 mod decisions;
 mod deletion;
+mod eck;
 mod expressions;
 mod forced;
 mod kstatus;

@@ -124,7 +124,7 @@ fn all_certificates_are_replaced() {
         let (ca, own) = certificates(&next);
         front.change(next.acceptor_of_known_clients());
         room.patch::<AnomalyJob>("rate", &json!({"spec": {"close": {"timeout": timeout}}}));
-        room.until_connection("default", &["Ready=False/TLSFailed"]);
+        room.until_connection("default", &["Ready=False/TLSUntrusted"]);
         // The bundle of one moment is that of another than the key: each is looked at until both fit.
         room.patch::<ConfigMap>("ca", &json!({ "data": ca }));
         room.patch::<Secret>("own", &json!({ "stringData": own }));

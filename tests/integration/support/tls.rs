@@ -107,7 +107,12 @@ pub(crate) struct Front {
 
 impl Front {
     pub(crate) fn before(server: u16, acceptor: TlsAcceptor) -> Self {
-        let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        Self::at("127.0.0.1:0", server, acceptor)
+    }
+
+    /// The same at an address of this machine.
+    pub(crate) fn at(address: &str, server: u16, acceptor: TlsAcceptor) -> Self {
+        let listener = RUNTIME.block_on(TcpListener::bind(address)).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (sender, current) = watch::channel(acceptor);
         RUNTIME.spawn(async move {
