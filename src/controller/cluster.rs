@@ -177,8 +177,10 @@ impl Driver {
         match input {
             Input::Called(ticket, answer) => {
                 self.calls.remove(ticket);
-                if let Err(Refusal::Cluster(trouble)) = answer {
-                    self.suspect(trouble);
+                match answer {
+                    Err(Refusal::Cluster(trouble)) => self.suspect(trouble),
+                    Err(Refusal::Refused(trouble)) if lacks_a_privilege(trouble) => self.recheck(),
+                    _ => {}
                 }
             }
             Input::Read(_, Ok(_)) => self.cluster.pulse.beat(),
@@ -190,9 +192,13 @@ impl Driver {
     /// Has the way to the cluster looked at where that may be the answer.
     fn suspect(&self, trouble: &Trouble) {
         if concerns_the_link(trouble) {
-            // Full means that one is asked for already.
-            let _ = self.cluster.recheck.try_send(());
+            self.recheck();
         }
+    }
+
+    fn recheck(&self) {
+        // Full means that one is asked for already.
+        let _ = self.cluster.recheck.try_send(());
     }
 
     fn perform(&mut self, output: Output, inputs: &mut VecDeque<Input>) {
@@ -409,6 +415,11 @@ fn rule(rulings: Vec<Ruling>, inputs: &mut VecDeque<Input>) {
     if !rulings.is_empty() {
         inputs.push_back(Input::Ruled(rulings));
     }
+}
+
+/// Which privileges there are is found out beside.
+fn lacks_a_privilege(trouble: &Trouble) -> bool {
+    trouble.reason == Reason::MissingPrivilege
 }
 
 /// Another credential, authority or cluster may be the answer to it.

@@ -1,5 +1,6 @@
 //! The status of an ElasticsearchConnection as a function of what the last probe found. Pure.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use k8s_openapi::jiff::Timestamp;
@@ -9,6 +10,7 @@ use crate::api::{
     ConditionStatus, ConditionType, ElasticsearchConnection, ElasticsearchConnectionStatus, Reason,
     new_condition,
 };
+use crate::elasticsearch::privileges;
 use crate::reconciler::health::needs_a_human;
 use crate::reconciler::input::Trouble;
 
@@ -24,6 +26,8 @@ pub(super) struct Probe {
     pub(super) cluster_name: Option<Arc<str>>,
     /// `version.number`, likewise.
     pub(super) version: Option<Arc<str>>,
+    /// The actions that the credentials lack, where that could be asked.
+    pub(super) lacks: Vec<&'static str>,
     /// 7.14 or later: a close stops running datafeeds.
     pub(super) stops_datafeeds: bool,
     /// It may be of a version that closes idle jobs by itself.
@@ -49,6 +53,37 @@ impl At {
     }
 }
 
+/// Connected, and what the credentials may not do: nothing of that keeps a connection from being used.
+fn connected(probe: &Probe) -> String {
+    let mut text = "connected".to_owned();
+    if probe.version.is_none() {
+        text.push_str("; the credentials may not read GET / (privilege monitor), so version and uuid are unknown, and what others do to jobs is noticed later");
+    }
+    let lacking = |(action, _): &&(&str, &str)| probe.lacks.contains(action);
+    let changes: Vec<_> = privileges::CHANGES.iter().filter(lacking).collect();
+    if !changes.is_empty() {
+        let words: Vec<&str> = changes.iter().map(|(_, words)| *words).collect();
+        let actions: Vec<&str> = changes.iter().map(|(action, _)| *action).collect();
+        let (words, actions) = (words.join(", "), actions.join(", "));
+        let _ = write!(
+            text,
+            "; they may not {words}: give them the cluster privilege manage_ml, or {actions}"
+        );
+    }
+    let reads = privileges::READS
+        .iter()
+        .filter(|action| probe.lacks.contains(action));
+    let reads: Vec<&str> = reads.copied().collect();
+    if !reads.is_empty() {
+        let _ = write!(
+            text,
+            "; they lack {}, which manage_ml has",
+            reads.join(", ")
+        );
+    }
+    text
+}
+
 /// Whether a human is waited for, or it goes on by itself. A connection that is suspended does neither.
 fn outlook(trouble: &Trouble, seconds: i64) -> Option<ConditionType> {
     match trouble.reason {
@@ -69,13 +104,12 @@ pub(super) fn next(
     let before = object.status.clone().unwrap_or_default();
     let generation = object.metadata.generation.unwrap_or_default();
     let (status, reason, message) = match outcome {
-        Ok(probe) if probe.version.is_none() => (
-            ConditionStatus::True,
-            Reason::Connected,
-            "connected; the credentials may not read GET / (privilege monitor), so version and uuid are unknown".to_owned(),
+        Ok(probe) => (ConditionStatus::True, Reason::Connected, connected(probe)),
+        Err(trouble) => (
+            ConditionStatus::False,
+            trouble.reason,
+            trouble.message.to_string(),
         ),
-        Ok(_) => (ConditionStatus::True, Reason::Connected, "connected".to_owned()),
-        Err(trouble) => (ConditionStatus::False, trouble.reason, trouble.message.to_string()),
     };
     let since = |of: ConditionType, status: ConditionStatus| {
         let stored = before.conditions.iter();

@@ -101,6 +101,8 @@ pub(super) struct Way {
     rejection: Rejection,
     /// An answer to another request has made this look necessary: it was the first try.
     suspected: bool,
+    /// The actions that the credentials lacked when that was asked last: after something was refused, and until nothing is.
+    lacks: Vec<&'static str>,
     /// What the last probe found, for as long as nothing says that it is no longer so.
     proven: Option<Probe>,
 }
@@ -222,7 +224,8 @@ impl Link {
         }
         let suspected = std::mem::take(&mut self.way.suspected);
         self.connect(&object).await?;
-        if let Some(probe) = self.way.proven.take().filter(|_| self.pulse.within(PULSE)) {
+        let proven = self.way.proven.take().filter(|_| self.pulse.within(PULSE));
+        if let Some(probe) = proven.filter(|probe| probe.lacks.is_empty()) {
             return Ok(probe);
         }
         let mut answer = self.ask().await?;
@@ -235,9 +238,24 @@ impl Link {
                 answer = self.ask().await?;
             }
         }
-        let probe = answer.map_err(|error| self.trouble(&error))?;
+        let denied = matches!(answer, Err(Error::MissingPrivilege(_)));
+        if denied || suspected || !self.way.lacks.is_empty() {
+            self.way.lacks = self.lacks().await;
+        }
+        let mut probe = answer.map_err(|error| self.trouble(&error))?;
+        probe.lacks.clone_from(&self.way.lacks);
         same_cluster(&object, &probe)?;
         Ok(probe)
+    }
+
+    /// What the credentials lack. A cluster without security refuses the question, and nobody lacks anything there.
+    async fn lacks(&self) -> Vec<&'static str> {
+        match &self.way.current {
+            Some(current) if !current.endpoint.credentials.are_none() => {
+                current.client.lacks().await.unwrap_or_default()
+            }
+            _ => Vec::new(),
+        }
     }
 
     /// Reads what the connection names, and makes a client of it. Returns whether it is another one than before.
@@ -266,6 +284,7 @@ impl Link {
             endpoint: resolved.endpoint,
         });
         self.way.proven = None;
+        self.way.lacks = Vec::new();
         Ok(true)
     }
 
@@ -283,6 +302,12 @@ impl Link {
     /// What a failed probe means; credentials that are rejected rest from now on.
     fn trouble(&mut self, error: &Error) -> Trouble {
         let mut trouble = trouble_of(error);
+        if trouble.reason == Reason::MissingPrivilege && !self.way.lacks.is_empty() {
+            let lacks = self.way.lacks.join(", ");
+            trouble.message = Arc::from(format!(
+                "the credentials lack {lacks} (HTTP 403); the cluster privilege manage_ml is enough"
+            ));
+        }
         if let Some(current) = &self.way.current
             && *error == Error::CredentialsRejected
         {
@@ -327,6 +352,7 @@ async fn probe(client: &Client) -> Result<Probe, Error> {
         version: identity
             .as_ref()
             .map(|identity| Arc::from(identity.version.to_string())),
+        lacks: Vec::new(),
         stops_datafeeds: !before_7_14,
         // Where the version is not known it may be one of these.
         closes_idle_jobs: identity

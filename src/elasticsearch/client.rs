@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::Url;
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HOST, HeaderValue};
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HOST, HeaderValue};
 use serde::Deserialize;
 
 use super::answers::{
@@ -19,13 +19,14 @@ use super::endpoint::{Endpoint, SetupError, checked_url};
 use super::error::{Error, Impostor, Malformed};
 use super::ids::Ids;
 use super::line::Line;
+use super::privileges;
 use super::product::{Product, Proven};
 use super::rate::Rate;
 use super::reach::{self, Reach};
 use super::request::{self, Call};
 use super::tls;
 use super::transport::{Answer, exchange};
-use super::wire::{Closed, Info, Opened, Root, Started, Stopped, parse};
+use super::wire::{Closed, HasPrivileges, Info, Opened, Root, Started, Stopped, parse};
 use super::wire_lists::{WireDatafeed, WireDatafeedStats, WireJob, WireJobStats};
 use super::wire_tasks::{ClusterState, Snapshots};
 use crate::api::JobPattern;
@@ -197,6 +198,18 @@ impl Client {
         Ok(info.into())
     }
 
+    /// Which of [`privileges::all`] the credentials lack. Any user may ask that of itself; a cluster without security
+    /// refuses the question.
+    pub async fn lacks(&self) -> Result<Vec<&'static str>, Error> {
+        let actions: Vec<&'static str> = privileges::all().collect();
+        self.turn().await;
+        let call = Call::has_privileges(&actions);
+        let answer = self.send(&call, self.limits.call).await?;
+        let held: HasPrivileges = shape(&answer)?;
+        let lacks = |action: &&str| held.cluster.get(*action) == Some(&false);
+        Ok(actions.into_iter().filter(lacks).collect())
+    }
+
     /// The configs of all jobs. Where they are more than one answer holds, in several requests.
     pub async fn jobs(&self) -> Result<View<JobId, JobConfig>, Error> {
         self.whole::<WireJob>(&Call::all_jobs(), Call::jobs_below, Call::jobs)
@@ -350,12 +363,16 @@ impl Client {
         let headers = request.headers_mut();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        if call.body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
         if let Some(host) = &self.host {
             headers.insert(HOST, host.clone());
         }
         if let Some(authorization) = &self.authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
+        *request.body_mut() = call.body.clone().map(reqwest::Body::from);
         if call.method == reqwest::Method::GET {
             self.turn().await;
         }

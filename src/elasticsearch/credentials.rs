@@ -43,6 +43,11 @@ pub enum Credentials {
 }
 
 impl Credentials {
+    /// Nothing is presented.
+    pub fn are_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
+
     /// They would present the same.
     pub fn same(&self, other: &Self) -> bool {
         let same =

@@ -14,6 +14,7 @@
 //! - `reads`: lists in as many requests as they need; `parts`: what a cut list left out; `line`: how long a request may be
 //! - [`reach`]: from a host to addresses; [`fence`]: which of them are never connected to; `rate`: how many requests a second
 //! - `transport`: one request, one bounded answer, within one time limit
+//! - [`privileges`]: the actions that are used, by the names of roles
 //! - `product`: is this Elasticsearch at all?
 //! - [`answers`]: what a good answer says; `wire`, `wire_lists`, `wire_tasks`: how it is written
 //! - [`error`], `classify`, `classify_start`: what a refusal means
@@ -31,6 +32,7 @@ pub mod fence;
 pub mod ids;
 mod line;
 mod parts;
+pub mod privileges;
 mod product;
 mod rate;
 pub mod reach;

@@ -57,6 +57,8 @@ pub(super) struct Call {
     pub(super) method: Method,
     segments: Vec<String>,
     query: String,
+    /// JSON that goes with it, where the call takes its options from nowhere else.
+    pub(super) body: Option<String>,
     /// The cluster privilege that it needs at least (reference 17, point 16).
     pub(super) privilege: &'static str,
     pub(super) subject: Subject,
@@ -71,6 +73,7 @@ impl Call {
             method: Method::GET,
             segments: segments.iter().map(ToString::to_string).collect(),
             query: format!("filter_path={fields}"),
+            body: None,
             privilege: "monitor_ml",
             subject,
             proof: Proof::None,
@@ -83,6 +86,7 @@ impl Call {
             method: Method::POST,
             segments: segments.iter().map(ToString::to_string).collect(),
             query,
+            body: None,
             privilege: "manage_ml",
             subject,
             proof: Proof::None,
@@ -109,6 +113,17 @@ impl Call {
             proof: Proof::MlInfo,
             body_limit: CALL_LIMIT,
             ..call
+        }
+    }
+
+    /// `POST /_security/user/_has_privileges` (reference 9.2). It changes nothing, and takes a body only.
+    pub(super) fn has_privileges(actions: &[&str]) -> Self {
+        let segments = ["_security", "user", "_has_privileges"];
+        let body = serde_json::json!({ "cluster": actions }).to_string();
+        Self {
+            query: String::new(),
+            body: Some(body),
+            ..Self::change(&segments, String::new(), Subject::Cluster)
         }
     }
 

@@ -114,6 +114,12 @@ impl From<Info> for MlInfo {
     }
 }
 
+/// What the credentials hold of what was asked for.
+#[derive(Deserialize)]
+pub(super) struct HasPrivileges {
+    pub(super) cluster: std::collections::BTreeMap<String, bool>,
+}
+
 /// `{"closed":true}`.
 #[derive(Deserialize)]
 pub(super) struct Closed {

@@ -6,6 +6,7 @@ mod calls;
 mod cluster;
 mod fence;
 mod hostile;
+mod least;
 mod lists;
 mod opening;
 mod product;

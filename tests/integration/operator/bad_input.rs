@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::elastic::Elastic;
 use crate::support::room::Room;
+use crate::support::tls::Authority;
 use crate::support::{controlplane, side_by_side};
 
 const SENTINEL: &str = "Sentinel0fTheSecret5";
@@ -113,9 +114,25 @@ fn connect_all(room: &Room) -> [(&'static str, Elastic); 4] {
         &url,
         &json!({"auth": {"basicSecretRef": {"name": "user"}}}),
     );
+    connect_in_other_ways(room, &url);
     let ca = json!({"tls": {"ca": {"secretRef": {"name": "no-pem"}}}});
     room.connect_to("no-pem", &url.replace("http:", "https:"), &ca);
     hostiles
+}
+
+/// A token that nobody gave out, a key that is none, and a url with what belongs elsewhere.
+fn connect_in_other_ways(room: &Room, url: &str) {
+    room.secret("token", &json!({"token": SENTINEL}));
+    let token = json!({"auth": {"bearerTokenSecretRef": {"name": "token"}}});
+    room.connect_to("token", url, &token);
+    let own = Authority::new().sign("operator", |_| {}).0.pem();
+    room.secret("own", &json!({"tls.crt": own, "tls.key": SENTINEL}));
+    let own = json!({"auth": {"clientCertificateSecretRef": {"name": "own"}}});
+    room.connect_to("own", &url.replace("http:", "https:"), &own);
+    let all = json!({"url": format!("https://user:{SENTINEL}@es"), "api-key": SENTINEL});
+    room.secret("together", &all);
+    let by_secret = json!({"spec": {"secretRef": {"name": "together"}}});
+    room.create::<ElasticsearchConnection>("together", by_secret);
 }
 
 /// In ten seconds each is asked a few times.
@@ -158,6 +175,9 @@ fn each_wrong_connection_says_why() {
         "keyless",
         "rejected",
         "no-pem",
+        "token",
+        "own",
+        "together",
         "absent",
     ] {
         job_over(&room, name);
@@ -172,6 +192,9 @@ fn each_wrong_connection_says_why() {
         ("keyless", "SecretInvalid"),
         ("rejected", "CredentialsRejected"),
         ("no-pem", "CAInvalid"),
+        ("token", "CredentialsRejected"),
+        ("own", "SecretInvalid"),
+        ("together", "URLInvalid"),
     ] {
         both_say(&room, name, reason);
     }

@@ -6,13 +6,17 @@ use serde_json::{Value, json};
 
 use crate::support::elastic::Elastic;
 use crate::support::room::{Room, has_any};
-use crate::support::{controlplane, side_by_side};
+use crate::support::{LIMIT, controlplane, side_by_side, until};
 
 fn secured() -> Elastic {
     Elastic::with(Options {
         profile: Profile::V9,
         users: vec![User::new("operator", "pass", &["manage_ml"])],
-        api_keys: vec![ApiKey::new("key", "secret", &["manage_ml"])],
+        api_keys: vec![
+            ApiKey::new("key", "secret", &["manage_ml"]),
+            ApiKey::new("reader", "secret", &["monitor"]),
+            ApiKey::new("nobody", "secret", &[]),
+        ],
         ..Options::default()
     })
 }
@@ -32,8 +36,14 @@ fn is_closed_over(room: &Room, name: &str) {
 }
 
 /// What stands in the Secrets, and how each that is wrong is named.
-fn wrong_secrets(url: &str) -> [(&'static str, Value, &'static str, &'static str); 5] {
+fn wrong_secrets(url: &str) -> [(&'static str, Value, &'static str, &'static str); 6] {
     [
+        (
+            "nobody",
+            json!({"url": url, "api-key": "nobody:secret"}),
+            "MissingPrivilege",
+            "the credentials lack cluster:admin/xpack/ml/job/close, cluster:admin/xpack/ml/job/open",
+        ),
         (
             "twice",
             json!({"url": url, "api-key": "key:secret", "username": "operator"}),
@@ -67,6 +77,28 @@ fn wrong_secrets(url: &str) -> [(&'static str, Value, &'static str, &'static str
     ]
 }
 
+/// A key that may only read is no reason not to read; what it lacks is said when something was refused.
+fn reader_says_what_it_lacks(room: &Room) {
+    room.elastic.opened("reader");
+    room.job(
+        "reader",
+        &json!({"state": "Closed", "connectionRef": {"name": "reader"}}),
+    );
+    let says = "they may not close jobs, open jobs, start datafeeds, stop datafeeds: give them the cluster privilege manage_ml";
+    until("what it lacks", LIMIT, || {
+        let said = room.get::<ElasticsearchConnection>("reader")?;
+        let ready = said["status"]["conditions"][0].to_string();
+        if ready.contains(says) && ready.contains("Connected") {
+            Ok(())
+        } else {
+            Err(ready)
+        }
+    });
+    let job = room.until("reader", &["Closed=False/StillOpen"]);
+    let ready = job["status"]["conditions"].to_string();
+    assert!(ready.contains("manage_ml"), "{ready}");
+}
+
 fn one_secret_holds_everything() {
     let room = Room::with(controlplane::shared(), secured());
     let url = format!("{}\n", room.elastic.url());
@@ -78,6 +110,7 @@ fn one_secret_holds_everything() {
     by_secret("by-key", &json!({"url": url, "api-key": "key:secret\n"}));
     let user = json!({"url": url, "username": "operator", "password": "pass"});
     by_secret("by-user", &user);
+    by_secret("reader", &json!({"url": url, "api-key": "reader:secret"}));
     let wrong = wrong_secrets(&url);
     for (name, data, ..) in &wrong {
         by_secret(name, data);
@@ -85,6 +118,7 @@ fn one_secret_holds_everything() {
     let _operator = room.operator();
     is_closed_over(&room, "by-key");
     is_closed_over(&room, "by-user");
+    reader_says_what_it_lacks(&room);
     for (name, _, reason, says) in wrong {
         let said = room.until_connection(name, &[&format!("Ready=False/{reason}")]);
         let message = said["status"]["conditions"][0]["message"].to_string();
