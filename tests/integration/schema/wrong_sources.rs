@@ -26,10 +26,18 @@ fn plain() -> Value {
 }
 
 pub(super) fn all() -> Vec<Wrong> {
-    [sources(), auths(), forms(), names(), limits(), allows()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        sources(),
+        auths(),
+        forms(),
+        names(),
+        limits(),
+        allows(),
+        crossings(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 #[allow(clippy::too_many_lines, reason = "a table")]
@@ -297,6 +305,47 @@ fn allows() -> Vec<Wrong> {
         all.extend(table(
             connection,
             [(jobs, json!([text]), "must be one id or one wildcard of ids")],
+        ));
+    }
+    all
+}
+
+/// No reference leads out of the namespace of its connection, in whatever way it is tried.
+fn crossings() -> Vec<Wrong> {
+    let of_connection = [
+        "spec.auth.apiKeySecretRef",
+        "spec.auth.basicSecretRef",
+        "spec.auth.bearerTokenSecretRef",
+        "spec.auth.clientCertificateSecretRef",
+        "spec.tls.ca.secretRef",
+        "spec.tls.ca.configMapRef",
+    ];
+    let bare = || json!({"apiVersion": "anomalyjob.dev/v1alpha1", "kind": "ElasticsearchConnection", "metadata": {"name": "good"}, "spec": {"url": "https://es"}});
+    let mut all = Vec::new();
+    for (good, path) in of_connection
+        .map(|path| (bare as fn() -> Value, path))
+        .into_iter()
+        .chain([
+            (eck as fn() -> Value, "spec.eckRef"),
+            (secret, "spec.secretRef"),
+        ])
+    {
+        let says = if path == "spec.eckRef" {
+            "must be the name of an Elasticsearch of ECK"
+        } else {
+            NAME
+        };
+        all.extend(table(
+            good,
+            [
+                (path, json!({"name": "other/es"}), says),
+                (path, json!({"name": "../other/es"}), says),
+                (
+                    path,
+                    json!({"name": "es", "namespace": "other"}),
+                    "unknown field",
+                ),
+            ],
         ));
     }
     all
