@@ -152,6 +152,10 @@ struct Inner {
     /// What a watch has told, of whom, and when: process, key, version.
     delivered: Vec<(Duration, String, String, u64)>,
     endings: BTreeMap<String, watch::Sender<Ending>>,
+    /// Polls of requests, and looks at the clock, which each turn of a brain takes.
+    steps: u64,
+    /// What happens to the process that makes this step.
+    at_step: Option<(u64, Ending)>,
 }
 
 /// What a process is to do with itself.
@@ -238,8 +242,45 @@ impl Between {
         }
     }
 
-    /// Carries a request to its server, by the rules.
+    /// A process has made a step.
+    pub(crate) fn step(&self, process: &str) {
+        let mut inner = self.inner.lock().unwrap();
+        inner.steps += 1;
+        let now = inner.steps;
+        let ending = inner.at_step.filter(|(step, _)| *step == now);
+        if let (Some((_, ending)), Some(sender)) = (ending, inner.endings.get(process)) {
+            sender.send_replace(ending);
+        }
+    }
+
+    pub(crate) fn steps(&self) -> u64 {
+        self.inner.lock().unwrap().steps
+    }
+
+    /// What is to happen to the process that makes the step of this number.
+    pub(crate) fn end_at_step(&self, step: u64, ending: Ending) {
+        self.inner.lock().unwrap().at_step = Some((step, ending));
+    }
+
+    /// Carries a request to its server, by the rules; each poll is a step of the process.
     pub(crate) async fn carry<F>(
+        &self,
+        ask: Ask,
+        act: impl Fn() -> F + Send + 'static,
+    ) -> Result<Response<Body>, Error>
+    where
+        F: Future<Output = Result<Response<Body>, Error>> + Send + 'static,
+    {
+        let process = ask.process.clone();
+        let mut carried = Box::pin(self.by_the_rules(ask, act));
+        std::future::poll_fn(|context| {
+            self.step(&process);
+            carried.as_mut().poll(context)
+        })
+        .await
+    }
+
+    async fn by_the_rules<F>(
         &self,
         mut ask: Ask,
         act: impl Fn() -> F + Send + 'static,

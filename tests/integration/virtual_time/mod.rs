@@ -2,7 +2,11 @@
 //! the crashes and faults that no wall clock has time for. What needs a real process or a real socket is not here.
 
 mod api;
+mod awaits;
 mod between;
+mod crash;
 mod elastic;
+mod judge;
 mod life;
+mod scenes;
 mod world;

@@ -19,6 +19,7 @@ use anomalyjob_operator::lease::Lease;
 use anomalyjob_operator::replica::{Replica, Settings};
 use anomalyjob_operator::shutdown;
 use anomalyjob_operator::telemetry::Metrics;
+use base64::Engine as _;
 use elasticsearch_simulator::Profile;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -27,14 +28,15 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::api::Api;
 use super::api::kinds::Kind;
 use super::api::store::Target;
-use super::between::{Between, Ending};
+use super::between::{Ask, Between, Ending};
 use super::elastic::{Elastic, URL};
+use super::judge::{Digest, Judge, SECRET};
 
 /// Where everything is.
 pub(crate) const NAMESPACE: &str = "here";
 /// When worlds begin: 2026-01-01.
 const BEGIN: i64 = 1_767_225_600;
-/// So long after a process ended another is started in its place.
+/// So long a process takes to start, also in the place of one that ended.
 const RESTART: Duration = Duration::from_secs(1);
 
 /// A world; cheap to clone.
@@ -107,11 +109,11 @@ impl World {
         let of = name.to_owned();
         let task = tokio::spawn(async move {
             for number in 1.. {
+                tokio::time::sleep(RESTART).await;
                 life.live(format!("{of}-{number}"), stopped.clone()).await;
                 if stopped.is_requested() {
                     return;
                 }
-                tokio::time::sleep(RESTART).await;
             }
         });
         self.pods.borrow_mut().push(Pod {
@@ -182,6 +184,13 @@ impl World {
         self.create("anomalyjobs", name, json!({"spec": spec}));
     }
 
+    /// A Secret with a name and the secret value.
+    pub(crate) fn secret(&self, name: &str, user: &str) {
+        let encoded = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+        let data = json!({"username": encoded(user), "password": encoded(SECRET)});
+        self.create("secrets", name, json!({"data": data}));
+    }
+
     pub(crate) fn patch(&self, plural: &str, name: &str, patch: &Value) {
         let patched = self
             .api
@@ -203,6 +212,34 @@ impl World {
             .delete(&target(plural, name), self.api.now());
         self.api.announce();
         deleted.expect("it is there");
+    }
+
+    /// Ends the world: what it came to, if all that happened in it was right.
+    pub(crate) async fn verdict(&self) -> Digest {
+        let judge = Judge::new(self).await;
+        let digest = Digest::new(self, judge.forces_arrived()).await;
+        let found = judge.verdict();
+        self.end();
+        assert!(
+            found.is_empty(),
+            "seed {}: {found:#?}\n{digest:#?}\n{}",
+            self.seed,
+            self.story()
+        );
+        digest
+    }
+
+    /// What was asked, without the lease and the watches.
+    pub(crate) fn story(&self) -> String {
+        let asks = self.between.asks();
+        let told = asks.iter().filter(|ask| !ask.point().ends_with("lease"));
+        let line = |ask: &Ask| {
+            // kube names an event by the machine's clock.
+            let path = ask.path.split("/events/").next().unwrap_or_default();
+            format!("{:?} {} {} {path}", ask.at, ask.process, ask.point())
+        };
+        let lines = told.map(line);
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// An object, or null where it is gone.
@@ -270,29 +307,41 @@ impl Life {
     /// One process, from its start to its end.
     async fn live(&self, identity: String, stopped: shutdown::Shutdown) {
         let mut ending = self.world.2.ending(&identity);
-        // One of its own for what has to end with the process.
-        let mut process = JoinSet::new();
-        let (settings, lease) = self.parts(&identity);
-        process.spawn(async move {
+        let mut dropped = 0;
+        loop {
+            // Of its own, for what has to end with it.
+            let mut process = JoinSet::new();
+            let (settings, lease) = self.parts(&identity);
             let mut replica = Replica::new(settings, lease, stopped.clone());
-            let ended = replica.lead().await;
-            replica.leave().await;
-            ended.map_err(|error| format!("{error}: {:?}", std::error::Error::source(&error)))
-        });
-        tokio::select! {
-            biased;
-            _ = ending.wait_for(|ending| *ending == Ending::Die) => {}
-            ended = process.join_next() => {
-                let ended = ended.expect("one").expect("no panic");
-                assert_eq!(ended, Ok(()), "a process ended by itself");
+            process.spawn(async move {
+                let ended = replica.lead().await;
+                replica.leave().await;
+                ended.map_err(|error| format!("{error}: {:?}", std::error::Error::source(&error)))
+            });
+            tokio::select! {
+                biased;
+                _ = ending.wait_for(|ending| *ending != Ending::Live && *ending != Ending::Drop(dropped)) => {}
+                ended = process.join_next() => {
+                    let ended = ended.expect("one").expect("no panic");
+                    assert_eq!(ended, Ok(()), "a process ended by itself");
+                    return;
+                }
             }
+            match *ending.borrow_and_update() {
+                Ending::Live | Ending::Die => return,
+                // All of it is dropped, and the same process begins anew with what it holds: the lease.
+                Ending::Drop(number) => dropped = number,
+            }
+            process.shutdown().await;
         }
     }
 
     fn parts(&self, identity: &str) -> (Settings, Lease) {
         let (api, elastic, _) = &self.world;
         let (wall, offset) = (api.clone(), Arc::clone(&self.clock));
+        let (between, of) = (self.world.2.clone(), identity.to_owned());
         let clock = Clock::new(move || {
+            between.step(&of);
             wall.now().wall + SignedDuration::from_secs(offset.load(Ordering::Relaxed))
         });
         let client = api.client(identity);

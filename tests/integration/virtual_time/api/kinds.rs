@@ -6,7 +6,10 @@ use anomalyjob_operator::artifacts;
 use serde_json::Value;
 
 /// A kind of object.
-#[expect(clippy::struct_field_names, reason = "that is what Kubernetes calls it")]
+#[expect(
+    clippy::struct_field_names,
+    reason = "that is what Kubernetes calls it"
+)]
 pub(crate) struct Kind {
     group: &'static str,
     version: &'static str,
