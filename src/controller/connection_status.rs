@@ -51,6 +51,7 @@ impl At {
 pub(super) fn next(
     object: &ElasticsearchConnection,
     outcome: &Result<Probe, Trouble>,
+    now: Timestamp,
 ) -> Option<(At, ElasticsearchConnectionStatus)> {
     let before = object.status.clone().unwrap_or_default();
     let generation = object.metadata.generation.unwrap_or_default();
@@ -77,7 +78,7 @@ pub(super) fn next(
         reason,
         &message,
         generation,
-        since.unwrap_or_else(Timestamp::now),
+        since.unwrap_or(now),
     );
     let mut after = ElasticsearchConnectionStatus {
         observed_generation: generation,

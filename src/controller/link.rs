@@ -13,13 +13,15 @@ use secrecy::SecretString;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::Dial;
 use super::cluster::Message;
 use super::connection_status::{self, Probe};
 use super::pulse::Pulse;
 use super::translate::trouble_of;
 use super::writer::{API_SERVER_LIMIT, Writer};
 use crate::api::{ElasticsearchConnection, Reason};
-use crate::elasticsearch::{Client, Credentials, Endpoint, Error, Limits, Product, Version};
+use crate::clock::Clock;
+use crate::elasticsearch::{Client, Credentials, Endpoint, Error, Product, Version};
 use crate::reconciler::input::{Connection, Trouble, Urgency, Usable};
 
 /// How often a good connection is proven again.
@@ -80,6 +82,8 @@ pub(super) struct Link {
     pub(super) recheck: mpsc::Receiver<()>,
     pub(super) cluster: mpsc::UnboundedSender<Message>,
     pub(super) pulse: Pulse,
+    pub(super) clock: Clock,
+    pub(super) dial: Dial,
     pub(super) current: Option<(Endpoint, Client)>,
     /// What the last probe found, for as long as nothing says that it is no longer so.
     pub(super) proven: Option<Probe>,
@@ -136,6 +140,7 @@ impl Link {
                 self.recheck.recv().await
             };
             tokio::select! {
+                biased;
                 () = tokio::time::sleep_until(over) => return true,
                 asked = asked => {
                     self.proven = None;
@@ -208,7 +213,7 @@ impl Link {
             .as_ref()
             .is_none_or(|(current, _)| !current.same(&endpoint))
         {
-            let client = Client::new(&endpoint, Limits::default()).map_err(|error| {
+            let client = (self.dial)(&endpoint).map_err(|error| {
                 let reason = Reason::parse(error.category()).unwrap_or(Reason::URLInvalid);
                 Trouble::new(reason, error.to_string())
             })?;
@@ -313,7 +318,7 @@ impl Link {
     }
 
     async fn report(&self, object: &ElasticsearchConnection, outcome: &Result<Probe, Trouble>) {
-        if let Some((at, status)) = connection_status::next(object, outcome) {
+        if let Some((at, status)) = connection_status::next(object, outcome, self.clock.now()) {
             let tenant = Arc::from(self.namespace.as_str());
             let turn = self.writer.turn(&tenant, Urgency::ForCall).await;
             // A conflict or an outage: the next probe, or the delivery of what changed, comes here again.

@@ -24,12 +24,15 @@ mod turn;
 mod watch;
 mod writer;
 
+use std::sync::Arc;
+
 use futures::StreamExt as _;
 use kube::Client;
 
 use crate::admin::Readiness;
 use crate::api::{AnomalyJob, ElasticsearchConnection};
-use crate::elasticsearch::Error as ElasticsearchError;
+use crate::clock::Clock;
+use crate::elasticsearch::{self, Endpoint, Error as ElasticsearchError, SetupError};
 use crate::lease::Claim;
 use crate::shutdown::Shutdown;
 use crate::telemetry::{ElasticsearchOutcome, Metrics};
@@ -46,7 +49,15 @@ pub struct Settings {
     pub metrics: Metrics,
     /// Told when the first list was delivered.
     pub readiness: Readiness,
+    /// What time people say it is.
+    pub clock: Clock,
+    /// How a client of an Elasticsearch is made.
+    pub dial: Dial,
 }
+
+/// How a client of an Elasticsearch is made: by [`new`](elasticsearch::Client::new), or in tests with requests that are
+/// carried in memory.
+pub type Dial = Arc<dyn Fn(&Endpoint) -> Result<elasticsearch::Client, SetupError> + Send + Sync>;
 
 /// Why a run of the controller ended without being asked to.
 #[derive(Debug, thiserror::Error)]
@@ -71,22 +82,24 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), Error> {
     let watching = async {
         loop {
             tokio::select! {
-                change = jobs.next() => match change {
-                    Some(change) => dispatch.job(change),
-                    None => return Err(Error::WatchEnded("AnomalyJob")),
-                },
+                biased;
+                () = dispatch.tend() => {}
                 change = connections.next() => match change {
                     Some(change) => dispatch.connection(change),
                     None => return Err(Error::WatchEnded("ElasticsearchConnection")),
                 },
-                () = dispatch.tend() => {}
+                change = jobs.next() => match change {
+                    Some(change) => dispatch.job(change),
+                    None => return Err(Error::WatchEnded("AnomalyJob")),
+                },
             }
         }
     };
     tokio::select! {
-        ended = watching => ended,
-        () = telling => Ok(()),
+        biased;
         () = shutdown.requested() => Ok(()),
+        () = telling => Ok(()),
+        ended = watching => ended,
     }
 }
 

@@ -22,7 +22,7 @@ use super::line::Line;
 use super::product::{Product, Proven};
 use super::request::{self, Call};
 use super::tls;
-use super::transport::{Answer, exchange};
+use super::transport::{Answer, Carrier, exchange, over};
 use super::wire::{Closed, Info, Opened, Root, Started, Stopped, parse};
 use super::wire_lists::{WireDatafeed, WireDatafeedStats, WireJob, WireJobStats};
 use super::wire_tasks::{ClusterState, Snapshots};
@@ -58,7 +58,7 @@ impl Default for Limits {
 /// A client for one Elasticsearch cluster. Clones share connections and what is known about the product.
 #[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    carrier: Carrier,
     pub(super) base: Url,
     authorization: Option<HeaderValue>,
     pub(super) limits: Limits,
@@ -83,7 +83,6 @@ impl Client {
     pub fn new(endpoint: &Endpoint, limits: Limits) -> Result<Self, SetupError> {
         tls::install_provider();
         let base = checked_url(&endpoint.url, endpoint.allow_plaintext)?;
-        let authorization = endpoint.credentials.header()?;
         let roots = endpoint.ca_pem.as_deref().map(tls::roots).transpose()?;
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("anomalyjob-operator/", env!("CARGO_PKG_VERSION")))
@@ -104,8 +103,19 @@ impl Client {
         }
         // All else was checked above, so what is left to fail is the reading of the system's roots.
         let http = builder.build().map_err(|_| SetupError::NoSystemRoots)?;
+        Self::carried(endpoint, limits, over(http))
+    }
+
+    /// The same, but for what carries the requests. TLS is the carrier's.
+    pub fn carried(
+        endpoint: &Endpoint,
+        limits: Limits,
+        carrier: Carrier,
+    ) -> Result<Self, SetupError> {
+        let base = checked_url(&endpoint.url, endpoint.allow_plaintext)?;
+        let authorization = endpoint.credentials.header()?;
         Ok(Self {
-            http,
+            carrier,
             base,
             authorization,
             limits,
@@ -323,7 +333,7 @@ impl Client {
         }
         let time_limit = self.time_limit.unwrap_or(time_limit);
         let admit = |has_header| self.proven.admit(call.proof, has_header);
-        let answer = exchange(&self.http, request, time_limit, call.body_limit, admit).await?;
+        let answer = exchange(&self.carrier, request, time_limit, call.body_limit, admit).await?;
         if answer.is_good() {
             return Ok(answer);
         }

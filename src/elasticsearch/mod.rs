@@ -49,3 +49,4 @@ pub use error::{Error, Scope};
 pub use ids::Ids;
 pub use product::Product;
 pub use tls::TlsProblem;
+pub use transport::{Carrier, CarrierError};
