@@ -11,19 +11,22 @@
 //! | [`controller`] | the shell: watches in, calls and status writes out |
 //! | [`finalizer`] | the one patch that adds our finalizer or takes it away |
 //! | [`release`] | `anomalyjob-operator release`: no object is held back by us any more |
+//! | [`replica`] | one process's life: candidate, leader, candidate again |
+//! | [`clock`] | the wall clock as an argument |
 //! | [`kubernetes`] | the one client for the API server, and which of its calls are bounded where |
 //! | [`telemetry`] | logs and metrics; every metric and label name stands there |
 //! | [`admin`] | `/livez`, `/readyz`, `/metrics` |
 //! | [`shutdown`] | the one way in which a part of the process is asked to stop |
 //! | [`artifacts`] | files that are made from the types: CRDs, pages of reference |
 //!
-//! Arrows point one way: `main` uses all of them; `controller` uses the reconciler, the client, the claim, the metrics
+//! Arrows point one way: `main` uses all of them; `replica` uses the controller and the lease; `controller` uses the reconciler, the client, the claim, the metrics
 //! and the readiness; `reconciler` and `elasticsearch` use only `api` and know nothing of each other.
 
 pub mod admin;
 pub mod api;
 pub mod arguments;
 pub mod artifacts;
+pub mod clock;
 pub mod controller;
 pub mod elasticsearch;
 pub mod finalizer;
@@ -31,5 +34,6 @@ pub mod kubernetes;
 pub mod lease;
 pub mod reconciler;
 pub mod release;
+pub mod replica;
 pub mod shutdown;
 pub mod telemetry;

@@ -2,26 +2,25 @@
 
 use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anomalyjob_operator::admin::{Admin, Liveness, Readiness, Shown};
 use anomalyjob_operator::arguments::{Arguments, Command, Release, Run};
-use anomalyjob_operator::elasticsearch::{Fence, Network};
+use anomalyjob_operator::clock::Clock;
+use anomalyjob_operator::controller::Dial;
+use anomalyjob_operator::elasticsearch::{self, Endpoint, Fence, Limits, Network};
 use anomalyjob_operator::kubernetes::Connected;
-use anomalyjob_operator::lease::{Claim, Lease};
-use anomalyjob_operator::shutdown::{self, Shutdown, Trigger};
+use anomalyjob_operator::lease::{Lease, unique};
+use anomalyjob_operator::replica::{Replica, Settings};
+use anomalyjob_operator::shutdown::{self, Trigger};
 use anomalyjob_operator::telemetry::{self, Format, Metrics};
-use anomalyjob_operator::{artifacts, controller, kubernetes, release};
-use anyhow::{Context as _, anyhow};
+use anomalyjob_operator::{artifacts, kubernetes, release};
+use anyhow::Context as _;
 use clap::Parser as _;
-use kube::Client;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
-/// How long a controller that was asked to stop may go on. With the two below it stays under 10 s.
-const CONTROLLER_STOP: Duration = Duration::from_secs(4);
-/// How long giving up the lease may take; it runs out by itself where that fails.
-const RELEASE: Duration = Duration::from_secs(3);
 /// How long threads may linger that are still in a system call, such as a name lookup.
 const THREADS_STOP: Duration = Duration::from_millis(500);
 
@@ -158,26 +157,25 @@ async fn serve(run: &Run, connected: Connected, admin: Admin) -> anyhow::Result<
     let (admin_stop, admin_stopped) = shutdown::channel();
     let serving = tokio::spawn(admin.serve(shown, admin_stopped));
 
+    let clock = Clock::system();
     let lease = Lease::new(
         client.clone(),
         &run.lease_namespace(),
         &run.lease_name,
-        &run.identity(),
+        unique(&run.identity()),
+        clock.clone(),
     );
-    let mut replica = Replica {
+    let settings = Settings {
         namespaces: run.namespaces(),
-        network: Network::behind(Fence {
-            open: run.allow_endpoints.clone(),
-            guarded: hosts,
-        }),
         client,
-        lease,
         metrics,
         readiness,
-        shutdown,
+        clock,
+        dial: dial(run, hosts),
     };
+    let mut replica = Replica::new(settings, lease, shutdown);
     let ended = tokio::select! {
-        ended = replica.lead() => ended,
+        ended = replica.lead() => ended.map_err(anyhow::Error::from),
         () = liveness.keep_beating() => Ok(()),
     };
     replica.leave().await;
@@ -185,6 +183,22 @@ async fn serve(run: &Run, connected: Connected, admin: Admin) -> anyhow::Result<
     signals.abort();
     serving.await.context("the endpoints")?;
     ended
+}
+
+/// Clients of Elasticsearch, which reach no address that is closed to connections.
+fn dial(run: &Run, api_server: Vec<String>) -> Dial {
+    let network = Network::behind(Fence {
+        open: run.allow_endpoints.clone(),
+        guarded: api_server,
+    });
+    Arc::new(move |endpoint| {
+        let network = network.clone();
+        let endpoint = Endpoint {
+            network,
+            ..endpoint.clone()
+        };
+        elasticsearch::Client::new(&endpoint, Limits::default())
+    })
 }
 
 fn watched(run: &Run) -> String {
@@ -210,90 +224,4 @@ fn until_signal(trigger: Trigger) -> anyhow::Result<impl Future<Output = ()> + S
         // Kept, because dropping it would ask too; the task ends with the process.
         std::future::pending::<()>().await;
     })
-}
-
-/// One replica's life: candidate, leader, candidate again, until it is asked to stop.
-struct Replica {
-    namespaces: Vec<String>,
-    network: Network,
-    client: Client,
-    lease: Lease,
-    metrics: Metrics,
-    readiness: Readiness,
-    shutdown: Shutdown,
-}
-
-impl Replica {
-    async fn lead(&mut self) -> anyhow::Result<()> {
-        while let Some(claim) = self.candidate().await {
-            self.metrics.leading(true);
-            self.readiness.listing();
-            let ended = self.control(claim).await;
-            self.metrics.leading(false);
-            ended?;
-        }
-        Ok(())
-    }
-
-    /// Waits for the lease; `None` where the process is to stop.
-    async fn candidate(&mut self) -> Option<Claim> {
-        self.readiness.electing();
-        let Self {
-            lease,
-            readiness,
-            shutdown,
-            ..
-        } = self;
-        tokio::select! {
-            biased;
-            () = shutdown.requested() => None,
-            claim = lease.acquire(|| readiness.standby()) => Some(claim),
-        }
-    }
-
-    /// Runs a fresh controller under this claim, until the claim is lost or the process is to stop.
-    async fn control(&self, claim: Claim) -> anyhow::Result<()> {
-        let (stop, stopped) = shutdown::channel();
-        let settings = controller::Settings {
-            client: self.client.clone(),
-            namespaces: self.namespaces.clone(),
-            network: self.network.clone(),
-            claim: claim.clone(),
-            metrics: self.metrics.clone(),
-            readiness: self.readiness.clone(),
-        };
-        // A task of its own, so that a panic in it ends here as an error, and the lease is given up.
-        let mut controller = tokio::spawn(controller::run(settings, stopped));
-        tokio::select! {
-            ended = &mut controller => match ended {
-                Ok(Ok(())) => return Err(anyhow!("the controller ended without being asked to")),
-                Ok(Err(error)) => return Err(error).context("the controller"),
-                Err(panic) => return Err(panic).context("the controller"),
-            },
-            () = claim.lost() => {
-                // All of it is dropped before a new claim is sought; what must survive is in the objects.
-                controller.abort();
-                let _ = controller.await;
-            }
-            () = self.shutdown.requested() => {
-                stop.request();
-                if tokio::time::timeout(CONTROLLER_STOP, &mut controller).await.is_err() {
-                    warn!("the controller did not stop in {CONTROLLER_STOP:?}; what it was doing is dropped");
-                    // Not waited for: the claim ends with the release that follows, and the process after it.
-                    controller.abort();
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives up the lease, so that another replica need not wait until it runs out.
-    async fn leave(self) {
-        self.readiness.stopping();
-        match tokio::time::timeout(RELEASE, self.lease.release()).await {
-            Ok(Ok(())) => info!("released the lease"),
-            Ok(Err(error)) => warn!("the lease was not released and runs out by itself: {error}"),
-            Err(_) => warn!("the lease was not released in {RELEASE:?} and runs out by itself"),
-        }
-    }
 }

@@ -6,7 +6,6 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use k8s_openapi::jiff::Timestamp;
 use kube::{Api, Client as KubeClient};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
@@ -20,6 +19,7 @@ use super::translate::{delivered, trouble_of_connection};
 use super::turn::Turn;
 use super::writer::{API_SERVER_LIMIT, Precondition, Writer};
 use crate::api::{AnomalyJob, AnomalyJobStatus, DatafeedId, JobId, Reason};
+use crate::clock::Clock;
 use crate::elasticsearch::Client;
 use crate::lease::Claim;
 use crate::reconciler::Reconciler;
@@ -52,6 +52,7 @@ pub(super) struct Cluster {
     pub(super) recheck: mpsc::Sender<()>,
     pub(super) seat: Seat,
     pub(super) pulse: Pulse,
+    pub(super) clock: Clock,
 }
 
 /// What something that runs beside the brain came to.
@@ -82,7 +83,7 @@ impl Cluster {
     pub(super) async fn run(self, connection: String) {
         let begun = Instant::now();
         let mut driver = Driver {
-            brain: Reconciler::new(&connection, moment(begun)),
+            brain: Reconciler::new(&connection, moment(begun, &self.clock)),
             cluster: self,
             connection,
             client: None,
@@ -96,10 +97,10 @@ impl Cluster {
     }
 }
 
-fn moment(begun: Instant) -> Moment {
+fn moment(begun: Instant, clock: &Clock) -> Moment {
     Moment {
         monotonic: begun.elapsed(),
-        wall: Timestamp::now(),
+        wall: clock.now(),
     }
 }
 
@@ -112,7 +113,10 @@ impl Driver {
                 None => std::future::pending().await,
             }
         };
+        // An edit is never kept waiting by the answers of a catch-up, and no message delays what is due.
         let input = tokio::select! {
+            biased;
+            () = tick => Some(Input::Tick),
             message = self.cluster.inbox.recv() => match message {
                 None => return false,
                 Some(message) => Some(self.input(message)),
@@ -133,7 +137,6 @@ impl Driver {
                     None
                 }
             },
-            () = tick => Some(Input::Tick),
         };
         if let Some(input) = input {
             self.handle(input);
@@ -163,7 +166,8 @@ impl Driver {
         while let Some(input) = inputs.pop_front() {
             self.notice(&input);
             let of_turn = matches!(input, Input::Turn(_));
-            for output in self.brain.handle(input, moment(self.begun)) {
+            let now = moment(self.begun, &self.cluster.clock);
+            for output in self.brain.handle(input, now) {
                 self.perform(output, &mut inputs);
             }
             if of_turn {

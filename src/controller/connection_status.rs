@@ -100,6 +100,7 @@ fn outlook(trouble: &Trouble, seconds: i64) -> Option<ConditionType> {
 pub(super) fn next(
     object: &ElasticsearchConnection,
     outcome: &Result<Probe, Trouble>,
+    now: Timestamp,
 ) -> Option<(At, ElasticsearchConnectionStatus)> {
     let before = object.status.clone().unwrap_or_default();
     let generation = object.metadata.generation.unwrap_or_default();
@@ -115,13 +116,13 @@ pub(super) fn next(
         let stored = before.conditions.iter();
         let mut stored = stored.filter(|stored| stored.type_ == of.as_str());
         let same = stored.find(|stored| stored.status == status.as_str());
-        same.map_or_else(Timestamp::now, |stored| stored.last_transition_time.0)
+        same.map_or(now, |stored| stored.last_transition_time.0)
     };
     let say = |of: ConditionType, status: ConditionStatus| {
         new_condition(of, status, reason, &message, generation, since(of, status))
     };
     let mut conditions = vec![say(ConditionType::Ready, status)];
-    let lasts = Timestamp::now().duration_since(since(ConditionType::Ready, status));
+    let lasts = now.duration_since(since(ConditionType::Ready, status));
     let outlook = outcome
         .as_ref()
         .err()

@@ -191,10 +191,9 @@ impl Dispatch {
             return false;
         }
         tracing::warn!(kind = %K::kind(&()), namespace = object.namespace, name = object.name, "cannot be decoded: {}", invalid::shown(&object.why));
-        self.tasks.spawn(invalid::report::<K>(
-            self.writer.clone(),
-            invalid::Seen::of(object),
-        ));
+        let (writer, now) = (self.writer.clone(), self.settings.clock.now());
+        let seen = invalid::Seen::of(object);
+        self.tasks.spawn(invalid::report::<K>(writer, seen, now));
         true
     }
 
@@ -247,22 +246,13 @@ impl Dispatch {
             recheck,
             seat: self.registry.join(inbox.clone()),
             pulse: pulse.clone(),
+            clock: settings.clock.clone(),
         };
-        let link = Link {
-            namespace: name.0.clone(),
-            name: name.1.clone(),
-            kube: settings.client.clone(),
-            network: settings.network.clone(),
-            writer: self.writer.clone(),
-            known: connection,
-            recheck: rechecks,
-            cluster: inbox.clone(),
-            pulse,
-            way: Way::default(),
-        };
+        let link = self.link(name, connection, rechecks, (inbox.clone(), pulse));
         let connection = name.1.clone();
         let task = self.tasks.spawn(async move {
             tokio::select! {
+                biased;
                 () = cluster.run(connection) => {}
                 () = link.run() => {}
             }
@@ -280,9 +270,32 @@ impl Dispatch {
         );
     }
 
+    fn link(
+        &self,
+        name: &Name,
+        known: watch::Receiver<Known>,
+        recheck: mpsc::Receiver<()>,
+        (cluster, pulse): (mpsc::UnboundedSender<Message>, Pulse),
+    ) -> Link {
+        Link {
+            namespace: name.0.clone(),
+            name: name.1.clone(),
+            kube: self.settings.client.clone(),
+            writer: self.writer.clone(),
+            known,
+            recheck,
+            cluster,
+            pulse,
+            clock: self.settings.clock.clone(),
+            dial: Arc::clone(&self.settings.dial),
+            way: Way::default(),
+        }
+    }
+
     /// Waits until a task has ended, and begins a cluster's anew where that was a defect.
     pub(super) async fn tend(&mut self) {
         tokio::select! {
+            biased;
             Some(ended) = self.tasks.join_next_with_id() => {
                 let (id, defect) = match ended {
                     Ok((id, ())) => (id, None),

@@ -56,8 +56,11 @@ pub(super) fn shown(why: &str) -> String {
 }
 
 /// Writes Ready=False and Stalled=True with the reason `InvalidObject`.
-pub(super) async fn report<K: Resource<DynamicType = ()>>(writer: Writer, seen: Seen) {
-    let now = Timestamp::now();
+pub(super) async fn report<K: Resource<DynamicType = ()>>(
+    writer: Writer,
+    seen: Seen,
+    now: Timestamp,
+) {
     let condition = |of, status| {
         new_condition(
             of,

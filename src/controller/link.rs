@@ -11,6 +11,7 @@ use kube::Client as KubeClient;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use super::Dial;
 use super::cluster::Message;
 use super::connection_status::{self, Probe};
 use super::pulse::Pulse;
@@ -19,7 +20,8 @@ use super::resolve::Place;
 use super::translate::trouble_of;
 use super::writer::Writer;
 use crate::api::{ElasticsearchConnection, ElasticsearchConnectionSpec, Reason};
-use crate::elasticsearch::{Client, Endpoint, Error, Limits, Network, Product, Version};
+use crate::clock::Clock;
+use crate::elasticsearch::{Client, Endpoint, Error, Product, Version};
 use crate::reconciler::input::{Connection, Trouble, Urgency, Usable};
 
 /// How often a good connection is proven again.
@@ -85,12 +87,13 @@ pub(super) struct Link {
     pub(super) namespace: String,
     pub(super) name: String,
     pub(super) kube: KubeClient,
-    pub(super) network: Network,
     pub(super) writer: Writer,
     pub(super) known: watch::Receiver<Known>,
     pub(super) recheck: mpsc::Receiver<()>,
     pub(super) cluster: mpsc::UnboundedSender<Message>,
     pub(super) pulse: Pulse,
+    pub(super) clock: Clock,
+    pub(super) dial: Dial,
     pub(super) way: Way,
 }
 
@@ -158,6 +161,7 @@ impl Link {
                 self.recheck.recv().await
             };
             tokio::select! {
+                biased;
                 () = tokio::time::sleep_until(over) => return true,
                 asked = asked => {
                     self.way.proven = None;
@@ -263,21 +267,13 @@ impl Link {
         let place = Place {
             kube: &self.kube,
             namespace: &self.namespace,
-            network: &self.network,
         };
         let resolved = place.resolve(&object.spec).await?;
-        let limits = Limits {
-            requests_per_second: ceilings(&object.spec).requests_per_second,
-            ..Limits::default()
-        };
-        let same = |current: &Current| {
-            current.endpoint.same(&resolved.endpoint) && *current.client.limits() == limits
-        };
+        let same = |current: &Current| current.endpoint.same(&resolved.endpoint);
         if self.way.current.as_ref().is_some_and(same) {
             return Ok(false);
         }
-        let client =
-            Client::new(&resolved.endpoint, limits).map_err(|error| resolved.trouble(&error))?;
+        let client = (self.dial)(&resolved.endpoint).map_err(|error| resolved.trouble(&error))?;
         self.way.current = Some(Current {
             client,
             credentials: resolved.credentials_from().to_owned(),
@@ -318,7 +314,7 @@ impl Link {
     }
 
     async fn report(&self, object: &ElasticsearchConnection, outcome: &Result<Probe, Trouble>) {
-        if let Some((at, status)) = connection_status::next(object, outcome) {
+        if let Some((at, status)) = connection_status::next(object, outcome, self.clock.now()) {
             let tenant = Arc::from(self.namespace.as_str());
             let turn = self.writer.turn(&tenant, Urgency::ForCall).await;
             // A conflict or an outage: the next probe, or the delivery of what changed, comes here again.
@@ -397,7 +393,6 @@ fn usable(spec: &ElasticsearchConnectionSpec, probe: &Probe, current: &Current) 
 struct Ceilings {
     max_closing: usize,
     max_in_flight: usize,
-    requests_per_second: Option<u32>,
 }
 
 fn ceilings(spec: &ElasticsearchConnectionSpec) -> Ceilings {
@@ -409,7 +404,6 @@ fn ceilings(spec: &ElasticsearchConnectionSpec) -> Ceilings {
     Ceilings {
         max_closing: or(said.max_closing, DEFAULT_MAX_CLOSING),
         max_in_flight: or(said.max_in_flight, DEFAULT_MAX_IN_FLIGHT),
-        requests_per_second: said.requests_per_second,
     }
 }
 

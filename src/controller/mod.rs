@@ -26,12 +26,15 @@ mod turn;
 mod watch;
 mod writer;
 
+use std::sync::Arc;
+
 use futures::StreamExt as _;
 use kube::Client;
 
 use crate::admin::Readiness;
 use crate::api::{AnomalyJob, ElasticsearchConnection};
-use crate::elasticsearch::{Error as ElasticsearchError, Network};
+use crate::clock::Clock;
+use crate::elasticsearch::{self, Endpoint, Error as ElasticsearchError, SetupError};
 use crate::lease::Claim;
 use crate::shutdown::Shutdown;
 use crate::telemetry::{ElasticsearchOutcome, Metrics};
@@ -42,15 +45,21 @@ pub struct Settings {
     pub client: Client,
     /// The namespaces to watch; none means all.
     pub namespaces: Vec<String>,
-    /// How the hosts of connections become addresses, and which are never connected to.
-    pub network: Network,
     /// Asked right before each mutating call.
     pub claim: Claim,
     /// Where counts go.
     pub metrics: Metrics,
     /// Told when the first list was delivered.
     pub readiness: Readiness,
+    /// What time people say it is.
+    pub clock: Clock,
+    /// How a client of an Elasticsearch is made.
+    pub dial: Dial,
 }
+
+/// How a client of an Elasticsearch is made: by [`new`](elasticsearch::Client::new), or in tests with requests that are
+/// carried in memory.
+pub type Dial = Arc<dyn Fn(&Endpoint) -> Result<elasticsearch::Client, SetupError> + Send + Sync>;
 
 /// Why a run of the controller ended without being asked to.
 #[derive(Debug, thiserror::Error)]
@@ -75,22 +84,24 @@ pub async fn run(settings: Settings, shutdown: Shutdown) -> Result<(), Error> {
     let watching = async {
         loop {
             tokio::select! {
-                change = jobs.next() => match change {
-                    Some(change) => dispatch.job(change),
-                    None => return Err(Error::WatchEnded("AnomalyJob")),
-                },
+                biased;
+                () = dispatch.tend() => {}
                 change = connections.next() => match change {
                     Some(change) => dispatch.connection(change),
                     None => return Err(Error::WatchEnded("ElasticsearchConnection")),
                 },
-                () = dispatch.tend() => {}
+                change = jobs.next() => match change {
+                    Some(change) => dispatch.job(change),
+                    None => return Err(Error::WatchEnded("AnomalyJob")),
+                },
             }
         }
     };
     tokio::select! {
-        ended = watching => ended,
-        () = telling => Ok(()),
+        biased;
         () = shutdown.requested() => Ok(()),
+        () = telling => Ok(()),
+        ended = watching => ended,
     }
 }
 

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::writer::API_SERVER_LIMIT;
 use crate::api::{Auth, CaSource, EckRef, ElasticsearchConnectionSpec, Reason, SecretRef};
-use crate::elasticsearch::{Credentials, Endpoint, Network, SetupError};
+use crate::elasticsearch::{Credentials, Endpoint, SetupError};
 use crate::reconciler::input::Trouble;
 
 /// The key of an authority where none is named.
@@ -57,7 +57,6 @@ impl Resolved {
 pub(super) struct Place<'a> {
     pub(super) kube: &'a Client,
     pub(super) namespace: &'a str,
-    pub(super) network: &'a Network,
 }
 
 impl Place<'_> {
@@ -91,7 +90,9 @@ impl Place<'_> {
         }
         resolved.endpoint.server_name = tls.and_then(|tls| tls.server_name.clone());
         resolved.endpoint.allow_plaintext = spec.allow_plaintext;
-        resolved.endpoint.network = self.network.clone();
+        let limits = spec.limits.as_ref();
+        resolved.endpoint.requests_per_second =
+            limits.and_then(|limits| limits.requests_per_second);
         Ok(resolved)
     }
 

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::api::FINALIZER;
+use crate::clock::Clock;
 use crate::finalizer::with;
 use crate::lease::Grant;
 
@@ -41,7 +42,7 @@ fn writer(answer: Option<(u16, Value)>) -> (Writer, Asked, Grant) {
         }
     };
     let client = Client::new(Router::new().fallback(server), "default");
-    let (grant, claim) = Grant::new(Instant::now(), Duration::from_secs(600));
+    let (grant, claim) = Grant::new(Instant::now(), Duration::from_secs(600), Clock::system());
     let (writer, _telling) = Writer::new(client, claim, Metrics::new("x"));
     (writer, asked, grant)
 }

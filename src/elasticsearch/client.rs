@@ -25,7 +25,7 @@ use super::rate::Rate;
 use super::reach::{self, Reach};
 use super::request::{self, Call};
 use super::tls;
-use super::transport::{Answer, exchange};
+use super::transport::{Answer, Carrier, exchange, over};
 use super::wire::{Closed, HasPrivileges, Info, Opened, Root, Started, Stopped, parse};
 use super::wire_lists::{WireDatafeed, WireDatafeedStats, WireJob, WireJobStats};
 use super::wire_tasks::{ClusterState, Snapshots};
@@ -45,8 +45,6 @@ pub struct Limits {
     pub request_line: usize,
     /// How many requests the read of one whole list may take, where one answer does not hold it.
     pub list_requests: u32,
-    /// How many requests a second; none: no ceiling.
-    pub requests_per_second: Option<u32>,
 }
 
 impl Default for Limits {
@@ -56,7 +54,6 @@ impl Default for Limits {
             call: Duration::from_secs(30),
             request_line: 4095,
             list_requests: 400,
-            requests_per_second: None,
         }
     }
 }
@@ -64,12 +61,13 @@ impl Default for Limits {
 /// A client for one Elasticsearch cluster. Clones share connections and what is known about the product.
 #[derive(Clone)]
 pub struct Client {
-    http: reqwest::Client,
+    carrier: Carrier,
     pub(super) base: Url,
     authorization: Option<HeaderValue>,
     /// The host of the url, where requests are made out to another name.
     host: Option<HeaderValue>,
-    reach: Reach,
+    /// What an address in the url is checked by; a carrier of its own goes where it goes.
+    reach: Option<Reach>,
     rate: Arc<Rate>,
     pub(super) limits: Limits,
     pub(super) line: Arc<Line>,
@@ -94,9 +92,6 @@ impl Client {
         tls::install_provider();
         let place = checked_url(&endpoint.url, endpoint.allow_plaintext)?;
         let base = reach::named(place.clone(), endpoint.server_name.as_deref())?;
-        let host = (base != place).then(|| HeaderValue::try_from(place.authority()));
-        let host = host.transpose().map_err(|_| SetupError::ServerName)?;
-        let authorization = endpoint.credentials.header()?;
         let reach = Reach::to(&place, &endpoint.network);
         let certificate = endpoint.credentials.client_certificate()?;
         let roots = endpoint.ca_pem.as_deref().map(tls::roots).transpose()?;
@@ -124,22 +119,34 @@ impl Client {
         // All else was checked above, so what is left to fail is the reading of the system's roots.
         let http = builder.build().map_err(|_| SetupError::NoSystemRoots)?;
         Ok(Self {
-            http,
+            reach: Some(reach),
+            ..Self::carried(endpoint, limits, over(http))?
+        })
+    }
+
+    /// The same, but for what carries the requests. TLS is the carrier's.
+    pub fn carried(
+        endpoint: &Endpoint,
+        limits: Limits,
+        carrier: Carrier,
+    ) -> Result<Self, SetupError> {
+        let place = checked_url(&endpoint.url, endpoint.allow_plaintext)?;
+        let base = reach::named(place.clone(), endpoint.server_name.as_deref())?;
+        let host = (base != place).then(|| HeaderValue::try_from(place.authority()));
+        let host = host.transpose().map_err(|_| SetupError::ServerName)?;
+        let authorization = endpoint.credentials.header()?;
+        Ok(Self {
+            carrier,
             base,
             authorization,
             host,
-            reach,
-            rate: Arc::new(Rate::new(limits.requests_per_second)),
+            reach: None,
+            rate: Arc::new(Rate::new(endpoint.requests_per_second)),
             limits,
             line: Arc::new(Line::new(limits.request_line)),
             time_limit: None,
             proven: Arc::default(),
         })
-    }
-
-    /// What it was made with.
-    pub fn limits(&self) -> &Limits {
-        &self.limits
     }
 
     /// This client with another time limit for each of its requests.
@@ -377,9 +384,11 @@ impl Client {
             self.turn().await;
         }
         let time_limit = self.time_limit.unwrap_or(time_limit);
-        self.reach.check().await.map_err(|_| Error::NotAllowed)?;
+        if let Some(reach) = &self.reach {
+            reach.check().await.map_err(|_| Error::NotAllowed)?;
+        }
         let admit = |has_header| self.proven.admit(call.proof, has_header);
-        let answer = exchange(&self.http, request, time_limit, call.body_limit, admit).await?;
+        let answer = exchange(&self.carrier, request, time_limit, call.body_limit, admit).await?;
         if answer.is_good() {
             return Ok(answer);
         }

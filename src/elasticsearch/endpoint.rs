@@ -29,6 +29,8 @@ pub struct Endpoint {
     pub ca_pem: Option<Vec<u8>>,
     /// The name that its certificate must be for; absent: the host of `url`.
     pub server_name: Option<String>,
+    /// How many requests a second it may be sent; none: no ceiling.
+    pub requests_per_second: Option<u32>,
     /// How the host becomes an address, and which may be connected to.
     pub network: Network,
 }
@@ -40,6 +42,7 @@ impl Endpoint {
             && self.allow_plaintext == other.allow_plaintext
             && self.ca_pem == other.ca_pem
             && self.server_name == other.server_name
+            && self.requests_per_second == other.requests_per_second
             && self.credentials.same(&other.credentials)
     }
 

@@ -57,3 +57,4 @@ pub use ids::Ids;
 pub use product::Product;
 pub use reach::{Names, Network};
 pub use tls::TlsProblem;
+pub use transport::{Carrier, CarrierError};

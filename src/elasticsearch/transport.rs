@@ -5,8 +5,10 @@
 //! not decided here.
 
 use std::error::Error as StdError;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, RETRY_AFTER};
 use reqwest::{Request, Response};
 
@@ -18,6 +20,21 @@ use super::tls::TlsProblem;
 const REFUSAL_LIMIT: usize = 1024 * 1024;
 /// The longest pause that a server may ask for.
 const MAX_RETRY_AFTER: u64 = 3600;
+
+/// What carries one request to a cluster and its answer back: a connection of reqwest, or in tests memory.
+pub type Carrier =
+    Arc<dyn Fn(Request) -> BoxFuture<'static, Result<Response, CarrierError>> + Send + Sync>;
+
+/// Why a request was not carried. Its causes are looked through; its text is not kept.
+pub type CarrierError = Box<dyn StdError + Send + Sync>;
+
+/// The carrier that a process has.
+pub(super) fn over(http: reqwest::Client) -> Carrier {
+    Arc::new(move |request| {
+        let sent = http.execute(request);
+        Box::pin(async { sent.await.map_err(CarrierError::from) })
+    })
+}
 
 /// An answer that was read whole.
 pub(super) struct Answer {
@@ -37,17 +54,16 @@ impl Answer {
 /// Sends `request` and reads its answer, all within `time_limit`. `admit` is asked before the body of a good
 /// answer is read whether it may come from an Elasticsearch.
 pub(super) async fn exchange(
-    http: &reqwest::Client,
+    carrier: &Carrier,
     request: Request,
     time_limit: Duration,
     body_limit: usize,
     admit: impl FnOnce(bool) -> Result<(), Error>,
 ) -> Result<Answer, Error> {
     let work = async {
-        let response = http
-            .execute(request)
+        let response = carrier(request)
             .await
-            .map_err(|error| failure(&error, time_limit))?;
+            .map_err(|error| failure(&*error, time_limit))?;
         read(response, time_limit, body_limit, admit).await
     };
     tokio::time::timeout(time_limit, work)
@@ -130,8 +146,9 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
 }
 
 /// What a failed exchange meant. The texts of the causes are not kept: they may hold what the server sent.
-fn failure(error: &reqwest::Error, time_limit: Duration) -> Error {
-    if error.is_builder() {
+fn failure(error: &(dyn StdError + 'static), time_limit: Duration) -> Error {
+    let known = |is: fn(&reqwest::Error) -> bool| error.downcast_ref().is_some_and(is);
+    if known(reqwest::Error::is_builder) {
         return Error::Unsendable;
     }
     if let Some(problem) = TlsProblem::find(error) {
@@ -140,10 +157,10 @@ fn failure(error: &reqwest::Error, time_limit: Duration) -> Error {
     if is_fenced(error) {
         return Error::NotAllowed;
     }
-    if error.is_dns() {
+    if known(reqwest::Error::is_dns) {
         return Error::NameNotResolved;
     }
-    if error.is_timeout() {
+    if known(reqwest::Error::is_timeout) {
         return Error::TimedOut(time_limit);
     }
     let mut next: Option<&(dyn StdError + 'static)> = Some(error);
@@ -167,8 +184,8 @@ fn failure(error: &reqwest::Error, time_limit: Duration) -> Error {
     Error::ConnectionLost
 }
 
-fn is_fenced(error: &reqwest::Error) -> bool {
-    let mut next = error.source();
+fn is_fenced(error: &(dyn StdError + 'static)) -> bool {
+    let mut next = Some(error);
     while let Some(cause) = next {
         if cause.is::<Fenced>() {
             return true;

@@ -1,16 +1,16 @@
 //! The two loops around the decision: waiting for the lease, and keeping it. They sleep, call and log; who may lead is
 //! not theirs to judge. Every call is bounded in time, and a renewal that has not succeeded by its deadline ends the claim.
 
-use std::hash::{BuildHasher as _, RandomState};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::time::Duration;
 
-use k8s_openapi::jiff::Timestamp;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 use tracing::{debug, info, warn};
 
 use super::claim::Grant;
 use super::decision::{Decision, Seen, decide};
 use super::records::{Error, Records};
+use crate::clock::Clock;
 
 /// After somebody else's write: long enough not to race in circles, short beside a renewal.
 const AFTER_CONFLICT: Duration = Duration::from_millis(100);
@@ -52,12 +52,6 @@ impl Timing {
     pub(super) fn claim_holds(&self) -> Duration {
         self.duration.saturating_sub(self.margin)
     }
-
-    fn pause(&self) -> Duration {
-        // The hasher is keyed at random for every instance, which is chance enough to keep replicas apart.
-        let chance = u32::try_from(RandomState::new().hash_one(()) % 1000).unwrap_or(0);
-        self.retry + self.retry * chance / 1000
-    }
 }
 
 /// How a try ended that was answered.
@@ -83,6 +77,9 @@ pub(super) struct Elector<R> {
     records: R,
     me: String,
     timing: Timing,
+    clock: Clock,
+    /// How many pauses were made.
+    pauses: u64,
     seen: Seen,
     /// Whether `seen` is the newest version as far as is known, so that a write may be tried without a read.
     fresh: bool,
@@ -91,12 +88,14 @@ pub(super) struct Elector<R> {
 }
 
 impl<R: Records> Elector<R> {
-    pub(super) fn new(records: R, me: String, timing: Timing) -> Self {
+    pub(super) fn new(records: R, me: String, timing: Timing, clock: Clock) -> Self {
         let seen = Seen::nothing(Instant::now().into_std());
         Self {
             records,
             me,
             timing,
+            clock,
+            pauses: 0,
             seen,
             fresh: false,
             logged: None,
@@ -115,7 +114,8 @@ impl<R: Records> Elector<R> {
                         format!("{} holds the lease", self.seen.holder().unwrap_or("nobody")),
                         false,
                     );
-                    sleep_until(until.min(Instant::now() + self.timing.pause())).await;
+                    let pause = self.pause();
+                    sleep_until(until.min(Instant::now() + pause)).await;
                 }
                 Err(error) => self.after(&error).await,
             }
@@ -161,7 +161,7 @@ impl<R: Records> Elector<R> {
             if self.seen.holder() != Some(self.me.as_str()) {
                 return Ok(());
             }
-            result = self.write(self.seen.released(Timestamp::now())).await;
+            result = self.write(self.seen.released(self.clock.now())).await;
             if !matches!(result, Err(Error::Conflict)) {
                 return result;
             }
@@ -178,9 +178,8 @@ impl<R: Records> Elector<R> {
                 Ok(Tried::Wait(until.into()))
             }
             Decision::Renew | Decision::Acquire => {
-                let claimed = self
-                    .seen
-                    .claimed(&self.me, self.timing.duration, Timestamp::now());
+                let wall = self.clock.now();
+                let claimed = self.seen.claimed(&self.me, self.timing.duration, wall);
                 self.write(claimed).await?;
                 Ok(Tried::Held(now))
             }
@@ -219,8 +218,18 @@ impl<R: Records> Elector<R> {
                 format!("the lease cannot be read or written: {error}"),
                 true,
             );
-            sleep(self.timing.pause()).await;
+            let pause = self.pause();
+            sleep(pause).await;
         }
+    }
+
+    /// Its length differs from one participant to the next, because no two have the same name, so they do not race in step.
+    fn pause(&mut self) -> Duration {
+        self.pauses += 1;
+        let mut hasher = DefaultHasher::new();
+        (&self.me, self.pauses).hash(&mut hasher);
+        let chance = u32::try_from(hasher.finish() % 1000).unwrap_or(0);
+        self.timing.retry + self.timing.retry * chance / 1000
     }
 
     /// Logs what is new, and what is not new once a minute.

@@ -96,7 +96,12 @@ impl Records for Memory {
 }
 
 fn elector(memory: &Memory, me: &str) -> Elector<Memory> {
-    Elector::new(memory.clone(), me.to_owned(), Timing::default())
+    Elector::new(
+        memory.clone(),
+        me.to_owned(),
+        Timing::default(),
+        Clock::system(),
+    )
 }
 
 struct Leader {
@@ -108,7 +113,7 @@ struct Leader {
 /// Acquires, and keeps it in a task as `Lease` does.
 async fn lead(mut elector: Elector<Memory>) -> Leader {
     let since = elector.acquire(|| ()).await;
-    let (grant, claim) = Grant::new(since, elector.timing.claim_holds());
+    let (grant, claim) = Grant::new(since, elector.timing.claim_holds(), Clock::system());
     let keeping = tokio::spawn(async move { (elector.keep(&grant, since).await, elector) });
     Leader {
         claim,
@@ -295,14 +300,16 @@ async fn a_standby_says_so_only_when_it_has_read_the_lease() {
     drop(leader);
 }
 
-#[test]
-fn pauses_differ_and_stay_between_one_and_two_retries() {
-    let timing = Timing::default();
-    let pauses: Vec<_> = (0..50).map(|_| timing.pause()).collect();
-    assert!(
-        pauses
-            .iter()
-            .all(|pause| (timing.retry..timing.retry * 2).contains(pause))
-    );
-    assert!(pauses.iter().any(|pause| *pause != pauses[0]));
+#[tokio::test]
+async fn pauses_differ_between_participants_and_stay_between_one_and_two_retries() {
+    let memory = Memory::default();
+    let pauses = |me| {
+        let mut elector = elector(&memory, me);
+        (0..50).map(|_| elector.pause()).collect::<Vec<_>>()
+    };
+    let (one, other) = (pauses("one"), pauses("other"));
+    let retry = Timing::default().retry;
+    assert!(one.iter().all(|pause| (retry..retry * 2).contains(pause)));
+    assert!(one.iter().any(|pause| *pause != one[0]));
+    assert_ne!(one, other);
 }

@@ -21,16 +21,26 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::{info, warn};
 
+use crate::clock::Clock;
+
 pub use claim::{Claim, Grant};
 use elector::{Elector, Lost, Timing};
 pub use records::Error;
 use records::Kubernetes;
+
+/// `name` with a random suffix, so that two processes of the same name, or one and its dead predecessor, are never taken
+/// for each other.
+pub fn unique(name: &str) -> String {
+    let chance = RandomState::new().hash_one(std::process::id());
+    format!("{name}_{chance:016x}")
+}
 
 /// This process's part in the election for one lease object.
 pub struct Lease {
     records: Kubernetes,
     identity: String,
     timing: Timing,
+    clock: Clock,
     /// `None` while a keeper has it.
     elector: Option<Elector<Kubernetes>>,
     keeper: Option<Keeper>,
@@ -42,19 +52,24 @@ struct Keeper {
 }
 
 impl Lease {
-    /// A participant in the election for the lease `name` in `namespace`. A random suffix is added to `identity`, so that
-    /// two processes of the same name, or one and its dead predecessor, are never taken for each other.
-    pub fn new(client: Client, namespace: &str, name: &str, identity: &str) -> Self {
-        let chance = RandomState::new().hash_one(std::process::id());
+    /// A participant in the election for the lease `name` in `namespace`. No other may ever have had this `identity`: see
+    /// [`unique`].
+    pub fn new(
+        client: Client,
+        namespace: &str,
+        name: &str,
+        identity: String,
+        clock: Clock,
+    ) -> Self {
         let records = Kubernetes {
             api: Api::namespaced(client, namespace),
             name: name.to_owned(),
         };
-        let identity = format!("{identity}_{chance:016x}");
         Self {
             records,
             identity,
             timing: Timing::default(),
+            clock,
             elector: None,
             keeper: None,
         }
@@ -72,7 +87,7 @@ impl Lease {
         self.stop_keeping().await;
         let elector = self.elector();
         let sent = elector.acquire(standing_by).await;
-        let (grant, claim) = Grant::new(sent, self.timing.claim_holds());
+        let (grant, claim) = Grant::new(sent, self.timing.claim_holds(), self.clock.clone());
         info!(identity = self.identity, "acquired the lease");
         if let Some(elector) = self.elector.take() {
             let (stop, stopped) = oneshot::channel();
@@ -94,10 +109,13 @@ impl Lease {
             records,
             identity,
             timing,
+            clock,
             elector,
             ..
         } = self;
-        elector.get_or_insert_with(|| Elector::new(records.clone(), identity.clone(), *timing))
+        elector.get_or_insert_with(|| {
+            Elector::new(records.clone(), identity.clone(), *timing, clock.clone())
+        })
     }
 
     async fn stop_keeping(&mut self) {
@@ -127,11 +145,12 @@ async fn keep(
     stopped: oneshot::Receiver<()>,
 ) -> Elector<Kubernetes> {
     tokio::select! {
+        biased;
+        _ = stopped => {}
         lost = elector.keep(&grant, sent) => match lost {
             Lost::Taken => warn!("lost the lease: another replica holds it"),
             Lost::Late => warn!("lost the lease: it could not be renewed in time"),
         },
-        _ = stopped => {}
     }
     drop(grant);
     elector

@@ -13,7 +13,7 @@ use super::decision::Decision;
 use super::facts::Facts;
 use super::input::{Moment, ObjectKey, Ticket, Trouble};
 use super::pace;
-use crate::api::{JobId, JobState, Reason, Step, Target, stamp};
+use crate::api::{CloseMode, JobId, JobState, Reason, Step, Target, stamp};
 
 /// Whether this object acts on the job.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -129,6 +129,16 @@ impl Member {
             facts: (facts != Facts::NONE).then(|| Box::new(facts)),
             correct_after: correct_after(target, now),
             ..Self::default()
+        }
+    }
+
+    /// Why a job in this state is closed by force, where its config is there.
+    pub fn why_forced(state: Option<JobState>, mode: CloseMode) -> Reason {
+        match (state, mode) {
+            (Some(JobState::Failed), _) => Reason::JobFailed,
+            (_, CloseMode::Immediate) => Reason::RequestedByUser,
+            (Some(JobState::Closing), _) => Reason::DeadlinePassed,
+            _ => Reason::CloseNotAccepted,
         }
     }
 

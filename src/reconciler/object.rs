@@ -354,6 +354,10 @@ impl Object {
         let mut member = Member::default();
         if let Some((at, target)) = stored.and_then(|at| Some((at, self.restoring.get(at)?))) {
             member = Member::restored(target, now);
+            // The process that noted the force may have ended before it could tell of it.
+            let noted = target.forced_at.as_ref();
+            let mode = self.desired.close.mode;
+            member.force_reason = noted.map(|_| Member::why_forced(target.state, mode));
             // The latest to arrive stands first, and stays there: another order alone is no reason to write.
             member.arrival = u64::try_from(self.restoring.len() - at).unwrap_or_default();
         }

@@ -4,7 +4,8 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use anomalyjob_operator::lease::{Claim, Lease};
+use anomalyjob_operator::clock::Clock;
+use anomalyjob_operator::lease::{Claim, Lease, unique};
 use k8s_openapi::api::coordination::v1::Lease as Record;
 use kube::Api;
 use kube::api::{DeleteParams, PostParams};
@@ -31,7 +32,14 @@ impl Election {
     }
 
     async fn candidate(&self, identity: &str) -> Lease {
-        Lease::new(self.plane.client().await, &self.namespace, NAME, identity)
+        let client = self.plane.client().await;
+        Lease::new(
+            client,
+            &self.namespace,
+            NAME,
+            unique(identity),
+            Clock::system(),
+        )
     }
 
     async fn api(&self) -> Api<Record> {
@@ -182,7 +190,9 @@ async fn an_api_server_that_swallows_everything_ends_the_claim_before_another_co
     // An own one, because it is frozen: connections stay open, and nothing is ever answered.
     let plane = ControlPlane::start(&[]);
     let namespace = plane.namespace();
-    let mut lease = Lease::new(plane.client().await, &namespace, NAME, "first");
+    let client = plane.client().await;
+    let me = "first".to_owned();
+    let mut lease = Lease::new(client, &namespace, NAME, me, Clock::system());
     let claim = acquire(&mut lease).await;
     let frozen = Instant::now();
     signal(&plane, "STOP");

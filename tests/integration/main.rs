@@ -21,3 +21,4 @@ mod process;
 mod release;
 mod schema;
 mod support;
+mod virtual_time;

@@ -7,27 +7,18 @@ use std::time::Duration;
 use super::super::decision::Ask;
 use super::super::input::{Event, Moment, SeenConfig};
 use super::super::job::Job;
+use super::super::member::Member;
 use super::super::object::Object;
 use super::super::stored::Held;
 use super::super::target::running;
 use super::words::after;
-use crate::api::{
-    AnomalyJobStatus, CloseMode, ConditionStatus, ConditionType, JobId, JobState, Reason,
-};
+use crate::api::{AnomalyJobStatus, ConditionStatus, ConditionType, JobId, Reason};
 
 /// Why this force is being used.
 fn why_forced(object: &Object, job: &Job, config: Option<&SeenConfig>) -> Reason {
-    let state = job.state();
-    if config.is_none() {
-        Reason::ConfigLost
-    } else if state == Some(JobState::Failed) {
-        Reason::JobFailed
-    } else if object.desired.close.mode == CloseMode::Immediate {
-        Reason::RequestedByUser
-    } else if state == Some(JobState::Closing) {
-        Reason::DeadlinePassed
-    } else {
-        Reason::CloseNotAccepted
+    match config {
+        None => Reason::ConfigLost,
+        Some(_) => Member::why_forced(job.state(), object.desired.close.mode),
     }
 }
 

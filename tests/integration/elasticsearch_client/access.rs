@@ -155,11 +155,11 @@ async fn a_bearer_token_is_sent_as_such() {
 #[tokio::test]
 async fn no_more_requests_a_second_are_sent_than_are_allowed() {
     let server = Server::start(|_| answer("200 OK", PRODUCT, INFO)).await;
-    let limits = Limits {
+    let endpoint = Endpoint {
         requests_per_second: Some(2),
-        ..Limits::default()
+        ..server.endpoint()
     };
-    let client = Client::new(&server.endpoint(), limits).unwrap();
+    let client = Client::new(&endpoint, Limits::default()).unwrap();
     let begun = std::time::Instant::now();
     for _ in 0..4 {
         client.ml_info().await.unwrap();

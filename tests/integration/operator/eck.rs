@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use anomalyjob_operator::admin::Readiness;
 use anomalyjob_operator::api::ElasticsearchConnection;
+use anomalyjob_operator::clock::Clock;
 use anomalyjob_operator::controller::{self, Settings};
-use anomalyjob_operator::elasticsearch::{Fence, Names, Network};
+use anomalyjob_operator::elasticsearch::{Client, Endpoint, Fence, Limits, Names, Network};
 use anomalyjob_operator::lease::Lease;
 use anomalyjob_operator::shutdown;
 use anomalyjob_operator::telemetry::Metrics;
@@ -111,15 +112,29 @@ fn run(room: &Room, service: &str) -> shutdown::Trigger {
         names: Arc::new(ClusterDns(service.to_owned())),
     };
     RUNTIME.spawn(async move {
-        let mut lease = Lease::new(client.clone(), &namespace, NAME, "here");
+        let mut lease = Lease::new(
+            client.clone(),
+            &namespace,
+            NAME,
+            "here".to_owned(),
+            Clock::system(),
+        );
         let claim = lease.acquire(|| {}).await;
         let settings = Settings {
             client,
             namespaces: vec![namespace],
-            network,
             claim,
             metrics: Metrics::new(NAME),
             readiness: Readiness::default(),
+            clock: Clock::system(),
+            dial: Arc::new(move |endpoint| {
+                let network = network.clone();
+                let endpoint = Endpoint {
+                    network,
+                    ..endpoint.clone()
+                };
+                Client::new(&endpoint, Limits::default())
+            }),
         };
         controller::run(settings, stopped).await.expect("a run");
         drop(lease);

@@ -5,6 +5,7 @@
 
 pub mod cluster;
 mod http;
+mod memory;
 pub mod profile;
 #[cfg(test)]
 mod proof;
@@ -13,5 +14,6 @@ mod server;
 mod server_tests;
 
 pub use http::auth::{ApiKey, User};
+pub use memory::Memory;
 pub use profile::Profile;
 pub use server::{Error, Options, Simulator};

@@ -84,6 +84,7 @@ async fn run(flags: Flags) -> Result<(), Box<dyn std::error::Error>> {
         close_ms: flags.close_ms,
         open_ms: flags.open_ms,
         master_ms: flags.master_ms,
+        wall_ms: None,
     };
     let simulator = Simulator::start(options).await?;
     writeln!(std::io::stdout(), "listening on {}", simulator.url())?;

@@ -34,6 +34,8 @@ pub struct Options {
     pub open_ms: Option<u64>,
     /// How long each cluster-state update takes in the master's queue; none = no queue.
     pub master_ms: Option<u64>,
+    /// Wall time at the start, in ms since 1970; none = now.
+    pub wall_ms: Option<u64>,
 }
 
 impl Default for Options {
@@ -47,6 +49,7 @@ impl Default for Options {
             close_ms: None,
             open_ms: None,
             master_ms: None,
+            wall_ms: None,
         }
     }
 }
@@ -108,15 +111,8 @@ impl Simulator {
     /// # Errors
     /// The address is taken, or the TLS material is not usable.
     pub async fn start(options: Options) -> Result<Self, Error> {
-        let directory = Directory::new(options.users, options.api_keys);
-        let core = Core::new(
-            options.profile,
-            directory,
-            options.close_ms,
-            options.open_ms,
-            options.master_ms,
-        );
-        Self::run(Arc::new(Shared::new(core)), options.listen, options.tls).await
+        let (listen, tls) = (options.listen, options.tls.clone());
+        Self::run(Arc::new(shared(options)), listen, tls).await
     }
 
     async fn run(
@@ -193,6 +189,19 @@ impl Drop for Simulator {
     }
 }
 
+/// A new cluster, with nobody who ticks it yet.
+pub(crate) fn shared(options: Options) -> Shared {
+    let directory = Directory::new(options.users, options.api_keys);
+    Shared::new(Core::new(
+        options.profile,
+        directory,
+        options.close_ms,
+        options.open_ms,
+        options.master_ms,
+        options.wall_ms,
+    ))
+}
+
 /// Server side TLS from PEM texts, with ring.
 fn acceptor(cert: &str, key: &str) -> Result<TlsAcceptor, Error> {
     let bad = |error: &dyn std::fmt::Display| Error::Tls(error.to_string());
@@ -265,7 +274,7 @@ async fn accept(listener: Option<&TcpListener>) -> tokio::net::TcpStream {
 }
 
 /// Waits for the next thing that is due, on the cluster's clock or for the network.
-async fn due(shared: &Shared) {
+pub(crate) async fn due(shared: &Shared) {
     let next = {
         let core = shared.lock();
         core.cluster
@@ -278,10 +287,10 @@ async fn due(shared: &Shared) {
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner);
     match [next, back].into_iter().flatten().min() {
-        Some(instant) => tokio::time::sleep_until(instant.into()).await,
+        Some(instant) => tokio::time::sleep_until(instant).await,
         None => std::future::pending().await,
     }
-    if back.is_some_and(|back| back <= std::time::Instant::now()) {
+    if back.is_some_and(|back| back <= tokio::time::Instant::now()) {
         shared.set_network(Network::Up, None);
     }
 }

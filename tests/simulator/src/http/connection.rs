@@ -2,11 +2,12 @@
 //! this height (cuts, silence, a dead network). It never judges what a request means.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::{Notify, watch},
+    time::Instant,
 };
 
 use super::{
@@ -63,6 +64,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, shar
     let mut buffer = Vec::new();
     loop {
         let read = tokio::select! {
+            biased;
             read = read_request(&mut stream, &mut buffer, || shared.lock().profile) => read,
             () = refused(&mut network) => return,
         };
@@ -77,6 +79,7 @@ pub(crate) async fn serve<S: AsyncRead + AsyncWrite + Unpin>(mut stream: S, shar
             Read::Gone => return,
         };
         let go_on = tokio::select! {
+            biased;
             go_on = respond(&mut stream, &request, &shared) => go_on,
             () = refused(&mut network) => return,
         };

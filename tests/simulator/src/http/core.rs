@@ -4,11 +4,11 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use serde_json::{Map, Value, json};
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{
     auth::{Caller, Directory},
@@ -22,7 +22,7 @@ use crate::{
     profile::Profile,
 };
 
-/// Simulated time: runs with the wall unless it is held.
+/// Simulated time: runs with the runtime's clock, which tests may have paused, unless it is held.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     since: Instant,
@@ -101,6 +101,8 @@ pub(crate) struct Core {
     pub(crate) first_open: Option<u64>,
     pub(crate) first_master: Option<u64>,
     pub(crate) clock: Clock,
+    /// Wall time at the start, in ms since 1970.
+    pub(crate) first_wall: Option<u64>,
     pub(crate) waiting: HashMap<Ticket, oneshot::Sender<Outcome>>,
     pub(crate) rules: Vec<Rule>,
     pub(crate) log: Vec<Logged>,
@@ -134,10 +136,11 @@ impl Core {
         first_close: Option<u64>,
         first_open: Option<u64>,
         first_master: Option<u64>,
+        first_wall: Option<u64>,
     ) -> Self {
         let clock = Clock::new();
         let mut core = Self {
-            cluster: Cluster::new(profile, wall_now()),
+            cluster: Cluster::new(profile, first_wall.unwrap_or_else(wall_now)),
             profile,
             routes: Arc::new(Routes::new(profile)),
             first_directory: directory.clone(),
@@ -146,6 +149,7 @@ impl Core {
             first_open,
             first_master,
             clock,
+            first_wall,
             waiting: HashMap::new(),
             rules: Vec::new(),
             log: Vec::new(),
@@ -178,7 +182,7 @@ impl Core {
 
     /// A new cluster, as at the start; waiting callers are cut off.
     pub(crate) fn reset(&mut self) {
-        self.cluster = Cluster::new(self.profile, wall_now());
+        self.cluster = Cluster::new(self.profile, self.first_wall.unwrap_or_else(wall_now));
         self.first_knobs();
         self.directory = self.first_directory.clone();
         self.clock = Clock::new();

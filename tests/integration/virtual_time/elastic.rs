@@ -1,0 +1,211 @@
+//! The simulated Elasticsearch of a world: reached through pipes in memory by the operator's own client and by the test, with
+//! the same HTTP as over a network. Its log is the truth about what happened to the jobs.
+
+use std::io;
+use std::sync::Arc;
+
+use anomalyjob_operator::elasticsearch::{Carrier, CarrierError};
+use bytes::Bytes;
+use elasticsearch_simulator::{Memory, Options, Profile};
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+
+use super::between::{Ask, Between, Body, Error, Server};
+
+/// Where the operator believes it to be.
+pub(crate) const URL: &str = "http://elasticsearch.test:9200";
+
+/// The cluster; cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Elastic {
+    memory: Arc<Memory>,
+    between: Between,
+}
+
+impl Elastic {
+    pub(crate) fn new(between: Between, profile: Profile, wall_ms: u64) -> Self {
+        let options = Options {
+            profile,
+            wall_ms: Some(wall_ms),
+            ..Options::default()
+        };
+        Self {
+            memory: Arc::new(Memory::start(options)),
+            between,
+        }
+    }
+
+    /// What carries the requests of a process.
+    pub(crate) fn carrier(&self, process: &str) -> Carrier {
+        let (elastic, process) = (self.clone(), process.to_owned());
+        Arc::new(move |request| {
+            let (elastic, process) = (elastic.clone(), process.clone());
+            Box::pin(async move { elastic.carried(process, request).await })
+        })
+    }
+
+    async fn carried(
+        &self,
+        process: String,
+        request: reqwest::Request,
+    ) -> Result<reqwest::Response, CarrierError> {
+        let (mut parts, body) = Request::<reqwest::Body>::try_from(request)?.into_parts();
+        let body = body.collect().await?.to_bytes();
+        let ask = Ask {
+            number: 0,
+            at: std::time::Duration::ZERO,
+            process,
+            server: Server::Elasticsearch,
+            method: parts.method.to_string(),
+            path: parts.uri.path().to_owned(),
+            query: parts.uri.query().unwrap_or_default().to_owned(),
+            body: body.clone(),
+        };
+        parts
+            .headers
+            .insert("host", "elasticsearch.test:9200".parse()?);
+        parts.uri = parts
+            .uri
+            .path_and_query()
+            .expect("a path")
+            .as_str()
+            .parse()?;
+        let memory = Arc::clone(&self.memory);
+        let act = move || {
+            let request = Request::from_parts(parts.clone(), Full::new(body.clone()));
+            exchange(Arc::clone(&memory), request)
+        };
+        let answer = self.between.carry(ask, act).await?;
+        Ok(answer
+            .map(|body| reqwest::Body::wrap(SyncBody(std::sync::Mutex::new(body))))
+            .into())
+    }
+
+    /// Calls the machine learning API as the test, or turns a knob; must succeed.
+    pub(crate) async fn call(&self, method: &str, path: &str, body: &Value) -> Value {
+        let text = if body.is_null() {
+            String::new()
+        } else {
+            body.to_string()
+        };
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "elasticsearch.test:9200")
+            .header("content-type", "application/json")
+            .body(Full::new(Bytes::from(text)))
+            .expect("a request");
+        let answer = exchange(Arc::clone(&self.memory), request)
+            .await
+            .expect("an answer");
+        let status = answer.status();
+        let bytes = answer
+            .into_body()
+            .collect()
+            .await
+            .expect("a body")
+            .to_bytes();
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(
+            status.is_success(),
+            "{method} {path} {body} was answered with {status}: {text}"
+        );
+        serde_json::from_slice(&bytes).unwrap_or(Value::Null)
+    }
+
+    /// Turns a knob under `/_simulator/`.
+    pub(crate) async fn turn(&self, method: &str, knob: &str, body: &Value) -> Value {
+        self.call(method, &format!("/_simulator/{knob}"), body)
+            .await
+    }
+
+    /// Knobs of one job, such as `{"close_ms": 500}`.
+    pub(crate) async fn tune(&self, job: &str, knobs: &Value) {
+        self.turn("PUT", &format!("jobs/{job}"), knobs).await;
+    }
+
+    /// Puts a fault into the cluster itself.
+    pub(crate) async fn inject(&self, rule: &Value) {
+        self.turn("POST", "inject", rule).await;
+    }
+
+    /// Creates a job of these groups, closed.
+    pub(crate) async fn create(&self, job: &str, groups: &[&str]) {
+        let config = json!({
+            "analysis_config": {"bucket_span": "15m", "detectors": [{"function": "count"}]},
+            "data_description": {"time_field": "time"},
+            "groups": groups,
+        });
+        self.call("PUT", &format!("/_ml/anomaly_detectors/{job}"), &config)
+            .await;
+    }
+
+    pub(crate) async fn open(&self, job: &str) {
+        let path = format!("/_ml/anomaly_detectors/{job}/_open");
+        self.call("POST", &path, &Value::Null).await;
+    }
+
+    /// Creates a job and opens it.
+    pub(crate) async fn opened(&self, job: &str) {
+        self.create(job, &[]).await;
+        self.open(job).await;
+    }
+
+    /// Creates a job, opens it, and starts a datafeed named `feed-JOB` for it.
+    pub(crate) async fn fed(&self, job: &str) {
+        self.opened(job).await;
+        self.call("PUT", &format!("/logs-{job}"), &json!({})).await;
+        let feed = json!({"job_id": job, "indices": [format!("logs-{job}")]});
+        self.call("PUT", &format!("/_ml/datafeeds/feed-{job}"), &feed)
+            .await;
+        let start = format!("/_ml/datafeeds/feed-{job}/_start");
+        self.call("POST", &start, &json!({})).await;
+    }
+
+    pub(crate) async fn log(&self) -> Value {
+        self.turn("GET", "log", &Value::Null).await
+    }
+}
+
+async fn exchange(
+    memory: Arc<Memory>,
+    request: Request<Full<Bytes>>,
+) -> Result<Response<Body>, Error> {
+    let Some(stream) = memory.connect() else {
+        return Err(io::Error::from(io::ErrorKind::ConnectionRefused).into());
+    };
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(connection);
+    let answer = sender.send_request(request).await?;
+    Ok(answer.map(|body| {
+        let kept = body.map_err(Error::from).map_frame(move |frame| {
+            // The connection lives as long as the body is read.
+            let _ = &sender;
+            frame
+        });
+        kept.boxed_unsync()
+    }))
+}
+
+/// reqwest asks of a body that threads may share it, which none ever do.
+struct SyncBody(std::sync::Mutex<Body>);
+
+impl hyper::body::Body for SyncBody {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(
+        self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Result<hyper::body::Frame<Bytes>, Error>>> {
+        let body = self.get_mut().0.get_mut().expect("nobody panics in it");
+        std::pin::Pin::new(body).poll_frame(context)
+    }
+
+    fn size_hint(&self) -> hyper::body::SizeHint {
+        self.0.lock().expect("nobody panics in it").size_hint()
+    }
+}

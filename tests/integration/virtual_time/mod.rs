@@ -1,0 +1,12 @@
+//! The shipped shell in virtual time: the processes as they ship, against an API server and an Elasticsearch in memory, with
+//! the crashes and faults that no wall clock has time for. What needs a real process or a real socket is not here.
+
+mod api;
+mod awaits;
+mod between;
+mod crash;
+mod elastic;
+mod judge;
+mod life;
+mod scenes;
+mod world;
