@@ -6,7 +6,7 @@
 
 mod killed;
 mod planes;
-mod storm;
+pub(crate) mod storm;
 
 /// A size that is one in `make test`, and another in `make test-long`.
 fn sized<T>(usual: T, long: T) -> T {

@@ -22,7 +22,8 @@ fn refusals() -> [Value; 3] {
     ]
 }
 
-fn objects(room: &Room, count: usize, timeout: &str) -> Vec<String> {
+/// So many objects, and as many open jobs.
+pub(crate) fn objects(room: &Room, count: usize, timeout: &str) -> Vec<String> {
     room.elastic.opened_bulk("job-", "all", count);
     let names: Vec<String> = (0..count)
         .map(|number| format!("job-{number:05}"))
@@ -40,7 +41,7 @@ fn objects(room: &Room, count: usize, timeout: &str) -> Vec<String> {
 }
 
 /// What is not right yet.
-fn open(room: &Room, names: &[String]) -> Vec<String> {
+pub(crate) fn open(room: &Room, names: &[String]) -> Vec<String> {
     let objects = room.all_jobs();
     let lives = lives(&room.elastic.log());
     let right = |object: &Value| {
@@ -56,6 +57,12 @@ fn open(room: &Room, names: &[String]) -> Vec<String> {
         open.push(format!("{} objects", objects.len()));
     }
     open
+}
+
+/// How often a job was named in a force.
+pub(crate) fn forces(room: &Room) -> usize {
+    let lives = lives(&room.elastic.log());
+    lives.values().map(|life| life.forces.len()).sum()
 }
 
 /// In the middle of the closes the cluster goes away, for this long; what closes goes on to do so.
@@ -102,8 +109,7 @@ fn many_objects_come_through_a_long_outage_without_a_single_force() {
         assert!(back.elapsed() < RECOVERY, "{left} are not right: {some:#?}");
         std::thread::sleep(Duration::from_millis(500));
     };
-    let lives = lives(&room.elastic.log());
-    let forces: usize = lives.values().map(|life| life.forces.len()).sum();
+    let forces = forces(&room);
     assert_eq!(forces, 0);
     assert!(operator.is_running());
     let recovered = recovered.as_secs();

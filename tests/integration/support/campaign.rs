@@ -94,6 +94,17 @@ impl std::fmt::Display for Figures {
 impl<'r, 'p> Campaign<'r, 'p> {
     /// Jobs of these kinds, drawn by the seed, opened and ready to be closed; the connection is made too.
     pub(crate) fn new(room: &'r Room<'p>, seed: u64, count: usize, of: &[Kind]) -> Self {
+        Self::over(room, seed, count, of, &json!({}))
+    }
+
+    /// The same, over a connection with these further fields.
+    pub(crate) fn over(
+        room: &'r Room<'p>,
+        seed: u64,
+        count: usize,
+        of: &[Kind],
+        connection: &Value,
+    ) -> Self {
         let mut chance = Chance::new(seed);
         let mut kinds = BTreeMap::new();
         for number in 0..count {
@@ -105,7 +116,7 @@ impl<'r, 'p> Campaign<'r, 'p> {
         }
         let mut waiting: Vec<String> = kinds.keys().cloned().collect();
         chance.shuffle(&mut waiting);
-        room.connect(&json!({}));
+        room.connect(connection);
         Self {
             room,
             seed,
@@ -143,7 +154,7 @@ impl<'r, 'p> Campaign<'r, 'p> {
     /// Holds what statuses claim now against the world. Jobs close and are not opened again here, so what was claimed before
     /// the record was read must be true of it.
     pub(crate) fn tells_no_lie(&self) {
-        let objects = self.room.all_jobs();
+        let objects = self.objects();
         let lives = lives(&self.room.elastic.log());
         let lies = objects.iter().filter_map(|object| {
             let name = object["metadata"]["name"].as_str().unwrap_or_default();
@@ -158,7 +169,7 @@ impl<'r, 'p> Campaign<'r, 'p> {
         assert!(self.waiting.is_empty(), "not all was asked for");
         let begun = Instant::now();
         let lives = loop {
-            let objects = self.room.all_jobs();
+            let objects = self.objects();
             let lives = lives(&self.room.elastic.log());
             let open = self.unsettled(&objects, &lives);
             if open.is_empty() {
@@ -174,6 +185,13 @@ impl<'r, 'p> Campaign<'r, 'p> {
         };
         self.judge(&lives);
         self.figures(&lives, begun.elapsed())
+    }
+
+    fn objects(&self) -> Vec<Value> {
+        let mut all = self.room.all_jobs();
+        let name = |object: &Value| object["metadata"]["name"].as_str().map(str::to_owned);
+        all.retain(|object| name(object).is_some_and(|name| self.kinds.contains_key(&name)));
+        all
     }
 
     fn unsettled(&self, objects: &[Value], lives: &BTreeMap<String, Lived>) -> Vec<String> {

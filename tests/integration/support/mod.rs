@@ -2,8 +2,10 @@
 
 pub(crate) mod campaign;
 pub(crate) mod chance;
+pub(crate) mod clock;
 pub(crate) mod controlplane;
 pub(crate) mod elastic;
+pub(crate) mod gate;
 pub(crate) mod http;
 pub(crate) mod kstatus;
 pub(crate) mod lived;

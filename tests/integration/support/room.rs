@@ -81,6 +81,11 @@ impl<'p> Room<'p> {
         self.folder.path().join("kubeconfig")
     }
 
+    /// Where files of this room may be put.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Starts a replica that serves this room alone.
     pub(crate) fn operator(&self) -> Operator {
         self.operator_with(&["--log-level", "info,anomalyjob_operator=debug"])
