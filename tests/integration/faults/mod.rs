@@ -6,6 +6,7 @@
 //! real processes allow, `FAULT_SEEDS=20` tries more; `make faults` does.
 
 mod api_server;
+mod certificates;
 mod clocks;
 mod descriptors;
 mod disk;

@@ -1,22 +1,18 @@
 //! What the operator asks of the API server, by the server's own record, against what the chart allows it.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anomalyjob_operator::api::{AnomalyJob, FINALIZER};
 use elasticsearch_simulator::Profile;
 use k8s_openapi::api::core::v1::ConfigMap;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use serde_json::{Value, json};
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::pki_types::PrivateKeyDer;
 
 use crate::support::controlplane::ControlPlane;
 use crate::support::elastic::Elastic;
 use crate::support::room::{NAME, Room, rights};
-use crate::support::{LIMIT, RUNTIME, until};
+use crate::support::tls_front::{Authority, Front};
+use crate::support::{LIMIT, until};
 
 /// One right: API group, resource with its subresource, verb.
 type Right = (String, String, String);
@@ -71,39 +67,6 @@ fn used(record: &[Value]) -> BTreeSet<Right> {
     record.iter().map(right).collect()
 }
 
-/// TLS before a simulator: gives the port and the authority's certificate.
-fn tls_before(port: u16) -> (u16, String) {
-    anomalyjob_operator::elasticsearch::tls::install_provider();
-    let mut params = CertificateParams::new(Vec::new()).expect("params");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let issuer =
-        CertifiedIssuer::self_signed(params, KeyPair::generate().expect("key")).expect("CA");
-    let params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).expect("params");
-    let key = KeyPair::generate().expect("key");
-    let certificate = params.signed_by(&key, &issuer).expect("certificate");
-    let key = PrivateKeyDer::try_from(key.serialize_der()).expect("key");
-    let config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate.der().clone()], key)
-        .expect("config");
-    let acceptor = TlsAcceptor::from(Arc::new(config));
-    let listener = RUNTIME
-        .block_on(tokio::net::TcpListener::bind("127.0.0.1:0"))
-        .expect("listener");
-    let own = listener.local_addr().expect("address").port();
-    RUNTIME.spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let acceptor = acceptor.clone();
-            tokio::spawn(async move {
-                let mut outer = acceptor.accept(stream).await?;
-                let mut inner = tokio::net::TcpStream::connect(("127.0.0.1", port)).await?;
-                tokio::io::copy_bidirectional(&mut outer, &mut inner).await
-            });
-        }
-    });
-    (own, issuer.pem())
-}
-
 #[test]
 fn the_operator_uses_every_right_that_the_chart_gives_and_asks_for_no_other() {
     // A list that streams is a watch by its right, so the right to list is used where the server cannot stream one.
@@ -118,14 +81,19 @@ fn the_operator_uses_every_right_that_the_chart_gives_and_asks_for_no_other() {
         }
     }
     room.elastic.tune("forced", &json!({"close_ms": "hang"}));
-    let (port, ca) = tls_before(room.elastic.port());
-    room.create::<ConfigMap>("ca", json!({"data": {"ca.crt": ca}}));
+    let authority = Authority::new();
+    let front = Front::before(room.elastic.port(), &authority);
+    room.create::<ConfigMap>("ca", json!({"data": {"ca.crt": authority.pem()}}));
     room.secret(
         "key",
         &json!({"api-key": "id:not-looked-at-without-security"}),
     );
     let tls = json!({"tls": {"ca": {"configMapRef": {"name": "ca"}}}, "auth": {"apiKeySecretRef": {"name": "key"}}, "allowPlaintext": false});
-    room.connect_to("default", &format!("https://127.0.0.1:{port}"), &tls);
+    room.connect_to(
+        "default",
+        &format!("https://127.0.0.1:{}", front.port),
+        &tls,
+    );
     let mut operator = room.operator();
     room.close("plain", &json!({}));
     room.close("fed", &json!({}));

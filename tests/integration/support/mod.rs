@@ -11,6 +11,7 @@ pub(crate) mod kstatus;
 pub(crate) mod lived;
 pub(crate) mod operator;
 pub(crate) mod room;
+pub(crate) mod tls_front;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::LazyLock;

@@ -158,9 +158,11 @@ impl<'p> Room<'p> {
         patched.unwrap_or_else(|error| panic!("{name} was not patched: {error}"));
     }
 
-    /// The connection `default`, to the room's own Elasticsearch, with these further fields.
+    /// The connection `default`, to the room's own Elasticsearch, with these further or other fields.
     pub(crate) fn connect(&self, more: &Value) {
-        self.connect_to("default", &self.elastic.url(), more);
+        let own = self.elastic.url();
+        let url = more["url"].as_str().unwrap_or(&own);
+        self.connect_to("default", url, more);
     }
 
     pub(crate) fn connect_to(&self, name: &str, url: &str, more: &Value) {

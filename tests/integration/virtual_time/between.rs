@@ -125,6 +125,8 @@ pub(crate) enum Effect {
     Kill,
     /// What the process was doing is dropped; the process lives.
     Drop,
+    /// What carries it panics, in the middle of what the process was doing.
+    Panic,
     /// It comes a second time, so much later, as from a proxy that repeats.
     Again(Duration),
 }
@@ -333,6 +335,7 @@ impl Between {
             Effect::Drip => answer
                 .unwrap_or_else(|| Ok(response(200, HeaderMap::new(), Bytes::new())))
                 .map(|answer| answer.map(drip)),
+            Effect::Panic => panic!("as the test says"),
             Effect::Kill => {
                 self.end(&ask.process, Ending::Die);
                 std::future::pending().await

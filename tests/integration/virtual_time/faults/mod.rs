@@ -1,7 +1,7 @@
 //! The faults of the plan (reliability, 5.2) that virtual time can show, each by its number, and each with several seeds, which
 //! say when it comes. After each, without a step by hand, every invariant holds and the end is right.
 //!
-//! Not here: what needs TLS (29, 30), name lookups (56) or a real process (51 to 55, 57, 58).
+//! Not here: what needs TLS (29, 30) or a real process (51 to 53, 55, 57, 58); `tests/faults.txt` says where that is.
 
 mod elasticsearch;
 mod jobs;

@@ -1,10 +1,12 @@
-//! Faults 17 to 19, 59 and 60: leases, clocks, and two processes at once.
+//! Faults 17 to 19, 54, 59 and 60: leases, panics, clocks, and two processes at once.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::super::between::{Ask, Effect, When};
+use super::super::between::{Ask, Effect, Server, When};
 use super::super::world::World;
 use super::{during, faults, lives};
 
@@ -12,6 +14,7 @@ faults! {
     17 the_lease_is_stolen V9,
     18 the_lease_is_slow V9,
     19 the_clock_of_one_replica_is_an_hour_off V9,
+    54 what_is_done_for_one_job_panics V9,
     59 the_wall_clock_jumps_by_a_day V9,
     60 two_versions_overlap V9,
 }
@@ -66,6 +69,27 @@ async fn the_clock_of_one_replica_is_an_hour_off(world: World) {
         world.pass(30).await;
         world.kill("one");
         world.start("one");
+    })
+    .await;
+}
+
+/// The shell has no code that would panic for a test, but it runs code of others, and what carries its requests is one: a panic
+/// there unwinds through the shell's own call as one of the shell would.
+async fn what_is_done_for_one_job_panics(world: World) {
+    lives(&world, 1, async |world| {
+        let holder = || world.get("leases", "operator")["spec"]["holderIdentity"].clone();
+        let (before, panics) = (holder(), Arc::new(AtomicUsize::new(0)));
+        let counted = Arc::clone(&panics);
+        during(&world, 60, move |ask| {
+            let of_it = ask.server == Server::Elasticsearch && ask.path.contains("hung");
+            of_it.then(|| {
+                counted.fetch_add(1, Ordering::Relaxed);
+                (When::Before, Effect::Panic)
+            })
+        })
+        .await;
+        assert!(panics.load(Ordering::Relaxed) > 0, "nothing panicked");
+        assert_eq!(holder(), before, "the process has ended");
     })
     .await;
 }
