@@ -90,8 +90,14 @@ fn two(room: &Room) -> (Operator, Operator) {
     (first, second)
 }
 
+/// A minute where time is no matter; else longer than the lease lasts, which is what counts.
+fn frozen_for() -> Duration {
+    let more = std::env::var_os("FAULT_SEEDS").is_some();
+    Duration::from_secs(if more { 60 } else { 25 })
+}
+
 #[test]
-fn fault_19_a_leader_that_was_frozen_for_a_minute_sends_nothing_when_it_wakes() {
+fn fault_19_a_leader_that_was_frozen_sends_nothing_when_it_wakes() {
     each_seed(3, |seed| {
         let room = Room::new(controlplane::shared());
         let mut campaign = Campaign::new(&room, seed, 12, &ENDING);
@@ -102,7 +108,7 @@ fn fault_19_a_leader_that_was_frozen_for_a_minute_sends_nothing_when_it_wakes() 
         until_true("the second leads", LIMIT, || second.leads());
         // What the frozen one had in mind is done by the other; a second time would be seen.
         passed(&campaign, 19);
-        std::thread::sleep(Duration::from_secs(60).saturating_sub(frozen.elapsed()));
+        std::thread::sleep(frozen_for().saturating_sub(frozen.elapsed()));
         let before = changing(&room);
         first.signal("CONT");
         until_true("the first stands by", LIMIT, || {

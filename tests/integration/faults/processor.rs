@@ -24,7 +24,7 @@ fn fault_58_with_a_twentieth_of_a_processor_all_comes_to_the_same_end() {
             scope.spawn(|| {
                 while !ended.load(Ordering::Relaxed) {
                     operator.signal("STOP");
-                    std::thread::sleep(OF - HAS);
+                    std::thread::sleep(OF.saturating_sub(HAS));
                     operator.signal("CONT");
                     std::thread::sleep(HAS);
                 }

@@ -155,13 +155,13 @@ impl<'r, 'p> Campaign<'r, 'p> {
     /// the record was read must be true of it.
     pub(crate) fn tells_no_lie(&self) {
         let objects = self.objects();
-        let lives = lives(&self.room.elastic.log());
-        let lies = objects.iter().filter_map(|object| {
+        let world = lives(&self.room.elastic.log());
+        let untrue = objects.iter().filter_map(|object| {
             let name = object["metadata"]["name"].as_str().unwrap_or_default();
-            lie(object, &lives[name])
+            lie(object, &world[name])
         });
-        let lies: Vec<String> = lies.collect();
-        assert!(lies.is_empty(), "seed {}: {lies:#?}", self.seed);
+        let untrue: Vec<String> = untrue.collect();
+        assert!(untrue.is_empty(), "seed {}: {untrue:#?}", self.seed);
     }
 
     /// Waits until each job is where it should be and each status says so, then judges all that was called.

@@ -98,12 +98,11 @@ async fn client(kubeconfig: &Path) -> Client {
 async fn pass(State(shared): State<Shared>, request: Request) -> Response {
     let path = request.uri().to_string();
     let rule = *shared.rule.read().unwrap_or_else(PoisonError::into_inner);
-    match rule.filter(|rule| path.contains(rule.path)) {
-        Some(rule) => match rule.mishap {
+    if let Some(rule) = rule.filter(|rule| path.contains(rule.path)) {
+        match rule.mishap {
             Mishap::Refused(status) => return refusal(status),
             Mishap::Late(time) => tokio::time::sleep(time).await,
-        },
-        None => {}
+        }
     }
     forward(shared.client, request)
         .await
