@@ -2,7 +2,7 @@
 # CARGO_TARGET_DIR is honoured; without it everything that Cargo makes is in target/.
 
 .DEFAULT_GOAL := help
-.PHONY: help build test model demo up down bench controlplane check deny generate
+.PHONY: help build test test-long faults model demo up down bench controlplane check deny generate
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,12 @@ test: ## Everything that is tested (5 min once built; up to an hour on a machine
 
 model: ## The shipped brain explored in small worlds with faults; STATES=n says how many states (several minutes, and more to build)
 	MODEL_STATES=$(or $(STATES),5000000) cargo test --profile model --locked --lib model:: -- --nocapture --test-threads 1
+
+test-long: ## Campaigns of real processes at full size: 200 kills, dying API servers, ten minutes of 503 (30 min)
+	tests/long
+
+faults: ## Each of the 60 faults of the plan (tests/faults.txt); SEEDS=n says how often, 20 if not said (15 min)
+	FAULT_SEEDS=$(or $(SEEDS),20) VIRTUAL_SEEDS=$(or $(SEEDS),20) cargo test --locked --test integration fault -- --nocapture --test-threads 4
 
 demo: ## Ten jobs closed, opened and closed again through a real API server by the real operator (1 min once built)
 	@tests/demo/demo
@@ -39,6 +45,7 @@ check: ## Format, clippy, rustdoc: no warning is left
 deny: ## Licences, bans and sources of the dependencies (deny.toml); installs cargo-deny outside the checkout (about 6 min)
 	tests/deny
 
-generate: ## Rewrites crds/, the chart's copies, docs/reference.md and docs/conditions.md from the types
+generate: ## Rewrites crds/, the chart's copies, docs/reference.md, docs/conditions.md and tests/faults.txt
 	CI=false cargo test --locked --test integration artifacts:: >/dev/null || true
 	CI=true cargo test --locked --test integration artifacts::
+	CI=false cargo test --locked --test integration table::

@@ -44,7 +44,10 @@ pub enum Error {
 /// Installs the one subscriber of the process.
 pub fn install(format: Format, filter: &Filter, colours: bool) -> Result<(), Error> {
     let filter = EnvFilter::builder().parse(&filter.0)?;
-    let builder = tracing_subscriber::fmt().with_env_filter(filter);
+    // What cannot be written is lost: tracing would say so on standard error, and panic where that is full as well.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .log_internal_errors(false);
     match format {
         Format::Text => builder.with_ansi(colours).finish().try_init()?,
         Format::Json => builder

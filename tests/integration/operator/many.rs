@@ -2,45 +2,24 @@
 
 use std::time::Duration;
 
-use anomalyjob_operator::api::AnomalyJob;
 use k8s_openapi::jiff::Timestamp;
-use kube::Api;
-use kube::api::{ListParams, PostParams};
 use serde_json::{Value, json};
 
 use crate::support::elastic::Log;
 use crate::support::operator::Operator;
 use crate::support::room::{Room, has};
-use crate::support::{LIMIT, RUNTIME, controlplane, side_by_side, until, until_true};
+use crate::support::{LIMIT, controlplane, side_by_side, until, until_true};
 
 /// How long each close call takes at least, so that calls that are out at once can be seen in the log.
 const CALL_MS: u64 = 40;
 
 fn create_all(room: &Room, count: usize) {
-    let api: Api<AnomalyJob> = Api::namespaced(room.client.clone(), &room.namespace);
-    let all = (0..count).map(|number| {
+    let specs = (0..count).map(|number| {
         let name = format!("job-{number}");
-        let body = json!({
-            "apiVersion": "anomalyjob.dev/v1alpha1", "kind": "AnomalyJob", "metadata": {"name": name},
-            "spec": {"jobId": name, "state": "Closed"},
-        });
-        let object: AnomalyJob = serde_json::from_value(body).expect("an object");
-        let api = api.clone();
-        async move { api.create(&PostParams::default(), &object).await }
+        let spec = json!({"jobId": name, "state": "Closed"});
+        (name, spec)
     });
-    for created in RUNTIME.block_on(futures::future::join_all(all)) {
-        created.expect("created");
-    }
-}
-
-fn all_objects(room: &Room) -> Vec<Value> {
-    let api = room.api::<AnomalyJob>();
-    let list = RUNTIME.block_on(api.list(&ListParams::default()));
-    let items = list.map(|list| list.items).unwrap_or_default();
-    items
-        .iter()
-        .map(|item| serde_json::to_value(item).expect("JSON"))
-        .collect()
+    room.jobs_at_once(specs.collect());
 }
 
 /// The most close calls that were out at once, at least.
@@ -92,7 +71,7 @@ fn finished_after(object: &Value, at: Timestamp) -> bool {
 /// All objects, once all of them are closed, by one call each.
 fn all_closed(room: &Room, count: usize) -> Vec<Value> {
     let objects = until("all are closed", LIMIT, || {
-        let objects = all_objects(room);
+        let objects = room.all_jobs();
         let closed = |object: &&Value| {
             has(object, "Closed=True") && has(object, "Ready=True/InDesiredState")
         };

@@ -165,6 +165,13 @@ impl Elastic {
         }
     }
 
+    /// How many requests have come.
+    pub(crate) fn asked(&self) -> u64 {
+        let counts = self.turn("GET", "counts", &Value::Null);
+        let counts = counts.as_object().into_iter().flat_map(|all| all.values());
+        counts.filter_map(Value::as_u64).sum()
+    }
+
     /// Waits until the log is as it should be.
     pub(crate) fn until(&self, what: &str, holds: impl Fn(&Log) -> bool) -> Log {
         self.until_within(LIMIT, what, holds)

@@ -1,9 +1,14 @@
 //! What several tests need. No test stands here.
 
+pub(crate) mod campaign;
+pub(crate) mod chance;
+pub(crate) mod clock;
 pub(crate) mod controlplane;
 pub(crate) mod elastic;
+pub(crate) mod gate;
 pub(crate) mod http;
 pub(crate) mod kstatus;
+pub(crate) mod lived;
 pub(crate) mod operator;
 pub(crate) mod room;
 pub(crate) mod tls;

@@ -15,30 +15,44 @@ pub(crate) struct Operator {
     log: PathBuf,
 }
 
+/// What is unusual about a start; nothing by default.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Ways<'a> {
+    /// A program that becomes the operator, with its arguments, such as `prlimit --nofile=64 --`.
+    pub(crate) through: &'a [&'a str],
+    /// Another kubeconfig.
+    pub(crate) kubeconfig: Option<&'a Path>,
+    /// Where it listens, for one whose log cannot be read.
+    pub(crate) listen: Option<SocketAddr>,
+}
+
 impl Operator {
     /// Starts a replica with these arguments, whose output goes to `log`, and waits until it listens.
-    pub(crate) fn start(kubeconfig: &Path, log: PathBuf, arguments: &[&str]) -> Self {
-        let binary = env!("CARGO_BIN_EXE_anomalyjob-operator");
-        let mut command = if Path::new("/usr/bin/setpriv").exists() {
-            let mut command = Command::new("/usr/bin/setpriv");
-            command.args(["--pdeathsig", "KILL", "--", binary]);
-            command
-        } else {
-            Command::new(binary)
-        };
+    pub(crate) fn start(
+        kubeconfig: &Path,
+        log: PathBuf,
+        arguments: &[&str],
+        ways: Ways<'_>,
+    ) -> Self {
+        let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let address = ways.listen.unwrap_or(anywhere);
+        let mut words: Vec<&str> = Vec::new();
+        if Path::new("/usr/bin/setpriv").exists() {
+            words.extend(["/usr/bin/setpriv", "--pdeathsig", "KILL", "--"]);
+        }
+        words.extend(ways.through);
+        let listen = address.to_string();
+        words.extend([env!("CARGO_BIN_EXE_anomalyjob-operator"), "run"]);
+        words.extend(["--listen", &listen, "--log-format", "json"]);
         // What a test needs listens on this machine, unless the test is about that.
-        let says = arguments.contains(&"--allow-endpoints");
-        let reach = if says {
-            &[][..]
-        } else {
-            &["--allow-endpoints", "127.0.0.0/8"]
-        };
+        if !arguments.contains(&"--allow-endpoints") {
+            words.extend(["--allow-endpoints", "127.0.0.0/8"]);
+        }
+        words.extend(arguments);
         let output = File::create(&log).expect("log file");
-        let child = command
-            .args(["run", "--listen", "127.0.0.1:0", "--log-format", "json"])
-            .args(reach)
-            .args(arguments)
-            .env("KUBECONFIG", kubeconfig)
+        let child = Command::new(words[0])
+            .args(&words[1..])
+            .env("KUBECONFIG", ways.kubeconfig.unwrap_or(kubeconfig))
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("log file"))
             .stderr(output)
@@ -46,19 +60,27 @@ impl Operator {
             .expect("the operator starts");
         let mut operator = Self {
             child,
-            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            address,
             log,
         };
-        operator.address = until("a line that says where it listens", LIMIT, || {
-            let log = operator.log();
+        if ways.listen.is_some() {
+            until_true("it listens", LIMIT, || operator.get("/livez").is_ok());
+        } else {
+            operator.address = operator.listens();
+        }
+        operator
+    }
+
+    fn listens(&self) -> SocketAddr {
+        until("a line that says where it listens", LIMIT, || {
+            let log = self.log();
             let lines = log
                 .lines()
                 .filter_map(|line| serde_json::from_str(line).ok());
             let mut listen =
                 lines.filter_map(|line: serde_json::Value| line["listen"].as_str()?.parse().ok());
             listen.next().ok_or(log)
-        });
-        operator
+        })
     }
 
     /// Everything that it has said.
@@ -115,11 +137,28 @@ impl Operator {
 
     /// SIGTERM; gives exit status and how long it took.
     pub(crate) fn terminate(&mut self) -> (ExitStatus, Duration) {
-        let pid = self.child.id().to_string();
         let asked = Instant::now();
-        let status = Command::new("kill").args(["-TERM", &pid]).status();
-        assert!(status.expect("kill").success());
+        self.signal("TERM");
         (self.child.wait().expect("its end"), asked.elapsed())
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.pid().to_string();
+        let mut kill = Command::new("kill");
+        let status = kill.args([&format!("-{name}"), &pid]).status();
+        assert!(status.expect("kill").success(), "{name} {pid}");
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for an end that nobody asked for.
+    pub(crate) fn until_dead(&mut self) -> ExitStatus {
+        until("it has ended", LIMIT, || {
+            let ended = self.child.try_wait().expect("its state");
+            ended.ok_or_else(|| "it runs".to_owned())
+        })
     }
 }
 

@@ -9,16 +9,19 @@ use std::time::Duration;
 
 use anomalyjob_operator::api::{AnomalyJob, ElasticsearchConnection, RECONCILE_REQUESTED};
 use elasticsearch_simulator::Profile;
+use futures::{StreamExt as _, stream};
 use k8s_openapi::api::authentication::v1::TokenRequest;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
-use kube::api::{ApiResource, DeleteParams, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{
+    ApiResource, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams,
+};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
 use super::controlplane::ControlPlane;
 use super::elastic::Elastic;
-use super::operator::Operator;
+use super::operator::{Operator, Ways};
 use super::{LIMIT, RUNTIME, until};
 
 /// The name of release, ServiceAccount and Lease.
@@ -78,12 +81,22 @@ impl<'p> Room<'p> {
         self.folder.path().join("kubeconfig")
     }
 
+    /// Where files of this room may be put.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     /// Starts a replica that serves this room alone.
     pub(crate) fn operator(&self) -> Operator {
         self.operator_with(&["--log-level", "info,anomalyjob_operator=debug"])
     }
 
     pub(crate) fn operator_with(&self, arguments: &[&str]) -> Operator {
+        self.operator_in(arguments, Ways::default())
+    }
+
+    /// Starts one in another than the usual way.
+    pub(crate) fn operator_in(&self, arguments: &[&str], ways: Ways<'_>) -> Operator {
         let number = self.started.get() + 1;
         self.started.set(number);
         let log = self.folder.path().join(format!("operator-{number}.log"));
@@ -91,15 +104,23 @@ impl<'p> Room<'p> {
         let mut all = vec!["--watch-namespace", &self.namespace];
         all.extend(["--lease-namespace", &self.namespace, "--identity", &name]);
         all.extend(arguments);
-        Operator::start(&self.kubeconfig(), log, &all)
+        Operator::start(&self.kubeconfig(), log, &all, ways)
     }
 
     /// Starts the next one after a kill, without the wait for the dead one's lease: that wait is tested by itself.
     pub(crate) fn operator_after_kill(&self) -> Operator {
-        let api: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
-        let deleted = RUNTIME.block_on(api.delete(NAME, &DeleteParams::default()));
-        deleted.expect("the lease of the dead");
+        self.forget_the_lease();
         self.operator()
+    }
+
+    /// Nobody holds the lease any more. One that died early may not have had it.
+    pub(crate) fn forget_the_lease(&self) {
+        let api: Api<Lease> = Api::namespaced(self.client.clone(), &self.namespace);
+        match RUNTIME.block_on(api.delete(NAME, &DeleteParams::default())) {
+            Ok(_) => {}
+            Err(kube::Error::Api(status)) if status.is_not_found() => {}
+            Err(error) => panic!("the lease of the dead: {error}"),
+        }
     }
 
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> String {
@@ -137,9 +158,11 @@ impl<'p> Room<'p> {
         patched.unwrap_or_else(|error| panic!("{name} was not patched: {error}"));
     }
 
-    /// The connection `default`, to the room's own Elasticsearch, with these further fields.
+    /// The connection `default`, to the room's own Elasticsearch, with these further or other fields.
     pub(crate) fn connect(&self, more: &Value) {
-        self.connect_to("default", &self.elastic.url(), more);
+        let own = self.elastic.url();
+        let url = more["url"].as_str().unwrap_or(&own);
+        self.connect_to("default", url, more);
     }
 
     pub(crate) fn connect_to(&self, name: &str, url: &str, more: &Value) {
@@ -190,6 +213,39 @@ impl<'p> Room<'p> {
             spec[key] = value.clone();
         }
         self.create::<AnomalyJob>(name, json!({"spec": spec}));
+    }
+
+    /// Many AnomalyJobs, each of a name and a spec.
+    pub(crate) fn jobs_at_once(&self, specs: Vec<(String, Value)>) {
+        let resource = ApiResource::erase::<AnomalyJob>(&());
+        let api = self.api::<AnomalyJob>();
+        let one = |(name, spec): (String, Value)| {
+            let object = DynamicObject::new(&name, &resource).data(json!({ "spec": spec }));
+            let api = api.clone();
+            async move { api.create(&PostParams::default(), &object).await }
+        };
+        let all = stream::iter(specs.into_iter().map(one)).buffer_unordered(32);
+        for created in RUNTIME.block_on(all.collect::<Vec<_>>()) {
+            created.expect("created");
+        }
+    }
+
+    /// All AnomalyJobs, or why they cannot be had now.
+    pub(crate) fn try_all_jobs(&self) -> Result<Vec<Value>, String> {
+        let api = self.api::<AnomalyJob>();
+        let params = ListParams::default();
+        let list = async { tokio::time::timeout(Duration::from_secs(20), api.list(&params)).await };
+        let list = RUNTIME.block_on(list).map_err(|_| "no answer".to_owned())?;
+        let items = list.map_err(|error| error.to_string())?.items;
+        let values = items.iter().map(serde_json::to_value);
+        values
+            .collect::<Result<_, _>>()
+            .map_err(|error| error.to_string())
+    }
+
+    /// All AnomalyJobs; none where they cannot be had now.
+    pub(crate) fn all_jobs(&self) -> Vec<Value> {
+        self.try_all_jobs().unwrap_or_default()
     }
 
     /// The same, to be closed by this policy.
