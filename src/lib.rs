@@ -32,6 +32,8 @@ pub mod elasticsearch;
 pub mod finalizer;
 pub mod kubernetes;
 pub mod lease;
+#[cfg(test)]
+mod properties;
 pub mod reconciler;
 pub mod release;
 pub mod replica;

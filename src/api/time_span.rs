@@ -12,8 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// The form of a [`TimeSpan`] as a pattern for the schema.
 pub const TIME_SPAN_PATTERN: &str = "^[1-9][0-9]{0,8}(s|m|h|d)$";
-/// The form of an [`Elapsed`] as a pattern for the schema.
-pub const ELAPSED_PATTERN: &str = "^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$";
+/// The form of an [`Elapsed`] as a pattern for the schema: what it lets in is never too long to be read.
+pub const ELAPSED_PATTERN: &str = "^([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?$";
 
 const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1)];
 
@@ -119,6 +119,9 @@ impl JsonSchema for TimeSpan {
 pub struct Elapsed(u64);
 
 impl Elapsed {
+    /// The longest that is told, more than any two points in time are apart.
+    const MOST: Self = Self(999_999_999 * 86_400 + 86_399);
+
     /// The length.
     pub fn as_duration(self) -> Duration {
         Duration::from_secs(self.0)
@@ -127,7 +130,7 @@ impl Elapsed {
 impl From<Duration> for Elapsed {
     /// Cuts off what is below a second, so that what is kept is what will be read back.
     fn from(length: Duration) -> Self {
-        Self(length.as_secs())
+        Self(length.as_secs().min(Self::MOST.0))
     }
 }
 impl fmt::Display for Elapsed {
@@ -198,6 +201,10 @@ pub fn parse_humane(text: &str) -> Option<Duration> {
     }
     Some(Duration::from_secs(total))
 }
+
+#[cfg(test)]
+#[path = "time_span_properties.rs"]
+mod properties;
 
 #[cfg(test)]
 mod tests {

@@ -350,5 +350,8 @@ fn duration(of: Duration) -> String {
 }
 
 #[cfg(test)]
+#[path = "request_properties.rs"]
+mod properties;
+#[cfg(test)]
 #[path = "request_tests.rs"]
 mod tests;

@@ -105,45 +105,6 @@ fn a_path_in_the_base_url_stays_with_and_without_a_slash_at_its_end() {
 }
 
 #[test]
-fn no_text_that_is_an_id_changes_the_path_or_the_query() {
-    let alphabet = [
-        "a", "z", "0", "-", "_", ".", "..", "/", "?", "#", "%2e", "%2F", ",", "*", "&", " ", "\n",
-        "_all", "\\", ";", ":", "@", "é", "\u{0}", "A",
-    ];
-    let mut taken = 0;
-    for first in alphabet {
-        for second in alphabet {
-            for third in alphabet {
-                let text = format!("{first}{second}{third}");
-                let Ok(id) = JobId::parse(&text) else {
-                    continue;
-                };
-                taken += 1;
-                let call = Call::close(&Ids::one(id), Duration::from_secs(1));
-                let url = call.url(&base()).unwrap();
-                let segments: Vec<&str> = url.path_segments().unwrap().collect();
-                assert_eq!(
-                    segments,
-                    ["_ml", "anomaly_detectors", &text, "_close"],
-                    "{text:?}"
-                );
-                assert_eq!(
-                    (url.query(), url.fragment()),
-                    (Some("timeout=1s"), None),
-                    "{text:?}"
-                );
-            }
-        }
-    }
-    assert!(taken > 50, "the loop has met ids: {taken}");
-    for text in [
-        "", ".", "..", "_all", "*", ",", "a,b", "a/b", "a?b", "a#b", "a b", "%2e", "-a", "a-",
-    ] {
-        assert!(JobId::parse(text).is_err(), "{text:?}");
-    }
-}
-
-#[test]
 fn parts_fill_the_request_line_up_to_4095_bytes_and_no_further() {
     let many = Ids::new((0..500).map(|n| JobId::parse(&format!("a-job-with-a-name-{n}")).unwrap()))
         .unwrap();

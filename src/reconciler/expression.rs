@@ -12,7 +12,7 @@ use crate::api::glob::Glob;
 use crate::api::{JobExpression, JobId, JobPattern};
 
 #[cfg(test)]
-mod random;
+mod properties;
 #[cfg(test)]
 mod tests;
 

@@ -260,7 +260,7 @@ impl Reconciler {
         Some(Unwritten { due, made })
     }
 
-    fn report(&self, object: &Object, now: Moment) -> (AnomalyJobStatus, Vec<Held>) {
+    pub(super) fn report(&self, object: &Object, now: Moment) -> (AnomalyJobStatus, Vec<Held>) {
         report::status(
             object,
             &report::Surroundings {

@@ -8,6 +8,8 @@
 mod closed;
 mod conditions;
 mod events;
+#[cfg(test)]
+mod properties;
 mod ready;
 mod sum;
 mod tally;

@@ -63,7 +63,7 @@ pub(super) fn ready(object: &Object, sum: &Sum, around: &Surroundings) -> (Says,
     if rests {
         return observing(object, sum, around);
     }
-    if object.members.is_empty() && object.resolved {
+    if object.members.is_empty() && object.resolved && object.unmatched.is_empty() {
         return nothing_matched(object);
     }
     if all_there && (around.health.trouble().is_some() || sum.stalled.count + sum.moving.count == 0)
@@ -104,7 +104,8 @@ fn in_the_way(object: &Object, around: &Surroundings) -> Option<(Says, Outlook)>
 
 fn observing(object: &Object, sum: &Sum, around: &Surroundings) -> (Says, Outlook) {
     let what = count(object);
-    if object.resolved && sum.sighted == object.members.len() {
+    let all_seen = object.resolved && sum.sighted == object.members.len();
+    if all_seen && object.unmatched.is_empty() {
         return is_ready(
             Reason::Observing,
             format!("observing {what}; spec.state is absent, so nothing is called"),

@@ -2,20 +2,26 @@
 //!
 //! Shared by the random walk and the model. It says what is wrong in a word and makes no text that nobody reads.
 
-use super::chaos::meant;
+use super::meant::{Listed, listed, means, meant};
 use super::world::{FakeJob, World};
 use crate::api::{AnomalyJobStatus, DatafeedState, JobId, JobState, OnFailed, OnTimeout};
 use crate::finalizer;
 use crate::reconciler::input::*;
 
+/// Who is meant in this world.
+fn all(world: &World) -> Listed {
+    listed(&world.listing())
+}
+
 /// Another object acts on the job, because it is older, or of an earlier name where they are of one age.
 fn has_an_older_rival(world: &World, of: &Delivered, id: &JobId) -> bool {
     let rank = |object: &Delivered| (object.created_at, object.key.clone());
+    let all = all(world);
     world.stored.values().any(|other| {
         let desired = &other.desired;
         let enforces =
             desired.wanted != Wanted::Observed && !desired.suspended && desired.deleting.is_none();
-        enforces && meant(desired).contains(id) && rank(other) < rank(of)
+        enforces && means(desired, &all, id) && rank(other) < rank(of)
     })
 }
 
@@ -46,14 +52,14 @@ fn wrong(world: &World, object: &Delivered) -> Option<&'static str> {
     if status.observed_generation != object.generation {
         return Some("another generation");
     }
-    let ids = meant(desired);
+    let ids: Vec<JobId> = meant(desired, &all(world)).into_iter().collect();
     let closed = |id: &JobId| known(world, id).is_some_and(|fake| fake.state == JobState::Closed);
-    let all = if ids.iter().all(closed) {
+    let are = if ids.iter().all(closed) {
         "True"
     } else {
         "False"
     };
-    if find(status, "Closed").map(|c| c.0) != Some(all) {
+    if find(status, "Closed").map(|c| c.0) != Some(are) {
         return Some("Closed");
     }
     let ready = find(status, "Ready");

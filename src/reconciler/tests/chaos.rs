@@ -7,9 +7,9 @@
 mod meddle;
 mod perform;
 
-pub(super) use meddle::meant;
-
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,9 +21,31 @@ use crate::reconciler::Reconciler;
 use crate::reconciler::claims::Claims;
 use crate::reconciler::input::*;
 
-const OBJECTS: [&str; 4] = ["w", "x", "y", "z"];
-const JOBS: [&str; 3] = ["a", "b", "c"];
-const EXPRESSIONS: [&str; 6] = ["a", "b", "c", "a", "a,b", "b,c"];
+/// What there may be in a world.
+struct Setting {
+    objects: Vec<String>,
+    jobs: Vec<String>,
+    groups: Vec<&'static str>,
+    expressions: Vec<String>,
+    /// Objects may also want their jobs opened, or closed before they go.
+    all_wishes: bool,
+    timeouts: [&'static str; 3],
+}
+
+impl Setting {
+    /// A few, so that they get into each other's way.
+    fn small() -> Self {
+        let of = |names: &[&str]| names.iter().copied().map(str::to_owned).collect();
+        Self {
+            objects: of(&["w", "x", "y", "z"]),
+            jobs: of(&["a", "b", "c"]),
+            groups: Vec::new(),
+            expressions: of(&["a", "b", "c", "a", "a,b", "b,c"]),
+            all_wishes: false,
+            timeouts: ["20s", "1m", "5m"],
+        }
+    }
+}
 
 struct Rng(u64);
 
@@ -41,19 +63,29 @@ impl Rng {
     fn chance(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }
+    fn any<'a>(&mut self, all: &'a [String]) -> &'a str {
+        &all[usize::try_from(self.below(all.len() as u64)).unwrap()]
+    }
     fn of<T: Copy>(&mut self, all: &[T]) -> T {
         all[usize::try_from(self.below(all.len() as u64)).unwrap()]
     }
 }
 
 struct Chaos {
+    setting: Rc<Setting>,
+    /// Its brain among all of the process.
+    number: u64,
+    /// Under which of its names the cluster is known: a cluster that tells no uuid is known by its address.
+    identity: u64,
+    /// Bytes of the largest status that was written.
+    largest: usize,
     world: World,
     ghost: Ghost,
     rng: Rng,
     coming: BTreeMap<(Duration, u64), Coming>,
     sent: u64,
     watched: BTreeSet<ObjectKey>,
-    claims: Claims,
+    claims: Rc<RefCell<Claims>>,
     watch_free: Duration,
     history: Vec<(u64, Delivered)>,
     lossy: bool,
@@ -64,18 +96,22 @@ struct Chaos {
 }
 
 impl Chaos {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, setting: &Rc<Setting>, number: u64, claims: &Rc<RefCell<Claims>>) -> Self {
         let mut world = World::new();
         world.before_7_14 = seed.is_multiple_of(5);
         world.monitor = !seed.is_multiple_of(3);
         let mut chaos = Self {
+            setting: Rc::clone(setting),
+            number,
+            identity: 0,
+            largest: 0,
             world,
             ghost: Ghost::default(),
             rng: Rng(seed.wrapping_mul(0xD134_2543_DE82_EF95) ^ 0xABCD),
             coming: BTreeMap::new(),
             sent: 0,
             watched: BTreeSet::new(),
-            claims: Claims::default(),
+            claims: Rc::clone(claims),
             watch_free: Duration::ZERO,
             history: Vec::new(),
             lossy: false,
@@ -86,7 +122,7 @@ impl Chaos {
         };
         chaos.world.brain = Reconciler::new("default", moment(Duration::ZERO));
         chaos.connect();
-        for id in JOBS {
+        for id in &setting.jobs {
             let state = chaos.rng.of(&[
                 JobState::Opened,
                 JobState::Opened,
@@ -118,6 +154,9 @@ impl Chaos {
             .map(secs);
         fake.lost_closes = self.rng.of(&[0, 0, 0, 1, 2, u32::MAX]);
         fake.ignores_force = self.rng.chance(10);
+        if !self.setting.groups.is_empty() {
+            fake.groups = vec![self.rng.of(&self.setting.groups)];
+        }
         if self.rng.chance(50) {
             let running = self
                 .rng
@@ -134,7 +173,7 @@ impl Chaos {
 
     fn connect(&mut self) {
         let connection = Usable {
-            identity: Arc::from("here"),
+            identity: Arc::from(format!("here-{}-{}", self.number, self.identity)),
             cluster_uuid: None,
             version: None,
             stops_datafeeds: !self.world.before_7_14,
@@ -204,7 +243,8 @@ impl Chaos {
         self.coming.clear();
         self.ghost.crashed();
         self.watched.clear();
-        self.claims = Claims::default();
+        let rulings = self.claims.borrow_mut().forget(self.number);
+        assert!(rulings.is_empty(), "another brain claims in this cluster");
         self.watch_free = self.world.clock;
         self.lossy = false;
         let stale = self.faults && self.rng.chance(25);
@@ -257,12 +297,7 @@ impl Chaos {
         let end = self.world.clock + span;
         loop {
             let coming = self.coming.keys().next().map(|(at, _)| *at);
-            let close = self
-                .world
-                .jobs
-                .values()
-                .filter_map(|job| job.closes_at)
-                .min();
+            let close = self.world.next_change();
             let wake = self.world.brain.next_wake();
             let next = [coming, close, wake]
                 .into_iter()
@@ -299,7 +334,8 @@ impl Chaos {
 
 /// One walk. Returns what it did, for the sum.
 fn walk(seed: u64, steps: u64) -> (u64, u64, u64) {
-    let mut chaos = Chaos::new(seed);
+    let claims = Rc::default();
+    let mut chaos = Chaos::new(seed, &Rc::new(Setting::small()), 1, &claims);
     for _ in 0..steps {
         let span = match chaos.rng.below(10) {
             0..=4 => chaos.rng.below(400),

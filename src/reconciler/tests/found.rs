@@ -271,3 +271,20 @@ fn jobs_that_stay_meant_when_others_go_are_looked_at_before_they_are_claimed_of_
             && world.is("w", "Closed", "True", "AllClosed")
     );
 }
+
+#[test]
+fn an_outage_makes_no_object_ready_of_which_a_part_matches_nothing() {
+    for (expression, wanted) in [("a,Low", Wanted::Observed), ("Low", Wanted::Closed)] {
+        let mut world = World::new();
+        world.jobs.insert(job("a"), FakeJob::new(JobState::Closed));
+        world.create("x", desired(expression, wanted, policy()));
+        world.pass(secs(200));
+        assert!(world.is("x", "Ready", "False", "JobNotFound"));
+        world.trouble = Some(trouble(Reason::ClusterUnreachable));
+        for _ in 0..20 {
+            world.pass(secs(20));
+            let ready = world.condition("x", "Ready").unwrap();
+            assert_eq!(ready.0, "False", "{expression}: {ready:?}");
+        }
+    }
+}

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::policy::{allows, closes, opens, wants};
-use super::chaos::meant;
+use super::meant::{Listed, listed, means, meant};
 use super::world::{FakeJob, World, secs};
 use crate::api::{AnomalyJobStatus, DatafeedId, DatafeedState, JobId, JobState};
 use crate::reconciler::input::*;
@@ -62,6 +62,8 @@ pub(super) struct Ghost {
     /// Jobs that were seen closed, or (true) opened, while the brain knew of a generation.
     seen_in: BTreeSet<(Arc<str>, i64, JobId, bool)>,
     forced: BTreeMap<JobId, Duration>,
+    /// What was listed last.
+    listed: Listed,
     /// The last read that was sent before a call for the job ended.
     touched: BTreeMap<JobId, u64>,
     is_dark: bool,
@@ -85,6 +87,7 @@ impl Ghost {
         self.in_flight.clear();
         self.seen.clear();
         self.feeds.clear();
+        self.listed.clear();
         self.touched.clear();
     }
 
@@ -231,10 +234,7 @@ impl Ghost {
             }
             let state = seen.state.as_ref().map(|state| state.state);
             for told in self.told.values() {
-                if let Some(object) = told
-                    .object
-                    .as_ref()
-                    .filter(|object| meant(&object.desired).contains(id))
+                if let Some(object) = &told.object
                     && let Some(JobState::Closed | JobState::Opened) =
                         state.filter(|_| order > told.since)
                 {
@@ -252,6 +252,10 @@ impl Ghost {
 
     /// The brain is being told which jobs have datafeeds, as a list that was sent at `order` found.
     pub(super) fn listed(&mut self, order: u64, listing: &Listing) {
+        // Nobody believes a list that has become empty before it was read again.
+        if !listing.jobs.is_empty() {
+            self.listed = listed(listing);
+        }
         for (id, (read, feed)) in &mut self.feeds {
             if *read < order && !listing.datafeeds.contains_key(id) {
                 (*read, *feed) = (order, None);
@@ -348,7 +352,9 @@ impl Ghost {
             .told
             .values()
             .filter_map(|told| told.object.as_ref())
-            .filter(|object| meant(&object.desired).contains(id) && wants(&object.desired, call))
+            .filter(|object| {
+                means(&object.desired, &self.listed, id) && wants(&object.desired, call)
+            })
             .collect();
         assert!(
             !willing.is_empty(),
@@ -474,7 +480,7 @@ impl Ghost {
             () if ready || is("Closed", "True") => JobState::Closed,
             () => return,
         };
-        for id in meant(&object.desired) {
+        for id in meant(&object.desired, &self.listed) {
             let seen = self.seen.get(&id);
             let seen = seen.map(|(_, seen)| seen.state.as_ref().map(|state| state.state));
             let at = (object.uid.clone(), object.generation, id.clone());

@@ -27,8 +27,10 @@ mod found;
 mod ghost;
 mod groups;
 mod isolating;
+mod kstatus;
 mod levers;
 mod life;
+mod meant;
 mod mixed;
 mod model;
 mod opening;
@@ -39,3 +41,6 @@ mod rows;
 mod rules;
 mod scenarios;
 mod world;
+
+pub(super) use kstatus::{are_well_formed, is, kstatus};
+pub(super) use world::{desired, job, key, moment, policy, usable};

@@ -12,7 +12,8 @@ mod objects;
 mod perform;
 mod reads;
 
-pub(super) use self::fixtures::{desired, job, key, moment, policy, secs, trouble};
+pub(in crate::reconciler) use self::fixtures::{desired, job, key, moment, policy, usable};
+pub(super) use self::fixtures::{secs, trouble};
 pub(super) use super::fake_job::FakeJob;
 use super::life::Rules;
 use crate::api::{Allow, AnomalyJobStatus, JobId, JobState};
@@ -157,8 +158,6 @@ impl World {
 
     pub(super) fn usable(&self) -> Usable {
         Usable {
-            identity: Arc::from("uuid"),
-            cluster_uuid: Some(Arc::from("uuid")),
             version: Some(Arc::from(if self.before_7_14 { "7.10.0" } else { "9.4.1" })),
             stops_datafeeds: !self.before_7_14,
             closes_idle_jobs: !self.before_7_14,
@@ -166,6 +165,7 @@ impl World {
             max_closing: self.max_closing,
             max_in_flight: self.max_in_flight,
             allow: self.allow.clone(),
+            ..usable()
         }
     }
 
@@ -188,7 +188,7 @@ impl World {
         let end = self.clock + span;
         loop {
             let answer = self.pending.keys().next().map(|(at, _)| *at);
-            let close = self.changes.first().map(|(at, _)| *at);
+            let close = self.next_change();
             let turn = self.next_turn();
             let others = self.other.as_ref().and_then(|other| other.next_wake());
             let own = self.brain.next_wake();
@@ -241,6 +241,11 @@ impl World {
         if let Some(writer) = self.writers.iter_mut().min().filter(|_| wrote) {
             *writer = clock + self.write_takes;
         }
+    }
+
+    /// When the next job ends to open or to close, if nobody has changed it since.
+    pub(super) fn next_change(&self) -> Option<Duration> {
+        self.changes.first().map(|(at, _)| *at)
     }
 
     pub(super) fn finish_closes(&mut self) {

@@ -1,10 +1,11 @@
 //! What others do to the world of the random walk, what is left when they stop, and whether status agrees with it.
 
+use std::rc::Rc;
 use std::sync::Arc;
 
-use super::{Chaos, EXPRESSIONS, JOBS, OBJECTS};
+use super::Chaos;
 use crate::api::{
-    AnomalyJobStatus, CloseMode, DatafeedState, JobExpression, JobId, JobState, OnFailed,
+    AnomalyJobStatus, CloseMode, DatafeedState, DeletionPolicy, JobExpression, JobState, OnFailed,
     OnTimeout, Reason, TimeSpan,
 };
 use crate::reconciler::input::*;
@@ -15,26 +16,34 @@ impl Chaos {
     pub(super) fn create(&mut self, name: &str) {
         self.uids += 1;
         let mut close = policy();
-        close.timeout = TimeSpan::parse(self.rng.of(&["20s", "1m", "5m"])).unwrap();
-        let wanted = if self.rng.chance(80) {
-            Wanted::Closed
-        } else {
-            Wanted::Observed
-        };
-        let desired = Desired {
+        close.timeout = TimeSpan::parse(self.rng.of(&self.setting.timeouts)).unwrap();
+        let wanted = self.wish();
+        let mut desired = Desired {
             suspended: self.rng.chance(10),
-            ..desired(self.rng.of(&EXPRESSIONS), wanted, close)
+            ..desired(self.rng.any(&self.setting.expressions), wanted, close)
         };
+        if self.setting.all_wishes && self.rng.chance(20) {
+            desired.deletion = DeletionPolicy::Close;
+        }
         let uid = Arc::from(format!("uid-{}", self.uids));
         self.world.store_as(key(name), uid, desired);
         self.watch(&key(name));
     }
 
+    fn wish(&mut self) -> Wanted {
+        match self.rng.below(10) {
+            0..2 => Wanted::Observed,
+            2..5 if self.setting.all_wishes => Wanted::Opened,
+            _ => Wanted::Closed,
+        }
+    }
+
     fn edit(&mut self, name: &str) {
         let what = self.rng.below(9);
+        let wanted = self.wish();
         let pick = self.rng.next();
         let timeout = self.rng.of(&["20s", "1m", "5m", "10m"]);
-        let expression = JobExpression::parse(self.rng.of(&EXPRESSIONS)).unwrap();
+        let expression = JobExpression::parse(self.rng.any(&self.setting.expressions)).unwrap();
         self.world.edit_silently(name, |desired| match what {
             0 => {
                 desired.close.on_timeout =
@@ -51,7 +60,7 @@ impl Chaos {
             3 => desired.close.timeout = TimeSpan::parse(timeout).unwrap(),
             4 => desired.suspended = !desired.suspended,
             5 => desired.wanted = Wanted::Observed,
-            6 => desired.wanted = Wanted::Closed,
+            6 => desired.wanted = wanted,
             7 => desired.scope.expression = expression,
             _ => desired.suspended = false,
         });
@@ -73,7 +82,8 @@ impl Chaos {
 
     fn delete(&mut self, name: &str) {
         let key = key(name);
-        if self.rng.chance(40) {
+        let held = !self.world.stored[&key].finalizers.is_empty();
+        if held || self.rng.chance(40) {
             let now = moment(self.world.clock).wall;
             self.world
                 .edit_silently(name, |desired| desired.deleting = Some(now));
@@ -90,8 +100,9 @@ impl Chaos {
     }
 
     pub(super) fn meddle(&mut self) {
-        let name = self.rng.of(&OBJECTS);
-        let id = job(self.rng.of(&JOBS));
+        let setting = Rc::clone(&self.setting);
+        let name = self.rng.any(&setting.objects);
+        let id = job(self.rng.any(&setting.jobs));
         let exists = self.world.stored.contains_key(&key(name));
         match self.rng.below(34) {
             _ if !exists && self.rng.chance(30) => self.create(name),
@@ -181,10 +192,4 @@ impl Chaos {
             panic!("{key}: {wrong}: {object:#?} {:#?}", self.world.jobs);
         }
     }
-}
-
-/// The jobs that an object of the walk means: its tokens are ids.
-pub(in super::super) fn meant(desired: &Desired) -> Vec<JobId> {
-    let tokens = desired.scope.expression.tokens();
-    tokens.map(|token| JobId::parse(token).unwrap()).collect()
 }

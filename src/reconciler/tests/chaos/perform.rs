@@ -31,15 +31,15 @@ impl Chaos {
                 self.send(wait, Coming::Turn(key));
             }
             Output::Claim(claim) => {
-                let rulings = self.claims.claim(1, claim);
+                let rulings = self.claims.borrow_mut().claim(self.number, claim);
                 self.rule(rulings);
             }
             Output::Release(key, jobs) => {
-                let rulings = self.claims.release(1, &key, &jobs);
+                let rulings = self.claims.borrow_mut().release(self.number, &key, &jobs);
                 self.rule(rulings);
             }
             Output::GiveWay(key, job) => {
-                let rulings = self.claims.give_way(1, &key, &[job]);
+                let rulings = self.claims.borrow_mut().give_way(self.number, &key, &[job]);
                 self.rule(rulings);
             }
             Output::Call { ticket, call, .. } => self.call(ticket, &call, delay),
@@ -88,13 +88,22 @@ impl Chaos {
                     self.send(delay, Coming::Refreshed(key, uid, version, found));
                 }
             }
-            Output::Finalize { .. } => unreachable!("nobody has a deletion policy here"),
+            Output::Finalize {
+                ticket,
+                key,
+                uid,
+                resource_version,
+                finalizers,
+            } => {
+                let answer = self.finalize(&key, &uid, &resource_version, finalizers);
+                self.send(delay, Coming::Finalized(ticket, answer));
+            }
             Output::Event { .. } | Output::Finished { .. } => {}
         }
     }
 
     fn rule(&mut self, mut rulings: Rulings) {
-        if let Some(ours) = rulings.remove(&1) {
+        if let Some(ours) = rulings.remove(&self.number) {
             self.send(Duration::ZERO, Coming::Ruled(ours));
         }
     }
@@ -122,6 +131,23 @@ impl Chaos {
         self.send(after.min(secs(60)) + delay, Coming::Called(ticket, answer));
     }
 
+    fn finalize(
+        &mut self,
+        key: &ObjectKey,
+        uid: &Arc<str>,
+        version: &str,
+        finalizers: Vec<String>,
+    ) -> Result<Arc<str>, WriteRefused> {
+        if self.world.api_server_down || self.faults && self.rng.chance(3) {
+            return Err(WriteRefused::Failed);
+        }
+        let answer = self.world.store_finalizers(key, uid, version, finalizers);
+        if answer.is_ok() {
+            self.watch(key);
+        }
+        answer
+    }
+
     fn write(
         &mut self,
         key: &ObjectKey,
@@ -134,6 +160,8 @@ impl Chaos {
         }
         let answer = self.world.store_status(key, uid, version, status);
         if answer.is_ok() {
+            let size = serde_json::to_vec(status).unwrap().len();
+            self.largest = self.largest.max(size);
             self.world.writes.push((key.clone(), status.clone()));
             self.watch(key);
         }

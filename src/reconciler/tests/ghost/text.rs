@@ -9,7 +9,7 @@ use super::Ghost;
 use super::policy::{closes, opens};
 use crate::api::JobId;
 use crate::reconciler::input::*;
-use crate::reconciler::tests::chaos::meant;
+use crate::reconciler::tests::meant::means;
 
 impl Ghost {
     /// The first read has this number.
@@ -56,13 +56,17 @@ impl Ghost {
         self.told.get(key)?.object.as_ref()
     }
 
+    /// The object means the job, by what was listed last.
+    pub(in super::super) fn means(&self, object: &Delivered, id: &JobId) -> bool {
+        means(&object.desired, &self.listed, id)
+    }
+
     /// The objects that want something of a job, as the brain was told of them, the oldest first.
     pub(in super::super) fn willing(&self, id: &JobId) -> Vec<ObjectKey> {
         let told = self.told.values().filter_map(|told| told.object.as_ref());
         let mut willing: Vec<&Delivered> = told
             .filter(|object| {
-                meant(&object.desired).contains(id)
-                    && (closes(&object.desired) || opens(&object.desired))
+                self.means(object, id) && (closes(&object.desired) || opens(&object.desired))
             })
             .collect();
         willing.sort_by_key(|object| (object.created_at, object.key.clone()));

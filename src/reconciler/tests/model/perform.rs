@@ -9,7 +9,6 @@ use super::scene::{OnTheWay, Scene, Sent};
 use crate::api::AnomalyJobStatus;
 use crate::reconciler::claims::Rulings;
 use crate::reconciler::input::*;
-use crate::reconciler::tests::chaos::meant;
 use crate::reconciler::tests::coming::Coming;
 use crate::reconciler::tests::world::secs;
 
@@ -88,7 +87,7 @@ impl Scene {
             let willing = self.ghost.willing(id);
             let means = |key: &&ObjectKey| {
                 let object = self.ghost.as_told(key);
-                object.is_some_and(|object| meant(&object.desired).contains(id))
+                object.is_some_and(|object| self.ghost.means(object, id))
             };
             for caller in objects.iter().filter(means) {
                 assert!(

@@ -11,12 +11,12 @@ use crate::api::{
 };
 use crate::reconciler::input::*;
 
-pub(in super::super) fn job(id: &str) -> JobId {
+pub(in crate::reconciler) fn job(id: &str) -> JobId {
     JobId::parse(id).unwrap()
 }
 
 /// A key of the usual namespace; `other/a` is `a` of another one.
-pub(in super::super) fn key(name: &str) -> ObjectKey {
+pub(in crate::reconciler) fn key(name: &str) -> ObjectKey {
     let (namespace, name) = name.split_once('/').unwrap_or(("ns", name));
     ObjectKey {
         namespace: Arc::from(namespace),
@@ -24,7 +24,7 @@ pub(in super::super) fn key(name: &str) -> ObjectKey {
     }
 }
 
-pub(in super::super) fn policy() -> ClosePolicy {
+pub(in crate::reconciler) fn policy() -> ClosePolicy {
     ClosePolicy {
         mode: CloseMode::Graceful,
         timeout: TimeSpan::parse("10m").unwrap(),
@@ -38,7 +38,11 @@ pub(in super::super) fn trouble(reason: Reason) -> Trouble {
 }
 
 /// An object's wish for the job of this name.
-pub(in super::super) fn desired(expression: &str, wanted: Wanted, close: ClosePolicy) -> Desired {
+pub(in crate::reconciler) fn desired(
+    expression: &str,
+    wanted: Wanted,
+    close: ClosePolicy,
+) -> Desired {
     Desired {
         scope: Scope {
             expression: JobExpression::parse(expression).unwrap(),
@@ -61,10 +65,23 @@ pub(in super::super) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-pub(in super::super) fn moment(clock: Duration) -> Moment {
+pub(in crate::reconciler) fn moment(clock: Duration) -> Moment {
     let start = Timestamp::from_second(1_795_000_000).unwrap();
     Moment {
         monotonic: clock,
         wall: start + SignedDuration::try_from(clock).unwrap(),
+    }
+}
+
+/// A cluster that answers.
+pub(in crate::reconciler) fn usable() -> Usable {
+    Usable {
+        identity: Arc::from("uuid"),
+        cluster_uuid: Some(Arc::from("uuid")),
+        version: Some(Arc::from("9.4.1")),
+        stops_datafeeds: true,
+        closes_idle_jobs: true,
+        list_room: 4000,
+        max_closing: 64,
     }
 }

@@ -101,7 +101,7 @@ impl World {
         }
     }
 
-    pub(super) fn listing(&self) -> Listing {
+    pub(in super::super) fn listing(&self) -> Listing {
         let most = if self.lists_nothing {
             0
         } else {
