@@ -15,7 +15,7 @@ fn fault_52_a_stop_with_many_objects_and_a_hung_cluster_is_clean_and_soon() {
     let room = Room::new(controlplane::shared());
     room.elastic
         .turn("PUT", "defaults", &json!({"close_ms": 1500}));
-    let names = storm::objects(&room, 300, "6s");
+    let names = storm::objects(&room, 200, "6s");
     let mut operator = room.operator();
     room.elastic.until("some are closing", |log| {
         log.changes.iter().any(|line| line["to"] == "closing")

@@ -60,7 +60,7 @@ fn campaign(seed: u64, jobs: usize, kills: usize, one_leaves_its_lease_of: u64) 
 
 #[test]
 fn fault_51_killed_at_random_again_and_again_it_brings_every_job_where_it_should_be() {
-    let (jobs, kills) = sized((60, 30), (300, 200));
+    let (jobs, kills) = sized((40, 20), (300, 200));
     // A lease that runs out takes its 15 s: rarely, and in the short campaign hardly ever.
     let leaves = sized(30, 20);
     for seed in seeds(1) {
