@@ -2,7 +2,7 @@
 # CARGO_TARGET_DIR is honoured; without it everything that Cargo makes is in target/.
 
 .DEFAULT_GOAL := help
-.PHONY: help build test model demo up down bench controlplane check deny generate
+.PHONY: help build test model mutants demo up down bench controlplane check deny generate
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -15,6 +15,9 @@ test: ## Everything that is tested (5 min once built; up to an hour on a machine
 
 model: ## The shipped brain explored in small worlds with faults; STATES=n says how many states (several minutes, and more to build)
 	MODEL_STATES=$(or $(STATES),5000000) cargo test --profile model --locked --lib model:: -- --nocapture --test-threads 1
+
+mutants: ## The brain broken on purpose, one patch of tests/mutants at a time; each must be noticed (about half an hour)
+	tests/mutants/run
 
 demo: ## Ten jobs closed, opened and closed again through a real API server by the real operator (1 min once built)
 	@tests/demo/demo

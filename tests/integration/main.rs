@@ -15,6 +15,7 @@ mod controlplane;
 mod elasticsearch_client;
 mod examples;
 mod lease;
+mod mutants;
 mod operator;
 mod pages;
 mod process;
