@@ -3,7 +3,12 @@
 //!
 //! It is the shipped `Reconciler` that is cloned and searched, not a copy of it. The ghost judges every call and every
 //! status by the world alone; `settle` judges where it all ends. `MODEL_STATES` says how many situations are searched,
-//! `MODEL_ONLY` in which worlds; `MODEL_REPLAY='name: 0 3 1'` replays a line that a failure printed.
+//! `MODEL_ONLY` in which worlds (with `MODEL_EXACT` the one of that name, with all the faults that its plan has, also without an optimised
+//! build); `MODEL_REPLAY='name: 0 3 1'` replays a line that a failure printed. What is broken is printed as a scenario.
+//!
+//! It is exhaustive within clamps: time moves in seconds, nothing is late by more than 65 s, what is away comes back within
+//! 25 s or after more than five minutes, and ages are told apart as far as `digest` says. Each world tells how many faults
+//! along a path it exhausted.
 
 mod befall;
 mod digest;
@@ -88,7 +93,7 @@ fn number(name: &str) -> Option<usize> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// Explores these worlds on two threads, each with the same number of states.
+/// Explores these worlds on two threads. What one leaves over is for those after it.
 fn explore_all(
     plans: &[&'static Plan],
     states: usize,
@@ -96,11 +101,24 @@ fn explore_all(
 ) -> (Vec<Told>, Vec<Broken>) {
     let (told, broken) = (Mutex::new(Vec::new()), Mutex::new(Vec::new()));
     let next = AtomicUsize::new(0);
+    let left = Mutex::new(states);
+    let take = |number: usize| {
+        let mut left = left.lock().unwrap();
+        let share = *left / (plans.len() - number);
+        *left -= share;
+        share
+    };
     let work = || {
-        while let Some(plan) = plans.get(next.fetch_add(1, Ordering::Relaxed)) {
-            match explore(plan, states / plans.len(), faults) {
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(plan) = plans.get(number) else {
+                return;
+            };
+            let share = take(number);
+            match explore(plan, share, faults) {
                 Ok(found) => {
                     tell(&found);
+                    *left.lock().unwrap() += share.saturating_sub(found.states);
                     told.lock().unwrap().push(found);
                 }
                 Err(found) => {

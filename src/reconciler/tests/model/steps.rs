@@ -54,7 +54,7 @@ impl Scene {
         let mut steps = Vec::new();
         let now = self.world.clock;
         let mut first_watched = true;
-        let mut waits = false;
+        let (mut waits, mut late) = (false, Vec::new());
         for (at, way) in self.coming.iter().enumerate() {
             if let Sent::Comes(Coming::Watched(..)) = &way.what
                 && !std::mem::take(&mut first_watched)
@@ -64,7 +64,8 @@ impl Scene {
             }
             if way.at <= now {
                 waits |= !way.late;
-                steps.push(Step::Arrive(at));
+                let to = if way.late { &mut late } else { &mut steps };
+                to.push(Step::Arrive(at));
             }
         }
         let tick = self.world.brain.next_wake().is_some_and(|at| at <= now);
@@ -74,6 +75,8 @@ impl Scene {
         if self.lossy {
             steps.push(Step::Relist);
         }
+        // What is late comes after all that is on time.
+        steps.append(&mut late);
         if let Some(what) = self
             .away()
             .filter(|_| may_end(now - self.since, LONG_OUTAGE))

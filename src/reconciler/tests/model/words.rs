@@ -71,11 +71,11 @@ impl Scene {
         }
     }
 
-    /// Where it is on its way.
-    pub(in super::super) fn find(&self, name: &str) -> usize {
+    /// Where it is on its way, or what is.
+    pub(in super::super) fn find(&self, name: &str) -> Result<usize, String> {
         let all: Vec<String> = (0..self.coming.len()).map(|at| self.name(at)).collect();
         let found = all.iter().position(|of| of == name);
-        found.unwrap_or_else(|| panic!("on their way are: {}", all.join("; ")))
+        found.ok_or_else(|| format!("on their way are: {}", all.join("; ")))
     }
 
     /// Everything arrives by itself for an hour, and then status and world agree and nothing is written any more.

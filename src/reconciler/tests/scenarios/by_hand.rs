@@ -70,7 +70,10 @@ fn message(
     name: &str,
     what: impl FnOnce(&mut Story, usize),
 ) -> Result<(), Wrong> {
-    let at = story.scene.find(name);
+    let at = story.scene.find(name).map_err(|was| Wrong {
+        expected: name.to_owned(),
+        was,
+    })?;
     what(story, at);
     Ok(())
 }
