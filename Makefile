@@ -2,7 +2,7 @@
 # CARGO_TARGET_DIR is honoured; without it everything that Cargo makes is in target/.
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-long faults model demo up down bench controlplane check deny generate
+.PHONY: help build test test-long faults model mutants mutants-all demo up down bench controlplane check deny generate
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,6 +21,12 @@ test-long: ## Campaigns of real processes at full size: 200 kills, dying API ser
 
 faults: ## Each of the 60 faults of the plan (tests/faults.txt); SEEDS=n says how often, 20 if not said (15 min)
 	FAULT_SEEDS=$(or $(SEEDS),20) VIRTUAL_SEEDS=$(or $(SEEDS),20) cargo test --locked --test integration fault -- --nocapture --test-threads 4
+
+mutants: ## The brain broken on purpose, one patch of tests/mutants at a time; each must be noticed (about half an hour)
+	tests/mutants/run
+
+mutants-all: ## Every mutant of cargo-mutants in the brain (hours); what survives must be explained in tests/mutants/survivors.txt
+	tests/mutants/every
 
 demo: ## Ten jobs closed, opened and closed again through a real API server by the real operator (1 min once built)
 	@tests/demo/demo

@@ -17,6 +17,7 @@ mod examples;
 mod faults;
 mod lease;
 mod long;
+mod mutants;
 mod operator;
 mod pages;
 mod process;

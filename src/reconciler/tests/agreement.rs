@@ -74,8 +74,27 @@ fn wrong(world: &World, object: &Delivered) -> Option<&'static str> {
             (find(status, "Stalled") != Some(("True", "Conflict"))).then_some("no Conflict")
         }
         [id] => alone(object, known(world, id)),
-        _ => None,
+        ids => together(world, object, ids),
     }
+}
+
+/// Of an object that acts on several jobs: each is where it must be by itself, whatever is wrong with the others.
+fn together(world: &World, object: &Delivered, ids: &[JobId]) -> Option<&'static str> {
+    let mut there = true;
+    for id in ids {
+        let expected = match object.desired.wanted {
+            _ if has_an_older_rival(world, object, id) || object.desired.suspended => continue,
+            Wanted::Observed => continue,
+            Wanted::Opened => opened(known(world, id)),
+            Wanted::Closed => ended(object, known(world, id)),
+        };
+        let Some(expected) = expected else {
+            return Some("one of them is not where it should be by now");
+        };
+        there &= expected == "InDesiredState";
+    }
+    let ready = find(&object.status, "Ready").is_some_and(|(status, _)| status == "True");
+    (ready && !there).then_some("Ready, though one of them is not")
 }
 
 /// Of an object that acts on one job.
@@ -136,6 +155,7 @@ fn opened(fake: Option<&FakeJob>) -> Option<&'static str> {
         return Some("JobNotFound");
     };
     match fake.state {
+        _ if fake.blocked => Some("JobBlocked"),
         JobState::Opened => Some("InDesiredState"),
         JobState::Failed => Some("JobFailed"),
         JobState::Closing => Some("CloseHangs"),

@@ -268,6 +268,9 @@ impl Chaos {
     fn handle(&mut self, input: Input) {
         self.handled += 1;
         self.ghost.sync(&self.world);
+        if let Input::Connection(connection) = &input {
+            self.ghost.connected(connection);
+        }
         let trace = std::env::var("TRACE").is_ok();
         if trace {
             eprintln!("{:?} <- {input:?}", self.world.clock);

@@ -4,16 +4,17 @@
 //! random walk prints its seed with. It computes the true closing time itself and knows nothing of facts or tables.
 
 mod policy;
+mod status;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::policy::{allows, closes, opens, wants};
-use super::meant::{Listed, listed, means, meant};
+use self::policy::{allows, closes, wants};
+use super::meant::{Listed, listed, means};
 use super::world::{FakeJob, World, secs};
-use crate::api::{AnomalyJobStatus, DatafeedId, DatafeedState, JobId, JobState};
+use crate::api::{AnomalyJobStatus, DatafeedId, DatafeedState, DeletionPolicy, JobId, JobState};
 use crate::reconciler::input::*;
 
 /// The true history of the session that a job is in.
@@ -48,8 +49,15 @@ pub(super) struct Told {
     since: u64,
 }
 
+/// Nothing that Elasticsearch says now shows that a job is being closed: it says nothing, or has no master.
+fn is_dark(world: &World) -> bool {
+    world.trouble.is_some() || world.refuses_calls.is_some() || world.upgrade_mode
+}
+
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ghost {
+    /// The brain was told that the cluster must not be called.
+    cut_off: bool,
     pub sessions: BTreeMap<JobId, Session>,
     samples: Vec<(JobId, Sample)>,
     pub told: BTreeMap<ObjectKey, Told>,
@@ -82,6 +90,7 @@ impl Ghost {
 
     /// A new process knows nothing.
     pub(super) fn crashed(&mut self) {
+        self.cut_off = false;
         self.samples.clear();
         self.told.clear();
         self.in_flight.clear();
@@ -93,7 +102,7 @@ impl Ghost {
 
     /// Time passes in the state that the world is in.
     pub(super) fn pass(&mut self, world: &World, span: Duration) {
-        let dark = world.trouble.is_some() || world.upgrade_mode;
+        let dark = is_dark(world);
         for (id, session) in &mut self.sessions {
             let counts = match world.jobs.get(id).map(|job| job.state) {
                 Some(JobState::Closing) => true,
@@ -137,7 +146,7 @@ impl Ghost {
             }
             session.state = Some(job.state);
         }
-        let dark = world.trouble.is_some() || world.upgrade_mode;
+        let dark = is_dark(world);
         if dark && !self.is_dark {
             (self.noticed, self.mixed) = (false, false);
         }
@@ -268,6 +277,11 @@ impl Ghost {
         self.noticed = true;
     }
 
+    /// The brain is being told of its connection.
+    pub(super) fn connected(&mut self, connection: &Connection) {
+        self.cut_off = matches!(connection, Connection::Unusable(_));
+    }
+
     /// The brain is being told of upgrade mode.
     pub(super) fn upgrading(&mut self, mode: bool) {
         self.noticed |= mode;
@@ -319,6 +333,10 @@ impl Ghost {
 
     /// A call is being sent.
     pub(super) fn call(&mut self, world: &World, ticket: Ticket, call: &Call) {
+        assert!(
+            !self.cut_off,
+            "{call:?} on a cluster that must not be called"
+        );
         for id in call.jobs() {
             assert!(
                 !self
@@ -360,6 +378,10 @@ impl Ghost {
             !willing.is_empty(),
             "{call:?}: nobody wants that, as told last: {:#?}",
             self.told
+        );
+        assert!(
+            willing.iter().any(|object| is_held(world, object)),
+            "{call:?} before the finalizer of deletionPolicy: Close is stored"
         );
         let feed = self.feeds.get(id).and_then(|(_, feed)| feed.clone());
         let seen = self
@@ -449,58 +471,13 @@ impl Ghost {
                     && allows(&object.desired, sample)
             })
     }
+}
 
-    /// A status is being written.
-    pub(super) fn write(&self, key: &ObjectKey, uid: &Arc<str>, status: &AnomalyJobStatus) {
-        let Some(told) = self.told.get(key) else {
-            panic!("a write to {key}, which the brain was not told of");
-        };
-        let Some(object) = told
-            .object
-            .as_ref()
-            .filter(|object| object.uid == *uid && object.generation == status.observed_generation)
-        else {
-            return;
-        };
-        assert!(
-            status
-                .conditions
-                .iter()
-                .all(|c| c.observed_generation == Some(status.observed_generation))
-        );
-        let is = |of: &str, value: &str| {
-            status
-                .conditions
-                .iter()
-                .any(|c| c.type_ == of && c.status == value)
-        };
-        let ready = is("Ready", "True") && (closes(&object.desired) || opens(&object.desired));
-        let claimed = match () {
-            () if ready && opens(&object.desired) => JobState::Opened,
-            () if ready || is("Closed", "True") => JobState::Closed,
-            () => return,
-        };
-        for id in meant(&object.desired, &self.listed) {
-            let seen = self.seen.get(&id);
-            let seen = seen.map(|(_, seen)| seen.state.as_ref().map(|state| state.state));
-            let at = (object.uid.clone(), object.generation, id.clone());
-            assert!(
-                self.seen_in
-                    .contains(&(at.0, at.1, at.2, claimed == JobState::Opened)),
-                "{key} claims what was not read at generation {}: {:#?}",
-                object.generation,
-                status.conditions
-            );
-            assert!(
-                seen.is_none_or(|state| state == Some(claimed)),
-                "{key} claims {claimed:?}, but was told {seen:?}: {:#?}",
-                status.conditions
-            );
-        }
-        assert!(
-            !ready || !is("Reconciling", "True") && !is("Stalled", "True"),
-            "{:#?}",
-            status.conditions
-        );
-    }
+/// A deletion of it now would wait until its jobs are closed, where it asks for that.
+fn is_held(world: &World, object: &Delivered) -> bool {
+    let stored = world.stored.get(&object.key);
+    object.desired.deletion == DeletionPolicy::Retain
+        || stored.is_none_or(|stored| {
+            stored.uid != object.uid || crate::finalizer::is_in(&stored.finalizers)
+        })
 }

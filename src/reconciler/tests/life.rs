@@ -106,6 +106,7 @@ impl World {
         let key = key(name);
         if self.stored[&key].finalizers.is_empty() {
             self.stored.remove(&key);
+            self.version += 1;
             let side = self.side_of(&key);
             return self.tell_to(side, Input::Gone(key));
         }

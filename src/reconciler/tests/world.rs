@@ -95,6 +95,10 @@ pub(super) struct World {
     pub cut_at: Option<usize>,
     /// The list of configs is empty, though there are jobs.
     pub lists_nothing: bool,
+    /// What the brain is to be told is kept here, and whoever lets messages through by hand takes it.
+    pub waits: Option<Vec<Input>>,
+    /// How many objects were created.
+    objects: u64,
 }
 
 impl World {
@@ -146,6 +150,8 @@ impl World {
             halves_lists: false,
             cut_at: None,
             lists_nothing: false,
+            waits: None,
+            objects: 0,
         };
         world.connect();
         world
@@ -268,6 +274,9 @@ impl World {
     }
 
     pub(super) fn tell(&mut self, input: Input) {
+        if let Some(waits) = &mut self.waits {
+            return waits.push(input);
+        }
         if let Input::Called(ticket, _) = &input
             && self.abandoned.contains(&(self.side, *ticket))
         {

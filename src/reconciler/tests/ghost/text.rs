@@ -36,7 +36,7 @@ impl Ghost {
         }
         write!(
             text,
-            "{:?}{:?}{:?}{:?}{:?}{:?}{:?}{:?}{}{}{}",
+            "{:?}{:?}{:?}{:?}{:?}{:?}forced: {:?}{:?}{}{}{}{}",
             self.sessions,
             self.samples,
             self.in_flight,
@@ -47,7 +47,8 @@ impl Ghost {
             self.touched,
             self.is_dark,
             self.noticed,
-            self.mixed
+            self.mixed,
+            self.cut_off
         )
     }
 

@@ -17,12 +17,31 @@ pub(super) const FIRST_ORDER: u64 = 8_000_000_000;
 
 /// Counts beyond this are equal.
 const MANY: u64 = 8;
-/// Spans beyond this are equal: longer than every timeout of a model, and than what asks for a confirmation.
-const LONG_SPAN: i64 = 130_000;
-/// Ages beyond this are equal: longer than all that a model compares an age with, but for the silence.
+/// Ages and spans beyond this are equal, in thousandths of a second: longer than all that the brain compares one with, but for
+/// what [`longest`] names.
 const LONG: i64 = 130_000;
-/// The same while nobody answers, where five minutes are a threshold.
+/// The same while something is away, where five minutes are a threshold.
 const LONG_SILENCE: i64 = 310_000;
+
+/// How long the time in a field is told apart: a little longer than all that it is compared with, where every timeout of a
+/// model is 20 s. What is only told to people is not told apart at all.
+fn longest(field: &[u8], silent: bool) -> i64 {
+    match field {
+        b"last_transition_time" | b"started_at" | b"snapshot_at" | b"duration" | b"deadline" => 0,
+        b"last_answer" | b"since" if !silent => 0,
+        b"away" if !silent => LONG,
+        b"last_answer" | b"since" | b"away" => LONG_SILENCE,
+        b"freed_at" => 2_000,
+        b"started" | b"verified_at" | b"progress_at" | b"answered_at" => 12_000,
+        b"evidence" | b"checkpoint" | b"opening_for" | b"lit" | b"dark" | b"slack" => 27_000,
+        b"unproven" => 32_000,
+        b"requested_at" | b"accepted_at" | b"opened_at" | b"open_for" => 45_000,
+        b"at" | b"forced" | b"forced_at" | b"durable_forced_at" | b"force_sent"
+        | b"finished_at" | b"counted" | b"feed_ran" | b"unwritten_since" | b"created_at"
+        | b"call_ended" => 75_000,
+        _ => LONG,
+    }
+}
 
 /// What is renumbered by rank.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +58,8 @@ pub(super) struct Digester {
     text: String,
     out: Vec<u8>,
     ranked: Vec<(Kind, u64, usize)>,
+    /// Ages are written in letters.
+    readable: bool,
 }
 
 impl Digester {
@@ -46,25 +67,35 @@ impl Digester {
     pub(super) fn key(&mut self, scene: &Scene) -> u128 {
         self.text.clear();
         scene.describe(&mut self.text).unwrap();
-        self.canonical(scene.world.clock, scene.world.trouble.is_some());
+        self.canonical(scene.world.clock, scene.away().is_some());
         hash(&self.out)
+    }
+
+    /// The same as text, for people.
+    pub(super) fn shown(&mut self, scene: &Scene) -> String {
+        self.readable = true;
+        self.key(scene);
+        self.readable = false;
+        String::from_utf8_lossy(&self.out).into_owned()
     }
 
     fn canonical(&mut self, clock: Duration, silent: bool) {
         self.out.clear();
         self.ranked.clear();
-        let long = if silent { LONG_SILENCE } else { LONG };
         let now = i64::try_from(clock.as_millis()).unwrap();
         let text = std::mem::take(&mut self.text);
         let bytes = text.as_bytes();
-        let mut at = 0;
+        let (mut at, mut field): (usize, &[u8]) = (0, b"");
         while at < bytes.len() {
             let byte = bytes[at];
             if byte.is_ascii_digit() {
-                at = self.number(bytes, at, now, long);
+                at = self.number(bytes, at, now, longest(field, silent));
             } else if byte.is_ascii_alphabetic() || byte == b'_' {
                 let end = run(bytes, at, |b| b.is_ascii_alphanumeric() || b == b'_');
                 self.out.extend_from_slice(&bytes[at..end]);
+                if bytes.get(end) == Some(&b':') {
+                    field = &bytes[at..end];
+                }
                 at = end;
             } else {
                 self.out.push(byte);
@@ -93,7 +124,7 @@ impl Digester {
         let whole_ms = i64::try_from(whole.min(1 << 40)).unwrap() * 1000 + fraction;
         match &bytes[stop..unit] {
             b"s" if whole >= BEGIN => self.age(now - whole_ms, long),
-            b"s" => self.age(whole_ms.min(LONG_SPAN), long),
+            b"s" => self.age(whole_ms, long),
             b"ms" => self.age(whole_ms / 1000, long),
             b"ns" => self.age(0, long),
             _ => {
@@ -125,7 +156,11 @@ impl Digester {
 
     /// An age in thousandths of a second, told in tenths.
     fn age(&mut self, age: i64, long: i64) {
-        let age = i32::try_from(age.clamp(-400_000, long) / 100).unwrap();
+        let age = i32::try_from(age.min(long).max(-400_000) / 100).unwrap();
+        if self.readable {
+            self.out.extend_from_slice(format!("<{age}>").as_bytes());
+            return;
+        }
         self.out.extend_from_slice(&age.to_le_bytes());
     }
 

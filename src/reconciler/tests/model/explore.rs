@@ -1,7 +1,8 @@
-//! The search: depth first, each situation once, with a bound on what goes wrong along a path.
+//! The search: depth first, each situation once, with a bound on what goes wrong along a path, which is raised by one each time.
 //!
-//! A situation that is reached again with fewer faults is searched again, so that a bound that was exhausted is
-//! exhausted for every path. What a step breaks is told with the way there, as numbers.
+//! When the bound is raised, the fewest faults that lead to each situation of the bounds before are known, so none is ever
+//! searched twice under one bound, and a bound that was exhausted is exhausted for every path. What a step breaks is told
+//! with the way there, as numbers.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -26,6 +27,8 @@ pub(super) struct Node {
     pub way: u32,
     /// The fewest faults that lead here.
     pub used: u8,
+    /// The bound under which it was taken up last.
+    under: u8,
     /// The step to `next` writes a status.
     pub writes: bool,
     pub quiet: bool,
@@ -76,11 +79,11 @@ pub(super) struct Search {
 }
 
 impl Search {
-    /// Nothing is searched yet; along a path so much may go wrong.
-    pub(super) fn new(plan: &'static Plan, most: u8) -> Self {
-        let mut search = Self {
+    /// Nothing is searched yet.
+    pub(super) fn new(plan: &'static Plan) -> Self {
+        Self {
             plan,
-            most,
+            most: 0,
             index: HashMap::default(),
             nodes: Vec::new(),
             ways: Vec::new(),
@@ -88,10 +91,13 @@ impl Search {
             digester: Digester::default(),
             made: 0,
             reached: Reached::default(),
-        };
-        let scene = Scene::new(plan);
-        search.meet(scene, NONE);
-        search
+        }
+    }
+
+    /// From now on so much may go wrong along a path: one more than before.
+    pub(super) fn begin(&mut self, most: u8) {
+        self.most = most;
+        self.meet(Scene::new(self.plan), NONE);
     }
 
     /// Nothing is left to be searched.
@@ -120,9 +126,6 @@ impl Search {
     }
 
     fn open(&mut self, open: &Open, most: u8) -> Result<(), Broken> {
-        if self.nodes[open.node as usize].used < open.scene.used {
-            return Ok(());
-        }
         let steps = open.scene.steps(most);
         for (number, step) in steps.iter().enumerate().rev() {
             self.try_step(open, number, step)?;
@@ -148,6 +151,8 @@ impl Search {
         }
         self.reached.note(&scene);
         let writes = scene.past.wrote;
+        scene.world.calls.clear();
+        scene.world.events.clear();
         let (next, new) = self.meet(scene, way);
         if !new {
             self.ways.pop();
@@ -172,16 +177,18 @@ impl Search {
                 next: NONE,
                 way,
                 used: scene.used,
+                under: self.most,
                 writes: false,
                 quiet,
                 agrees,
             });
         } else {
             let known = &mut self.nodes[node as usize];
-            if known.used <= scene.used {
+            // One that fewer faults lead to is taken up on that path.
+            if known.under == self.most || known.used < scene.used {
                 return (node, false);
             }
-            (known.used, known.way) = (scene.used, way);
+            (known.under, known.way) = (self.most, way);
         }
         self.stack.push(Open { scene, node, way });
         (node, true)

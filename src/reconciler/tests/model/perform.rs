@@ -40,7 +40,8 @@ impl Scene {
                     !matches!(&way.what, Sent::Comes(Coming::Called(sent, _)) if *sent == ticket)
                 });
             }
-            Output::Event { .. } | Output::Finished { .. } => {}
+            Output::Event { event, .. } => self.world.events.push(event),
+            Output::Finished { .. } => {}
             request => self.send(request),
         }
     }
@@ -60,6 +61,7 @@ impl Scene {
                 call,
                 objects,
             } => {
+                self.world.calls.push((self.world.clock, call.clone()));
                 self.oldest_calls(call, objects);
                 self.ghost.call(&self.world, *ticket, call);
             }
@@ -143,6 +145,7 @@ impl Scene {
                 let answer = self.finalized(&key, &uid, &resource_version, finalizers);
                 at_once(Coming::Finalized(ticket, answer))
             }
+            Output::Refresh(..) if self.world.api_server_down => None,
             Output::Refresh(key, uid) => {
                 let found = self.world.stored.get(&key).cloned().map(Box::new);
                 at_once(Coming::Refreshed(key, uid, self.world.version, found))
@@ -181,6 +184,9 @@ impl Scene {
         status: &AnomalyJobStatus,
     ) -> Result<Arc<str>, WriteRefused> {
         self.keep_before(key);
+        if self.world.api_server_down {
+            return Err(WriteRefused::Failed);
+        }
         let answer = self.world.store_status(key, uid, version, status);
         if answer.is_ok() {
             self.past.wrote = true;
@@ -196,6 +202,10 @@ impl Scene {
         version: &str,
         finalizers: Vec<String>,
     ) -> Result<Arc<str>, WriteRefused> {
+        if self.world.api_server_down {
+            return Err(WriteRefused::Failed);
+        }
+        self.keep_before(key);
         let answer = self.world.store_finalizers(key, uid, version, finalizers);
         if answer.is_ok() {
             self.watch(key);

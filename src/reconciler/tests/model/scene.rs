@@ -4,17 +4,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::digest::{BEGIN, FIRST_ORDER, FIRST_VERSION};
-use super::plans::Plan;
+use super::faults::Outside;
+use super::plans::{self, Plan};
 use crate::reconciler::Reconciler;
 use crate::reconciler::claims::Claims;
 use crate::reconciler::input::*;
 use crate::reconciler::tests::coming::Coming;
 use crate::reconciler::tests::ghost::Ghost;
-use crate::reconciler::tests::world::{World, job, key, moment, secs};
+use crate::reconciler::tests::scenarios::{sentences::say, wishes};
+use crate::reconciler::tests::world::{World, moment, secs};
 
 /// Something that was sent.
 #[derive(Debug, Clone)]
@@ -47,64 +48,106 @@ pub(super) struct Past {
 
 /// A situation.
 #[derive(Clone)]
-pub(super) struct Scene {
-    pub plan: &'static Plan,
+pub(in super::super) struct Scene {
+    pub(super) plan: &'static Plan,
     pub world: World,
     pub ghost: Ghost,
     pub claims: Claims,
-    pub coming: Vec<OnTheWay>,
+    pub(super) coming: Vec<OnTheWay>,
     /// Objects of whose existence the watch has told this process.
     pub watched: BTreeSet<ObjectKey>,
     /// The version before the one that is stored.
     pub before: BTreeMap<ObjectKey, (u64, Delivered)>,
     /// The watch has lost something and will find out.
     pub lossy: bool,
-    pub uids: u64,
+    /// As the brain was told last.
+    pub connected: bool,
+    /// When something went away, or a job was blocked, last.
+    pub since: Duration,
     /// Faults until here.
     pub used: u8,
-    pub past: Past,
+    pub(super) past: Past,
     /// Steps are told.
     pub loud: bool,
 }
 
 impl Scene {
+    /// The beginning of a world of the model.
     pub(super) fn new(plan: &'static Plan) -> Self {
-        let mut world = World::new();
-        world.clock = secs(BEGIN);
-        world.version = FIRST_VERSION;
-        world.before_7_14 = plan.old;
-        world.brain = Reconciler::new("default", moment(world.clock));
-        for (id, mut fake) in (plan.jobs)() {
-            fake.opened_at = world.clock - secs(3600);
-            world.jobs.insert(job(id), fake);
+        let mut scene = Self::of(plan);
+        scene.by_hand();
+        for sentence in plan.given {
+            scene.others(|world| say(world, sentence));
         }
-        let mut scene = Self {
+        for (name, wishes) in plan.apply {
+            scene.others(|world| world.create(name, wishes::of(name, wishes)));
+        }
+        scene
+    }
+
+    /// A world in which nothing is yet.
+    pub(in super::super) fn empty() -> Self {
+        Self::of(&plans::NOTHING)
+    }
+
+    fn of(plan: &'static Plan) -> Self {
+        Self {
             plan,
-            world,
+            world: World::new(),
             ghost: Ghost::beginning_at(FIRST_ORDER),
             claims: Claims::default(),
             coming: Vec::new(),
             watched: BTreeSet::new(),
             before: BTreeMap::new(),
             lossy: false,
-            uids: 0,
+            connected: true,
+            since: Duration::ZERO,
             used: 0,
             past: Past::default(),
             loud: false,
-        };
-        for (name, desired) in (plan.objects)() {
-            scene.create(name, desired);
         }
-        scene.connect();
-        scene
     }
 
-    /// Somebody creates an object.
-    pub(super) fn create(&mut self, name: &str, desired: Desired) {
-        self.uids += 1;
-        let uid = Arc::from(format!("uid{}", self.uids));
-        self.world.store_as(key(name), uid, desired);
-        self.watch(&key(name));
+    /// From now on nothing arrives by itself.
+    pub(in super::super) fn by_hand(&mut self) {
+        let world = &mut self.world;
+        world.waits = Some(Vec::new());
+        world.clock = secs(BEGIN);
+        world.version = FIRST_VERSION;
+        world.brain = Reconciler::new("default", moment(world.clock));
+        self.connect();
+    }
+
+    /// Others do something in the world; whom it concerns will be told.
+    pub(in super::super) fn others(&mut self, what: impl FnOnce(&mut World)) {
+        let (version, before) = (self.world.version, self.world.stored.clone());
+        let hindered = self.is_hindered();
+        what(&mut self.world);
+        for input in self.world.waits.replace(Vec::new()).unwrap_or_default() {
+            let (key, at, found) = match input {
+                Input::Delivered(found) => {
+                    let at = found.resource_version.parse().unwrap();
+                    (found.key.clone(), at, Some(found))
+                }
+                Input::Gone(key) => (key, version + 1, None),
+                told => {
+                    self.handle(told);
+                    continue;
+                }
+            };
+            if let Some(old) = before.get(&key) {
+                self.before.insert(key.clone(), (version, old.clone()));
+            }
+            self.answer(Duration::ZERO, Coming::Watched(key, at, found));
+        }
+        if self.is_hindered() && !hindered {
+            self.since = self.world.clock;
+        }
+    }
+
+    /// Something is away, or a job is blocked.
+    fn is_hindered(&self) -> bool {
+        self.away().is_some() || self.world.jobs.values().any(|fake| fake.blocked)
     }
 
     /// The watch is going to tell what is stored now.
@@ -140,6 +183,10 @@ impl Scene {
     /// Tells the brain, and takes what it asks for.
     pub(super) fn handle(&mut self, input: Input) {
         self.ghost.sync(&self.world);
+        if let Input::Connection(connection) = &input {
+            self.connected = matches!(connection, Connection::Usable(_));
+            self.ghost.connected(connection);
+        }
         if self.loud {
             println!("    {:?} <- {input:?}", self.world.clock);
         }
@@ -166,12 +213,25 @@ impl Scene {
         self.past.crashed = true;
     }
 
+    /// What is away just now.
+    pub(super) fn away(&self) -> Option<Outside> {
+        let world = &self.world;
+        let all = [
+            (world.trouble.is_some(), Outside::Elasticsearch),
+            (world.refuses_calls.is_some(), Outside::Master),
+            (world.upgrade_mode, Outside::UpgradeMode),
+            (world.api_server_down, Outside::ApiServer),
+            (!self.connected, Outside::Connection),
+        ];
+        all.into_iter()
+            .find_map(|(away, what)| away.then_some(what))
+    }
+
     /// Nothing is on its way, nothing is wrong and nothing is to be done now.
     pub(super) fn is_quiet(&self) -> bool {
         let now = self.world.clock;
         self.coming.is_empty()
-            && self.world.trouble.is_none()
-            && !self.world.upgrade_mode
+            && self.away().is_none()
             && !self.lossy
             && self.world.brain.next_wake().is_none_or(|at| at > now)
     }
@@ -181,19 +241,21 @@ impl Scene {
         let world = &self.world;
         write!(
             text,
-            "{:?}|{:?}|{:?}|{}{}{}|",
+            "{:?}|{:?}|{:?}|{:?}{}|",
             world.brain,
             self.claims,
             world.jobs,
-            world.trouble.is_some(),
-            world.upgrade_mode,
+            self.away(),
             self.lossy,
         )?;
         for (key, object) in &world.stored {
             write!(text, "{key}{object:?}")?;
         }
+        if self.is_hindered() {
+            write!(text, "away: {:?}", self.since)?;
+        }
         for way in &self.coming {
-            write!(text, "{:?}{}{}", way.at, way.late, way.orphan)?;
+            write!(text, "at: {:?}{}{}", way.at, way.late, way.orphan)?;
             match &way.what {
                 Sent::Comes(Coming::Watched(key, version, Some(object)))
                     if world.stored.get(key).is_some_and(|stored| {

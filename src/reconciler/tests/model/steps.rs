@@ -4,13 +4,30 @@
 
 use std::time::Duration;
 
-use super::faults::Fault;
-use super::scene::{Scene, Sent};
+use super::befall::{away, befalls};
+use super::digest::BEGIN;
+use super::faults::{Blow, Fault, Outside};
+use super::scene::{OnTheWay, Scene, Sent};
+use crate::api::JobId;
 use crate::reconciler::input::Input;
 use crate::reconciler::tests::coming::Coming;
+use crate::reconciler::tests::scenarios::sentences::say;
 
 /// Wake-ups and ends come at multiples of this.
 const GRAIN_MS: u128 = 1000;
+
+/// Nothing is late by more than this.
+const LATE: Duration = Duration::from_secs(65);
+/// What is away or blocked comes back within this time, or only after a long one.
+const SHORT: Duration = Duration::from_secs(25);
+/// A little longer than after what a silent cluster is not observed any more.
+const LONG_OUTAGE: Duration = Duration::from_secs(310);
+/// A little longer than what a human has to be called after.
+const LONG_BLOCK: Duration = Duration::from_secs(130);
+
+fn may_end(age: Duration, long: Duration) -> bool {
+    age <= SHORT || age >= long
+}
 
 /// A step.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,12 +38,12 @@ pub(super) enum Step {
     Tick,
     /// The watch finds out that it has lost something.
     Relist,
-    /// The outage ends.
-    Answers,
-    /// Upgrade mode ends.
-    Upgraded,
+    /// What was away is back.
+    Back(Outside),
     /// Time passes until something is due.
     Pass,
+    /// What blocks a job ends.
+    Unblocked(JobId),
     /// Something goes wrong, or others do something.
     Fault(Fault),
 }
@@ -37,7 +54,7 @@ impl Scene {
         let mut steps = Vec::new();
         let now = self.world.clock;
         let mut first_watched = true;
-        let mut waits = false;
+        let (mut waits, mut late) = (false, Vec::new());
         for (at, way) in self.coming.iter().enumerate() {
             if let Sent::Comes(Coming::Watched(..)) = &way.what
                 && !std::mem::take(&mut first_watched)
@@ -47,7 +64,8 @@ impl Scene {
             }
             if way.at <= now {
                 waits |= !way.late;
-                steps.push(Step::Arrive(at));
+                let to = if way.late { &mut late } else { &mut steps };
+                to.push(Step::Arrive(at));
             }
         }
         let tick = self.world.brain.next_wake().is_some_and(|at| at <= now);
@@ -57,16 +75,28 @@ impl Scene {
         if self.lossy {
             steps.push(Step::Relist);
         }
-        if self.world.trouble.is_some() {
-            steps.push(Step::Answers);
+        // What is late comes after all that is on time.
+        steps.append(&mut late);
+        if let Some(what) = self
+            .away()
+            .filter(|_| may_end(now - self.since, LONG_OUTAGE))
+        {
+            steps.push(Step::Back(what));
         }
-        if self.world.upgrade_mode {
-            steps.push(Step::Upgraded);
-        }
+        let too_late = |way: &OnTheWay| way.late && way.at + LATE < now;
+        waits |= self.coming.iter().any(too_late);
         if !waits && !tick && self.next_event().is_some() {
             steps.push(Step::Pass);
         }
-        if self.used < most {
+        let ends = may_end(now - self.since, LONG_BLOCK);
+        let blocked = self
+            .world
+            .jobs
+            .iter()
+            .filter(|(_, fake)| fake.blocked && ends);
+        steps.extend(blocked.map(|(id, _)| Step::Unblocked(id.clone())));
+        let open = now <= Duration::from_secs(BEGIN + self.plan.within);
+        if self.used < most && open {
             steps.extend(self.faults().into_iter().map(Step::Fault));
         }
         steps
@@ -88,7 +118,12 @@ impl Scene {
             .filter_map(|job| job.opens_at)
             .min();
         let wake = self.world.brain.next_wake();
-        [comes, closes, opens, wake].into_iter().flatten().min()
+        let back = self.away().map(|_| self.since + LONG_OUTAGE);
+        let back = back.filter(|at| *at > self.world.clock);
+        [comes, closes, opens, wake, back]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Makes a step.
@@ -99,22 +134,31 @@ impl Scene {
         self.past.wrote = false;
         match step {
             Step::Arrive(at) => self.arrive(*at),
-            Step::Tick => self.handle(Input::Tick),
-            Step::Relist => {
-                self.lossy = false;
-                self.relist();
-            }
-            Step::Answers => self.world.trouble = None,
-            Step::Upgraded => self.world.upgrade_mode = false,
+            Step::Tick => self.wake(),
+            Step::Relist => self.relist_now(),
+            Step::Back(what) => self.others(|world| say(world, away(*what, false))),
             Step::Pass => self.pass(),
+            Step::Unblocked(id) => {
+                let sentence = befalls(id, Blow::Unblocked);
+                self.others(|world| say(world, &sentence));
+            }
             Step::Fault(fault) => {
                 self.used += 1;
                 self.fail(fault);
             }
         }
         self.ghost.sync(&self.world);
-        self.world.calls.clear();
-        self.world.reads.clear();
+    }
+
+    /// The brain is told the time.
+    pub(in super::super) fn wake(&mut self) {
+        self.handle(Input::Tick);
+    }
+
+    /// The watch finds out that it has lost something.
+    pub(in super::super) fn relist_now(&mut self) {
+        self.lossy = false;
+        self.relist();
     }
 
     fn told_of(&self, step: &Step) -> String {
@@ -124,7 +168,7 @@ impl Scene {
         }
     }
 
-    fn arrive(&mut self, at: usize) {
+    pub(in super::super) fn arrive(&mut self, at: usize) {
         let way = self.coming.remove(at);
         match way.what {
             Sent::Comes(coming) => self.tell(coming),
@@ -146,19 +190,22 @@ impl Scene {
     }
 
     fn pass(&mut self) {
+        self.pass_by(self.span());
+    }
+
+    /// How long it is until something is due.
+    pub(super) fn span(&self) -> Duration {
         let now = self.world.clock;
-        let Some(next) = self.next_event() else {
-            return;
-        };
-        let steps = next.max(now).as_millis().div_ceil(GRAIN_MS);
+        let next = self.next_event().unwrap_or(now).max(now);
+        let steps = next.as_millis().div_ceil(GRAIN_MS);
         let to = Duration::from_millis(u64::try_from(steps * GRAIN_MS).unwrap());
-        let to = if to > now {
-            to
-        } else {
-            now + Duration::from_secs(1)
-        };
-        self.ghost.pass(&self.world, to - now);
-        self.world.clock = to;
+        (to - now).max(Duration::from_secs(1))
+    }
+
+    /// So much time passes, and nothing arrives.
+    pub(in super::super) fn pass_by(&mut self, span: Duration) {
+        self.ghost.pass(&self.world, span);
+        self.world.clock += span;
         self.world.finish_closes();
     }
 }

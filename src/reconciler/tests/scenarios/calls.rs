@@ -17,6 +17,23 @@ pub(super) const KINDS: [&str; 7] = [
     "start datafeed of",
 ];
 
+/// A call as it is written.
+pub(in super::super) fn text_of(call: &Call) -> String {
+    Made::of(&(Duration::ZERO, call.clone())).text()
+}
+
+fn kind_of(call: &Call) -> &'static str {
+    match call {
+        Call::Close(_) => "close",
+        Call::Confirm(_) => "confirm",
+        Call::ForceClose(_) => "force",
+        Call::StopDatafeed { force: false, .. } => "stop datafeed of",
+        Call::StopDatafeed { force: true, .. } => "force-stop datafeed of",
+        Call::Open(_) => "open",
+        Call::StartDatafeed { .. } => "start datafeed of",
+    }
+}
+
 /// A call that was made.
 pub(super) struct Made {
     pub at: Duration,
@@ -26,20 +43,10 @@ pub(super) struct Made {
 
 impl Made {
     pub(super) fn of((at, call): &(Duration, Call)) -> Self {
-        let kind = match call {
-            Call::Close(_) => "close",
-            Call::Confirm(_) => "confirm",
-            Call::ForceClose(_) => "force",
-            Call::StopDatafeed { force: false, .. } => "stop datafeed of",
-            Call::StopDatafeed { force: true, .. } => "force-stop datafeed of",
-            Call::Open(_) => "open",
-            Call::StartDatafeed { .. } => "start datafeed of",
-        };
-        let jobs = call.jobs().iter().map(ToString::to_string).collect();
         Self {
             at: *at,
-            kind,
-            jobs,
+            kind: kind_of(call),
+            jobs: call.jobs().iter().map(ToString::to_string).collect(),
         }
     }
 

@@ -12,60 +12,63 @@ use crate::reconciler::tests::world::key;
 /// Every line that may stand at the margin.
 pub(super) const ALL: Table<Rule> = &[
     ("given SENTENCE", |story, args| {
-        sentences::say(&mut story.world, &args.rest);
+        story.others(|world| sentences::say(world, &args.rest));
         Ok(())
     }),
     ("now SENTENCE", |story, args| {
-        sentences::say(&mut story.world, &args.rest);
+        story.others(|world| sentences::say(world, &args.rest));
         Ok(())
     }),
     ("apply NAME: WISHES", |story, args| {
-        let new = !story.world.stored.contains_key(&key(args.name()));
+        let new = !story.scene.world.stored.contains_key(&key(args.name()));
         assert!(new, "{} exists: edit it", args.name());
         let wish = wishes::of(args.name(), &args.rest);
-        story.world.create(args.name(), wish);
+        story.others(|world| world.create(args.name(), wish));
         Ok(())
     }),
     ("edit NAME: WISHES", |story, args| {
         let change = |wish: &mut _| wishes::change(wish, &args.rest);
-        story.world.edit(args.name(), change);
+        story.others(|world| world.edit(args.name(), change));
         Ok(())
     }),
     ("edit unseen NAME: WISHES", |story, args| {
         let change = |wish: &mut _| wishes::change(wish, &args.rest);
-        story.world.edit_silently(args.name(), change);
+        story.scene.world.edit_silently(args.name(), change);
         Ok(())
     }),
     ("recreate unseen NAME: WISHES", |story, args| {
         let wish = wishes::of(args.name(), &args.rest);
-        story.world.store(key(args.name()), wish);
-        let stored = story.world.stored.get_mut(&key(args.name())).unwrap();
+        story.scene.world.store(key(args.name()), wish);
+        let stored = story.scene.world.stored.get_mut(&key(args.name())).unwrap();
         stored.uid = "another".into();
         Ok(())
     }),
     ("deliver NAME", |story, args| {
-        let delivered = story.world.stored[&key(args.name())].clone();
-        story.world.tell(Input::Delivered(Box::new(delivered)));
+        let delivered = story.scene.world.stored[&key(args.name())].clone();
+        story
+            .scene
+            .world
+            .tell(Input::Delivered(Box::new(delivered)));
         Ok(())
     }),
     ("delete NAME", |story, args| {
-        story.world.delete(args.name());
+        story.others(|world| world.delete(args.name()));
         Ok(())
     }),
     ("annotate NAME", |story, args| {
-        let value = format!("{:?}", story.world.clock);
-        story.world.annotate(args.name(), &value);
+        let value = format!("{:?}", story.scene.world.clock);
+        story.others(|world| world.annotate(args.name(), &value));
         Ok(())
     }),
     ("after TIME", |story, args| {
-        story.world.pass(args.time());
+        story.pass(args.time());
         Ok(())
     }),
     ("never: KINDS", never),
 ];
 
 fn never(story: &mut super::story::Story, args: &Args) -> Result<(), Wrong> {
-    let made: Vec<Made> = story.world.calls.iter().map(Made::of).collect();
+    let made: Vec<Made> = story.scene.world.calls.iter().map(Made::of).collect();
     for part in args.rest.split(", ") {
         if let Some(call) = made.iter().find(|call| call.is(part)) {
             return Err(Wrong {

@@ -10,7 +10,7 @@ use crate::api::{DatafeedId, JobExpression, JobId, JobPattern, JobState, Reason,
 
 /// What stood where a pattern has words in capitals.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Args {
+pub(in super::super) struct Args {
     pub names: Vec<String>,
     pub span: Option<TimeSpan>,
     pub count: u32,

@@ -22,14 +22,14 @@ pub(super) const ALL: Table<Rule> = &[
         same(&args.rest, said)
     }),
     ("summary NAME: TEXT", |story, args| {
-        let summary = story.world.status(args.name()).summary.clone();
+        let summary = story.scene.world.status(args.name()).summary.clone();
         same(&args.rest, summary)
     }),
     ("last close NAME: TEXT", |story, args| {
         same(&args.rest, last_close(story, args.name()))
     }),
     ("resumes NAME: TEXT", |story, args| {
-        let feeds = &story.world.status(args.name()).resume_datafeeds;
+        let feeds = &story.scene.world.status(args.name()).resume_datafeeds;
         same(&args.rest, joined(feeds))
     }),
     ("events: TEXT", |story, args| {
@@ -41,14 +41,14 @@ pub(super) const ALL: Table<Rule> = &[
     }),
     ("jobs: STATES", |story, args| {
         let is = |id: &str| {
-            let found = story.world.jobs.get(&job(id));
+            let found = story.scene.world.jobs.get(&job(id));
             found.map_or("missing", |job| job.state.as_str())
         };
         same(&args.rest, as_listed(&args.rest, is))
     }),
     ("datafeeds: STATES", |story, args| {
         let is = |id: &str| {
-            let found = story.world.jobs.get(&job(id)).and_then(FakeJob::feed);
+            let found = story.scene.world.jobs.get(&job(id)).and_then(FakeJob::feed);
             found.map_or("missing", |state| state.as_str())
         };
         same(&args.rest, as_listed(&args.rest, is))
@@ -99,7 +99,7 @@ fn status(story: &mut Story, args: &Args) -> Result<(), Wrong> {
     let mut was = Vec::new();
     for of in ConditionType::ALL {
         let is_named = named.iter().any(|(named, _)| named == of);
-        let found = story.world.condition(args.name(), of.as_str());
+        let found = story.scene.world.condition(args.name(), of.as_str());
         if let Some((status, reason)) = found.filter(|_| is_named || !always(*of)) {
             was.push(format!("{of}={status}/{reason}"));
         }
@@ -137,13 +137,13 @@ fn as_listed(listed: &str, is: impl Fn(&str) -> &'static str) -> String {
 }
 
 fn said(story: &Story, name: &str) -> String {
-    let conditions = story.world.status(name).conditions.iter();
+    let conditions = story.scene.world.status(name).conditions.iter();
     let messages: Vec<&str> = conditions.map(|of| of.message.as_str()).collect();
     messages.join(" | ")
 }
 
 fn last_close(story: &Story, name: &str) -> String {
-    let Some(last) = &story.world.status(name).last_close else {
+    let Some(last) = &story.scene.world.status(name).last_close else {
         return "none".to_owned();
     };
     let mut parts = vec![format!("{} graceful", last.graceful)];
@@ -157,7 +157,7 @@ fn last_close(story: &Story, name: &str) -> String {
 
 fn is(story: &mut Story, args: &Args, expected: &str) -> Result<(), Wrong> {
     let ours = |name: &String| name == FINALIZER;
-    let was = match story.world.stored.get(&key(args.name())) {
+    let was = match story.scene.world.stored.get(&key(args.name())) {
         None => "gone",
         Some(stored) if stored.finalizers.iter().any(ours) => "held",
         Some(_) => "free",

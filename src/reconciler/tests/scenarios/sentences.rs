@@ -5,7 +5,7 @@
 use super::grammar::{Args, Table, feed_of, find};
 use crate::api::{Allow, AllowForce, DatafeedState, JobPattern, JobState};
 use crate::reconciler::input::{Connection, Input, Trouble};
-use crate::reconciler::tests::world::{FakeJob, World, job, key, trouble};
+use crate::reconciler::tests::world::{FakeJob, World, job, key, secs, trouble};
 
 type Set = fn(&mut World, &Args);
 
@@ -230,7 +230,7 @@ pub(super) const ALL: Table<Set> = &[
 ];
 
 /// Says it. It was recognised before.
-pub(super) fn say(world: &mut World, sentence: &str) {
+pub(in super::super) fn say(world: &mut World, sentence: &str) {
     let (set, args) = find(ALL, sentence).unwrap();
     set(world, &args);
 }
@@ -248,7 +248,8 @@ fn each(world: &mut World, args: &Args, change: impl Fn(&mut FakeJob)) {
 
 /// The job is in this state from now on, whoever brought it there.
 fn become_(world: &mut World, name: &str, state: JobState) {
-    let opened_at = world.clock;
+    // Long ago, where it is so when the story begins.
+    let opened_at = world.clock.saturating_sub(secs(3600));
     let known = world.jobs.contains_key(&job(name));
     if !known {
         let fake = FakeJob {

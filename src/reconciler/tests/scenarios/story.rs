@@ -10,6 +10,7 @@ use super::calls::Made;
 use super::grammar::Args;
 use super::script::Script;
 use crate::reconciler::input::Event;
+use crate::reconciler::tests::model::scene::Scene;
 use crate::reconciler::tests::world::World;
 
 /// What a line of a scenario does.
@@ -22,7 +23,7 @@ pub(super) struct Wrong {
 }
 
 pub(super) struct Story {
-    pub world: World,
+    pub scene: Scene,
     calls: usize,
     events: usize,
     writes: usize,
@@ -31,20 +32,38 @@ pub(super) struct Story {
 impl Story {
     fn new() -> Self {
         Self {
-            world: World::new(),
+            scene: Scene::empty(),
             calls: 0,
             events: 0,
             writes: 0,
         }
     }
 
+    /// Others do something; by hand, what they do is told by a message.
+    pub(super) fn others(&mut self, what: impl FnOnce(&mut World)) {
+        if self.scene.world.waits.is_some() {
+            self.scene.others(what);
+        } else {
+            what(&mut self.scene.world);
+        }
+    }
+
+    /// Time passes.
+    pub(super) fn pass(&mut self, span: Duration) {
+        if self.scene.world.waits.is_some() {
+            self.scene.pass_by(span);
+        } else {
+            self.scene.world.pass(span);
+        }
+    }
+
     /// The calls since they were looked at last.
     pub(super) fn new_calls(&mut self) -> Vec<Made> {
-        let new = self.world.calls[self.calls..]
+        let new = self.scene.world.calls[self.calls..]
             .iter()
             .map(Made::of)
             .collect();
-        self.calls = self.world.calls.len();
+        self.calls = self.scene.world.calls.len();
         new
     }
 
@@ -54,35 +73,44 @@ impl Story {
             let warning = if event.warning { "warning " } else { "" };
             format!("{warning}{}", event.reason)
         };
-        let new = self.world.events[self.events..].iter().map(said).collect();
-        self.events = self.world.events.len();
+        let new = self.scene.world.events[self.events..]
+            .iter()
+            .map(said)
+            .collect();
+        self.events = self.scene.world.events.len();
         new
     }
 
     /// How often status was written since that was asked last.
     pub(super) fn new_writes(&mut self) -> usize {
-        let before = std::mem::replace(&mut self.writes, self.world.writes.len());
+        let before = std::mem::replace(&mut self.writes, self.scene.world.writes.len());
         self.writes - before
     }
 }
 
 /// Runs all of it. `Err` is the whole tale.
-pub(super) fn run(script: &Script) -> Result<(), String> {
+pub(in super::super) fn run(script: &Script) -> Result<(), String> {
+    play(script).map(drop)
+}
+
+/// The same; the situation at its end.
+pub(in super::super) fn play(script: &Script) -> Result<Scene, String> {
     let mut story = Story::new();
     let mut told = Vec::new();
     for step in &script.steps {
-        let begun = story.world.clock;
+        let begun = story.scene.world.clock;
         let ran = catch_unwind(AssertUnwindSafe(|| (step.rule)(&mut story, &step.args)));
         told.push((begun, step.text.as_str()));
+        story.scene.ghost.sync(&story.scene.world);
         let why = match ran {
             Ok(Ok(())) => continue,
             Ok(Err(wrong)) => format!("  expected: {}\n  was:      {}", wrong.expected, wrong.was),
             Err(panic) => format!("  the world broke: {}", message(&*panic)),
         };
         let at = format!("{}:{}: {}", script.file, step.line, step.text);
-        return Err(format!("{at}\n{why}\n{}", tale(&story.world, &told)));
+        return Err(format!("{at}\n{why}\n{}", tale(&story.scene.world, &told)));
     }
-    Ok(())
+    Ok(story.scene)
 }
 
 fn message(panic: &(dyn std::any::Any + Send)) -> &str {

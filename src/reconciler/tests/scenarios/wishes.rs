@@ -10,7 +10,10 @@ use crate::api::{
 use crate::reconciler::input::{Desired, Wanted};
 use crate::reconciler::tests::world::desired;
 
-type Ask = fn(&mut Desired, &Args);
+pub(in super::super) type Ask = fn(&mut Desired, &Args);
+
+/// Changes that were recognised.
+pub(in super::super) type Asks = Vec<(Ask, Args)>;
 
 /// Every field, or value of a field, that an object may name.
 pub(super) const ALL: Table<Ask> = &[
@@ -34,6 +37,9 @@ pub(super) const ALL: Table<Ask> = &[
     ("suspend false", |wish, _| wish.suspended = false),
     ("mode Immediate", |wish, _| {
         wish.close.mode = CloseMode::Immediate;
+    }),
+    ("mode Graceful", |wish, _| {
+        wish.close.mode = CloseMode::Graceful;
     }),
     ("timeout TIME", |wish, args| {
         wish.close.timeout = args.span.clone().unwrap();
@@ -77,7 +83,7 @@ pub(super) const ALL: Table<Ask> = &[
 ];
 
 /// A new object of this name: it means the job of the same name, where no `jobId` says otherwise.
-pub(super) fn of(name: &str, wishes: &str) -> Desired {
+pub(in super::super) fn of(name: &str, wishes: &str) -> Desired {
     let own = name.rsplit('/').next().unwrap_or(name);
     let mut wish = desired(own, Wanted::Observed, ClosePolicy::default());
     wish.scope.max_jobs = DEFAULT_MAX_JOBS;
@@ -87,7 +93,12 @@ pub(super) fn of(name: &str, wishes: &str) -> Desired {
 
 /// Changes the fields that are named. They were recognised before.
 pub(super) fn change(wish: &mut Desired, wishes: &str) {
-    for (ask, args) in find_each(ALL, wishes).unwrap() {
+    for (ask, args) in asks(wishes) {
         ask(wish, &args);
     }
+}
+
+/// What is asked for. It was recognised before.
+pub(in super::super) fn asks(wishes: &str) -> Asks {
+    find_each(ALL, wishes).unwrap()
 }

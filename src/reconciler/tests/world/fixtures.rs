@@ -83,5 +83,7 @@ pub(in crate::reconciler) fn usable() -> Usable {
         closes_idle_jobs: true,
         list_room: 4000,
         max_closing: 64,
+        max_in_flight: 8,
+        allow: crate::api::Allow::default(),
     }
 }

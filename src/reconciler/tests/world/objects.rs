@@ -26,7 +26,18 @@ impl World {
 
     /// The same, while no operator runs that would be told.
     pub(in super::super) fn store(&mut self, key: ObjectKey, desired: Desired) -> Delivered {
-        self.store_as(key, Arc::from("uid-1"), desired)
+        self.objects += 1;
+        let uid = Arc::from(format!("uid-{}", self.objects));
+        self.store_as(key, uid, desired)
+    }
+
+    /// Deletes the object and creates it anew under the same name; where something holds it, it is only being deleted.
+    pub(in super::super) fn recreate(&mut self, name: &str) {
+        let desired = self.stored[&key(name)].desired.clone();
+        self.delete(name);
+        if !self.stored.contains_key(&key(name)) {
+            self.create(name, desired);
+        }
     }
 
     /// The same, under a uid of its own.
