@@ -8,9 +8,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::{StreamExt as _, stream};
 use http::{HeaderMap, Response};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::Frame;
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -117,6 +119,8 @@ pub(crate) enum Effect {
     Answer(u16, Value),
     /// These bytes as a body, with these headers.
     Raw(u16, HeaderMap, Bytes),
+    /// The answer comes byte by byte, one a second.
+    Drip,
     /// The process is gone from here on.
     Kill,
     /// What the process was doing is dropped; the process lives.
@@ -326,6 +330,9 @@ impl Between {
                 Ok(response(status, headers, value.to_string().into()))
             }
             Effect::Raw(status, headers, bytes) => Ok(response(status, headers, bytes)),
+            Effect::Drip => answer
+                .unwrap_or_else(|| Ok(response(200, HeaderMap::new(), Bytes::new())))
+                .map(|answer| answer.map(drip)),
             Effect::Kill => {
                 self.end(&ask.process, Ending::Die);
                 std::future::pending().await
@@ -351,6 +358,19 @@ fn response(status: u16, headers: HeaderMap, bytes: Bytes) -> Response<Body> {
     *response.status_mut() = status.try_into().expect("a status");
     *response.headers_mut() = headers;
     response
+}
+
+/// The same bytes, one a second.
+fn drip(body: Body) -> Body {
+    let bytes = stream::once(body.collect()).flat_map(|all| {
+        let bytes = all.map(|all| all.to_bytes()).unwrap_or_default();
+        stream::iter(bytes.into_iter().map(|byte| Bytes::from(vec![byte])))
+    });
+    let slow = bytes.then(|byte| async {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Ok(Frame::data(byte))
+    });
+    StreamBody::new(slow).boxed_unsync()
 }
 
 pub(crate) fn whole(bytes: Bytes) -> Body {

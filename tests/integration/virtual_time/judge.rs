@@ -15,6 +15,8 @@ use super::world::World;
 const NEWS: Duration = Duration::from_secs(20);
 /// Longer than this after its last renewal nobody may act.
 const LEASE: Duration = Duration::from_secs(15);
+/// Who lost it to one that did not wait knows it after this time.
+const LOOK: Duration = Duration::from_secs(5);
 /// After a force of ours nothing is opened, and nothing is forced again, for so long.
 const AFTER_FORCE: Duration = Duration::from_secs(60);
 /// A live read before a call is not older than this.
@@ -39,6 +41,7 @@ pub(crate) struct Judge {
     closes: Vec<(Duration, Vec<String>, bool)>,
     groups: BTreeMap<String, BTreeSet<String>>,
     outages: Vec<(Duration, Duration)>,
+    stolen: Vec<Duration>,
     found: Vec<String>,
 }
 
@@ -70,7 +73,11 @@ impl Judge {
     pub(crate) async fn new(world: &World) -> Self {
         let log = world.elastic.log().await;
         let mut turns: BTreeMap<String, Vec<Turn>> = BTreeMap::new();
-        for line in list(&log["changes"]).filter(|line| line["job"].is_string()) {
+        let states = ["opening", "opened", "closing", "closed", "failed"];
+        let of_job = |line: &&Value| {
+            line["job"].is_string() && states.iter().any(|state| line["to"] == *state)
+        };
+        for line in list(&log["changes"]).filter(of_job) {
             turns.entry(text(&line["job"])).or_default().push(Turn {
                 at: ms(&line["at_ms"]),
                 to: text(&line["to"]),
@@ -113,6 +120,7 @@ impl Judge {
             closes,
             groups: groups.collect(),
             outages: world.outages.borrow().clone(),
+            stolen: world.stolen.borrow().clone(),
             found: Vec::new(),
         }
     }
@@ -149,8 +157,10 @@ impl Judge {
 
     /// Who calls holds the lease at this moment.
     fn leads(&mut self, ask: &Ask) {
+        let stolen = |at: Duration| self.stolen.contains(&at) && ask.at - at <= LOOK;
         let mut leases = self.history.iter().rev();
-        let held = leases.find(|change| change.key.0 == "leases" && change.at <= ask.at);
+        let held = leases
+            .find(|change| change.key.0 == "leases" && change.at <= ask.at && !stolen(change.at));
         let leads = held.is_some_and(|change| {
             let ours = change.object["spec"]["holderIdentity"] == *ask.process;
             ours && ask.at - change.at <= LEASE
@@ -320,9 +330,11 @@ impl Judge {
         if close["mode"] == "Immediate" {
             return None;
         }
-        let failed = self
-            .last(job, at, |_| true)
-            .is_some_and(|turn| turn.to == "failed");
+        // In the moment of the force it may have failed, and been closed by the force.
+        let before = self.last(job, at + Duration::from_millis(1), |turn| {
+            turn.why != "force close"
+        });
+        let failed = before.is_some_and(|turn| turn.to == "failed");
         if failed {
             return (close["onFailed"] != "Force").then(|| "against onFailed".to_owned());
         }

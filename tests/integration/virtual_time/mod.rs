@@ -6,6 +6,7 @@ mod awaits;
 mod between;
 mod crash;
 mod elastic;
+mod faults;
 mod judge;
 mod life;
 mod scenes;

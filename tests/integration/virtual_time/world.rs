@@ -49,6 +49,8 @@ pub(crate) struct World {
     pods: Rc<RefCell<Vec<Pod>>>,
     /// When something other than the operator kept Elasticsearch from answering it.
     pub(crate) outages: Rc<RefCell<Vec<(Duration, Duration)>>>,
+    /// When the lease was taken by somebody who did not wait.
+    pub(crate) stolen: Rc<RefCell<Vec<Duration>>>,
 }
 
 /// Keeps a process running under a name.
@@ -81,6 +83,7 @@ where
             between,
             pods: Rc::default(),
             outages: Rc::default(),
+            stolen: Rc::default(),
         };
         story(world).await
     })

@@ -227,9 +227,9 @@ impl Store {
         Ok(self.store("MODIFIED", target.key(), object, now))
     }
 
-    /// Puts an object there as no API server would take it, as after a change of the schema.
-    pub(crate) fn force(&mut self, key: Key, object: Value, now: Now) {
-        self.store("MODIFIED", key, object, now);
+    /// What happened until now is compacted.
+    pub(crate) fn forget(&mut self) {
+        self.compacted = self.version;
     }
 
     fn store(&mut self, what: &'static str, key: Key, mut object: Value, now: Now) -> Value {

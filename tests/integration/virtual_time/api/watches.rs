@@ -148,7 +148,10 @@ impl Watch {
                 return if watching.torn { Next::Torn } else { Next::End };
             }
             let due = match self.waiting() {
-                None => None,
+                None => {
+                    self.version = self.api.store().version();
+                    None
+                }
                 Some((at, event)) => {
                     let due = at + watching.lag;
                     if due <= self.api.now().at {
