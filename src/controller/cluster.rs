@@ -17,7 +17,7 @@ use super::pulse::Pulse;
 use super::registry::Seat;
 use super::translate::{delivered, trouble_of_connection};
 use super::turn::Turn;
-use super::writer::{API_SERVER_LIMIT, Precondition, Writer};
+use super::writer::{API_SERVER_LIMIT, Precondition, Writer, is_gone};
 use crate::api::{AnomalyJob, AnomalyJobStatus, DatafeedId, JobId, Reason};
 use crate::clock::Clock;
 use crate::elasticsearch::Client;
@@ -438,10 +438,11 @@ async fn live(
     key: &ObjectKey,
 ) -> Result<Option<Delivered>, Refusal> {
     let api: Api<AnomalyJob> = Api::namespaced(kube.clone(), namespace);
-    match tokio::time::timeout(API_SERVER_LIMIT, api.get_opt(&key.name)).await {
-        Ok(Ok(found)) => Ok(found
+    match tokio::time::timeout(API_SERVER_LIMIT, api.get(&key.name)).await {
+        Ok(Ok(found)) => Ok(Some(found)
             .filter(|object| object.spec.connection_ref.name == connection)
             .map(delivered)),
+        Ok(Err(error)) if is_gone(&error, &key.name) => Ok(None),
         Ok(Err(_)) | Err(_) => Err(Refusal::Refused(Trouble::new(
             Reason::RetryingAfterError,
             "the object could not be read from the API server",

@@ -132,7 +132,7 @@ impl Writer {
                 );
                 (StatusWrite::Conflict, Err(WriteRefused::Conflict))
             }
-            Ok(Err(kube::Error::Api(status))) if status.is_not_found() => {
+            Ok(Err(error)) if is_gone(&error, at.name) => {
                 (StatusWrite::Gone, Err(WriteRefused::Gone))
             }
             Ok(Err(error)) => {
@@ -199,6 +199,16 @@ impl Writer {
             self.metrics.event(of, EventOutcome::Dropped);
         }
     }
+}
+
+/// The object of this name is not there. A server that does not know the kind at this moment, as after its start, says 404
+/// too, and names no object; and the watch would never tell of one again that was taken for gone.
+pub(super) fn is_gone(error: &kube::Error, name: &str) -> bool {
+    let kube::Error::Api(status) = error else {
+        return false;
+    };
+    let named = status.details.as_ref().map(|details| details.name.as_str());
+    status.is_not_found() && named == Some(name)
 }
 
 fn event_type(event: &Event) -> EventType {

@@ -59,6 +59,12 @@ fn refused(code: u16, reason: &str) -> (u16, Value) {
     (code, status)
 }
 
+fn missing(name: &str) -> (u16, Value) {
+    let (code, mut status) = refused(404, "NotFound");
+    status["details"] = json!({"name": name});
+    (code, status)
+}
+
 fn assert_all_places_are_free(writer: &Writer) {
     let held: Vec<Turn> = std::iter::from_fn(|| writer.try_turn(Urgency::ForEdit)).collect();
     assert_eq!(held.len(), WRITERS);
@@ -85,7 +91,10 @@ async fn the_finalizer_is_a_merge_patch_of_the_object_with_both_preconditions() 
 async fn each_answer_has_its_meaning_and_gives_the_place_back() {
     for (answer, expected) in [
         (Some(refused(409, "Conflict")), WriteRefused::Conflict),
-        (Some(refused(404, "NotFound")), WriteRefused::Gone),
+        (Some(missing("one")), WriteRefused::Gone),
+        // What is missing is the namespace, or the kind for a moment after the start of the server.
+        (Some(missing("a")), WriteRefused::Failed),
+        (Some(refused(404, "NotFound")), WriteRefused::Failed),
         (Some(refused(422, "Invalid")), WriteRefused::Failed),
         (Some(refused(500, "InternalError")), WriteRefused::Failed),
         (None, WriteRefused::Failed),

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::{StreamExt as _, stream};
 use http::{HeaderMap, Response};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt as _, Full, StreamBody};
+use http_body_util::{BodyExt as _, Collected, Full, StreamBody};
 use hyper::body::Frame;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -44,11 +44,6 @@ pub(crate) struct Ask {
 }
 
 impl Ask {
-    /// Whether it is this method, and the path has this in it.
-    pub(crate) fn is(&self, method: &str, part: &str) -> bool {
-        self.method == method && self.path.contains(part)
-    }
-
     pub(crate) fn is_watch(&self) -> bool {
         self.query.contains("watch=true")
     }
@@ -308,6 +303,20 @@ impl Between {
         } else {
             None
         };
+        self.do_to(&ask, effect, answer, act).await
+    }
+
+    /// Does it to a request that was, or was not, answered already.
+    async fn do_to<F>(
+        &self,
+        ask: &Ask,
+        effect: Effect,
+        answer: Option<Result<Response<Body>, Error>>,
+        act: impl Fn() -> F + Send + 'static,
+    ) -> Result<Response<Body>, Error>
+    where
+        F: Future<Output = Result<Response<Body>, Error>> + Send + 'static,
+    {
         match effect {
             Effect::Delay(time) => {
                 if let Some(answer) = answer {
@@ -363,7 +372,7 @@ fn response(status: u16, headers: HeaderMap, bytes: Bytes) -> Response<Body> {
 /// The same bytes, one a second.
 fn drip(body: Body) -> Body {
     let bytes = stream::once(body.collect()).flat_map(|all| {
-        let bytes = all.map(|all| all.to_bytes()).unwrap_or_default();
+        let bytes = all.map(Collected::to_bytes).unwrap_or_default();
         stream::iter(bytes.into_iter().map(|byte| Bytes::from(vec![byte])))
     });
     let slow = bytes.then(|byte| async {

@@ -23,8 +23,10 @@ const LATE: u64 = 90;
 /// Between two steps of the process, up to this one.
 const STEPS: u64 = 200;
 
-/// What happens at a point.
-const ENDS: [(&str, fn() -> Effect, u64); 4] = [
+/// What happens, and how long the scene goes on after its end.
+type End = (&'static str, fn() -> Effect, u64);
+
+const ENDS: [End; 4] = [
     ("killed", || Effect::Kill, QUIET),
     ("dropped", || Effect::Drop, QUIET),
     ("failed", || Effect::Reset, QUIET),

@@ -68,22 +68,27 @@ fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
+/// What happened to each job.
+fn turns(log: &Value) -> BTreeMap<String, Vec<Turn>> {
+    let mut turns: BTreeMap<String, Vec<Turn>> = BTreeMap::new();
+    let states = ["opening", "opened", "closing", "closed", "failed"];
+    let of_job =
+        |line: &&Value| line["job"].is_string() && states.iter().any(|state| line["to"] == *state);
+    for line in list(&log["changes"]).filter(of_job) {
+        turns.entry(text(&line["job"])).or_default().push(Turn {
+            at: ms(&line["at_ms"]),
+            to: text(&line["to"]),
+            why: text(&line["why"]),
+        });
+    }
+    turns
+}
+
 impl Judge {
     /// Takes the evidence of a world.
     pub(crate) async fn new(world: &World) -> Self {
         let log = world.elastic.log().await;
-        let mut turns: BTreeMap<String, Vec<Turn>> = BTreeMap::new();
-        let states = ["opening", "opened", "closing", "closed", "failed"];
-        let of_job = |line: &&Value| {
-            line["job"].is_string() && states.iter().any(|state| line["to"] == *state)
-        };
-        for line in list(&log["changes"]).filter(of_job) {
-            turns.entry(text(&line["job"])).or_default().push(Turn {
-                at: ms(&line["at_ms"]),
-                to: text(&line["to"]),
-                why: text(&line["why"]),
-            });
-        }
+        let turns = turns(&log);
         let closes = list(&log["requests"])
             .filter(|line| line["api"] == "Close")
             .map(|line| {
@@ -157,13 +162,13 @@ impl Judge {
 
     /// Who calls holds the lease at this moment.
     fn leads(&mut self, ask: &Ask) {
-        let stolen = |at: Duration| self.stolen.contains(&at) && ask.at - at <= LOOK;
+        let stolen = |at: Duration| self.stolen.contains(&at) && ask.at.saturating_sub(at) <= LOOK;
         let mut leases = self.history.iter().rev();
         let held = leases
             .find(|change| change.key.0 == "leases" && change.at <= ask.at && !stolen(change.at));
         let leads = held.is_some_and(|change| {
             let ours = change.object["spec"]["holderIdentity"] == *ask.process;
-            ours && ask.at - change.at <= LEASE
+            ours && ask.at.saturating_sub(change.at) <= LEASE
         });
         if !leads {
             self.wrong(ask, "a call without the lease");
@@ -210,7 +215,7 @@ impl Judge {
             read.process == ask.process
                 && read.point() == "read object"
                 && read.at <= ask.at
-                && ask.at - read.at <= LIVE
+                && ask.at.saturating_sub(read.at) <= LIVE
         };
         for read in self.asks.iter().filter(live) {
             let name = read.path.rsplit('/').next().unwrap_or_default();
@@ -260,7 +265,7 @@ impl Judge {
         let soon = |(at, ids, force): &(Duration, Vec<String>, bool)| {
             *force
                 && *at < ask.at
-                && ask.at - *at < AFTER_FORCE
+                && ask.at.saturating_sub(*at) < AFTER_FORCE
                 && jobs.iter().any(|job| ids.contains(job))
         };
         if self.closes.iter().any(soon) {
@@ -284,7 +289,7 @@ impl Judge {
                 .last(&job, *at, |turn| turn.to == "opened")
                 .map_or(Duration::ZERO, |turn| turn.at);
             let last = before.insert((job.clone(), session), *at);
-            if last.is_some_and(|last| *at - last < AFTER_FORCE) {
+            if last.is_some_and(|last| at.saturating_sub(last) < AFTER_FORCE) {
                 found.push(format!("forced twice in a session: {job} at {at:?}"));
             }
             if let Some(why) = self.too_early(&job, session, *at) {
@@ -305,6 +310,17 @@ impl Judge {
             }
         }
         self.found.extend(found);
+    }
+
+    /// When the close began that this force ends.
+    fn closing_since(&self, job: &str, session: Duration, at: Duration) -> Option<Duration> {
+        let closing = self
+            .last(job, at, |turn| turn.to == "closing" && turn.at >= session)
+            .map(|turn| turn.at);
+        let mut asked = self.closes.iter().filter(|(when, ids, force)| {
+            !force && *when >= session && ids.iter().any(|id| id == job)
+        });
+        closing.or_else(|| asked.next().map(|(when, _, _)| *when))
     }
 
     fn too_early(&self, job: &str, session: Duration, at: Duration) -> Option<String> {
@@ -345,13 +361,7 @@ impl Judge {
             .as_str()
             .and_then(|text| TimeSpan::parse(text).ok());
         let timeout = timeout.map_or(Duration::from_secs(1800), |span| span.as_duration());
-        let closing = self
-            .last(job, at, |turn| turn.to == "closing" && turn.at >= session)
-            .map(|turn| turn.at);
-        let mut asked = self.closes.iter().filter(|(when, ids, force)| {
-            !force && *when >= session && ids.iter().any(|id| id == job)
-        });
-        let since = closing.or_else(|| asked.next().map(|(when, _, _)| *when));
+        let since = self.closing_since(job, session, at);
         let Some(since) = since else {
             return Some("without a close before".to_owned());
         };
@@ -360,69 +370,30 @@ impl Judge {
             .iter()
             .map(|(from, to)| (*to).min(at).saturating_sub((*from).max(since)))
             .sum();
-        let lit = (at - since).saturating_sub(dark);
+        let lit = at.saturating_sub(since).saturating_sub(dark);
         (lit < timeout).then(|| format!("after {lit:?} of {timeout:?}"))
     }
 
     /// What a status claims was so not long ago.
     fn claims(&mut self) {
         let mut found = Vec::new();
-        for change in self
-            .history
-            .iter()
-            .filter(|change| change.key.0 == "anomalyjobs")
-        {
-            let (spec, generation) = (
-                &change.object["spec"],
-                &change.object["metadata"]["generation"],
-            );
-            let says = |of: &str| {
-                list(&change.object["status"]["conditions"]).any(|condition| {
-                    condition["type"] == of
-                        && condition["status"] == "True"
-                        && condition["observedGeneration"] == *generation
-                })
-            };
-            let ready =
-                says("Ready") && !change.object["metadata"]["deletionTimestamp"].is_string();
-            let state = match spec["state"].as_str() {
-                _ if says("Closed") => "closed",
-                Some("Closed") if ready => "closed",
-                Some("Opened") if ready => "opened",
-                _ => continue,
+        let written = self.history.iter();
+        for change in written.filter(|change| change.key.0 == "anomalyjobs") {
+            let Some(state) = claimed(&change.object) else {
+                continue;
             };
             // What was claimed before is no new claim.
-            let mut before = self.history[..usize::try_from(change.version).expect("small") - 1]
-                .iter()
-                .rev();
+            let earlier = usize::try_from(change.version).expect("small") - 1;
+            let mut before = self.history[..earlier].iter().rev();
             let before = before.find(|before| before.key == change.key);
-            if before.is_some_and(|before| before.object["status"] == change.object["status"]) {
+            if before.is_some_and(|before| said(&before.object) == said(&change.object)) {
                 continue;
             }
-            let kept = before.is_some_and(|before| {
-                let conditions = |object: &Value| {
-                    list(&object["status"]["conditions"])
-                        .map(|one| {
-                            (
-                                text(&one["type"]),
-                                text(&one["status"]),
-                                one["observedGeneration"].clone(),
-                            )
-                        })
-                        .collect::<Vec<_>>()
-                };
-                conditions(&before.object) == conditions(&change.object)
-            });
-            for job in self
-                .groups
-                .keys()
-                .filter(|job| !kept && self.means(spec, job))
-            {
+            let meant = |job: &&String| self.means(&change.object["spec"], job);
+            for job in self.groups.keys().filter(meant) {
                 if !self.was(job, state, change.at) {
-                    found.push(format!(
-                        "{:?}: {} says that {job} is {state}",
-                        change.at, change.key.2
-                    ));
+                    let (at, name) = (change.at, &change.key.2);
+                    found.push(format!("{at:?}: {name} says that {job} is {state}"));
                 }
             }
         }
@@ -453,6 +424,32 @@ impl Judge {
             }
         }
     }
+}
+
+/// The state in which an object says that all of its jobs are.
+fn claimed(object: &Value) -> Option<&'static str> {
+    let generation = &object["metadata"]["generation"];
+    let says = |of: &str| {
+        list(&object["status"]["conditions"]).any(|condition| {
+            condition["type"] == of
+                && condition["status"] == "True"
+                && condition["observedGeneration"] == *generation
+        })
+    };
+    let ready = says("Ready") && !object["metadata"]["deletionTimestamp"].is_string();
+    match object["spec"]["state"].as_str() {
+        _ if says("Closed") => Some("closed"),
+        Some("Closed") if ready => Some("closed"),
+        Some("Opened") if ready => Some("opened"),
+        _ => None,
+    }
+}
+
+/// What the conditions of an object say, without their words.
+fn said(object: &Value) -> Vec<(&Value, &Value, &Value)> {
+    let conditions = list(&object["status"]["conditions"]);
+    let said = conditions.map(|one| (&one["type"], &one["status"], &one["observedGeneration"]));
+    said.collect()
 }
 
 fn matches(pattern: &str, name: &str) -> bool {

@@ -9,5 +9,6 @@ mod elastic;
 mod faults;
 mod judge;
 mod life;
+mod parity;
 mod scenes;
 mod world;

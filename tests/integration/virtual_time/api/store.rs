@@ -144,7 +144,7 @@ impl Store {
     ) -> Result<Value, Refusal> {
         let old = self.get(target)?;
         preconditions(target, &old, new)?;
-        self.update(target, &old, new, now)
+        Ok(self.update(target, &old, new, now))
     }
 
     /// A JSON merge patch.
@@ -158,16 +158,10 @@ impl Store {
         preconditions(target, &old, patch)?;
         let mut new = old.clone();
         merged(&mut new, patch);
-        self.update(target, &old, &new, now)
+        Ok(self.update(target, &old, &new, now))
     }
 
-    fn update(
-        &mut self,
-        target: &Target<'_>,
-        old: &Value,
-        new: &Value,
-        now: Now,
-    ) -> Result<Value, Refusal> {
+    fn update(&mut self, target: &Target<'_>, old: &Value, new: &Value, now: Now) -> Value {
         let mut next = if target.status {
             let mut next = old.clone();
             next["status"] = new["status"].clone();
@@ -202,12 +196,12 @@ impl Store {
             next["metadata"]["generation"] = json!(generation + 1);
         }
         if is_deleted(&next) && finalizers(&next) == 0 {
-            return Ok(self.store("DELETED", target.key(), next, now));
+            return self.store("DELETED", target.key(), next, now);
         }
         if next == *old {
-            return Ok(next);
+            return next;
         }
-        Ok(self.store("MODIFIED", target.key(), next, now))
+        self.store("MODIFIED", target.key(), next, now)
     }
 
     pub(crate) fn delete(&mut self, target: &Target<'_>, now: Now) -> Result<Value, Refusal> {

@@ -27,7 +27,7 @@ struct Watch {
     namespace: Option<String>,
     process: String,
     /// What is told before all that happens.
-    first: VecDeque<(Option<(String, u64)>, Value)>,
+    first: VecDeque<First>,
     /// What happened up to this version was told.
     version: u64,
     ends: Instant,
@@ -37,6 +37,9 @@ struct Watch {
     epoch: u64,
     over: bool,
 }
+
+/// A line of a list before a watch, and of which object at which version it tells.
+type First = (Option<(String, u64)>, Value);
 
 /// What comes next in a watch.
 enum Next {
@@ -60,8 +63,37 @@ impl Api {
         let from = asked
             .param("resourceVersion")
             .and_then(|version| version.parse().ok());
-        let (store, watching) = (self.store(), self.between.watching());
-        let lag = watching.borrow().lag;
+        let (first, version) = self.beginning(asked, from, streams);
+        let watching = self.between.watching();
+        let seconds = asked
+            .param("timeoutSeconds")
+            .and_then(|text| text.parse().ok());
+        let epoch = watching.borrow().epoch;
+        let watch = Watch {
+            api: self.clone(),
+            kind: asked.kind,
+            namespace: asked.namespace.clone(),
+            process: process.to_owned(),
+            first,
+            version,
+            ends: Instant::now() + Duration::from_secs(seconds.unwrap_or(1800)),
+            bookmarks: asked.param("allowWatchBookmarks") == Some("true"),
+            changed: self.changed.subscribe(),
+            watching,
+            epoch,
+            over: false,
+        };
+        let lines = stream::unfold(watch, Watch::line).map(|line| line.map(Frame::data));
+        let mut response = Response::new(StreamBody::new(lines).boxed_unsync());
+        let json = http::HeaderValue::from_static("application/json");
+        response.headers_mut().insert("content-type", json);
+        response
+    }
+
+    /// What a watch tells before all that happens, and the version that it begins at.
+    fn beginning(&self, asked: &Asked, from: Option<u64>, streams: bool) -> (VecDeque<First>, u64) {
+        let store = self.store();
+        let lag = self.between.watching().borrow().lag;
         let mut first = VecDeque::new();
         let version = match from {
             Some(version) if version > 0 && version < store.compacted => {
@@ -87,30 +119,7 @@ impl Api {
             }
             first.push_back((None, bookmark(asked.kind, version, true)));
         }
-        drop(store);
-        let seconds = asked
-            .param("timeoutSeconds")
-            .and_then(|text| text.parse().ok());
-        let epoch = watching.borrow().epoch;
-        let watch = Watch {
-            api: self.clone(),
-            kind: asked.kind,
-            namespace: asked.namespace.clone(),
-            process: process.to_owned(),
-            first,
-            version,
-            ends: Instant::now() + Duration::from_secs(seconds.unwrap_or(1800)),
-            bookmarks: asked.param("allowWatchBookmarks") == Some("true"),
-            changed: self.changed.subscribe(),
-            watching,
-            epoch,
-            over: false,
-        };
-        let lines = stream::unfold(watch, Watch::line).map(|line| line.map(Frame::data));
-        let mut response = Response::new(StreamBody::new(lines).boxed_unsync());
-        let json = http::HeaderValue::from_static("application/json");
-        response.headers_mut().insert("content-type", json);
-        response
+        (first, version)
     }
 }
 
@@ -158,7 +167,7 @@ impl Watch {
                         self.version = event.1;
                         return Next::Event(event.0, event.1, event.2);
                     }
-                    Some(due - self.api.now().at)
+                    Some(due.saturating_sub(self.api.now().at))
                 }
             };
             let due = Instant::now() + due.unwrap_or(Duration::from_secs(86400));

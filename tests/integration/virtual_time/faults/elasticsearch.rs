@@ -147,14 +147,14 @@ async fn answers_are_cut(world: World) {
 
 async fn ten_minutes_of_silence(world: World) {
     lives(&world, 1, async |world| {
-        dark(&world, 600, |_| (When::Before, Effect::Silence)).await
+        dark(&world, 600, |_| (When::Before, Effect::Silence)).await;
     })
     .await;
 }
 
 async fn one_byte_a_second(world: World) {
     lives(&world, 1, async |world| {
-        dark(&world, 300, |_| (When::After, Effect::Drip)).await
+        dark(&world, 300, |_| (When::After, Effect::Drip)).await;
     })
     .await;
 }

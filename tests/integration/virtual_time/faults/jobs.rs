@@ -55,7 +55,7 @@ async fn closed_is_answered_and_the_job_has_moved(world: World) {
 }
 
 /// One job that is to be closed by this policy, running for a while of the seed.
-async fn one(world: &World, more: &Value) {
+fn one(world: &World, more: &Value) {
     world.connect(&json!({}));
     let mut spec = json!({"state": "Closed"});
     for (name, value) in more.as_object().into_iter().flatten() {
@@ -68,7 +68,7 @@ async fn one(world: &World, more: &Value) {
 async fn a_failed_job_waits_for_a_human(world: World) {
     world.elastic.opened("a").await;
     world.elastic.tune("a", &json!({"close_ms": 60_000})).await;
-    one(&world, &json!({"close": {"onFailed": "Stall"}})).await;
+    one(&world, &json!({"close": {"onFailed": "Stall"}}));
     world.pass(2 + world.chance(1, 50)).await;
     world
         .elastic
@@ -88,7 +88,7 @@ async fn a_datafeed_is_in_the_way(world: World) {
 async fn the_job_is_deleted_while_it_closes(world: World) {
     world.elastic.opened("a").await;
     world.elastic.tune("a", &json!({"close_ms": 60_000})).await;
-    one(&world, &json!({})).await;
+    one(&world, &json!({}));
     world.pass(2 + world.chance(1, 50)).await;
     world
         .elastic
@@ -112,7 +112,7 @@ async fn the_node_dies_while_the_job_closes(world: World) {
         .await;
     world.elastic.opened("a").await;
     world.elastic.tune("a", &json!({"close_ms": 60_000})).await;
-    one(&world, &json!({})).await;
+    one(&world, &json!({}));
     world.pass(3 + world.chance(1, 50)).await;
     world.elastic.turn("POST", "node_loss", &json!({})).await;
     world.pass(world.chance(2, 40)).await;
@@ -135,7 +135,7 @@ async fn the_job_fails_while_it_closes(world: World) {
             &json!({"close_ms": 20_000 + world.chance(1, 40_000), "persist_fails": true}),
         )
         .await;
-    one(&world, &json!({"close": {"onFailed": "Force"}})).await;
+    one(&world, &json!({"close": {"onFailed": "Force"}}));
     world.told(LIMIT, "a", "Ready=True").await;
     assert_eq!(world.verdict().await.forces, 1);
 }
@@ -153,15 +153,14 @@ async fn an_open_that_hangs_is_closed(world: World) {
     one(
         &world,
         &json!({"close": {"timeout": "3m", "onTimeout": "Force"}}),
-    )
-    .await;
+    );
     world.told(LIMIT, "a", "Ready=True").await;
     assert!(world.verdict().await.forces <= 1);
 }
 
 async fn somebody_opens_it_again_and_again(world: World) {
     world.elastic.opened("a").await;
-    one(&world, &json!({})).await;
+    one(&world, &json!({}));
     world.told(LIMIT, "a", "Ready=True").await;
     world.pass(world.chance(1, 100)).await;
     world.elastic.open("a").await;
@@ -260,6 +259,7 @@ async fn a_group_gains_and_loses_members(world: World) {
             &json!({"groups": []}),
         )
         .await;
+    world.told(LIMIT, "all", "Forced=True").await;
     world.told(LIMIT, "all", "Ready=True").await;
     let early = |ask: &Ask| ask.is_force() && ask.at < late + Duration::from_secs(360);
     assert!(
@@ -284,7 +284,7 @@ async fn ten_thousand_jobs_are_meant(world: World) {
     let bulk = json!({"prefix": "many-", "count": count, "groups": ["g"], "opened": true});
     world.elastic.turn("POST", "jobs_bulk", &bulk).await;
     world.elastic.opened("a").await;
-    one(&world, &json!({})).await;
+    one(&world, &json!({}));
     world.job("all", &json!({"jobId": "g", "state": "Closed"}));
     world.told(LIMIT, "all", "Stalled=True/TooManyJobs").await;
     world.told(LIMIT, "a", "Ready=True").await;

@@ -154,6 +154,7 @@ fn after_each_fault_all_is_right_again_without_a_step_by_hand() {
             for seed in 1..=seeds() {
                 let once = || run(seed, fault.profile, |world| (fault.play)(world));
                 if catch_unwind(AssertUnwindSafe(once)).is_err() {
+                    println!("failed: {} {} seed {seed}", fault.number, fault.name);
                     failed
                         .lock()
                         .unwrap()
