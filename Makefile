@@ -16,6 +16,9 @@ test: ## Everything that is tested (5 min once built; up to an hour on a machine
 model: ## The shipped brain explored in small worlds with faults; STATES=n says how many states (several minutes, and more to build)
 	MODEL_STATES=$(or $(STATES),5000000) cargo test --profile model --locked --lib model:: -- --nocapture --test-threads 1
 
+virtual: ## The faults in virtual time with more seeds; VIRTUAL_SEEDS=n says how many, VIRTUAL_FAULT=n which (10 min)
+	VIRTUAL_SEEDS=$(or $(VIRTUAL_SEEDS),20) cargo test --locked --test integration virtual_time::faults -- --nocapture
+
 demo: ## Ten jobs closed, opened and closed again through a real API server by the real operator (1 min once built)
 	@tests/demo/demo
 
