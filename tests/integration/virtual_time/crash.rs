@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::awaits;
 use super::between::{Ask, Effect, Ending, When};
-use super::judge::Digest;
+use super::digest::Digest;
 use super::scenes::{SCENES, Scene};
 use super::world::{World, run};
 

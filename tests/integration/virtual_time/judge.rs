@@ -45,26 +45,15 @@ pub(crate) struct Judge {
     found: Vec<String>,
 }
 
-/// What a run came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Digest {
-    /// States of jobs and datafeeds.
-    pub(crate) states: BTreeMap<String, String>,
-    /// Conditions of objects.
-    pub(crate) objects: BTreeMap<String, Vec<String>>,
-    /// Forces that reached Elasticsearch.
-    pub(crate) forces: usize,
-}
-
 fn ms(value: &Value) -> Duration {
     Duration::from_millis(value.as_u64().unwrap_or_default())
 }
 
-fn text(value: &Value) -> String {
+pub(super) fn text(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-fn list(value: &Value) -> impl Iterator<Item = &Value> {
+pub(super) fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }
 
@@ -460,48 +449,6 @@ fn matches(pattern: &str, name: &str) -> bool {
             rest.is_some_and(|rest| {
                 (0..=rest.len()).any(|at| rest.is_char_boundary(at) && matches(after, &rest[at..]))
             })
-        }
-    }
-}
-
-impl Digest {
-    pub(crate) async fn new(world: &World, forces: usize) -> Self {
-        let mut states = BTreeMap::new();
-        let jobs = world
-            .elastic
-            .call("GET", "/_ml/anomaly_detectors/_stats", &Value::Null)
-            .await;
-        for job in list(&jobs["jobs"]) {
-            states.insert(text(&job["job_id"]), text(&job["state"]));
-        }
-        let feeds = world
-            .elastic
-            .call("GET", "/_ml/datafeeds/_stats", &Value::Null)
-            .await;
-        for feed in list(&feeds["datafeeds"]) {
-            states.insert(text(&feed["datafeed_id"]), text(&feed["state"]));
-        }
-        let mut objects = BTreeMap::new();
-        for key in world.api.store().keys("anomalyjobs") {
-            objects.insert(key.2, Vec::new());
-        }
-        for (name, conditions) in &mut objects {
-            let object = world.get("anomalyjobs", name);
-            let line = |one: &Value| {
-                format!(
-                    "{}={}/{}",
-                    text(&one["type"]),
-                    text(&one["status"]),
-                    text(&one["reason"])
-                )
-            };
-            conditions.extend(list(&object["status"]["conditions"]).map(line));
-            conditions.sort();
-        }
-        Self {
-            states,
-            objects,
-            forces,
         }
     }
 }

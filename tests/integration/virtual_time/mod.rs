@@ -5,6 +5,7 @@ mod api;
 mod awaits;
 mod between;
 mod crash;
+mod digest;
 mod elastic;
 mod faults;
 mod judge;

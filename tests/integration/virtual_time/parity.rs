@@ -47,9 +47,21 @@ async fn say(
     told.push(format!(
         "{method} {code} {} generation {} deleted {} grace {} finalizers {} spec {} status {} uid {} items {}",
         value["reason"], meta["generation"], meta["deletionTimestamp"].is_string(), meta["deletionGracePeriodSeconds"],
-        meta["finalizers"], value["spec"], value["status"]["summary"], meta["uid"].is_string(), value["items"].as_array().map_or(0, Vec::len),
+        meta["finalizers"], sorted(&value["spec"]), value["status"]["summary"], meta["uid"].is_string(), value["items"].as_array().map_or(0, Vec::len),
     ));
     value
+}
+
+/// The same, with its fields in one order.
+fn sorted(value: &Value) -> Value {
+    let Value::Object(map) = value else {
+        return value.clone();
+    };
+    let fields: std::collections::BTreeMap<_, _> = map
+        .iter()
+        .map(|(name, value)| (name, sorted(value)))
+        .collect();
+    json!(fields)
 }
 
 async fn conversation(client: Client, namespace: &str) -> Vec<String> {

@@ -29,8 +29,9 @@ use super::api::Api;
 use super::api::kinds::Kind;
 use super::api::store::Target;
 use super::between::{Ask, Between, Ending};
+use super::digest::Digest;
 use super::elastic::{Elastic, URL};
-use super::judge::{Digest, Judge, SECRET};
+use super::judge::{Judge, SECRET};
 
 /// Where everything is.
 pub(crate) const NAMESPACE: &str = "here";
