@@ -2,7 +2,7 @@
 //!
 //! Shared by the random walk and the model. It says what is wrong in a word and makes no text that nobody reads.
 
-use super::meant::{Listed, listed, means, meant};
+use super::meant::{Listed, all_of, means, meant};
 use super::world::{FakeJob, World};
 use crate::api::{AnomalyJobStatus, DatafeedState, JobId, JobState, OnFailed, OnTimeout};
 use crate::finalizer;
@@ -10,7 +10,7 @@ use crate::reconciler::input::*;
 
 /// Who is meant in this world.
 fn all(world: &World) -> Listed {
-    listed(&world.listing())
+    all_of(&world.listing())
 }
 
 /// Another object acts on the job, because it is older, or of an earlier name where they are of one age.

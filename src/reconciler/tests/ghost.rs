@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::policy::{allows, closes, wants};
-use super::meant::{Listed, listed, means};
+use super::meant::{Listed, hear, means};
 use super::world::{FakeJob, World, secs};
 use crate::api::{AnomalyJobStatus, DatafeedId, DatafeedState, DeletionPolicy, JobId, JobState};
 use crate::reconciler::input::*;
@@ -72,6 +72,7 @@ pub(super) struct Ghost {
     forced: BTreeMap<JobId, Duration>,
     /// What was listed last.
     listed: Listed,
+    doubted: bool,
     /// The last read that was sent before a call for the job ended.
     touched: BTreeMap<JobId, u64>,
     is_dark: bool,
@@ -97,6 +98,7 @@ impl Ghost {
         self.seen.clear();
         self.feeds.clear();
         self.listed.clear();
+        self.doubted = false;
         self.touched.clear();
     }
 
@@ -261,10 +263,7 @@ impl Ghost {
 
     /// The brain is being told which jobs have datafeeds, as a list that was sent at `order` found.
     pub(super) fn listed(&mut self, order: u64, listing: &Listing) {
-        // Nobody believes a list that has become empty before it was read again.
-        if !listing.jobs.is_empty() {
-            self.listed = listed(listing);
-        }
+        hear(&mut self.listed, &mut self.doubted, listing);
         for (id, (read, feed)) in &mut self.feeds {
             if *read < order && !listing.datafeeds.contains_key(id) {
                 (*read, *feed) = (order, None);

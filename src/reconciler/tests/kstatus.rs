@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::meant::{Listed, listed, meant};
+use super::meant::{Listed, hear, meant};
 use super::world::{FakeJob, World, desired, job, key, moment, policy, secs, trouble};
 use crate::api::{
     AnomalyJobStatus, ConditionStatus, ConditionType, DatafeedState, JobId, JobState, OnFailed,
@@ -82,6 +82,7 @@ struct Walk {
     world: World,
     asked: Vec<Output>,
     listed: Listed,
+    doubted: bool,
     seen: BTreeMap<JobId, SeenJob>,
     /// The newest ticket, and the newest when a call for the job ended: what was asked until then tells of the time before.
     newest: Ticket,
@@ -113,6 +114,7 @@ impl Walk {
             world,
             asked: Vec::new(),
             listed: Listed::new(),
+            doubted: false,
             seen: BTreeMap::new(),
             newest: Ticket::default(),
             touched: BTreeMap::new(),
@@ -249,8 +251,7 @@ impl Walk {
                     self.see(ticket, id.clone(), seen.clone());
                 }
             }
-            // Nobody believes a list that has become empty before it was read again.
-            Answer::Catalogue(listing) if !listing.jobs.is_empty() => self.listed = listed(listing),
+            Answer::Catalogue(listing) => hear(&mut self.listed, &mut self.doubted, listing),
             _ => {}
         }
         self.tell(Input::Read(ticket, Ok(answer)));

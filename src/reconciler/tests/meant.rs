@@ -13,7 +13,15 @@ use crate::reconciler::input::*;
 /// The groups of each job that was listed.
 pub(super) type Listed = BTreeMap<JobId, Vec<Arc<str>>>;
 
-pub(super) fn listed(listing: &Listing) -> Listed {
+/// Takes a list. One that has become empty is not believed before it was read again.
+pub(super) fn hear(listed: &mut Listed, doubted: &mut bool, listing: &Listing) {
+    *doubted = listing.jobs.is_empty() && !*doubted;
+    if !*doubted {
+        *listed = all_of(listing);
+    }
+}
+
+pub(super) fn all_of(listing: &Listing) -> Listed {
     let jobs = listing.jobs.iter();
     jobs.map(|(id, config)| (id.clone(), config.groups.clone()))
         .collect()
