@@ -59,6 +59,8 @@ pub struct Facts {
     pub opening_for: Duration,
     /// What a force will cost, as the live reads before it said.
     pub cost: Option<Cost>,
+    /// When the job of this attempt was created, by the clock of Elasticsearch; absent until it was seen by this process.
+    pub(super) created_at: Option<Timestamp>,
     pub(super) counted: Option<(Counted, Duration)>,
 }
 
@@ -105,6 +107,7 @@ impl Facts {
         absent_for: Duration::ZERO,
         opening_for: Duration::ZERO,
         cost: None,
+        created_at: None,
         counted: None,
     };
 
@@ -138,6 +141,7 @@ impl Facts {
         if self.is_another_session(config, state, now) {
             self.start_over();
         }
+        self.created_at = config.created_at;
         let cap = pace::look_gap(self.age(now), timeout, Lane::Slow) * 2;
         match state.state {
             _ if state.upgrade_mode => self.counted = None,
@@ -250,7 +254,11 @@ impl Facts {
             .open_for
             .and_then(|open_for| SignedDuration::try_from(open_for).ok())
             .is_some_and(|open_for| open_for + SESSION_MARGIN < age);
-        let created_later = config.created_at.is_some_and(|created| created > since);
+        // Two clocks are compared only where nothing else tells: in the first look after a restart.
+        let created_later = match self.created_at {
+            Some(before) => config.created_at.is_some_and(|created| created != before),
+            None => config.created_at.is_some_and(|created| created > since),
+        };
         reopened || opened_later || created_later
     }
 

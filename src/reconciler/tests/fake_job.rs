@@ -13,6 +13,8 @@ pub(super) struct FakeJob {
     pub state: JobState,
     pub assigned: bool,
     pub config: bool,
+    /// When it was created, by the clock of Elasticsearch.
+    pub created_at: Option<Duration>,
     pub blocked: bool,
     pub datafeed: Option<(DatafeedId, DatafeedState)>,
     /// How long a graceful close takes; `None` = for ever.
@@ -50,6 +52,7 @@ impl FakeJob {
             state,
             assigned: true,
             config: true,
+            created_at: None,
             blocked: false,
             datafeed: None,
             close_takes: Some(Duration::ZERO),
@@ -75,7 +78,7 @@ impl FakeJob {
 
     pub(super) fn seen_config(&self) -> SeenConfig {
         SeenConfig {
-            created_at: None,
+            created_at: self.created_at.map(|at| moment(at).wall),
             blocked: self.blocked.then(|| Arc::from("reset")),
             groups: self.groups.iter().map(|group| Arc::from(*group)).collect(),
             deleting: false,

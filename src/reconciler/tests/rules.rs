@@ -43,6 +43,33 @@ fn a_crash_at_any_second_of_a_hanging_close_ends_the_same_with_one_force_and_no_
 }
 
 #[test]
+fn an_operator_whose_clock_is_a_day_behind_waits_for_a_new_job_and_forces_it_as_any_other() {
+    for crash in [None, Some(300)] {
+        let mut world = hanging_world();
+        world.jobs.get_mut(&job("a")).unwrap().created_at = Some(secs(86_400));
+        if let Some(second) = crash {
+            world.pass(secs(second));
+            world.crash();
+        }
+        world.pass(secs(1300));
+        assert_eq!((world.forces(), world.state("a")), (1, JobState::Closed));
+        assert!(world.is("a", "Forced", "True", "DeadlinePassed"));
+    }
+}
+
+#[test]
+fn a_job_that_is_created_anew_while_it_hangs_has_its_own_clock() {
+    let mut world = hanging_world();
+    world.jobs.get_mut(&job("a")).unwrap().created_at = Some(secs(0));
+    world.pass(secs(500));
+    world.jobs.get_mut(&job("a")).unwrap().created_at = Some(secs(500));
+    world.pass(secs(590));
+    assert_eq!(world.forces(), 0);
+    world.pass(secs(700));
+    assert_eq!((world.forces(), world.state("a")), (1, JobState::Closed));
+}
+
+#[test]
 fn a_cluster_that_answers_reads_and_refuses_calls_is_called_less_and_less_often() {
     let mut world = World::new();
     for name in ["a", "b", "c"] {
