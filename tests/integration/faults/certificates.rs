@@ -24,7 +24,7 @@ fn text(authority: &Authority) -> String {
 /// A campaign over TLS, in whose middle `fault` comes; what `mend` does is what any administrator must do.
 fn over_tls(
     seed: u64,
-    number: u32,
+    (number, reason): (u32, &str),
     fault: impl Fn(&Front, &Authority),
     mend: impl Fn(&Room, &Front, &Authority),
 ) {
@@ -42,8 +42,8 @@ fn over_tls(
     in_the_middle(&mut campaign, &mut Chance::new(seed));
     fault(&front, &authority);
     // What is known of a cluster that cannot be trusted grows no older: no deadline passes, and nobody is forced for it.
-    let untrusted = ["Ready=False/TLSFailed"];
-    room.until_within::<ElasticsearchConnection>(END, "default", &untrusted);
+    let untrusted = format!("Ready=False/{reason}");
+    room.until_within::<ElasticsearchConnection>(END, "default", &[&untrusted]);
     let before = room.elastic.asked();
     std::thread::sleep(Duration::from_secs(5));
     assert_eq!(
@@ -65,7 +65,7 @@ fn fault_29_another_authority_signs_and_is_then_trusted() {
             room.patch::<ConfigMap>("ca", &json!({"data": {"ca.crt": text(&next)}}));
         };
         let other = |front: &Front, _: &Authority| front.change(next.acceptor(NAME, |_| {}));
-        over_tls(seed, 29, other, mend);
+        over_tls(seed, (29, "TLSUntrusted"), other, mend);
     });
 }
 
@@ -81,6 +81,6 @@ fn fault_30_the_certificate_has_run_out_and_is_then_renewed() {
                 certificate.not_after = date_time_ymd(2021, 1, 1);
             }));
         };
-        over_tls(seed, 30, runs_out, mend);
+        over_tls(seed, (30, "TLSExpired"), runs_out, mend);
     });
 }
