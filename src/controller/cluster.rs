@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use kube::{Api, Client as KubeClient};
 use tokio::sync::mpsc;
@@ -28,6 +29,9 @@ use crate::reconciler::input::{
     Refusal, Ruling, Ticket, Trouble, Urgency,
 };
 use crate::telemetry::{CloseOutcome, Metrics};
+
+/// How long a call that may not be sent now is kept back. A wall clock that was set forward costs the claim until its next renewal.
+const UNSENT_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the cluster's task is told.
 pub(super) enum Message {
@@ -345,7 +349,11 @@ impl Driver {
             }
             let answer = match client.filter(|_| claim.is_current()) {
                 Some(client) => make(&client, &metrics, &call).await,
-                None => Err(Refusal::LookAgain { answered: false }),
+                None => {
+                    // What was not sent is decided anew, and at once: without this the same would be asked for without end.
+                    tokio::time::sleep(UNSENT_PAUSE).await;
+                    Err(Refusal::LookAgain { answered: false })
+                }
             };
             Done::Tell(Input::Called(ticket, answer))
         });

@@ -54,7 +54,9 @@ impl Ask {
 
     /// A call that changes a job or a datafeed.
     pub(crate) fn is_call(&self) -> bool {
-        self.server == Server::Elasticsearch && self.method == "POST"
+        self.server == Server::Elasticsearch
+            && self.method == "POST"
+            && self.path.starts_with("/_ml/")
     }
 
     /// What is asked for, without what differs from one request of the kind to the next.
@@ -82,7 +84,8 @@ impl Ask {
             (Server::Elasticsearch, "POST") if self.path.ends_with("/_close") => "close",
             (Server::Elasticsearch, "POST") if self.path.ends_with("/_open") => "open",
             (Server::Elasticsearch, "POST") if self.path.ends_with("/_stop") => "stop datafeed",
-            (Server::Elasticsearch, "POST") => "start datafeed",
+            (Server::Elasticsearch, "POST") if self.path.ends_with("/_start") => "start datafeed",
+            (Server::Elasticsearch, "POST") => "ask privileges",
             (Server::Elasticsearch, _) if self.path == "/" => "identify",
             (Server::Elasticsearch, _) if self.path == "/_ml/info" => "ml info",
             (Server::Elasticsearch, _) if self.path.starts_with("/_cluster") => "tasks",
