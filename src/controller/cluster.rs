@@ -347,13 +347,12 @@ impl Driver {
             if let Some(client) = &client {
                 client.turn().await;
             }
-            let answer = match client.filter(|_| claim.is_current()) {
-                Some(client) => make(&client, &metrics, &call).await,
-                None => {
-                    // What was not sent is decided anew, and at once: without this the same would be asked for without end.
-                    tokio::time::sleep(UNSENT_PAUSE).await;
-                    Err(Refusal::LookAgain { answered: false })
-                }
+            let answer = if let Some(client) = client.filter(|_| claim.is_current()) {
+                make(&client, &metrics, &call).await
+            } else {
+                // What was not sent is decided anew, and at once: without this the same would be asked for without end.
+                tokio::time::sleep(UNSENT_PAUSE).await;
+                Err(Refusal::LookAgain { answered: false })
             };
             Done::Tell(Input::Called(ticket, answer))
         });
