@@ -22,6 +22,7 @@ use super::writer::Writer;
 use crate::api::{ElasticsearchConnection, ElasticsearchConnectionSpec, Reason};
 use crate::clock::Clock;
 use crate::elasticsearch::{Client, Endpoint, Error, Product, Version};
+use crate::reconciler::health::needs_a_human;
 use crate::reconciler::input::{Connection, Trouble, Urgency, Usable};
 
 /// How often a good connection is proven again.
@@ -375,7 +376,11 @@ fn rejected(credentials: &str) -> String {
 /// A connection that works, in the words of the brain.
 fn usable(spec: &ElasticsearchConnectionSpec, probe: &Probe, current: &Current) -> Usable {
     let identity = probe.cluster_uuid.clone();
-    let ceilings = ceilings(spec);
+    let limits = spec.limits.as_ref();
+    let or = |said: Option<u32>, default| {
+        let said = said.and_then(|most| usize::try_from(most).ok());
+        said.unwrap_or(default)
+    };
     Usable {
         identity: identity.unwrap_or_else(|| current.endpoint.identity()),
         cluster_uuid: probe.cluster_uuid.clone(),
@@ -383,27 +388,15 @@ fn usable(spec: &ElasticsearchConnectionSpec, probe: &Probe, current: &Current) 
         stops_datafeeds: probe.stops_datafeeds,
         closes_idle_jobs: probe.closes_idle_jobs,
         list_room: current.client.list_room(),
-        max_closing: ceilings.max_closing,
-        max_in_flight: ceilings.max_in_flight,
+        max_closing: or(
+            limits.and_then(|limits| limits.max_closing),
+            DEFAULT_MAX_CLOSING,
+        ),
+        max_in_flight: or(
+            limits.and_then(|limits| limits.max_in_flight),
+            DEFAULT_MAX_IN_FLIGHT,
+        ),
         allow: spec.allow.clone(),
-    }
-}
-
-/// The ceilings of a connection, its defaults filled in.
-struct Ceilings {
-    max_closing: usize,
-    max_in_flight: usize,
-}
-
-fn ceilings(spec: &ElasticsearchConnectionSpec) -> Ceilings {
-    let said = spec.limits.clone().unwrap_or_default();
-    let or = |said: Option<u32>, default| {
-        let said = said.and_then(|most| usize::try_from(most).ok());
-        said.unwrap_or(default)
-    };
-    Ceilings {
-        max_closing: or(said.max_closing, DEFAULT_MAX_CLOSING),
-        max_in_flight: or(said.max_in_flight, DEFAULT_MAX_IN_FLIGHT),
     }
 }
 
@@ -431,20 +424,11 @@ fn same_cluster(object: &ElasticsearchConnection, probe: &Probe) -> Result<(), T
     }
 }
 
-/// What only an edit mends is not probed faster and faster.
+/// What only an edit mends is not probed faster and faster. A Secret often comes a moment after the connection that names it.
 fn waits_for_a_human(reason: Reason) -> bool {
-    matches!(
+    let comes = matches!(
         reason,
-        Reason::CredentialsRejected
-            | Reason::MissingPrivilege
-            | Reason::URLInvalid
-            | Reason::EndpointNotAllowed
-            | Reason::CAInvalid
-            | Reason::ClusterChanged
-            | Reason::VersionTooOld
-            | Reason::LicenseMissing
-            | Reason::MLUnavailable
-            | Reason::InvalidObject
-            | Reason::ConnectionNotFound
-    )
+        Reason::SecretNotFound | Reason::SecretInvalid | Reason::RequestRefused
+    );
+    reason == Reason::InvalidObject || needs_a_human(reason) && !comes
 }
