@@ -134,6 +134,14 @@ impl Decision {
         )
     }
 
+    /// The live reads that were made for a force still stand: it is what follows, or it waits for nothing but a look.
+    pub fn leads_to_force(&self) -> bool {
+        matches!(
+            self,
+            Self::Verify | Self::NoteForce | Self::Observe | Self::Call(Ask::Force)
+        )
+    }
+
     /// Elasticsearch knows no such job.
     pub fn is_missing(&self) -> bool {
         match self {

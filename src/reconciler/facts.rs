@@ -49,7 +49,7 @@ pub struct Facts {
     pub force_sent: Option<Duration>,
     /// When this attempt, or these facts, came into this process.
     pub started: Option<Duration>,
-    /// The live reads before a force were made at this time.
+    /// The live reads before a force were made at this time; what else follows from them than the force ends them.
     pub verified_at: Option<Duration>,
     /// The job, or its node, was lost while closing: its model may not have been saved.
     pub unsaved: bool,

@@ -39,6 +39,10 @@ impl Reconciler {
         if let Some(member) = self.member(key, job) {
             // What was seen since, and is not where it should be, undoes the arrival; silence does not.
             member.arrived &= !(answering && decision.is_away());
+            if member.facts().verified_at.is_some() && !decision.leads_to_force() {
+                // What they found was no ground for a force, so they are none for a later one.
+                member.facts_mut().verified_at = None;
+            }
             member.decision = Some(decision);
         }
     }

@@ -108,12 +108,7 @@ fn alone(object: &Delivered, fake: Option<&FakeJob>) -> Option<&'static str> {
         return Some("it is not where it should be by now");
     };
     let there = expected == "InDesiredState";
-    let lost = fake.is_some_and(|fake| fake.state == JobState::Opened && !fake.assigned);
-    if there && lost && find(status, "Ready") == Some(("False", "AwaitingNode")) {
-        // That the node of an open job was lost is said where it was noticed.
-        return None;
-    }
-    let moves = matches!(expected, "Waiting" | "JobBlocked");
+    let moves = matches!(expected, "Waiting" | "JobBlocked" | "AwaitingNode");
     if find(status, "Ready") != Some((if there { "True" } else { "False" }, expected)) {
         return Some("Ready");
     }
@@ -151,12 +146,14 @@ fn ended(object: &Delivered, fake: Option<&FakeJob>) -> Option<&'static str> {
 
 /// The same where it is wanted open.
 fn opened(fake: Option<&FakeJob>) -> Option<&'static str> {
-    let Some(fake) = fake.filter(|fake| fake.config) else {
+    let Some(fake) = fake else {
         return Some("JobNotFound");
     };
     match fake.state {
+        _ if !fake.config => Some("ConfigLost"),
         _ if fake.blocked => Some("JobBlocked"),
-        JobState::Opened => Some("InDesiredState"),
+        JobState::Opened if fake.assigned => Some("InDesiredState"),
+        JobState::Opened => Some("AwaitingNode"),
         JobState::Failed => Some("JobFailed"),
         JobState::Closing => Some("CloseHangs"),
         JobState::Opening => Some("OpenTimedOut"),
