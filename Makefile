@@ -20,7 +20,7 @@ test-long: ## Campaigns of real processes at full size: 200 kills, dying API ser
 	tests/long
 
 faults: ## Each of the 60 faults of the plan (tests/faults.txt); SEEDS=n says how often, 20 if not said (15 min)
-	FAULT_SEEDS=$(or $(SEEDS),20) VIRTUAL_SEEDS=$(or $(SEEDS),20) cargo test --locked --test integration fault -- --nocapture --test-threads 4
+	FAULT_SEEDS=$(or $(SEEDS),20) FAULT_CROWD=5000 cargo test --locked --test integration fault -- --nocapture --test-threads 4
 
 mutants: ## The brain broken on purpose, one patch of tests/mutants at a time; each must be noticed (about half an hour)
 	tests/mutants/run

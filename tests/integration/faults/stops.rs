@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{campaign, in_the_middle, passed};
 use crate::long::storm;
-use crate::support::chance::{Chance, each_seed};
+use crate::support::chance::{Chance, crowd, each_seed};
 use crate::support::room::Room;
 use crate::support::{LIMIT, controlplane, until, until_true};
 
@@ -15,7 +15,7 @@ fn fault_52_a_stop_with_many_objects_and_a_hung_cluster_is_clean_and_soon() {
     let room = Room::new(controlplane::shared());
     room.elastic
         .turn("PUT", "defaults", &json!({"close_ms": 1500}));
-    let names = storm::objects(&room, 200, "6s");
+    let names = storm::objects(&room, crowd(200), "6s");
     let mut operator = room.operator();
     room.elastic.until("some are closing", |log| {
         log.changes.iter().any(|line| line["to"] == "closing")

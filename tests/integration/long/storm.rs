@@ -86,7 +86,7 @@ fn outage(room: &Room, count: usize, lasts: Duration) -> usize {
 }
 
 #[test]
-fn many_objects_come_through_a_long_outage_without_a_single_force() {
+fn fault_26_many_objects_come_through_a_long_storm_without_a_single_force() {
     let (count, lasts, timeout) = sized((150, 15, "4s"), (2000, 600, "30s"));
     let room = Room::new(controlplane::shared());
     // What is closing when the cluster goes away has ended long before the timeout, had anybody been able to see it.

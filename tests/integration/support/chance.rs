@@ -38,11 +38,24 @@ impl Chance {
 
 /// The seeds of this run: `FAULT_SEED=7` is that one, `FAULT_SEEDS=20` the first twenty, and the first `usual` otherwise.
 pub(crate) fn seeds(usual: u64) -> Vec<u64> {
-    let number = |name: &str| std::env::var(name).ok()?.parse::<u64>().ok();
     match (number("FAULT_SEED"), number("FAULT_SEEDS")) {
         (Some(seed), _) => vec![seed],
         (None, count) => (1..=count.unwrap_or(usual)).collect(),
     }
+}
+
+/// How many objects are a crowd: `FAULT_CROWD=5000` is what the plan says, and less is enough where time counts.
+pub(crate) fn crowd(usual: usize) -> usize {
+    let said = number("FAULT_CROWD").and_then(|count| usize::try_from(count).ok());
+    said.unwrap_or(usual)
+}
+
+fn number(name: &str) -> Option<u64> {
+    let said = std::env::var(name).ok()?;
+    Some(
+        said.parse()
+            .unwrap_or_else(|_| panic!("{name}={said} is no number")),
+    )
 }
 
 /// Runs it with each seed, five at a time, and says which failed.

@@ -73,10 +73,12 @@ impl Reached {
         self.stalled |= is("Stalled", "") && !conflict;
     }
 
-    /// All that needs no fault did happen.
-    pub(super) fn is_everything(self) -> bool {
+    /// All of it did happen; without faults, all that needs none.
+    pub(super) fn is_everything(self, with_faults: bool) -> bool {
         let closed = self.closed_gracefully && self.closed_by_force;
-        closed && self.conflict && self.stalled && self.opened
+        let after_faults =
+            self.closed_after_a_crash && self.conflict_solved && self.gone_after_closing;
+        closed && self.conflict && self.stalled && self.opened && (after_faults || !with_faults)
     }
 
     /// All that either of the two saw.

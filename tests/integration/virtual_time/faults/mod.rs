@@ -18,6 +18,7 @@ use serde_json::json;
 
 use super::between::{Ask, Effect, Server, When};
 use super::world::{World, run};
+use crate::support::chance::seeds;
 
 /// The longest that a world may take to come right again, in seconds.
 const LIMIT: u64 = 3600;
@@ -131,11 +132,6 @@ async fn dark(
     world.outages.borrow_mut().push((from, world.now()));
 }
 
-fn seeds() -> u64 {
-    let said = std::env::var("VIRTUAL_SEEDS").ok();
-    said.map_or(5, |text| text.parse().expect("VIRTUAL_SEEDS is a number"))
-}
-
 #[test]
 fn after_each_fault_all_is_right_again_without_a_step_by_hand() {
     let mut all: Vec<&Fault> = [
@@ -145,14 +141,15 @@ fn after_each_fault_all_is_right_again_without_a_step_by_hand() {
         process::FAULTS,
     ]
     .concat_refs();
-    let only = std::env::var("VIRTUAL_FAULT").ok();
-    let only = only.map(|text| text.parse::<u8>().expect("VIRTUAL_FAULT is a number"));
+    let only = std::env::var("FAULT_ONLY").ok();
+    let only = only.map(|text| text.parse::<u8>().expect("FAULT_ONLY is a number"));
     all.retain(|fault| only.is_none_or(|only| fault.number == only));
+    let seeds = seeds(5);
     let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     let worker = || {
         while let Some(fault) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
-            for seed in 1..=seeds() {
-                let once = || run(seed, fault.profile, |world| (fault.play)(world));
+            for seed in &seeds {
+                let once = || run(*seed, fault.profile, |world| (fault.play)(world));
                 if catch_unwind(AssertUnwindSafe(once)).is_err() {
                     println!("failed: {} {} seed {seed}", fault.number, fault.name);
                     failed
@@ -173,7 +170,7 @@ fn after_each_fault_all_is_right_again_without_a_step_by_hand() {
         "faults passed: {} of {}, {} seeds each",
         all.len() - failed.len(),
         all.len(),
-        seeds()
+        seeds.len()
     );
     assert!(failed.is_empty(), "{failed:#?}");
 }
