@@ -7,25 +7,26 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::{Api, Client as KubeClient};
+use kube::Client as KubeClient;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::call::{make, name};
+use super::live::Source;
 use super::observe::Observer;
 use super::pulse::Pulse;
 use super::registry::Seat;
-use super::translate::{delivered, trouble_of_connection};
+use super::translate::trouble_of_connection;
 use super::turn::Turn;
-use super::writer::{API_SERVER_LIMIT, Precondition, Writer, is_gone};
+use super::writer::{Precondition, Writer};
 use crate::api::{AnomalyJob, AnomalyJobStatus, DatafeedId, JobId, Reason};
 use crate::clock::Clock;
 use crate::elasticsearch::Client;
 use crate::lease::Claim;
 use crate::reconciler::Reconciler;
 use crate::reconciler::input::{
-    Call, Connection, Delivered, Event, Finish, Input, Moment, ObjectKey, Output, Question,
+    Call, Connection, Delivered, Event, Finish, Input, Live, Moment, ObjectKey, Output, Question,
     Refusal, Ruling, Ticket, Trouble, Urgency,
 };
 use crate::telemetry::{CloseOutcome, Metrics};
@@ -368,9 +369,8 @@ impl Driver {
         job: JobId,
         datafeed: Option<DatafeedId>,
     ) {
-        let (kube, metrics) = (self.cluster.kube.clone(), self.cluster.metrics.clone());
-        let (client, namespace) = (self.client.clone(), self.cluster.namespace.clone());
-        let connection = self.connection.clone();
+        let (source, metrics) = (self.source(), self.cluster.metrics.clone());
+        let client = self.client.clone();
         self.running.spawn(async move {
             let answer = async {
                 let anew = || Refusal::Refused(trouble_of_connection());
@@ -382,26 +382,38 @@ impl Driver {
                 };
                 let look = observer.live(&job, datafeed).await;
                 let look = look.map_err(Refusal::Cluster)?;
-                // The object last: this read takes milliseconds, the other may take a minute, and the policy must be
-                // the newest of all.
-                let object = live(&kube, &namespace, &connection, &key).await?;
-                let same = object.filter(|object| object.uid == uid);
-                Ok((same.map(Box::new), look))
+                // These last: they take milliseconds, the other read may take a minute, and what is allowed must be the
+                // newest of all.
+                let allow = source.allow().await?;
+                let object = source.object(&key).await?;
+                let object = object.filter(|object| object.uid == uid).map(Box::new);
+                Ok(Live {
+                    object,
+                    allow,
+                    look,
+                })
             };
             Done::Tell(Input::Verified(ticket, answer.await))
         });
     }
 
     fn refresh(&mut self, key: ObjectKey, uid: Arc<str>) {
-        let (kube, namespace) = (self.cluster.kube.clone(), self.cluster.namespace.clone());
-        let connection = self.connection.clone();
+        let source = self.source();
         self.running.spawn(async move {
-            match live(&kube, &namespace, &connection, &key).await {
+            match source.object(&key).await {
                 Ok(found) => Done::Tell(Input::Refreshed(key, uid, found.map(Box::new))),
                 // The watch, or the next write, tells.
                 Err(_) => Done::Nothing,
             }
         });
+    }
+
+    fn source(&self) -> Source {
+        Source {
+            kube: self.cluster.kube.clone(),
+            namespace: self.cluster.namespace.clone(),
+            connection: self.connection.clone(),
+        }
     }
 }
 
@@ -464,27 +476,6 @@ fn log(call: &Call, objects: &[ObjectKey]) {
         "calling Elasticsearch: {}",
         name(call)
     );
-}
-
-/// Reads an object from the API server itself, not from a cache; `None` when it is gone or names another connection by
-/// now, and so is another cluster's.
-async fn live(
-    kube: &KubeClient,
-    namespace: &str,
-    connection: &str,
-    key: &ObjectKey,
-) -> Result<Option<Delivered>, Refusal> {
-    let api: Api<AnomalyJob> = Api::namespaced(kube.clone(), namespace);
-    match tokio::time::timeout(API_SERVER_LIMIT, api.get(&key.name)).await {
-        Ok(Ok(found)) => Ok(Some(found)
-            .filter(|object| object.spec.connection_ref.name == connection)
-            .map(delivered)),
-        Ok(Err(error)) if is_gone(&error, &key.name) => Ok(None),
-        Ok(Err(_)) | Err(_) => Err(Refusal::Refused(Trouble::new(
-            Reason::RetryingAfterError,
-            "the object could not be read from the API server",
-        ))),
-    }
 }
 
 fn finish(outcome: Finish) -> CloseOutcome {

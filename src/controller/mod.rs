@@ -3,7 +3,7 @@
 //! - `watch`: objects in; `dispatch`: which object belongs to which cluster
 //! - `cluster`: one task a cluster, driving one [`Reconciler`](crate::reconciler::Reconciler)
 //! - `resolve`: from an ElasticsearchConnection and its Secrets to an endpoint; `link`: from there to a proven client; `rejection`: what is not shown again; `connection_status`: what is said of it
-//! - `observe`, `call`: questions and calls of the brain as requests; `registry`: who acts, above all brains; `translate`: between the words of both sides
+//! - `observe`, `call`: questions and calls of the brain as requests; `live`: what is read right before it matters; `registry`: who acts, above all brains; `translate`: between the words of both sides
 //! - `writer`: the only place that writes to the API server; `turn`: in which order; `invalid`: what is said of what cannot be decoded
 //!
 //! It decides nothing about jobs, keeps nothing that must survive, and awaits nothing that may take long in the way of
@@ -16,6 +16,7 @@ mod dispatch;
 mod guard;
 mod invalid;
 mod link;
+mod live;
 mod observe;
 mod pulse;
 mod registry;

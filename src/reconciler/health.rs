@@ -48,7 +48,12 @@ impl Health {
 
     /// The connection was resolved, lost or changed. Returns whether that is news.
     pub fn connect(&mut self, connection: Connection, now: Moment) -> bool {
-        if self.connection.as_ref() == Some(&connection) {
+        // What it allows may have been read live meanwhile, and be otherwise again.
+        let known = match &connection {
+            Connection::Usable(usable) => usable.allow == self.allow,
+            Connection::Unusable(_) => true,
+        };
+        if known && self.connection.as_ref() == Some(&connection) {
             return false;
         }
         let was = self.reason();
@@ -157,6 +162,13 @@ impl Health {
     /// What may be done through the connection, as it was known last. Nothing is called before that is known.
     pub fn allow(&self) -> &Allow {
         &self.allow
+    }
+
+    /// What the connection allows was read live. Returns whether that is news.
+    pub fn allows(&mut self, allow: Allow) -> bool {
+        let news = self.allow != allow;
+        self.allow = allow;
+        news
     }
 
     fn reason(&self) -> Option<Reason> {

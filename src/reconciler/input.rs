@@ -217,8 +217,8 @@ pub enum Input {
     Read(Ticket, Result<Answer, Trouble>),
     /// A call was answered.
     Called(Ticket, Result<(), Refusal>),
-    /// The live reads before a force: the object (or `None`: gone, or another uid), and what Elasticsearch says.
-    Verified(Ticket, Result<(Option<Box<Delivered>>, LiveLook), Refusal>),
+    /// The live reads before a force were answered.
+    Verified(Ticket, Result<Live, Refusal>),
     /// It is this object's turn to be written.
     Turn(ObjectKey),
     /// A status write was acknowledged with the new resource version, or not.

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use crate::api::{DatafeedId, DatafeedState, JobId, JobPattern, JobState};
+use super::input::Delivered;
+use crate::api::{Allow, DatafeedId, DatafeedState, JobId, JobPattern, JobState};
 
 /// What a read is to find out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -145,6 +146,17 @@ pub struct LiveLook {
     pub upgrade_mode: bool,
     /// The newest model snapshot; `None` where there is none or it may not be read.
     pub snapshot: Option<SeenSnapshot>,
+}
+
+/// All that is read live before a force.
+#[derive(Debug, Clone)]
+pub struct Live {
+    /// The object; `None`: gone, or another uid.
+    pub object: Option<Box<Delivered>>,
+    /// What its connection allows.
+    pub allow: Allow,
+    /// What Elasticsearch says.
+    pub look: LiveLook,
 }
 
 /// A model snapshot.

@@ -1,10 +1,10 @@
-//! The live reads before a force: the object from the API server itself, the job from Elasticsearch, both newer than the
-//! decision that asked for them.
+//! The live reads before a force: the object and what its connection allows from the API server itself, the job from
+//! Elasticsearch, all newer than the decision that asked for them.
 //!
 //! What they find is taken in like any other news, and the decision is made anew. Nothing is called from here.
 
 use super::facts::Cost;
-use super::input::{Delivered, LiveLook, Moment, ObjectKey, Output, Refusal, SeenSnapshot, Ticket};
+use super::input::{Live, LiveLook, Moment, ObjectKey, Output, Refusal, SeenSnapshot, Ticket};
 use super::member::stamped;
 use super::{Reconciler, pace};
 use crate::api::JobId;
@@ -42,12 +42,7 @@ impl Reconciler {
     }
 
     /// They were answered.
-    pub(super) fn verified(
-        &mut self,
-        ticket: Ticket,
-        answer: Result<(Option<Box<Delivered>>, LiveLook), Refusal>,
-        now: Moment,
-    ) {
+    pub(super) fn verified(&mut self, ticket: Ticket, answer: Result<Live, Refusal>, now: Moment) {
         let Some((key, job)) = self.verifications.remove(&ticket) else {
             return;
         };
@@ -66,8 +61,16 @@ impl Reconciler {
                 }
             }
             Err(refusal) => self.refused(refusal, now),
-            Ok((None, _)) => self.gone(&key),
-            Ok((Some(delivered), look)) => {
+            Ok(Live { object: None, .. }) => self.gone(&key),
+            Ok(Live {
+                object: Some(delivered),
+                allow,
+                look,
+            }) => {
+                if self.health.allows(allow) {
+                    self.allowed_anew();
+                    self.wake_all();
+                }
                 self.delivered(*delivered, now);
                 self.take_live(ticket, &key, &job, look, now);
             }

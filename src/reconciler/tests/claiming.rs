@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::life::fed;
 use super::world::{FakeJob, World, desired, job, key, policy, secs, trouble};
-use crate::api::{Allow, DatafeedState, JobPattern, JobState, Reason};
+use crate::api::{Allow, AllowForce, DatafeedState, JobPattern, JobState, Reason};
 use crate::reconciler::input::*;
 
 fn far(name: &str) -> ObjectKey {
@@ -334,4 +334,25 @@ fn nothing_that_waits_is_sent_after_the_connection_was_narrowed() {
     );
     // What Elasticsearch had accepted went on there.
     assert!(world.is("a", "Closed", "True", "AllClosed"));
+}
+
+/// The connection is read live before a force, so it need not have been told of.
+#[test]
+fn a_force_is_not_sent_through_a_connection_that_forbids_it_by_now() {
+    let mut world = World::new();
+    let hung = FakeJob {
+        close_takes: None,
+        ..FakeJob::new(JobState::Opened)
+    };
+    world.jobs.insert(job("a"), hung);
+    world.apply("a", Wanted::Closed, policy());
+    world.pass(secs(60));
+    world.allow.force = AllowForce::Never;
+    world.pass(secs(7200));
+    assert_eq!((world.closes() > 0, world.forces()), (true, 0));
+    assert!(world.is("a", "Stalled", "True", "NotAllowed"));
+    world.allow.force = AllowForce::Always;
+    world.connect();
+    world.pass(secs(60));
+    assert_eq!(world.forces(), 1);
 }

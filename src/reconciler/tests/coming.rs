@@ -19,14 +19,7 @@ pub(super) enum Coming {
     Read(Ticket, u64, Duration, Result<Answer, Trouble>),
     Ruled(Vec<Ruling>),
     Turn(ObjectKey),
-    Verified(
-        Ticket,
-        JobId,
-        u64,
-        Duration,
-        u64,
-        Result<(Option<Box<Delivered>>, LiveLook), Refusal>,
-    ),
+    Verified(Ticket, JobId, u64, Duration, u64, Result<Live, Refusal>),
     Called(Ticket, Result<(), Refusal>),
     Written(
         Ticket,
@@ -61,7 +54,7 @@ impl Coming {
                 Err(_) => ghost.silent(),
             },
             Self::Verified(ticket, job, order, took, version, answer) => match answer {
-                Ok((object, look)) => {
+                Ok(Live { object, look, .. }) => {
                     if let Some(object) = object {
                         ghost.tell(&object.key, *version, Some(object));
                     }

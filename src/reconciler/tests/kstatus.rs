@@ -225,7 +225,7 @@ impl Walk {
                 ..
             } => {
                 let answer = self.world.verify(&key, &uid, &job);
-                if let Ok((_, look)) = &answer {
+                if let Ok(Live { look, .. }) = &answer {
                     self.see(ticket, job, look.job.clone());
                 }
                 self.tell(Input::Verified(ticket, answer));

@@ -79,6 +79,7 @@ impl Ask {
             (Server::Kubernetes, _) if self.path.contains("/anomalyjobs") => "list objects",
             (Server::Kubernetes, _) if self.path.contains("/secrets/") => "read secret",
             (Server::Kubernetes, _) if self.path.contains("/configmaps/") => "read config map",
+            (Server::Kubernetes, _) if self.query.contains("fieldSelector") => "read connection",
             (Server::Kubernetes, _) => "list connections",
             (Server::Elasticsearch, "POST") if self.is_force() => "force close",
             (Server::Elasticsearch, "POST") if self.path.ends_with("/_close") => "close",

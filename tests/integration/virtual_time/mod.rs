@@ -10,6 +10,7 @@ mod elastic;
 mod faults;
 mod judge;
 mod life;
+mod live;
 mod parity;
 mod scenes;
 mod world;
