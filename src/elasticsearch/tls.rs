@@ -5,6 +5,8 @@
 
 use std::error::Error as StdError;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::{Certificate, Identity};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -81,14 +83,29 @@ pub(super) fn identity(chain: &[u8], key: &str) -> Result<Identity, CredentialsP
         .collect::<Result<Vec<_>, _>>()
         .map_err(|_| no_certificate)?;
     let private = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|_| no_key)?;
+    let label = match &private {
+        PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",
+        PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",
+        _ => "PRIVATE KEY",
+    };
+    // Written anew, so that what is used is what was checked: of several keys in a text reqwest takes the last.
+    let mut whole = framed(label, private.secret_der());
+    for certificate in &certificates {
+        whole.push_str(&framed("CERTIFICATE", certificate));
+    }
     let provider = rustls::crypto::ring::default_provider();
     match CertifiedKey::from_der(certificates, private, &provider) {
         Ok(_) => {}
         Err(rustls::Error::InconsistentKeys(_)) => return Err(CredentialsProblem::KeyOfAnother),
         Err(_) => return Err(no_key),
     }
-    let both = [chain, b"\n", key.as_bytes()].concat();
-    Identity::from_pem(&both).map_err(|_| no_key)
+    Identity::from_pem(whole.as_bytes()).map_err(|_| no_key)
+}
+
+/// As PEM.
+fn framed(label: &str, der: &[u8]) -> String {
+    let text = STANDARD.encode(der);
+    format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
 }
 
 /// Why no encrypted connection came about.
@@ -226,6 +243,33 @@ mod tests {
                 String::from_utf8_lossy(&pem).trim()
             );
         }
+    }
+
+    #[test]
+    fn of_several_keys_the_one_that_was_checked_is_used() {
+        let own = rcgen::generate_simple_self_signed(["es".to_owned()]).unwrap();
+        let (right, other) = (
+            own.signing_key.serialize_pem(),
+            rcgen::KeyPair::generate().unwrap().serialize_pem(),
+        );
+        let chain = own.cert.pem();
+        let client = |chain: &str, key: &str| {
+            install_provider();
+            let identity = identity(chain.as_bytes(), key)?;
+            let builder = reqwest::Client::builder().tls_certs_only([]);
+            assert!(builder.identity(identity).build().is_ok(), "{chain}{key}");
+            Ok(())
+        };
+        for (chain, key) in [
+            (chain.clone(), format!("{right}{other}")),
+            (format!("{chain}{other}"), right.clone()),
+            (chain.clone(), format!("{right}{}", certificate())),
+            (chain.clone(), format!("# a comment\n{right}")),
+        ] {
+            assert_eq!(client(&chain, &key), Ok(()));
+        }
+        let both = format!("{other}{right}");
+        assert_eq!(client(&chain, &both), Err(CredentialsProblem::KeyOfAnother));
     }
 
     #[test]
