@@ -6,7 +6,9 @@
 use std::fmt::Debug;
 
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
-use kube::{Api, Client};
+use kube::api::GetParams;
+use kube::core::Request;
+use kube::{Api, Client, Resource};
 use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 
@@ -228,7 +230,7 @@ impl Place<'_> {
 
     async fn secret(&self, name: &str) -> Result<Keys, Trouble> {
         let api: Api<Secret> = Api::namespaced(self.kube.clone(), self.namespace);
-        let found = get(&api, "Secret", name, self.namespace).await?;
+        let found = get(api, "Secret", name, self.namespace).await?;
         let data = found.data.unwrap_or_default().into_iter();
         Ok(Keys {
             of: format!("Secret {name}"),
@@ -238,7 +240,7 @@ impl Place<'_> {
 
     async fn config_map(&self, name: &str) -> Result<Keys, Trouble> {
         let api: Api<ConfigMap> = Api::namespaced(self.kube.clone(), self.namespace);
-        let found = get(&api, "ConfigMap", name, self.namespace).await?;
+        let found = get(api, "ConfigMap", name, self.namespace).await?;
         let data = found.data.unwrap_or_default().into_iter();
         Ok(Keys {
             of: format!("ConfigMap {name}"),
@@ -293,11 +295,19 @@ impl Keys {
     }
 }
 
-async fn get<K>(api: &Api<K>, kind: &str, name: &str, namespace: &str) -> Result<K, Trouble>
+/// Reads the text, and the object out of it: kube's own read logs the text of what it cannot decode.
+async fn get<K>(api: Api<K>, kind: &str, name: &str, namespace: &str) -> Result<K, Trouble>
 where
-    K: Clone + Debug + DeserializeOwned,
+    K: Resource + Clone + Debug + DeserializeOwned,
 {
-    match tokio::time::timeout(API_SERVER_LIMIT, api.get(name)).await {
+    let read = async {
+        let request = Request::new(api.resource_url())
+            .get(name, &GetParams::default())
+            .map_err(kube::Error::BuildRequest)?;
+        let text = api.into_client().request_text(request).await?;
+        serde_json::from_str(&text).map_err(kube::Error::SerdeError)
+    };
+    match tokio::time::timeout(API_SERVER_LIMIT, read).await {
         Ok(Ok(found)) => Ok(found),
         Ok(Err(kube::Error::Api(status))) if status.is_not_found() => Err(Trouble::new(
             Reason::SecretNotFound,

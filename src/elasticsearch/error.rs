@@ -2,7 +2,7 @@
 //!
 //! The texts are for people and go into conditions and events. They never hold a part of an answer but the
 //! HTTP status, an error type of letters and underscores, privilege names of the same form, and ids that
-//! the call itself sent. The rest is logged at debug level, cut and escaped, and goes nowhere else.
+//! the call itself sent. The rest goes nowhere, not even into a log.
 
 use std::time::Duration;
 

@@ -2,7 +2,8 @@
 //! the same HTTP as over a network. Its log is the truth about what happened to the jobs.
 
 use std::io;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use anomalyjob_operator::elasticsearch::{Carrier, CarrierError};
 use bytes::Bytes;
@@ -14,16 +15,25 @@ use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 
 use super::between::{Ask, Between, Body, Error, Server};
+use super::sentinel;
 
 /// Where the operator believes it to be.
 pub(crate) const URL: &str = "http://elasticsearch.test:9200";
+
+/// The address of something else.
+pub(crate) const ELSEWHERE: &str = "http://elsewhere.test:9200";
 
 /// The cluster; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Elastic {
     memory: Arc<Memory>,
     between: Between,
+    planted: Arc<AtomicBool>,
+    other: Arc<OnceLock<Other>>,
 }
+
+/// What answers at another address than the cluster's, by path; nobody takes part in it but who asks.
+type Other = Box<dyn Fn(&str) -> Response<Body> + Send + Sync>;
 
 impl Elastic {
     pub(crate) fn new(between: Between, profile: Profile, wall_ms: u64) -> Self {
@@ -35,7 +45,26 @@ impl Elastic {
         Self {
             memory: Arc::new(Memory::start(options)),
             between,
+            planted: Arc::default(),
+            other: Arc::default(),
         }
+    }
+
+    /// At [`ELSEWHERE`] this answers.
+    pub(crate) fn elsewhere(
+        &self,
+        answer: impl Fn(&str) -> Response<Body> + Send + Sync + 'static,
+    ) {
+        assert!(self.other.set(Box::new(answer)).is_ok(), "only one");
+    }
+
+    /// From now on sentinels stand in each answer to the operator.
+    pub(crate) fn plant(&self) {
+        self.planted.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_planted(&self) -> bool {
+        self.planted.load(Ordering::Relaxed)
     }
 
     /// What carries the requests of a process.
@@ -52,6 +81,11 @@ impl Elastic {
         process: String,
         request: reqwest::Request,
     ) -> Result<reqwest::Response, CarrierError> {
+        if let Some(other) = self.other.get()
+            && ELSEWHERE.contains(request.url().authority())
+        {
+            return Ok(sent_on(other(request.url().path())));
+        }
         let (mut parts, body) = Request::<reqwest::Body>::try_from(request)?.into_parts();
         let body = body.collect().await?.to_bytes();
         let ask = Ask {
@@ -78,10 +112,11 @@ impl Elastic {
             let request = Request::from_parts(parts.clone(), Full::new(body.clone()));
             exchange(Arc::clone(&memory), request)
         };
-        let answer = self.between.carry(ask, act).await?;
-        Ok(answer
-            .map(|body| reqwest::Body::wrap(SyncBody(std::sync::Mutex::new(body))))
-            .into())
+        let mut answer = self.between.carry(ask, act).await?;
+        if self.is_planted() {
+            answer = sentinel::plant(answer).await?;
+        }
+        Ok(sent_on(answer))
     }
 
     /// Calls the machine learning API as the test, or turns a knob; must succeed.
@@ -180,6 +215,11 @@ impl Elastic {
     pub(crate) async fn log(&self) -> Value {
         self.turn("GET", "log", &Value::Null).await
     }
+}
+
+fn sent_on(answer: Response<Body>) -> reqwest::Response {
+    let wrap = |body| reqwest::Body::wrap(SyncBody(std::sync::Mutex::new(body)));
+    answer.map(wrap).into()
 }
 
 async fn exchange(

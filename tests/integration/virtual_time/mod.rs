@@ -13,4 +13,5 @@ mod life;
 mod live;
 mod parity;
 mod scenes;
+mod sentinel;
 mod world;

@@ -7,8 +7,8 @@
 use std::cell::RefCell;
 use std::future::Future;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anomalyjob_operator::admin::Readiness;
@@ -31,7 +31,8 @@ use super::api::store::Target;
 use super::between::{Ask, Between, Ending};
 use super::digest::Digest;
 use super::elastic::{Elastic, URL};
-use super::judge::{Judge, SECRET};
+use super::judge::Judge;
+use super::sentinel::{self, SECRET};
 
 /// Where everything is.
 pub(crate) const NAMESPACE: &str = "here";
@@ -52,6 +53,8 @@ pub(crate) struct World {
     pub(crate) outages: Rc<RefCell<Vec<(Duration, Duration)>>>,
     /// When the lease was taken by somebody who did not wait.
     pub(crate) stolen: Rc<RefCell<Vec<Duration>>>,
+    /// Those of all processes.
+    metrics: Arc<Mutex<Vec<Metrics>>>,
 }
 
 /// Keeps a process running under a name.
@@ -85,6 +88,7 @@ where
             pods: Rc::default(),
             outages: Rc::default(),
             stolen: Rc::default(),
+            metrics: Arc::default(),
         };
         story(world).await
     })
@@ -109,6 +113,7 @@ impl World {
         let life = Life {
             world: (self.api.clone(), self.elastic.clone(), self.between.clone()),
             clock: Arc::clone(&clock),
+            metrics: Arc::clone(&self.metrics),
         };
         let of = name.to_owned();
         let task = tokio::spawn(async move {
@@ -177,6 +182,9 @@ impl World {
     /// The connection `default`, to the world's Elasticsearch, with these further fields.
     pub(crate) fn connect(&self, more: &Value) {
         let mut spec = json!({"url": URL, "allowPlaintext": true});
+        if self.elastic.is_planted() {
+            spec["auth"] = sentinel::credentials(self);
+        }
         add(&mut spec, more);
         self.create("elasticsearchconnections", "default", json!({"spec": spec}));
     }
@@ -190,9 +198,26 @@ impl World {
 
     /// A Secret with a name and the secret value.
     pub(crate) fn secret(&self, name: &str, user: &str) {
-        let encoded = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
-        let data = json!({"username": encoded(user), "password": encoded(SECRET)});
+        self.hold(name, &json!({"username": user, "password": SECRET}));
+    }
+
+    /// A Secret that holds these.
+    pub(crate) fn hold(&self, name: &str, values: &Value) {
+        let mut data = values.clone();
+        for value in data
+            .as_object_mut()
+            .into_iter()
+            .flat_map(|all| all.values_mut())
+        {
+            let text = value.as_str().expect("a text");
+            *value = json!(base64::engine::general_purpose::STANDARD.encode(text));
+        }
         self.create("secrets", name, json!({"data": data}));
+    }
+
+    /// From now on sentinels stand in each answer of Elasticsearch, and in the credentials of what is connected.
+    pub(crate) fn plant(&self) {
+        self.elastic.plant();
     }
 
     pub(crate) fn patch(&self, plural: &str, name: &str, patch: &Value) {
@@ -222,7 +247,10 @@ impl World {
     pub(crate) async fn verdict(&self) -> Digest {
         let judge = Judge::new(self).await;
         let digest = Digest::new(self, judge.forces_arrived()).await;
-        let found = judge.verdict();
+        let mut found = judge.verdict();
+        for metrics in &*self.metrics.lock().expect("nobody panics in it") {
+            found.extend(sentinel::find(&metrics.render().expect("text")));
+        }
         self.end();
         assert!(
             found.is_empty(),
@@ -305,6 +333,7 @@ fn add(spec: &mut Value, more: &Value) {
 struct Life {
     world: (Api, Elastic, Between),
     clock: Arc<AtomicI64>,
+    metrics: Arc<Mutex<Vec<Metrics>>>,
 }
 
 impl Life {
@@ -360,10 +389,14 @@ impl Life {
         let dial: controller::Dial = Arc::new(move |endpoint| {
             Client::carried(endpoint, Limits::default(), Arc::clone(&carrier))
         });
+        let metrics = Metrics::new("operator");
+        let mut all = self.metrics.lock().expect("nobody panics in it");
+        all.push(metrics.clone());
+        drop(all);
         let settings = Settings {
             client,
             namespaces: vec![NAMESPACE.to_owned()],
-            metrics: Metrics::new("operator"),
+            metrics,
             readiness: Readiness::default(),
             clock,
             dial,

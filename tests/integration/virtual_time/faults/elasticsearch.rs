@@ -8,7 +8,7 @@ use serde_json::json;
 use super::super::between::{Ask, Effect, When};
 use super::super::elastic::URL;
 use super::super::world::World;
-use super::{LIMIT, dark, during, faults, live, lives};
+use super::{LIMIT, by_user, dark, during, faults, live, lives};
 
 faults! {
     22 a_close_outlasts_the_wait_of_its_call V9,
@@ -85,7 +85,7 @@ async fn a_storm_of_429_and_503(world: World) {
 async fn credentials_are_rejected_until_they_are_changed(world: World) {
     world.secret("es", "elastic");
     lives(&world, 1, async |world| {
-        let auth = json!({"spec": {"auth": {"basicSecretRef": {"name": "es"}}}});
+        let auth = json!({"spec": {"auth": by_user("es")}});
         let from = world.now();
         world.between.rule("fault", |ask| {
             let rejected = ask.server == super::Server::Elasticsearch;

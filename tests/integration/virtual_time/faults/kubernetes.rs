@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::between::{Ask, Effect, Server, When};
 use super::super::world::World;
-use super::{LIMIT, during, faults, lives};
+use super::{LIMIT, by_user, during, faults, lives};
 
 faults! {
     1 a_watch_ends_within_an_event V9,
@@ -215,7 +215,7 @@ async fn events_are_forbidden(world: World) {
 
 async fn the_secret_may_not_be_read_for_a_while(world: World) {
     world.secret("es", "elastic");
-    let auth = json!({"basicSecretRef": {"name": "es"}});
+    let auth = by_user("es");
     lives(&world, 1, async |world| {
         world.patch(
             "elasticsearchconnections",

@@ -14,9 +14,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use elasticsearch_simulator::Profile;
 use futures::future::LocalBoxFuture;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::between::{Ask, Effect, Server, When};
+use super::sentinel::{self, Heard, listening};
 use super::world::{World, run};
 use crate::support::chance::seeds;
 
@@ -132,6 +133,46 @@ async fn dark(
     world.outages.borrow_mut().push((from, world.now()));
 }
 
+/// Credentials of this Secret, and none of before.
+fn by_user(secret: &str) -> Value {
+    json!({
+        "basicSecretRef": {"name": secret}, "apiKeySecretRef": null, "bearerTokenSecretRef": null,
+        "clientCertificateSecretRef": null,
+    })
+}
+
+/// What all runs came to.
+#[derive(Default)]
+struct Tally {
+    failed: Vec<String>,
+    runs: usize,
+    heard: Heard,
+}
+
+impl Tally {
+    /// One run, with sentinels in all that is secret and all that Elasticsearch says; whether it came to a good end.
+    fn run(tally: &Mutex<Self>, fault: &Fault, seed: u64) -> bool {
+        let story = |world: World| {
+            world.plant();
+            (fault.play)(world)
+        };
+        let once = || catch_unwind(AssertUnwindSafe(|| run(seed, fault.profile, story)));
+        let (ended, mut heard) = listening(once);
+        let mut tally = tally.lock().unwrap();
+        tally.runs += 1;
+        tally.heard.bytes += heard.bytes;
+        tally.heard.panics += heard.panics;
+        let good = ended.is_ok() && heard.found.is_empty();
+        if !good {
+            let what = format!("{} {} seed {seed}", fault.number, fault.name);
+            println!("failed: {what} {:?}", heard.found);
+            tally.failed.push(what);
+        }
+        tally.heard.found.append(&mut heard.found);
+        good
+    }
+}
+
 #[test]
 fn after_each_fault_all_is_right_again_without_a_step_by_hand() {
     let mut all: Vec<&Fault> = [
@@ -145,34 +186,38 @@ fn after_each_fault_all_is_right_again_without_a_step_by_hand() {
     let only = only.map(|text| text.parse::<u8>().expect("FAULT_ONLY is a number"));
     all.retain(|fault| only.is_none_or(|only| fault.number == only));
     let seeds = seeds(5);
-    let (next, failed) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+    let (next, tally) = (AtomicUsize::new(0), Mutex::new(Tally::default()));
     let worker = || {
         while let Some(fault) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
-            for seed in &seeds {
-                let once = || run(*seed, fault.profile, |world| (fault.play)(world));
-                if catch_unwind(AssertUnwindSafe(once)).is_err() {
-                    println!("failed: {} {} seed {seed}", fault.number, fault.name);
-                    failed
-                        .lock()
-                        .unwrap()
-                        .push(format!("{} {} seed {seed}", fault.number, fault.name));
-                    break;
-                }
-            }
+            // The first seed that fails is enough to know of.
+            let _ = seeds.iter().all(|seed| Tally::run(&tally, fault, *seed));
         }
     };
     std::thread::scope(|scope| {
         scope.spawn(worker);
         worker();
     });
-    let failed = failed.into_inner().unwrap();
+    let Tally {
+        failed,
+        runs,
+        heard,
+    } = tally.into_inner().unwrap();
     println!(
         "faults passed: {} of {}, {} seeds each",
         all.len() - failed.len(),
         all.len(),
         seeds.len()
     );
+    println!(
+        "sentinels: found {} times in what was written in {runs} runs; {} answers had them, {} bytes were logged, {} panics said something",
+        heard.found.len(),
+        sentinel::planted(),
+        heard.bytes,
+        heard.panics,
+    );
     assert!(failed.is_empty(), "{failed:#?}");
+    let whole = only.is_none() && seeds.len() >= 5;
+    assert!(!whole || runs >= 200, "only {runs} runs");
 }
 
 /// All rows of several tables.
