@@ -14,6 +14,7 @@ fn answer(status: u16, body: impl Into<Vec<u8>>, retry_after: Option<Duration>) 
         has_header: true,
         retry_after,
         body: body.into(),
+        _turn: None,
     }
 }
 

@@ -25,7 +25,7 @@ use super::rate::Rate;
 use super::reach::{self, Reach};
 use super::request::{self, Call};
 use super::tls;
-use super::transport::{Answer, Carrier, exchange, over};
+use super::transport::{Answer, Carrier, Room, exchange, over};
 use super::wire::{Closed, HasPrivileges, Info, Opened, Root, Started, Stopped, parse};
 use super::wire_lists::{WireDatafeed, WireDatafeedStats, WireJob, WireJobStats};
 use super::wire_tasks::{ClusterState, Snapshots};
@@ -66,9 +66,8 @@ pub struct Client {
     authorization: Option<HeaderValue>,
     /// The host of the url, where requests are made out to another name.
     host: Option<HeaderValue>,
-    /// What an address in the url is checked by; a carrier of its own goes where it goes.
-    reach: Option<Reach>,
     rate: Arc<Rate>,
+    room: Room,
     pub(super) limits: Limits,
     pub(super) line: Arc<Line>,
     /// Set by [`Client::within`].
@@ -118,10 +117,7 @@ impl Client {
         }
         // All else was checked above, so what is left to fail is the reading of the system's roots.
         let http = builder.build().map_err(|_| SetupError::NoSystemRoots)?;
-        Ok(Self {
-            reach: Some(reach),
-            ..Self::carried(endpoint, limits, over(http))?
-        })
+        Self::carried(endpoint, limits, over(http, reach))
     }
 
     /// The same, but for what carries the requests. TLS is the carrier's.
@@ -140,8 +136,8 @@ impl Client {
             base,
             authorization,
             host,
-            reach: None,
             rate: Arc::new(Rate::new(endpoint.requests_per_second)),
+            room: Room::default(),
             limits,
             line: Arc::new(Line::new(limits.request_line)),
             time_limit: None,
@@ -384,11 +380,9 @@ impl Client {
             self.turn().await;
         }
         let time_limit = self.time_limit.unwrap_or(time_limit);
-        if let Some(reach) = &self.reach {
-            reach.check().await.map_err(|_| Error::NotAllowed)?;
-        }
         let admit = |has_header| self.proven.admit(call.proof, has_header);
-        let answer = exchange(&self.carrier, request, time_limit, call.body_limit, admit).await?;
+        let room = (call.body_limit, &self.room);
+        let answer = exchange(&self.carrier, request, time_limit, room, admit).await?;
         if answer.is_good() {
             return Ok(answer);
         }
@@ -414,8 +408,6 @@ pub(super) fn shape<'a, T: Deserialize<'a>>(answer: &'a Answer) -> Result<T, Err
 }
 
 pub(super) fn unusable(answer: &Answer, what: Malformed) -> Error {
-    Error::UnexpectedAnswer {
-        status: answer.status,
-        what,
-    }
+    let status = answer.status;
+    Error::UnexpectedAnswer { status, what }
 }

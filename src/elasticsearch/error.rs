@@ -67,6 +67,9 @@ pub enum Malformed {
     /// JSON of another shape.
     #[error("the answer is JSON of another shape")]
     WrongShape,
+    /// More values, or a longer one, than any answer that is meant has.
+    #[error("the answer has more in it than can be meant")]
+    TooMuch,
     /// An error without Elasticsearch's form of errors.
     #[error("the refusal is not in Elasticsearch's form")]
     ForeignRefusal,

@@ -10,7 +10,7 @@ use std::fmt::Display;
 use serde::Deserialize;
 
 use super::answers::View;
-use super::client::{Client, shape, unusable};
+use super::client::{Client, shape};
 use super::error::Error;
 use super::ids::Ids;
 use super::parts::{self, Part, Parts, Prefixes};
@@ -35,8 +35,12 @@ impl Client {
     {
         let answer = self.send(call, self.limits.call).await?;
         let list: List<T> = shape(&answer)?;
+        let status = answer.status;
+        // Before as much is made of it again.
+        drop(answer);
         let end = list.last();
-        let view = list.view(asked).map_err(|what| unusable(&answer, what))?;
+        let unusable = |what| Error::UnexpectedAnswer { status, what };
+        let view = list.view(asked).map_err(unusable)?;
         Ok((view, end))
     }
 

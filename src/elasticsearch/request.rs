@@ -16,7 +16,7 @@ use crate::api::id::{DatafeedId, JobId};
 
 /// Body limits by kind of call, in bytes.
 const CALL_LIMIT: usize = 64 * 1024;
-const READ_LIMIT: usize = 16 * 1024 * 1024;
+const READ_LIMIT: usize = 12 * 1024 * 1024;
 
 const JOB_FIELDS: &str = "count,jobs.job_id,jobs.groups,jobs.create_time,jobs.finished_time,jobs.blocked.reason,jobs.deleting";
 const JOB_STATS_FIELDS: &str = "count,jobs.job_id,jobs.state,jobs.node.id,jobs.assignment_explanation,jobs.open_time,jobs.data_counts.latest_record_timestamp";

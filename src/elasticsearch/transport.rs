@@ -11,13 +11,16 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use reqwest::header::{CONTENT_ENCODING, HeaderMap, RETRY_AFTER};
 use reqwest::{Request, Response};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::error::{Error, Malformed};
-use super::reach::Fenced;
+use super::reach::{Fenced, Reach};
 use super::tls::TlsProblem;
 
-/// The largest body of a refusal, in bytes.
-const REFUSAL_LIMIT: usize = 1024 * 1024;
+/// The largest body of a refusal, in bytes: one that names every id of the longest list has some ten thousand.
+const REFUSAL_LIMIT: usize = 64 * 1024;
+/// Larger bodies of one cluster are read and understood one after the other, in bytes.
+const SMALL: usize = 64 * 1024;
 /// The longest pause that a server may ask for.
 const MAX_RETRY_AFTER: u64 = 3600;
 
@@ -28,11 +31,14 @@ pub type Carrier =
 /// Why a request was not carried. Its causes are looked through; its text is not kept.
 pub type CarrierError = Box<dyn StdError + Send + Sync>;
 
-/// The carrier that a process has.
-pub(super) fn over(http: reqwest::Client) -> Carrier {
+/// The carrier that a process has: over the network, as far as it reaches.
+pub(super) fn over(http: reqwest::Client, reach: Reach) -> Carrier {
     Arc::new(move |request| {
-        let sent = http.execute(request);
-        Box::pin(async { sent.await.map_err(CarrierError::from) })
+        let (http, reach) = (http.clone(), reach.clone());
+        Box::pin(async move {
+            reach.check().await?;
+            http.execute(request).await.map_err(CarrierError::from)
+        })
     })
 }
 
@@ -43,6 +49,18 @@ pub(super) struct Answer {
     pub(super) has_header: bool,
     pub(super) retry_after: Option<Duration>,
     pub(super) body: Vec<u8>,
+    /// Ends when it is dropped, with the body.
+    pub(super) _turn: Option<OwnedSemaphorePermit>,
+}
+
+/// Lets one large answer of a cluster be in memory at a time.
+#[derive(Clone, Debug)]
+pub(super) struct Room(Arc<Semaphore>);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
 }
 
 impl Answer {
@@ -57,14 +75,14 @@ pub(super) async fn exchange(
     carrier: &Carrier,
     request: Request,
     time_limit: Duration,
-    body_limit: usize,
+    (body_limit, room): (usize, &Room),
     admit: impl FnOnce(bool) -> Result<(), Error>,
 ) -> Result<Answer, Error> {
     let work = async {
         let response = carrier(request)
             .await
             .map_err(|error| failure(&*error, time_limit))?;
-        read(response, time_limit, body_limit, admit).await
+        read(response, time_limit, (body_limit, room), admit).await
     };
     tokio::time::timeout(time_limit, work)
         .await
@@ -74,7 +92,7 @@ pub(super) async fn exchange(
 async fn read(
     mut response: Response,
     time_limit: Duration,
-    body_limit: usize,
+    (body_limit, room): (usize, &Room),
     admit: impl FnOnce(bool) -> Result<(), Error>,
 ) -> Result<Answer, Error> {
     let status = response.status();
@@ -105,7 +123,7 @@ async fn read(
         REFUSAL_LIMIT
     };
     let retry_after = retry_after(response.headers());
-    let body = bounded(&mut response, limit)
+    let (body, turn) = bounded(&mut response, limit, room)
         .await
         .map_err(|error| failure(&error, time_limit))?
         .ok_or_else(|| unusable(Malformed::TooLarge(limit)))?;
@@ -114,23 +132,36 @@ async fn read(
         has_header,
         retry_after,
         body,
+        _turn: turn,
     })
 }
 
-/// The whole body, or nothing where it is longer than `limit`, announced or not.
-async fn bounded(response: &mut Response, limit: usize) -> Result<Option<Vec<u8>>, reqwest::Error> {
-    let announced = response.content_length().unwrap_or(0);
-    if announced > limit as u64 {
+/// A body, and the turn that a large one has taken.
+type Taken = (Vec<u8>, Option<OwnedSemaphorePermit>);
+
+/// The whole body, or nothing where it is longer than `limit`, announced or not. What is only announced takes no memory.
+async fn bounded(
+    response: &mut Response,
+    limit: usize,
+    room: &Room,
+) -> Result<Option<Taken>, reqwest::Error> {
+    if response.content_length().unwrap_or(0) > limit as u64 {
         return Ok(None);
     }
-    let mut body = Vec::with_capacity(usize::try_from(announced).unwrap_or(0));
+    let (mut body, mut turn) = (Vec::new(), None);
     while let Some(chunk) = response.chunk().await? {
-        if body.len() + chunk.len() > limit {
+        let length = body.len() + chunk.len();
+        if length > limit {
             return Ok(None);
+        }
+        if length > SMALL && turn.is_none() {
+            turn = Arc::clone(&room.0).acquire_owned().await.ok();
+            // At once, so that it need not be moved; what is not written to takes no memory.
+            body.reserve_exact(limit - body.len());
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Some(body))
+    Ok(Some((body, turn)))
 }
 
 /// `Retry-After` in seconds; the form with a date is passed over.

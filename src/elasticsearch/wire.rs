@@ -3,9 +3,12 @@
 //! Unknown fields are passed over: Elasticsearch adds some with every version. Missing ones are not: an
 //! answer that lacks what we read is of another shape, and says nothing. What is free text is cut here.
 
+use std::fmt;
+use std::marker::PhantomData;
 use std::time::{Duration, SystemTime};
 
-use serde::Deserialize;
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
 use super::answers::{Flavor, Identity, MlInfo, Version};
 use super::error::{Error, Impostor, Malformed};
@@ -14,8 +17,17 @@ use super::error::{Error, Impostor, Malformed};
 pub(super) const NOT_FORMED: &str = "_na_";
 const TAGLINE: &str = "You Know, for Search";
 
+/// What an answer may take: its bytes, and this much for each of its values, in bytes. What is made of it is less.
+const BUDGET: usize = 20 * 1024 * 1024;
+const VALUE: usize = 48;
+/// The longest text of an answer, in bytes.
+const LONGEST: usize = 256 * 1024;
+
 /// Reads JSON of a known shape.
 pub(super) fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Malformed> {
+    if !is_modest(body) {
+        return Err(Malformed::TooMuch);
+    }
     serde_json::from_slice(body).map_err(|error| {
         if error.is_data() {
             Malformed::WrongShape
@@ -23,6 +35,71 @@ pub(super) fn parse<'de, T: Deserialize<'de>>(body: &'de [u8]) -> Result<T, Malf
             Malformed::NotJson
         }
     })
+}
+
+/// Values are not many and texts are not long, so that little is made of it: some of what Elasticsearch lists takes fifty
+/// times its bytes. Whether it is JSON at all is not asked.
+pub(super) fn is_modest(body: &[u8]) -> bool {
+    let (mut values, mut begun, mut at) = (0_usize, None, 0);
+    while let Some(byte) = body.get(at) {
+        at += match (byte, begun) {
+            (b'\\', Some(_)) => 2,
+            (b'"', Some(from)) => {
+                if at - from > LONGEST {
+                    return false;
+                }
+                begun = None;
+                1
+            }
+            (b'"', None) => {
+                begun = Some(at);
+                1
+            }
+            (b',' | b'[' | b'{', None) => {
+                values += 1;
+                1
+            }
+            _ => 1,
+        };
+    }
+    let ends = begun.is_none_or(|from| body.len() - from <= LONGEST);
+    ends && body.len() + values * VALUE <= BUDGET
+}
+
+/// A list that ends, with an error, behind so many entries.
+pub(super) struct AtMost<T, const N: usize>(pub(super) Vec<T>);
+
+impl<T, const N: usize> Default for AtMost<T, N> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>, const N: usize> Deserialize<'de> for AtMost<T, N> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(Entries(PhantomData))
+    }
+}
+
+struct Entries<T, const N: usize>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>, const N: usize> Visitor<'de> for Entries<T, N> {
+    type Value = AtMost<T, N>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a list of at most {N}")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Self::Value, A::Error> {
+        let mut all = Vec::new();
+        while let Some(entry) = from.next_element()? {
+            if all.len() == N {
+                return Err(A::Error::invalid_length(N + 1, &self));
+            }
+            all.push(entry);
+        }
+        Ok(AtMost(all))
+    }
 }
 
 #[derive(Deserialize)]

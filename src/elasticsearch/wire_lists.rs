@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use super::answers::{Blocked, DatafeedConfig, DatafeedStats, JobConfig, JobStats, View};
 use super::error::{Error, Malformed};
-use super::wire::{printable, time, time_value};
+use super::wire::{AtMost, printable, time, time_value};
 use crate::api::id::{DatafeedId, JobId};
 use crate::api::state::{DatafeedState, JobState};
 
@@ -229,29 +229,33 @@ impl Entry for WireDatafeedStats {
 #[derive(Deserialize)]
 pub(super) struct List<T> {
     count: usize,
-    #[serde(alias = "datafeeds", alias = "jobs", default = "Vec::new")]
-    entries: Vec<T>,
+    #[serde(alias = "datafeeds", alias = "jobs", default = "AtMost::default")]
+    entries: AtMost<T, { 2 * CUT_AT }>,
 }
 
 impl<T: Entry> List<T> {
     /// The last id, where the entries are sorted: behind it may be more.
     pub(super) fn last(&self) -> Option<T::Id> {
-        let sorted = self.entries.is_sorted_by(|a, b| a.name() < b.name());
-        let last = self.entries.last().filter(|_| sorted)?;
+        let entries = &self.entries.0;
+        let sorted = entries.is_sorted_by(|a, b| a.name() < b.name());
+        let last = entries.last().filter(|_| sorted)?;
         T::Id::of(last.name())
     }
 
     /// The entries by id; where ids were asked for, only those, and which of them are missing.
     pub(super) fn view(self, asked: Option<&[T::Id]>) -> Result<View<T::Id, T::Item>, Malformed> {
-        let cut = self.entries.len() >= CUT_AT;
-        if !cut && self.entries.len() != self.count {
+        let entries = self.entries.0;
+        let cut = entries.len() >= CUT_AT;
+        if !cut && entries.len() != self.count {
             return Err(Malformed::WrongShape);
         }
         let mut found = BTreeMap::new();
         let mut unreadable = Vec::new();
         let mut shared = Shared::default();
-        let entries = self.entries.into_iter();
-        for (id, item) in entries.filter_map(|entry| entry.read(&mut shared)) {
+        for (id, item) in entries
+            .into_iter()
+            .filter_map(|entry| entry.read(&mut shared))
+        {
             if asked.is_some_and(|asked| !asked.contains(&id)) {
                 continue;
             }

@@ -9,9 +9,12 @@ use serde::de::IgnoredAny;
 
 use super::answers::{DatafeedTask, JobTask, Snapshot, Tasks};
 use super::error::{Error, Malformed};
-use super::wire::{NOT_FORMED, is_uuid, time};
+use super::wire::{AtMost, NOT_FORMED, is_uuid, time};
 use crate::api::id::{DatafeedId, JobId};
 use crate::api::state::{DatafeedState, JobState};
+
+/// More tasks than any cluster has: some thousand nodes would have to run them.
+const TASKS: usize = 50_000;
 
 /// The cluster state, as far as it is asked for. `filter_path` drops what is empty, up to `{}`.
 #[derive(Deserialize)]
@@ -30,7 +33,7 @@ struct Metadata {
 #[derive(Default, Deserialize)]
 struct PersistentTasks {
     #[serde(default)]
-    tasks: Vec<Entry>,
+    tasks: AtMost<Entry, TASKS>,
 }
 
 #[derive(Deserialize)]
@@ -89,7 +92,7 @@ impl ClusterState {
             cluster_uuid: self.cluster_uuid,
             ..Tasks::default()
         };
-        for entry in &self.metadata.persistent_tasks.tasks {
+        for entry in &self.metadata.persistent_tasks.tasks.0 {
             entry.add_to(&mut tasks);
         }
         Ok(tasks)
@@ -151,7 +154,7 @@ impl Body {
 pub(super) struct Snapshots {
     count: u64,
     #[serde(default)]
-    model_snapshots: Vec<WireSnapshot>,
+    model_snapshots: AtMost<WireSnapshot, 10>,
 }
 
 #[derive(Deserialize)]
@@ -163,10 +166,14 @@ struct WireSnapshot {
 impl Snapshots {
     /// The newest of those that were listed.
     pub(super) fn newest(self) -> Result<Option<Snapshot>, Malformed> {
-        if self.count > 0 && self.model_snapshots.is_empty() {
+        if self.count > 0 && self.model_snapshots.0.is_empty() {
             return Err(Malformed::WrongShape);
         }
-        let newest = self.model_snapshots.into_iter().max_by_key(|s| s.timestamp);
+        let newest = self
+            .model_snapshots
+            .0
+            .into_iter()
+            .max_by_key(|s| s.timestamp);
         Ok(newest.map(|snapshot| Snapshot {
             taken_at: snapshot.timestamp.and_then(time),
             latest_record: snapshot.latest_record_time_stamp.and_then(time),

@@ -337,3 +337,33 @@ async fn the_name_of_a_certificate_is_no_way_around() {
     assert_eq!(client.ml_info().await, Err(Error::NotAllowed));
     assert_eq!(listener.seen(), 0);
 }
+
+/// Names that are looked up for ever.
+#[derive(Debug)]
+struct Silence;
+
+impl Names for Silence {
+    fn lookup(&self, _: String) -> BoxFuture<'static, std::io::Result<Vec<IpAddr>>> {
+        Box::pin(std::future::pending())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guarded_name_that_is_never_found_takes_no_longer_than_the_call() {
+    let fence = Fence {
+        guarded: vec!["kubernetes.example".to_owned()],
+        ..Fence::default()
+    };
+    let endpoint = Endpoint {
+        url: "http://198.51.100.1:9200".to_owned(),
+        allow_plaintext: true,
+        network: Network {
+            fence: Arc::new(fence),
+            names: Arc::new(Silence),
+        },
+        ..Endpoint::default()
+    };
+    let limits = Limits::default();
+    let client = Client::new(&endpoint, limits).unwrap();
+    assert_eq!(client.ml_info().await, Err(Error::TimedOut(limits.call)));
+}

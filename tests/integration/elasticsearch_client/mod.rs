@@ -11,6 +11,6 @@ mod lists;
 mod opening;
 mod product;
 mod refusals;
-mod server;
+pub(crate) mod server;
 mod tasks;
 mod tls;

@@ -377,7 +377,7 @@ fn response(status: u16, headers: HeaderMap, bytes: Bytes) -> Response<Body> {
 }
 
 /// The same bytes, one a second.
-fn drip(body: Body) -> Body {
+pub(crate) fn drip(body: Body) -> Body {
     let bytes = stream::once(body.collect()).flat_map(|all| {
         let bytes = all.map(Collected::to_bytes).unwrap_or_default();
         stream::iter(bytes.into_iter().map(|byte| Bytes::from(vec![byte])))

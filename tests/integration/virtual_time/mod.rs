@@ -8,6 +8,7 @@ mod crash;
 mod digest;
 mod elastic;
 mod faults;
+mod hostile;
 mod judge;
 mod life;
 mod live;
