@@ -95,7 +95,6 @@ async fn calls_fail(
 }
 
 const PATIENT: Duration = Duration::from_secs(60);
-const SHORT: Duration = Duration::from_millis(300);
 
 fn malformed(error: &Error, expected: &[Malformed]) -> bool {
     matches!(error, Error::UnexpectedAnswer { what, .. } if expected.contains(what))
@@ -184,10 +183,7 @@ async fn json_a_million_deep_does_no_harm() {
         // Reads of states may be large, so there all of it is parsed.
         let server = Server::start(move |_| answer("200 OK", PRODUCT, &body)).await;
         let error = server.client().job_stats(&job()).await.unwrap_err();
-        assert!(
-            malformed(&error, &[Malformed::TooMuch]),
-            "{error:?}"
-        );
+        assert!(malformed(&error, &[Malformed::TooMuch]), "{error:?}");
     }
     let deep = "{\"error\":".repeat(7_000);
     every_call_fails(
@@ -292,29 +288,29 @@ async fn what_is_no_http_is_unusable() {
     }
 }
 
+/// What the server has said of its answer when it falls silent, or says a byte at a time, is of no use: the call ends.
 #[tokio::test]
 async fn silence_and_one_byte_at_a_time_end_with_the_time_limit() {
-    every_call_fails(
-        |_| Reply::Stall(Vec::new()),
-        SHORT,
-        |error| *error == Error::TimedOut(SHORT),
-    )
-    .await;
     let head = format!("HTTP/1.1 200 OK\r\n{PRODUCT}content-length: 60000\r\n\r\n");
-    let in_head = head.clone().into_bytes();
-    every_call_fails(
-        move |_| Reply::Slow(in_head.clone()),
-        SHORT,
-        |error| *error == Error::TimedOut(SHORT),
-    )
-    .await;
-    let in_body = head.into_bytes();
-    every_call_fails(
-        move |_| Reply::Stall(in_body.clone()),
-        SHORT,
-        |error| *error == Error::TimedOut(SHORT),
-    )
-    .await;
+    let ways: [fn(Vec<u8>) -> Reply; 3] = [|_| Reply::Stall(Vec::new()), Reply::Slow, Reply::Stall];
+    for way in ways {
+        let head = head.clone().into_bytes();
+        let server = Server::start(move |_| way(head.clone())).await;
+        let client = server.client();
+        let timed_out = async {
+            // Only time passes from here on: what is left to come would come sooner.
+            server.until_asked(16).await;
+            tokio::time::pause();
+            tokio::time::advance(PATIENT).await;
+        };
+        let patient = client.within(PATIENT);
+        let (outcomes, ()) = futures::future::join(all_calls(&patient), timed_out).await;
+        for (call, error) in outcomes {
+            assert_eq!(error, Some(Error::TimedOut(PATIENT)), "{call}");
+        }
+        assert_eq!(server.heads().len(), 16, "each call is one request");
+        tokio::time::resume();
+    }
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ pub(crate) enum Reply {
     Bytes(Vec<u8>),
     /// These bytes, and then the last ones again without end.
     Endless(Vec<u8>, Vec<u8>),
-    /// These bytes, one at a time with a pause.
+    /// These bytes, one a second, and then nothing.
     Slow(Vec<u8>),
     /// These bytes, and then nothing, with the connection left open.
     Stall(Vec<u8>),
@@ -110,6 +110,13 @@ impl Server {
         self.heads.lock().unwrap().clone()
     }
 
+    /// Waits until so many requests have come.
+    pub(crate) async fn until_asked(&self, times: usize) {
+        while self.heads.lock().unwrap().len() < times {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+
     /// The request lines so far.
     pub(crate) fn lines(&self) -> Vec<String> {
         self.heads()
@@ -174,9 +181,9 @@ async fn serve(
             for byte in bytes {
                 stream.write_all(&[byte]).await?;
                 stream.flush().await?;
-                tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
             }
-            Ok(())
+            std::future::pending().await
         }
         Reply::Stall(bytes) => {
             stream.write_all(&bytes).await?;
