@@ -88,6 +88,23 @@ async fn another_ca_and_the_roots_of_the_system_do_not_do() {
 }
 
 #[tokio::test]
+async fn while_an_authority_is_replaced_both_are_trusted_and_then_the_new_one_alone() {
+    let (old, new) = (Authority::new(), Authority::new());
+    let before = serve(&old, "127.0.0.1", |_| {}).await;
+    let after = serve(&new, "127.0.0.1", |_| {}).await;
+    let both = [old.pem(), new.pem()].concat();
+    for server in [&before, &after] {
+        client(server, Some(both.clone())).ml_info().await.unwrap();
+    }
+    client(&after, Some(new.pem())).ml_info().await.unwrap();
+    let left = Authority::new();
+    let gone = serve(&old, "127.0.0.1", |_| {}).await;
+    for bundle in [new.pem(), [new.pem(), left.pem()].concat()] {
+        assert_eq!(problem(&gone, Some(bundle)).await, TlsProblem::Untrusted);
+    }
+}
+
+#[tokio::test]
 async fn a_certificate_out_of_its_time_or_for_another_name_is_told_apart() {
     let authority = Authority::new();
     let expired = serve(&authority, "127.0.0.1", |params| {

@@ -134,11 +134,63 @@ fn all_certificates_are_replaced() {
     room.until("rate", &["Ready=True/InDesiredState", "Closed=True"]);
 }
 
+/// When the connection became ready; nothing while it is not.
+fn ready_since(room: &Room) -> Value {
+    let connection = room.until_connection("default", &["Ready=True/Connected"]);
+    let conditions = connection["status"]["conditions"]
+        .as_array()
+        .expect("a list");
+    let ready = conditions.iter().find(|one| one["type"] == "Ready");
+    ready.expect("Ready")["lastTransitionTime"].clone()
+}
+
+/// Both authorities are trusted while the certificate of the server is replaced.
+fn an_authority_is_replaced_with_an_overlap_and_nothing_is_interrupted() {
+    let room = Room::new(controlplane::shared());
+    room.elastic.opened("rate");
+    let (old, new) = (Authority::new(), Authority::new());
+    let acceptor = |of: &Authority| of.acceptor("127.0.0.1", |_| {});
+    let front = Front::before(room.elastic.port(), acceptor(&old));
+    let bundle = |all: &[&Authority]| {
+        let pem: Vec<u8> = all.iter().flat_map(|authority| authority.pem()).collect();
+        json!({"data": {"ca.crt": String::from_utf8(pem).expect("PEM")}})
+    };
+    room.create::<ConfigMap>("ca", bundle(&[&old]));
+    let ca = json!({"ca": {"configMapRef": {"name": "ca"}}});
+    room.connect_to(
+        "default",
+        &front.url(),
+        &json!({"allowPlaintext": false, "tls": ca}),
+    );
+    let _operator = room.operator();
+    room.close("rate", &json!({}));
+    room.until("rate", &["Ready=True/InDesiredState", "Closed=True"]);
+    let since = ready_since(&room);
+    let trust = |all: &[&Authority], most: u32| {
+        room.patch::<ConfigMap>("ca", &bundle(all));
+        touch(&room, most);
+        room.look_again("rate", &most.to_string());
+    };
+    trust(&[&old, &new], 10);
+    front.change(acceptor(&new));
+    room.look_again("rate", "new");
+    trust(&[&new], 11);
+    assert_eq!(ready_since(&room), since);
+    // The old one is not trusted any more: the last bundle was used.
+    front.change(acceptor(&old));
+    room.patch::<AnomalyJob>("rate", &json!({"spec": {"close": {"timeout": "1h"}}}));
+    room.until_connection("default", &["Ready=False/TLSUntrusted"]);
+}
+
 #[test]
 fn what_a_connection_names_may_be_replaced_at_any_time() {
     side_by_side(&[
         ("rejected", &rejected_credentials_are_not_shown_again),
         ("password", &a_password_that_is_replaced_is_used_at_once),
         ("certificates", &all_certificates_are_replaced),
+        (
+            "overlap",
+            &an_authority_is_replaced_with_an_overlap_and_nothing_is_interrupted,
+        ),
     ]);
 }
