@@ -386,12 +386,12 @@ impl Driver {
                 // newest of all.
                 let allow = source.allow().await?;
                 let object = source.object(&key).await?;
-                let object = object.filter(|object| object.uid == uid).map(Box::new);
-                Ok(Live {
+                let object = object.filter(|object| object.uid == uid);
+                Ok(Box::new(Live {
                     object,
                     allow,
                     look,
-                })
+                }))
             };
             Done::Tell(Input::Verified(ticket, answer.await))
         });

@@ -218,7 +218,7 @@ pub enum Input {
     /// A call was answered.
     Called(Ticket, Result<(), Refusal>),
     /// The live reads before a force were answered.
-    Verified(Ticket, Result<Live, Refusal>),
+    Verified(Ticket, Result<Box<Live>, Refusal>),
     /// It is this object's turn to be written.
     Turn(ObjectKey),
     /// A status write was acknowledged with the new resource version, or not.

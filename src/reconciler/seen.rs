@@ -152,7 +152,7 @@ pub struct LiveLook {
 #[derive(Debug, Clone)]
 pub struct Live {
     /// The object; `None`: gone, or another uid.
-    pub object: Option<Box<Delivered>>,
+    pub object: Option<Delivered>,
     /// What its connection allows.
     pub allow: Allow,
     /// What Elasticsearch says.

@@ -42,7 +42,12 @@ impl Reconciler {
     }
 
     /// They were answered.
-    pub(super) fn verified(&mut self, ticket: Ticket, answer: Result<Live, Refusal>, now: Moment) {
+    pub(super) fn verified(
+        &mut self,
+        ticket: Ticket,
+        answer: Result<Box<Live>, Refusal>,
+        now: Moment,
+    ) {
         let Some((key, job)) = self.verifications.remove(&ticket) else {
             return;
         };
@@ -61,19 +66,17 @@ impl Reconciler {
                 }
             }
             Err(refusal) => self.refused(refusal, now),
-            Ok(Live { object: None, .. }) => self.gone(&key),
-            Ok(Live {
-                object: Some(delivered),
-                allow,
-                look,
-            }) => {
-                if self.health.allows(allow) {
-                    self.allowed_anew();
-                    self.wake_all();
+            Ok(live) => match live.object {
+                None => self.gone(&key),
+                Some(delivered) => {
+                    if self.health.allows(live.allow) {
+                        self.allowed_anew();
+                        self.wake_all();
+                    }
+                    self.delivered(delivered, now);
+                    self.take_live(ticket, &key, &job, live.look, now);
                 }
-                self.delivered(*delivered, now);
-                self.take_live(ticket, &key, &job, look, now);
-            }
+            },
         }
         self.due.insert((key, job));
     }

@@ -19,7 +19,14 @@ pub(super) enum Coming {
     Read(Ticket, u64, Duration, Result<Answer, Trouble>),
     Ruled(Vec<Ruling>),
     Turn(ObjectKey),
-    Verified(Ticket, JobId, u64, Duration, u64, Result<Live, Refusal>),
+    Verified(
+        Ticket,
+        JobId,
+        u64,
+        Duration,
+        u64,
+        Result<Box<Live>, Refusal>,
+    ),
     Called(Ticket, Result<(), Refusal>),
     Written(
         Ticket,
@@ -54,8 +61,9 @@ impl Coming {
                 Err(_) => ghost.silent(),
             },
             Self::Verified(ticket, job, order, took, version, answer) => match answer {
-                Ok(Live { object, look, .. }) => {
-                    if let Some(object) = object {
+                Ok(live) => {
+                    let look = &live.look;
+                    if let Some(object) = &live.object {
                         ghost.tell(&object.key, *version, Some(object));
                     }
                     ghost.upgrading(look.upgrade_mode);

@@ -225,8 +225,8 @@ impl Walk {
                 ..
             } => {
                 let answer = self.world.verify(&key, &uid, &job);
-                if let Ok(Live { look, .. }) = &answer {
-                    self.see(ticket, job, look.job.clone());
+                if let Ok(live) = &answer {
+                    self.see(ticket, job, live.look.job.clone());
                 }
                 self.tell(Input::Verified(ticket, answer));
             }

@@ -120,7 +120,7 @@ impl World {
         key: &ObjectKey,
         uid: &Arc<str>,
         job: &JobId,
-    ) -> Result<Live, Refusal> {
+    ) -> Result<Box<Live>, Refusal> {
         if let Some(trouble) = &self.trouble {
             return Err(Refusal::Cluster(trouble.clone()));
         }
@@ -128,11 +128,11 @@ impl World {
             return Err(Refusal::Refused(trouble(Reason::RetryingAfterError)));
         }
         let object = self.stored.get(key).filter(|stored| stored.uid == *uid);
-        Ok(Live {
-            object: object.cloned().map(Box::new),
+        Ok(Box::new(Live {
+            object: object.cloned(),
             allow: self.allow.clone(),
             look: self.live(job),
-        })
+        }))
     }
 
     /// What was spent so far is not counted.
