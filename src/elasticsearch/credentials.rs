@@ -16,6 +16,9 @@ use super::tls;
 /// that Elasticsearch takes for all headers of a request.
 const MAX_LENGTH: usize = 4096;
 
+/// What both of them together are called.
+const BOTH: &str = "user name with its password";
+
 /// What the client presents to Elasticsearch. `Debug` shows the kind and nothing else.
 #[derive(Clone, Default)]
 pub enum Credentials {
@@ -143,6 +146,9 @@ impl Credentials {
                 let password = checked("password", password)?;
                 if user.contains(':') {
                     return Err(CredentialsProblem::ColonInUser.into());
+                }
+                if user.len() + password.len() > MAX_LENGTH {
+                    return Err(CredentialsProblem::TooLong(BOTH).into());
                 }
                 format!("Basic {}", STANDARD.encode(format!("{user}:{password}")))
             }
@@ -323,6 +329,11 @@ mod tests {
         assert_eq!(
             problem(&Credentials::ApiKey("a".repeat(5000).into())),
             CredentialsProblem::TooLong("API key")
+        );
+        let half = "a".repeat(3000);
+        assert_eq!(
+            problem(&basic(&half, &half)),
+            CredentialsProblem::TooLong(BOTH)
         );
     }
 

@@ -8,6 +8,7 @@ use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 
 use reqwest::Url;
+use rustls::pki_types::DnsName;
 
 use super::credentials::{Credentials, CredentialsProblem};
 use super::reach::Network;
@@ -117,6 +118,9 @@ pub enum UrlProblem {
     /// User name or password in the url.
     #[error("it holds a user name or password; put them into the Secret that auth names")]
     UserInfo,
+    /// A host that no certificate can be for, such as two of them.
+    #[error("its host is no name and no address; write one, like es.example")]
+    Host,
     /// Something after a `?`.
     #[error("it has a query (a ? and what follows); leave it out")]
     Query,
@@ -161,10 +165,18 @@ pub(super) fn checked_url(text: &str, allow_plaintext: bool) -> Result<Url, Setu
     if url.cannot_be_a_base() || !url.has_host() {
         return Err(UrlProblem::NotAUrl.into());
     }
+    if url.domain().is_some_and(|host| !is_name(host)) {
+        return Err(UrlProblem::Host.into());
+    }
     if url.scheme() == "http" && !allow_plaintext {
         return Err(SetupError::Plaintext);
     }
     Ok(url)
+}
+
+/// A certificate may be for this host.
+pub(super) fn is_name(host: &str) -> bool {
+    DnsName::try_from(host).is_ok()
 }
 
 #[cfg(test)]
@@ -182,6 +194,8 @@ mod tests {
             "https://proxy.example/es/",
             "https://[::1]:9200",
             "HTTPS://Es",
+            "https://es.example.",
+            "https://my_es.default.svc",
         ] {
             checked_url(text, false).unwrap();
         }
@@ -202,6 +216,9 @@ mod tests {
             ("https://u:p@es", UrlProblem::UserInfo),
             ("https://@es", UrlProblem::UserInfo),
             ("https://:@es", UrlProblem::UserInfo),
+            ("https://es-1,es-2:9200", UrlProblem::Host),
+            ("https://*.example", UrlProblem::Host),
+            ("https://es..example", UrlProblem::Host),
             ("https://es/?force=true", UrlProblem::Query),
             ("https://es/?", UrlProblem::Query),
             ("https://es/#x", UrlProblem::Fragment),

@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 
-use super::endpoint::SetupError;
+use super::endpoint::{SetupError, is_name};
 use super::fence::Fence;
 
 /// Looks names up.
@@ -148,7 +148,7 @@ impl Resolve for Reach {
 pub(super) fn named(mut url: Url, server_name: Option<&str>) -> Result<Url, SetupError> {
     if let Some(name) = server_name {
         let set = url.set_host(Some(name));
-        if set.is_err() || address(url.host_str().unwrap_or_default()).is_some() {
+        if set.is_err() || !url.domain().is_some_and(is_name) {
             return Err(SetupError::ServerName);
         }
     }
