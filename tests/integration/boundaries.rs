@@ -136,7 +136,12 @@ fn only_the_writer_the_lease_and_the_release_write_to_the_api_server_and_no_secr
 
 #[test]
 fn every_file_opens_with_its_purpose_and_stays_a_room_of_its_size() {
-    for of in ["src", "tests/integration", "tests/simulator/src"] {
+    for of in [
+        "src",
+        "tests/fuzz",
+        "tests/integration",
+        "tests/simulator/src",
+    ] {
         for (path, text) in sources(of) {
             assert!(
                 text.starts_with("//!"),

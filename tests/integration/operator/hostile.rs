@@ -90,6 +90,9 @@ fn trifles() -> Reply {
     many(|_| "0".to_owned())
 }
 
+/// Its name, whether it is one from the start, and what is answered.
+type Way = (&'static str, bool, fn() -> Reply);
+
 /// Of the process in KiB: what it has now, or had at most.
 fn memory(operator: &Operator, line: &str) -> u64 {
     let status =
@@ -151,7 +154,7 @@ fn costs(name: &str, from_the_start: bool, reply: fn() -> Reply) {
 
 #[test]
 fn a_hostile_cluster_costs_32_mib_at_most() {
-    let all: [(&str, bool, fn() -> Reply); 12] = [
+    let all: [Way; 12] = [
         ("endless", false, endless),
         ("endless from the start", true, endless),
         ("bomb", false, bomb),

@@ -21,7 +21,8 @@ fn good(body: Body) -> Response<Body> {
 }
 
 fn endless(_: &str) -> Response<Body> {
-    let chunks = stream::repeat_with(|| Ok(Frame::data(Bytes::from_static(&[b' '; 0x10000]))));
+    let chunk = Bytes::from(vec![b' '; 0x10000]);
+    let chunks = stream::repeat_with(move || Ok(Frame::data(chunk.clone())));
     good(StreamBody::new(chunks).boxed_unsync())
 }
 

@@ -47,12 +47,11 @@ fn forms() -> &'static [String] {
 /// Where a word is in a text, with what stands around it.
 pub(crate) fn find(text: &str) -> Option<String> {
     let at = forms().iter().find_map(|form| text.find(form))?;
-    let from = text.floor_char_boundary(at.saturating_sub(300));
-    let to = text.ceil_char_boundary((at + 100).min(text.len()));
-    Some(text[from..to].to_owned())
+    let around = at.saturating_sub(300)..(at + 100).min(text.len());
+    Some(String::from_utf8_lossy(&text.as_bytes()[around]).into_owned())
 }
 
-/// What was said in a thread, as far as it has a word in it.
+/// What was said, as far as it has a word in it.
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
     pub(crate) bytes: usize,
