@@ -2,7 +2,7 @@
 # CARGO_TARGET_DIR is honoured; without it everything that Cargo makes is in target/.
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-long faults model mutants mutants-all demo up down bench controlplane check deny generate
+.PHONY: help build test test-long faults fuzz model mutants mutants-all demo up down bench controlplane check deny generate
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -10,7 +10,7 @@ help: ## This list
 build: ## target/release/anomalyjob-operator and elasticsearch-simulator (5 min the first time)
 	tests/demo/build
 
-test: ## Everything that is tested (5 min once built; up to an hour on a machine that has nothing yet)
+test: ## Everything that is tested (7 min once built; up to an hour on a machine that has nothing yet)
 	tests/all
 
 model: ## The shipped brain explored in small worlds with faults; STATES=n says how many states (several minutes, and more to build)
@@ -21,6 +21,9 @@ test-long: ## Campaigns of real processes at full size: 200 kills, dying API ser
 
 faults: ## Each of the 60 faults of the plan (tests/faults.txt); SEEDS=n says how often, 20 if not said (15 min)
 	FAULT_SEEDS=$(or $(SEEDS),20) FAULT_CROWD=5000 cargo test --locked --test integration fault -- --nocapture --test-threads 4
+
+fuzz: ## Answers, certificates, Secrets and urls made up by libFuzzer; TIME=n seconds for each of the four, 600 if not said
+	tests/fuzz/run $(or $(TIME),600)
 
 mutants: ## The brain broken on purpose, one patch of tests/mutants at a time; each must be noticed (about half an hour)
 	tests/mutants/run
