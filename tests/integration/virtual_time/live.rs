@@ -30,7 +30,9 @@ fn what_a_connection_forbids_is_not_done_although_no_watch_has_told_of_it() {
             world.pass(600).await;
             let asks = world.between.asks();
             let looked = |ask: &&Ask| ask.point() == "read connection";
-            assert_eq!(asks.iter().filter(looked).count(), 1);
+            // Once a minute, as often as the connection is told of as it was before.
+            let times = asks.iter().filter(looked).count();
+            assert!((1..=20).contains(&times), "{times} times");
             assert_eq!(world.verdict().await.forces, 0);
         });
     }
