@@ -84,6 +84,16 @@ pub struct Run {
     #[arg(long = "allow-endpoints", env = "ANOMALYJOB_ALLOW_ENDPOINTS", value_name = "ENDPOINT", value_delimiter = ',', value_parser = opening)]
     pub allow_endpoints: Vec<Opening>,
 
+    /// Whether ClusterElasticsearchConnections are served. They and the labels of namespaces are read everywhere, which needs a
+    /// ClusterRole. Without it true, and false where --watch-namespace is given
+    #[arg(long, env = "ANOMALYJOB_CLUSTER_CONNECTIONS", value_name = "BOOL")]
+    pub cluster_connections: Option<bool>,
+
+    /// The namespace of the Secrets and ConfigMaps that ClusterElasticsearchConnections name. Without it the pod's own, else
+    /// default
+    #[arg(long, env = "ANOMALYJOB_CLUSTER_CONNECTIONS_NAMESPACE", value_name = "NAMESPACE", value_parser = label)]
+    pub cluster_connections_namespace: Option<String>,
+
     /// The namespace of the Lease that says which replica acts. Without it the pod's own, else default
     #[arg(long, env = "ANOMALYJOB_LEASE_NAMESPACE", value_name = "NAMESPACE", value_parser = label)]
     pub lease_namespace: Option<String>,
@@ -110,12 +120,16 @@ impl Run {
         each_once(&self.watch_namespaces)
     }
 
+    /// The namespace of the Secrets of ClusterElasticsearchConnections; `None` where that kind is not served.
+    pub fn cluster_connections(&self) -> Option<String> {
+        let everywhere = self.watch_namespaces.is_empty();
+        let serves = self.cluster_connections.unwrap_or(everywhere);
+        serves.then(|| or_own(self.cluster_connections_namespace.as_ref()))
+    }
+
     /// The namespace of the Lease.
     pub fn lease_namespace(&self) -> String {
-        let given = self.lease_namespace.clone();
-        given
-            .or_else(|| word_in(Path::new(POD_NAMESPACE)))
-            .unwrap_or_else(|| "default".to_owned())
+        or_own(self.lease_namespace.as_ref())
     }
 
     /// The name of this replica.
@@ -125,6 +139,14 @@ impl Run {
             .or_else(|| word_in(Path::new("/proc/sys/kernel/hostname")))
             .unwrap_or_else(|| "anomalyjob-operator".to_owned())
     }
+}
+
+/// The namespace that is given, else that of the pod.
+fn or_own(given: Option<&String>) -> String {
+    given
+        .cloned()
+        .or_else(|| word_in(Path::new(POD_NAMESPACE)))
+        .unwrap_or_else(|| "default".to_owned())
 }
 
 fn each_once(names: &[String]) -> Vec<String> {
@@ -219,6 +241,21 @@ mod tests {
     fn namespaces_are_repeated_or_separated_by_commas_and_each_counts_once() {
         let run = run("--watch-namespace b,a --watch-namespace b").unwrap();
         assert_eq!(run.namespaces(), ["a", "b"]);
+    }
+
+    #[test]
+    fn cluster_connections_are_served_where_all_namespaces_are_watched_or_where_that_is_asked_for()
+    {
+        let of = |line: &str| run(line).unwrap().cluster_connections();
+        let own = Some("default".to_owned());
+        assert_eq!(of(""), own);
+        assert_eq!(of("--watch-namespace a"), None);
+        assert_eq!(of("--watch-namespace a --cluster-connections true"), own);
+        assert_eq!(of("--cluster-connections false"), None);
+        let named = "--cluster-connections-namespace es --watch-namespace a";
+        assert_eq!(of(named), None);
+        let asked = format!("{named} --cluster-connections=true");
+        assert_eq!(of(&asked).as_deref(), Some("es"));
     }
 
     #[test]

@@ -167,6 +167,7 @@ async fn serve(run: &Run, connected: Connected, admin: Admin) -> anyhow::Result<
     );
     let settings = Settings {
         namespaces: run.namespaces(),
+        cluster_connections: run.cluster_connections(),
         client,
         metrics,
         readiness,

@@ -27,6 +27,8 @@ pub struct Settings {
     pub client: Client,
     /// The namespaces to watch; none means all.
     pub namespaces: Vec<String>,
+    /// The namespace of the Secrets of ClusterElasticsearchConnections; without one that kind is not served.
+    pub cluster_connections: Option<String>,
     /// Where counts go.
     pub metrics: Metrics,
     /// What the probes are told.
@@ -127,6 +129,7 @@ impl Replica {
         controller::Settings {
             client: settings.client.clone(),
             namespaces: settings.namespaces.clone(),
+            cluster_connections: settings.cluster_connections.clone(),
             claim,
             metrics: settings.metrics.clone(),
             readiness: settings.readiness.clone(),

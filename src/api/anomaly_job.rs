@@ -13,6 +13,7 @@ use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::connection::{ConnectionKind, DEFAULT_CONNECTION};
 use super::expression::{JobExpression, JobPattern};
 use super::policy::{ClosePolicy, DeletionPolicy, DriftPolicy, OpenPolicy, WantedState};
 use super::status::AnomalyJobStatus;
@@ -79,8 +80,8 @@ pub const RECONCILE_REQUESTED: &str = "anomalyjob.dev/reconcile-requested-at";
     printcolumn(
         name = "Connection",
         type_ = "string",
-        json_path = ".spec.connectionRef.name",
-        description = "The ElasticsearchConnection in use",
+        json_path = ".status.connection.name",
+        description = "The connection in use",
         priority = 1
     ),
     printcolumn(
@@ -115,10 +116,12 @@ pub const RECONCILE_REQUESTED: &str = "anomalyjob.dev/reconcile-requested-at";
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = super::schema::job_rules()))]
 pub struct AnomalyJobSpec {
-    /// The ElasticsearchConnection to use, in the namespace of this object.
-    /// Default: the one named `default`. May be changed; the job on the other cluster is a new target.
-    #[serde(default)]
-    pub connection_ref: ConnectionRef,
+    /// The connection to use. Absent: the ElasticsearchConnection `default` of this namespace; where there is none, the
+    /// ClusterElasticsearchConnection `default` if it allows this namespace. `status.connection` says which one is in use.
+    /// May be changed; the job on the other cluster is a new target.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ConnectionRef")]
+    pub connection_ref: Option<ConnectionRef>,
 
     /// Which anomaly detection jobs are meant: the `<job_id>` of Elasticsearch's API, with its rules.
     /// - An id. Example: `low_request_rate`.
@@ -216,11 +219,16 @@ impl AnomalyJobSpec {
     }
 }
 
-/// Which ElasticsearchConnection, always of the same namespace: no reference crosses one.
+/// Which connection: of the same namespace, or of none. No reference crosses a namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct ConnectionRef {
-    /// The name of the ElasticsearchConnection. Default: `default`. Example: `logs`.
+    /// Its kind.
+    /// - `ElasticsearchConnection` (default): one of this namespace.
+    /// - `ClusterElasticsearchConnection`: one that belongs to no namespace, and allows this one.
+    pub kind: ConnectionKind,
+
+    /// Its name. Default: `default`. Example: `logs`.
     #[schemars(schema_with = "super::schema::object_name")]
     pub name: String,
 }
@@ -228,7 +236,8 @@ pub struct ConnectionRef {
 impl Default for ConnectionRef {
     fn default() -> Self {
         Self {
-            name: "default".to_owned(),
+            kind: ConnectionKind::default(),
+            name: DEFAULT_CONNECTION.to_owned(),
         }
     }
 }

@@ -1,283 +1,107 @@
-//! The kind ElasticsearchConnection: where an Elasticsearch is and with what to speak to it.
+//! The kinds ElasticsearchConnection and ClusterElasticsearchConnection: where an Elasticsearch is, with what to speak to it,
+//! and who may do what through it.
 //!
-//! URL and credentials stand only here, so that who may write an AnomalyJob cannot send anybody's
-//! credentials elsewhere. Secrets are named, never copied. There is no way to switch the check of
-//! certificates off.
-
-#![allow(
-    clippy::duplicated_attributes,
-    reason = "every printed column says its type"
-)]
+//! URL and credentials stand only here, so that who may write an AnomalyJob cannot send anybody's credentials elsewhere.
+//! The two differ in where they stand and whom they serve; all that they have in common is in `access`, and their status.
 
 use kube::CustomResource;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::access::Access;
 use super::allow::Allow;
 use super::condition::Condition;
+use super::namespaces::AllowedNamespaces;
 use super::schema;
 
-/// Where the Elasticsearch is, and with what the operator speaks to it.
+/// The name of the connection that is used where none is named.
+pub const DEFAULT_CONNECTION: &str = "default";
+
+/// The kind of the object that says how Elasticsearch is reached.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    JsonSchema,
+)]
+pub enum ConnectionKind {
+    /// Of the namespace of the job.
+    #[default]
+    ElasticsearchConnection,
+    /// Of no namespace; it says whom it serves.
+    ClusterElasticsearchConnection,
+}
+
+impl std::fmt::Display for ConnectionKind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::ElasticsearchConnection => "ElasticsearchConnection",
+            Self::ClusterElasticsearchConnection => "ClusterElasticsearchConnection",
+        })
+    }
+}
+
+/// Where the Elasticsearch is, and with what the operator speaks to it. Secrets and ConfigMaps are those of this namespace.
 #[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[kube(
     group = "anomalyjob.dev",
     version = "v1alpha1",
     kind = "ElasticsearchConnection",
     namespaced,
-    doc = "An Elasticsearch cluster and the credentials for it. AnomalyJobs of the same namespace name it in `connectionRef`, or use the one named `default`. The credentials need the cluster privilege `manage_ml` and nothing else; with `monitor` too, version and cluster id are shown, and what others do to jobs is noticed sooner.",
+    doc = "An Elasticsearch cluster and the credentials for it, for the AnomalyJobs of its namespace. They name it in `connectionRef`, or use the one named `default`. The credentials need the cluster privilege `manage_ml` and nothing else; with `monitor` too, version and cluster id are shown, and what others do to jobs is noticed sooner.",
     status = "ElasticsearchConnectionStatus",
     derive = "PartialEq",
     shortname = "esconn",
     category = "ml",
-    category = "elastic",
-    printcolumn(
-        name = "URL",
-        type_ = "string",
-        json_path = ".spec.url",
-        description = "Where the Elasticsearch is"
-    ),
-    printcolumn(
-        name = "Ready",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].status",
-        description = "Does it answer, and may the credentials manage jobs"
-    ),
-    printcolumn(
-        name = "Reason",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
-        description = "Why it is ready or not; docs/conditions.md explains each"
-    ),
-    printcolumn(
-        name = "Version",
-        type_ = "string",
-        json_path = ".status.version",
-        description = "Version of Elasticsearch, where the credentials may read it"
-    ),
-    printcolumn(
-        name = "Age",
-        type_ = "date",
-        json_path = ".metadata.creationTimestamp",
-        description = "Age of this object"
-    ),
-    printcolumn(
-        name = "Message",
-        type_ = "string",
-        json_path = ".status.conditions[?(@.type==\"Ready\")].message",
-        description = "Ready in words",
-        priority = 1
-    )
+    category = "elastic"
 )]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("x-kubernetes-validations" = schema::connection_rules()))]
 pub struct ElasticsearchConnectionSpec {
-    /// The address of Elasticsearch: `https://`, a host, a port where it is not 443, and a path where a
-    /// proxy serves Elasticsearch below one. `http://` only with `allowPlaintext: true`. No user name or
-    /// password (they belong into a Secret, see `auth`), no query, no fragment. Exactly one of `url`, `eckRef` and
-    /// `secretRef` must be given. Examples: `https://es.example:9200`, `https://proxy.example/es`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::url")]
-    pub url: Option<String>,
-
-    /// An Elasticsearch that ECK (Elastic Cloud on Kubernetes) runs in this namespace; address and authority follow
-    /// from its name. Not together with `url` or `secretRef`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "EckRef")]
-    pub eck_ref: Option<EckRef>,
-
-    /// A Secret of this namespace that holds everything, under the keys that ECK uses for a cluster which it does not
-    /// run itself: `url`, then `api-key`, or `username` and `password`, or none of them, and `ca.crt` where
-    /// the certificate was not signed by a public authority. Not together with `url`, `eckRef`, `auth` or `tls.ca`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "SecretRef")]
-    pub secret_ref: Option<SecretRef>,
-
-    /// Whether an unencrypted connection is allowed.
-    /// - `true`: a `http://` url is allowed; jobs, answers and credentials then cross the network unencrypted.
-    /// - `false` (default): only `https://`.
-    #[serde(default)]
-    pub allow_plaintext: bool,
-
-    /// The credentials; one kind at most. Absent: none are sent, for a cluster without security; with `eckRef`
-    /// those of the user `elastic` that ECK made.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Auth")]
-    pub auth: Option<Auth>,
-
-    /// How the certificate of Elasticsearch is checked. Absent: against the public authorities; with `eckRef` or
-    /// `secretRef` against the authority that is found there.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Tls")]
-    pub tls: Option<Tls>,
-
-    /// How much is asked of this Elasticsearch at once. Absent: the defaults of its fields.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Limits")]
-    pub limits: Option<Limits>,
+    /// How it is reached.
+    #[serde(flatten)]
+    pub access: Access,
 
     /// What AnomalyJobs may do through this connection, for whoever owns the cluster and lets others write
     /// AnomalyJobs. Default: everything.
     #[serde(default)]
     pub allow: Allow,
-
-    /// Whether this Elasticsearch is left alone.
-    /// - `true`: nothing is sent to it, no question and no call; its AnomalyJobs say ConnectionSuspended. What it has
-    ///   accepted already goes on there.
-    /// - `false` (default): it is used.
-    #[serde(default)]
-    pub suspend: bool,
 }
 
-/// An Elasticsearch that ECK runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct EckRef {
-    /// The name of the Elasticsearch object. The operator connects to the Service NAME`-es-http` at port 9200,
-    /// trusts `ca.crt` of the Secret NAME`-es-http-certs-public` unless `tls.ca` says otherwise, and is the
-    /// user `elastic` of the Secret NAME`-es-elastic-user` unless `auth` says otherwise. Example: `logs`.
-    #[schemars(schema_with = "schema::eck_name")]
-    pub name: String,
-}
-
-/// How much is asked of an Elasticsearch at once: ceilings, below which the operator adapts by itself.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+/// Where the Elasticsearch is, with what the operator speaks to it, and whom that serves. Secrets and ConfigMaps are those of
+/// the operator's own namespace, or of the one that `--cluster-connections-namespace` names.
+#[derive(CustomResource, Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[kube(
+    group = "anomalyjob.dev",
+    version = "v1alpha1",
+    kind = "ClusterElasticsearchConnection",
+    doc = "An Elasticsearch cluster and the credentials for it, for the AnomalyJobs of the namespaces that it allows. They name it in `connectionRef` with `kind: ClusterElasticsearchConnection`; the one named `default` is used where an AnomalyJob names none and its namespace has no ElasticsearchConnection `default`. Its Secrets and ConfigMaps are in the namespace of the operator, where tenants cannot read them.",
+    status = "ElasticsearchConnectionStatus",
+    derive = "PartialEq",
+    shortname = "cesconn",
+    category = "ml",
+    category = "elastic"
+)]
 #[serde(rename_all = "camelCase")]
-pub struct Limits {
-    /// How many jobs may be closing at once, so that saving their models does not flood the disks of the cluster.
-    /// Further ones wait for their turn. Default: 64. Example: 200.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::max_closing")]
-    pub max_closing: Option<u32>,
+#[schemars(extend("x-kubernetes-validations" = schema::connection_rules()))]
+pub struct ClusterElasticsearchConnectionSpec {
+    /// How it is reached.
+    #[serde(flatten)]
+    pub access: Access,
 
-    /// How many calls that change something (close, open, start, stop) may wait for their answer at once. Fewer are
-    /// made while Elasticsearch says that it has too much to do. Default: 8. Example: 2.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::max_in_flight")]
-    pub max_in_flight: Option<u32>,
-
-    /// How many requests a second may be sent, questions included; further ones wait. As many as a second's worth may
-    /// go together after a pause. Absent: no ceiling. Example: 20.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::requests_per_second")]
-    pub requests_per_second: Option<u32>,
-}
-
-/// The credentials; one kind at most.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = schema::auth_rules()))]
-pub struct Auth {
-    /// A Secret of this namespace that holds an API key: the `encoded` text of the create call, or
-    /// `id:api_key`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "SecretKeyRef")]
-    pub api_key_secret_ref: Option<SecretKeyRef>,
-
-    /// A Secret of this namespace of the type `kubernetes.io/basic-auth`, with the keys `username` and
-    /// `password`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "SecretRef")]
-    pub basic_secret_ref: Option<SecretRef>,
-
-    /// A Secret of this namespace that holds a bearer token, such as that of a service account of Elasticsearch.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "TokenKeyRef")]
-    pub bearer_token_secret_ref: Option<TokenKeyRef>,
-
-    /// A Secret of this namespace of the type `kubernetes.io/tls`, with the keys `tls.crt` and `tls.key`: the
-    /// certificate by which Elasticsearch knows the operator (a realm of the type pki), and its key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "SecretRef")]
-    pub client_certificate_secret_ref: Option<SecretRef>,
-}
-
-/// A Secret of this namespace that holds an API key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct SecretKeyRef {
-    /// The name of the Secret. Example: `es-api-key`.
-    #[schemars(schema_with = "schema::object_name")]
-    pub name: String,
-    /// The key of the Secret that holds the API key. Default: `api-key`.
-    #[serde(default = "api_key")]
-    #[schemars(schema_with = "schema::data_key")]
-    pub key: String,
-}
-
-fn api_key() -> String {
-    "api-key".to_owned()
-}
-
-/// A Secret of this namespace that holds a bearer token.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct TokenKeyRef {
-    /// The name of the Secret. Example: `es-token`.
-    #[schemars(schema_with = "schema::object_name")]
-    pub name: String,
-    /// The key of the Secret that holds the token. Default: `token`.
-    #[serde(default = "token")]
-    #[schemars(schema_with = "schema::data_key")]
-    pub key: String,
-}
-
-fn token() -> String {
-    "token".to_owned()
-}
-
-/// A Secret of this namespace.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct SecretRef {
-    /// The name of the Secret. Example: `es-user`.
-    #[schemars(schema_with = "schema::object_name")]
-    pub name: String,
-}
-
-/// How the certificate of Elasticsearch is checked. It is always checked.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Tls {
-    /// Where the certificate of the authority is that signed the one of Elasticsearch, as PEM.
-    /// It is trusted instead of the public authorities. Absent: the public authorities are trusted.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "CaSource")]
-    pub ca: Option<CaSource>,
-
-    /// The name that the certificate of Elasticsearch must be for, where that is not the host of the address: for
-    /// example behind a tunnel, or where the address is an IP address. It is also asked for in the handshake (SNI).
-    /// Absent: the host of the address. Example: `es.example`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "schema::server_name")]
-    pub server_name: Option<String>,
-}
-
-/// Where a CA certificate is: exactly one of the two.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-#[schemars(extend("x-kubernetes-validations" = schema::ca_rules()))]
-pub struct CaSource {
-    /// A key of a Secret of this namespace. Not together with `configMapRef`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "CaKeyRef")]
-    pub secret_ref: Option<CaKeyRef>,
-
-    /// A key of a ConfigMap of this namespace. Not together with `secretRef`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "CaKeyRef")]
-    pub config_map_ref: Option<CaKeyRef>,
-}
-
-/// A key of a Secret or ConfigMap of this namespace that holds PEM certificates.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct CaKeyRef {
-    /// The name of the Secret or ConfigMap. Example: `es-ca`.
-    #[schemars(schema_with = "schema::object_name")]
-    pub name: String,
-    /// The key that holds the certificates. Default: `ca.crt`.
-    #[serde(default = "ca_crt")]
-    #[schemars(schema_with = "schema::data_key")]
-    pub key: String,
-}
-
-fn ca_crt() -> String {
-    "ca.crt".to_owned()
+    /// The namespaces whose AnomalyJobs may use this connection, and what they may do. Of several entries that mean a namespace
+    /// the first one counts. An empty list: none. A change holds at once: for an AnomalyJob of a namespace that is not
+    /// allowed any more nothing is called, and it says NamespaceNotAllowed.
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
+    pub allowed_namespaces: Vec<AllowedNamespaces>,
 }
 
 /// What the operator last saw of the cluster. Written by the operator only.

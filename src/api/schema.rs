@@ -5,7 +5,8 @@
 //! what would be right. Rules stand at the smallest object that holds what they compare.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
+    CustomResourceColumnDefinition, CustomResourceDefinition, JSONSchemaProps,
+    JSONSchemaPropsOrArray,
 };
 use kube::CustomResourceExt;
 use schemars::{Schema, SchemaGenerator, json_schema};
@@ -14,9 +15,12 @@ use serde_json::{Value, json};
 use super::condition::{ConditionStatus, MAX_MESSAGE_LENGTH};
 use super::expression::JOB_PATTERN_PATTERN;
 use super::time_span::TIME_SPAN_PATTERN;
-use super::{AnomalyJob, ElasticsearchConnection};
+use super::{AnomalyJob, ClusterElasticsearchConnection, ElasticsearchConnection};
 
 const NAME_PATTERN: &str = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+const LABEL_KEY_PATTERN: &str =
+    r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$";
+const LABEL_VALUE_PATTERN: &str = "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$";
 const LABEL_PATTERN: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
 const SERVER_NAME_PATTERN: &str =
     r"^([A-Za-z0-9]([-A-Za-z0-9]*[A-Za-z0-9])?\.)*[A-Za-z]([-A-Za-z0-9]*[A-Za-z0-9])?$";
@@ -34,8 +38,45 @@ const MAX_EXACT: i64 = 9_007_199_254_740_991;
 pub fn crds() -> Vec<CustomResourceDefinition> {
     vec![
         finished(AnomalyJob::crd()),
-        finished(ElasticsearchConnection::crd()),
+        finished(with_columns(ElasticsearchConnection::crd())),
+        finished(with_columns(ClusterElasticsearchConnection::crd())),
     ]
+}
+
+/// The same of both kinds of connections.
+fn with_columns(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
+    let column = |name: &str, path: &str, description: &str| CustomResourceColumnDefinition {
+        name: name.to_owned(),
+        type_: if name == "Age" { "date" } else { "string" }.to_owned(),
+        json_path: path.to_owned(),
+        description: Some(description.to_owned()),
+        priority: (name == "Message").then_some(1),
+        ..CustomResourceColumnDefinition::default()
+    };
+    let ready = |field: &str| format!(".status.conditions[?(@.type==\"Ready\")].{field}");
+    for version in &mut crd.spec.versions {
+        version.additional_printer_columns = Some(vec![
+            column("URL", ".spec.url", "Where the Elasticsearch is"),
+            column(
+                "Ready",
+                &ready("status"),
+                "Does it answer, and may the credentials manage jobs",
+            ),
+            column(
+                "Reason",
+                &ready("reason"),
+                "Why it is ready or not; docs/conditions.md explains each",
+            ),
+            column(
+                "Version",
+                ".status.version",
+                "Version of Elasticsearch, where the credentials may read it",
+            ),
+            column("Age", ".metadata.creationTimestamp", "Age of this object"),
+            column("Message", &ready("message"), "Ready in words"),
+        ]);
+    }
+    crd
 }
 
 /// What the derive leaves to do: kube marks `status` nullable, where null says nothing, and keeps the
@@ -171,6 +212,55 @@ pub(super) fn connection_rules() -> Vec<Value> {
             "auth.clientCertificateSecretRef has no meaning with an http:// url: use https://, or other credentials",
         ),
     ]
+}
+
+pub(super) fn allowed_namespaces_rules() -> Vec<Value> {
+    vec![rule(
+        "has(self.names) != has(self.selector)",
+        "exactly one of names and selector must say which namespaces are meant, for example names: [team-a]; selector: {} means all",
+    )]
+}
+
+pub(super) fn label_requirement_rules() -> Vec<Value> {
+    vec![rule(
+        "(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)",
+        "values must be given with the operators In and NotIn, and with no other",
+    )]
+}
+
+pub(super) fn namespace_names(_: &mut SchemaGenerator) -> Schema {
+    let name = json!({
+        "type": "string", "maxLength": 63, "pattern": LABEL_PATTERN,
+        "x-kubernetes-validations": [rule(
+            &matches(LABEL_PATTERN),
+            "must be the name of a namespace: lower-case letters, digits and '-', for example team-a; no wildcard, see selector",
+        )],
+    });
+    json_schema!({
+        "type": "array", "minItems": 1, "maxItems": 100, "x-kubernetes-list-type": "set", "items": name,
+    })
+}
+
+pub(super) fn labels(_: &mut SchemaGenerator) -> Schema {
+    let value = json!({ "type": "string", "maxLength": 63, "pattern": LABEL_VALUE_PATTERN });
+    json_schema!({ "type": "object", "maxProperties": 20, "additionalProperties": value })
+}
+
+pub(super) fn label_key(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string", "minLength": 1, "maxLength": 317, "pattern": LABEL_KEY_PATTERN,
+        "x-kubernetes-validations": [rule(
+            &matches(LABEL_KEY_PATTERN),
+            "must be the key of a label, for example team or example.com/team",
+        )],
+    })
+}
+
+pub(super) fn label_values(_: &mut SchemaGenerator) -> Schema {
+    let value = json!({ "type": "string", "maxLength": 63, "pattern": LABEL_VALUE_PATTERN });
+    json_schema!({
+        "type": "array", "maxItems": 20, "x-kubernetes-list-type": "set", "items": value,
+    })
 }
 
 pub(super) fn auth_rules() -> Vec<Value> {

@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::condition::Condition;
+use super::connection::ConnectionKind;
 use super::id::{DatafeedId, JobId};
 use super::schema;
 use super::state::{DatafeedState, JobState};
@@ -377,23 +378,16 @@ pub struct Loss {
     pub lost_until: Option<MicroTime>,
 }
 
-/// The kind of the object that says how Elasticsearch is reached.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum ConnectionKind {
-    /// Of the namespace of the job.
-    #[default]
-    ElasticsearchConnection,
-}
-
 /// The Elasticsearch that a status speaks of.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectionSeen {
     /// The kind of the object that says how Elasticsearch is reached.
     /// - `ElasticsearchConnection` (default): of the namespace of this object.
+    /// - `ClusterElasticsearchConnection`: of no namespace.
     #[serde(default)]
     pub kind: ConnectionKind,
 
-    /// The name of the ElasticsearchConnection. Example: `default`.
+    /// Its name. Example: `default`.
     #[schemars(schema_with = "schema::long_text")]
     pub name: String,
 

@@ -13,10 +13,11 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
 use super::call::{make, name};
-use super::live::Source;
+use super::live::Fresh;
 use super::observe::Observer;
 use super::pulse::Pulse;
 use super::registry::Seat;
+use super::source::Home;
 use super::translate::trouble_of_connection;
 use super::turn::Turn;
 use super::writer::{Precondition, Writer};
@@ -26,8 +27,8 @@ use crate::elasticsearch::Client;
 use crate::lease::Claim;
 use crate::reconciler::Reconciler;
 use crate::reconciler::input::{
-    Call, Connection, Delivered, Event, Finish, Input, Live, Moment, ObjectKey, Output, Question,
-    Refusal, Ruling, Ticket, Trouble, Urgency,
+    Allowances, Call, Connection, Delivered, Event, Finish, Input, Live, Moment, ObjectKey, Output,
+    Question, Refusal, Ruling, Ticket, Trouble, Urgency,
 };
 use crate::telemetry::{CloseOutcome, Metrics};
 
@@ -40,6 +41,8 @@ pub(super) enum Message {
     Deliver(Box<Delivered>),
     /// An object went, or belongs to another cluster now.
     Gone(ObjectKey),
+    /// What may be done through the connection.
+    Allowed(Allowances),
     /// What the connection is worth, and the client to use.
     Link(Option<Box<Client>>, Connection),
     /// Who acts on jobs of its objects.
@@ -48,7 +51,7 @@ pub(super) enum Message {
 
 /// One cluster.
 pub(super) struct Cluster {
-    pub(super) namespace: String,
+    pub(super) home: Arc<Home>,
     pub(super) kube: KubeClient,
     pub(super) claim: Claim,
     pub(super) metrics: Metrics,
@@ -73,8 +76,9 @@ enum Done {
 struct Driver {
     cluster: Cluster,
     brain: Reconciler,
-    connection: String,
     client: Option<Client>,
+    /// What its objects were told to be allowed. What was read live may differ, and is looked at anew as often as the cluster.
+    told: Option<Allowances>,
     uuid: Option<Arc<str>>,
     begun: Instant,
     running: JoinSet<Done>,
@@ -85,13 +89,17 @@ struct Driver {
 
 impl Cluster {
     /// Runs until nobody can tell it anything any more.
-    pub(super) async fn run(self, connection: String) {
+    pub(super) async fn run(self) {
         let begun = Instant::now();
         let mut driver = Driver {
-            brain: Reconciler::new(&connection, moment(begun, &self.clock)),
+            brain: Reconciler::new(
+                self.home.kind(),
+                self.home.name(),
+                moment(begun, &self.clock),
+            ),
             cluster: self,
-            connection,
             client: None,
+            told: None,
             uuid: None,
             begun,
             running: JoinSet::new(),
@@ -124,7 +132,12 @@ impl Driver {
             () = tick => Some(Input::Tick),
             message = self.cluster.inbox.recv() => match message {
                 None => return false,
-                Some(message) => Some(self.input(message)),
+                Some(message) => {
+                    if let (Message::Link(..), Some(told)) = (&message, self.told.clone()) {
+                        self.handle(Input::Allowed(told));
+                    }
+                    Some(self.input(message))
+                }
             },
             Some(done) = self.running.join_next() => match done {
                 Ok(Done::Tell(input)) => Some(input),
@@ -154,6 +167,10 @@ impl Driver {
             Message::Deliver(delivered) => Input::Delivered(delivered),
             Message::Gone(key) => Input::Gone(key),
             Message::Ruled(rulings) => Input::Ruled(rulings),
+            Message::Allowed(allowances) => {
+                self.told = Some(allowances.clone());
+                Input::Allowed(allowances)
+            }
             Message::Link(client, connection) => {
                 self.client = client.map(|client| *client);
                 self.uuid = match &connection {
@@ -369,7 +386,7 @@ impl Driver {
         job: JobId,
         datafeed: Option<DatafeedId>,
     ) {
-        let (source, metrics) = (self.source(), self.cluster.metrics.clone());
+        let (fresh, metrics) = (self.fresh(), self.cluster.metrics.clone());
         let client = self.client.clone();
         self.running.spawn(async move {
             let answer = async {
@@ -384,8 +401,8 @@ impl Driver {
                 let look = look.map_err(Refusal::Cluster)?;
                 // These last: they take milliseconds, the other read may take a minute, and what is allowed must be the
                 // newest of all.
-                let allow = source.allow().await?;
-                let object = source.object(&key).await?;
+                let allow = fresh.allow(&key.namespace).await?;
+                let object = fresh.object(&key).await?;
                 let object = object.filter(|object| object.uid == uid);
                 Ok(Box::new(Live {
                     object,
@@ -398,9 +415,9 @@ impl Driver {
     }
 
     fn refresh(&mut self, key: ObjectKey, uid: Arc<str>) {
-        let source = self.source();
+        let fresh = self.fresh();
         self.running.spawn(async move {
-            match source.object(&key).await {
+            match fresh.object(&key).await {
                 Ok(found) => Done::Tell(Input::Refreshed(key, uid, found.map(Box::new))),
                 // The watch, or the next write, tells.
                 Err(_) => Done::Nothing,
@@ -408,11 +425,10 @@ impl Driver {
         });
     }
 
-    fn source(&self) -> Source {
-        Source {
+    fn fresh(&self) -> Fresh {
+        Fresh {
             kube: self.cluster.kube.clone(),
-            namespace: self.cluster.namespace.clone(),
-            connection: self.connection.clone(),
+            home: Arc::clone(&self.cluster.home),
         }
     }
 }

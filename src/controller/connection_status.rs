@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::source::Source;
 use super::writer::Precondition;
 use crate::api::{
-    ConditionStatus, ConditionType, ElasticsearchConnection, ElasticsearchConnectionStatus, Reason,
-    new_condition,
+    ConditionStatus, ConditionType, ElasticsearchConnectionStatus, Reason, new_condition,
 };
 use crate::elasticsearch::privileges;
 use crate::reconciler::health::needs_a_human;
@@ -98,7 +98,7 @@ fn outlook(trouble: &Trouble, seconds: i64) -> Option<ConditionType> {
 
 /// The status that follows from the probe, or nothing where it is stored already.
 pub(super) fn next(
-    object: &ElasticsearchConnection,
+    object: &Source,
     outcome: &Result<Probe, Trouble>,
     now: Timestamp,
 ) -> Option<(At, ElasticsearchConnectionStatus)> {

@@ -1,43 +1,47 @@
 //! Which object belongs to which cluster, and the clusters' tasks.
 //!
-//! A cluster is known by the name of its connection in its namespace. It has a task while an object names it or a
-//! connection of that name exists. A task that ends by a defect is begun anew; the others never notice.
+//! A cluster's task is known by its connection. It is there while an object is at home in it or a connection of that name
+//! exists. A task that ends by a defect is begun anew; the others never notice. Objects that belong elsewhere by now, because
+//! of a connection or of their namespace's labels, leave at once, and are read anew for where they go.
 
-use std::any::TypeId;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::api::ListParams;
-use kube::{Api, Client, ResourceExt as _};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Resource, ResourceExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 
 use super::Settings;
+use super::anew::Anew;
 use super::cluster::{Cluster, Message};
-use super::guard::Guarded;
-use super::invalid;
-use super::link::{Known, Link, Way};
+use super::directory::{Asked, Directory, Entry};
+use super::invalid::{self, Told};
+use super::link::{Link, Way};
 use super::pulse::Pulse;
 use super::registry::Registry;
-use super::translate::{connection_of, delivered, key};
+use super::source::{Home, Known, Reference, Source};
+use super::translate::{delivered, key};
 use super::watch::{Change, Undecodable};
-use super::writer::{API_SERVER_LIMIT, Writer};
-use crate::api::{AnomalyJob, ElasticsearchConnection};
-use crate::reconciler::input::{Event, ObjectKey};
-
-/// Namespace and name of a connection.
-type Name = (String, String);
+use super::writer::Writer;
+use crate::api::{AnomalyJob, ConnectionKind};
+use crate::reconciler::input::{Allowances, Event, ObjectKey};
 
 /// A cluster's task that ended by a defect is begun anew after this time.
 const BEGIN_ANEW_AFTER: Duration = Duration::from_secs(5);
 
 struct Handle {
-    name: Arc<Name>,
     inbox: mpsc::UnboundedSender<Message>,
     known: watch::Sender<Known>,
-    objects: usize,
+    allowances: Option<Allowances>,
     task: Id,
+}
+
+/// Where the objects are that say the same of their connection.
+struct Place {
+    home: Arc<Home>,
+    objects: usize,
 }
 
 /// Routes what the watches deliver.
@@ -45,120 +49,236 @@ pub(super) struct Dispatch {
     settings: Settings,
     writer: Writer,
     registry: Registry,
-    clusters: HashMap<Name, Handle>,
-    /// The connection of each object, shared by all that name it.
-    objects: HashMap<ObjectKey, Arc<Name>>,
-    connections: BTreeMap<Name, Known>,
-    connections_listed: bool,
-    invalid: HashMap<(TypeId, ObjectKey), (String, i64)>,
+    directory: Directory,
+    clusters: HashMap<Arc<Home>, Handle>,
+    /// What each object says of its connection, shared by all that say the same.
+    objects: HashMap<ObjectKey, Arc<Reference>>,
+    places: HashMap<Arc<Reference>, Place>,
+    invalid: Told,
     tasks: JoinSet<()>,
-    names: HashMap<Id, Name>,
-    again: JoinSet<(Name, Vec<AnomalyJob>)>,
-    /// What went while a list is being read anew.
-    went: HashSet<ObjectKey>,
+    homes: HashMap<Id, Arc<Home>>,
+    anew: Anew,
 }
 
 impl Dispatch {
     pub(super) fn new(settings: Settings, writer: Writer) -> Self {
         Self {
+            directory: Directory::new(settings.cluster_connections.is_some()),
+            anew: Anew::new(settings.client.clone()),
             settings,
             writer,
             registry: Registry::default(),
             clusters: HashMap::new(),
             objects: HashMap::new(),
-            connections: BTreeMap::new(),
-            connections_listed: false,
-            invalid: HashMap::new(),
+            places: HashMap::new(),
+            invalid: Told::default(),
             tasks: JoinSet::new(),
-            names: HashMap::new(),
-            again: JoinSet::new(),
-            went: HashSet::new(),
+            homes: HashMap::new(),
         }
+    }
+
+    /// Whether the labels of namespaces have to be watched.
+    pub(super) fn needs_labels(&self) -> bool {
+        self.directory.needs_labels()
+    }
+
+    /// Whether each question about connections was answered once, so that objects are not moved as soon as they came.
+    pub(super) fn has_asked(&self) -> bool {
+        self.directory.has_asked()
     }
 
     /// An AnomalyJob changed.
     pub(super) fn job(&mut self, change: Change<AnomalyJob>) {
         match change {
-            Change::Present(object) => self.present(*object),
+            Change::Present(object) => {
+                let key = key(&object.namespace().unwrap_or_default(), &object.name_any());
+                self.anew.forget(&key);
+                self.present(*object);
+            }
             Change::Gone { namespace, name } => {
                 let key = key(&namespace, &name);
-                self.forget_invalid::<AnomalyJob>(&key);
+                self.invalid.forget::<AnomalyJob>(&key);
                 self.gone(&key);
             }
             Change::Undecodable(object) => self.undecodable(&object),
             Change::Listed => self.settings.readiness.listed(),
+            Change::Failed => {}
         }
     }
 
-    /// An ElasticsearchConnection changed.
-    pub(super) fn connection(&mut self, change: Change<ElasticsearchConnection>) {
-        match change {
+    /// A connection of this kind changed.
+    pub(super) fn connection<K>(&mut self, kind: ConnectionKind, change: Change<K>)
+    where
+        K: Resource<DynamicType = ()> + Into<Source> + 'static,
+    {
+        let changed = match change {
             Change::Present(object) => {
-                let name = (object.namespace().unwrap_or_default(), object.name_any());
-                self.connections
-                    .insert(name.clone(), Known::Object(Arc::from(object)));
-                self.begin(&name);
-                self.reconnect(&name);
+                let meta = object.meta();
+                let name = (
+                    meta.namespace.clone().unwrap_or_default(),
+                    object.name_any(),
+                );
+                let source = Arc::new((*object).into());
+                self.directory.put(name.clone(), Entry::Object(source));
+                Some(name)
             }
             Change::Undecodable(object) => {
                 let name = (object.namespace.clone(), object.name.clone());
-                let why = format!(
-                    "the ElasticsearchConnection cannot be read: {}",
-                    invalid::shown(&object.why)
-                );
-                self.connections
-                    .insert(name.clone(), Known::Invalid(Arc::from(why)));
-                self.reconnect(&name);
-                self.report_invalid::<ElasticsearchConnection>(&object);
+                let shown = invalid::shown(&object.why);
+                let why = Arc::from(format!("the {kind} cannot be read: {shown}"));
+                self.directory.put(name.clone(), Entry::Invalid(why));
+                self.report_invalid::<K>(&object);
+                Some(name)
             }
             Change::Gone { namespace, name } => {
+                self.invalid.forget::<K>(&key(&namespace, &name));
                 let name = (namespace, name);
-                self.forget_invalid::<ElasticsearchConnection>(&key(&name.0, &name.1));
-                self.connections.remove(&name);
-                self.reconnect(&name);
-                self.let_go(&name);
+                self.directory.remove(&name);
+                Some(name)
             }
             Change::Listed => {
-                self.connections_listed = true;
-                for name in self.clusters.keys().cloned().collect::<Vec<_>>() {
-                    self.reconnect(&name);
-                }
+                self.directory.listed(Asked::Connections(kind));
+                None
+            }
+            Change::Failed => {
+                self.directory.failed(Asked::Connections(kind));
+                None
+            }
+        };
+        let changed = changed.map(|(namespace, name)| match kind {
+            ConnectionKind::ElasticsearchConnection => Home::Own { namespace, name },
+            ConnectionKind::ClusterElasticsearchConnection => Home::Wide { name },
+        });
+        self.arrange(changed);
+    }
+
+    /// A namespace changed.
+    pub(super) fn namespace(&mut self, change: Change<Namespace>) {
+        match change {
+            Change::Present(object) => {
+                let labels = object.metadata.labels.clone().unwrap_or_default();
+                self.directory.label(object.name_any(), Some(labels));
+            }
+            Change::Undecodable(object) => self.directory.label(object.name, None),
+            Change::Gone { name, .. } => self.directory.label(name, None),
+            Change::Listed => self.directory.listed(Asked::Namespaces),
+            Change::Failed => self.directory.failed(Asked::Namespaces),
+        }
+        self.arrange(None);
+    }
+
+    /// What is known of connections and namespaces changed. First those leave who belong elsewhere; then it is told to those
+    /// who stay what they may do, and then what their connection is.
+    fn arrange(&mut self, changed: Option<Home>) {
+        // One of a namespace concerns that namespace alone.
+        let only = match &changed {
+            Some(Home::Own { namespace, .. }) => Some(namespace.clone()),
+            Some(Home::Wide { .. } | Home::Outside { .. }) | None => None,
+        };
+        let concerns = |namespace: &str| only.as_ref().is_none_or(|only| only == namespace);
+        self.rehome(concerns);
+        let homes = self.clusters.keys();
+        let concerned = homes.filter(|home| concerns(home.namespace())).cloned();
+        for home in concerned.collect::<Vec<_>>() {
+            self.tell_allowances(&home);
+            let known = self.directory.known(&home);
+            if let Some(handle) = self.clusters.get(&home) {
+                handle.known.send_if_modified(|before| {
+                    let news = !before.is(&known);
+                    *before = known;
+                    news
+                });
             }
         }
+        if let Some(home) = changed.map(Arc::new) {
+            match self.directory.known(&home) {
+                Known::Object(_) => self.begin(&home),
+                Known::NotYet | Known::Unusable(_) => self.let_go(&home),
+            }
+        }
+    }
+
+    fn rehome(&mut self, concerns: impl Fn(&str) -> bool) {
+        let elsewhere = |(reference, place): (&Arc<Reference>, &Place)| {
+            let stays =
+                !concerns(&reference.namespace) || self.directory.home(reference) == *place.home;
+            (!stays).then(|| Arc::clone(reference))
+        };
+        let moving: Vec<Arc<Reference>> = self.places.iter().filter_map(elsewhere).collect();
+        if moving.is_empty() {
+            return;
+        }
+        let leaves = |(key, of): (&ObjectKey, &Arc<Reference>)| {
+            let moves = moving.iter().any(|reference| Arc::ptr_eq(reference, of));
+            moves.then(|| key.clone())
+        };
+        let leaving: Vec<ObjectKey> = self.objects.iter().filter_map(leaves).collect();
+        for key in &leaving {
+            self.leave(key);
+        }
+        self.anew.read(&leaving, Duration::ZERO);
     }
 
     fn present(&mut self, object: AnomalyJob) {
-        let name = connection_of(&object);
+        let reference = Reference::of(&object);
         let delivered = delivered(object);
-        self.forget_invalid::<AnomalyJob>(&delivered.key);
-        if self
-            .objects
-            .get(&delivered.key)
-            .is_none_or(|of| **of != name)
-        {
+        self.invalid.forget::<AnomalyJob>(&delivered.key);
+        let before = self.objects.get(&delivered.key);
+        if before.is_none_or(|of| **of != reference) {
             self.gone(&delivered.key);
-            self.begin(&name);
-            if let Some(handle) = self.clusters.get_mut(&name) {
-                handle.objects += 1;
-                let of = Arc::clone(&handle.name);
-                self.objects.insert(delivered.key.clone(), of);
-            }
+            self.settle(delivered.key.clone(), reference);
         }
-        self.send(&name, Message::Deliver(Box::new(delivered)));
+        let home = self.home_of(&delivered.key);
+        if let Some(home) = home {
+            self.send(&home, Message::Deliver(Box::new(delivered)));
+        }
+    }
+
+    fn home_of(&self, key: &ObjectKey) -> Option<Arc<Home>> {
+        let place = self.places.get(self.objects.get(key)?)?;
+        Some(Arc::clone(&place.home))
+    }
+
+    fn settle(&mut self, key: ObjectKey, reference: Reference) {
+        let known = self.places.get_key_value(&reference);
+        let (reference, new) = match known {
+            Some((known, _)) => (Arc::clone(known), false),
+            None => (Arc::new(reference), true),
+        };
+        let directory = &self.directory;
+        let place = self
+            .places
+            .entry(Arc::clone(&reference))
+            .or_insert_with(|| {
+                let home = Arc::new(directory.home(&reference));
+                Place { home, objects: 0 }
+            });
+        place.objects += 1;
+        let home = Arc::clone(&place.home);
+        self.objects.insert(key, reference);
+        if new {
+            self.begin(&home);
+            self.tell_allowances(&home);
+        }
     }
 
     fn gone(&mut self, key: &ObjectKey) {
-        if !self.again.is_empty() {
-            self.went.insert(key.clone());
-        }
-        let Some(name) = self.objects.remove(key) else {
+        self.anew.forget(key);
+        self.leave(key);
+    }
+
+    fn leave(&mut self, key: &ObjectKey) {
+        let (Some(home), Some(reference)) = (self.home_of(key), self.objects.remove(key)) else {
             return;
         };
-        self.send(&name, Message::Gone(key.clone()));
-        if let Some(handle) = self.clusters.get_mut(&name) {
-            handle.objects = handle.objects.saturating_sub(1);
+        self.send(&home, Message::Gone(key.clone()));
+        if let Some(place) = self.places.get_mut(&reference) {
+            place.objects = place.objects.saturating_sub(1);
+            if place.objects == 0 {
+                self.places.remove(&reference);
+                self.let_go(&home);
+            }
         }
-        self.let_go(&name);
     }
 
     fn undecodable(&mut self, object: &Undecodable) {
@@ -175,19 +295,13 @@ impl Dispatch {
         }
     }
 
-    fn forget_invalid<K: 'static>(&mut self, key: &ObjectKey) {
-        self.invalid.remove(&(TypeId::of::<K>(), key.clone()));
-    }
-
     /// Says once for each generation what cannot be decoded, however often it is delivered: our own status comes back
     /// too. Returns whether it is news.
     fn report_invalid<K>(&mut self, object: &Undecodable) -> bool
     where
-        K: kube::Resource<DynamicType = ()> + 'static,
+        K: Resource<DynamicType = ()> + 'static,
     {
-        let key = (TypeId::of::<K>(), key(&object.namespace, &object.name));
-        let version = (object.uid.clone(), object.generation);
-        if self.invalid.insert(key, version.clone()) == Some(version) {
+        if !self.invalid.is_news::<K>(object) {
             return false;
         }
         tracing::warn!(kind = %K::kind(&()), namespace = object.namespace, name = object.name, "cannot be decoded: {}", invalid::shown(&object.why));
@@ -197,47 +311,53 @@ impl Dispatch {
         true
     }
 
-    fn send(&mut self, name: &Name, message: Message) {
-        if let Some(handle) = self.clusters.get(name) {
+    fn send(&self, home: &Home, message: Message) {
+        if let Some(handle) = self.clusters.get(home) {
             // A task that is gone is begun anew, and reads all of its objects again.
             let _ = handle.inbox.send(message);
         }
     }
 
-    fn known(&self, name: &Name) -> Known {
-        match self.connections.get(name) {
-            Some(known) => known.clone(),
-            None if self.connections_listed => Known::Missing,
-            None => Known::NotYet,
-        }
-    }
-
-    fn reconnect(&self, name: &Name) {
-        if let Some(handle) = self.clusters.get(name) {
-            handle.known.send_replace(self.known(name));
+    /// Tells a cluster what its objects may do, where that is news.
+    fn tell_allowances(&mut self, home: &Home) {
+        // Those of one namespace depend on nothing else.
+        let many = matches!(home, Home::Wide { .. });
+        let here = self
+            .places
+            .iter()
+            .filter(|(_, place)| many && *place.home == *home);
+        let namespaces = here.map(|(reference, _)| reference.namespace.as_str());
+        let Some(now) = self.directory.allowances(home, namespaces) else {
+            return;
+        };
+        if let Some(handle) = self.clusters.get_mut(home)
+            && handle.allowances.as_ref() != Some(&now)
+        {
+            handle.allowances = Some(now.clone());
+            let _ = handle.inbox.send(Message::Allowed(now));
         }
     }
 
     /// Ends the task of a cluster that nothing names any more.
-    fn let_go(&mut self, name: &Name) {
-        let unused = |handle: &Handle| handle.objects == 0;
-        if !self.connections.contains_key(name) && self.clusters.get(name).is_some_and(unused) {
-            self.clusters.remove(name);
+    fn let_go(&mut self, home: &Home) {
+        let used = self.places.values().any(|place| *place.home == *home);
+        if !used && !matches!(self.directory.known(home), Known::Object(_)) {
+            self.clusters.remove(home);
         }
     }
 
     /// Makes sure that the cluster has a task.
-    fn begin(&mut self, name: &Name) {
-        if self.clusters.contains_key(name) {
+    fn begin(&mut self, home: &Arc<Home>) {
+        if self.clusters.contains_key(home) {
             return;
         }
         let (inbox, messages) = mpsc::unbounded_channel();
-        let (known, connection) = watch::channel(self.known(name));
+        let (known, connection) = watch::channel(self.directory.known(home));
         let (recheck, rechecks) = mpsc::channel(1);
         let settings = &self.settings;
         let pulse = Pulse::new();
         let cluster = Cluster {
-            namespace: name.0.clone(),
+            home: Arc::clone(home),
             kube: settings.client.clone(),
             claim: settings.claim.clone(),
             metrics: settings.metrics.clone(),
@@ -248,38 +368,43 @@ impl Dispatch {
             pulse: pulse.clone(),
             clock: settings.clock.clone(),
         };
-        let link = self.link(name, connection, rechecks, (inbox.clone(), pulse));
-        let connection = name.1.clone();
+        let link = self.link(home, connection, rechecks, (inbox.clone(), pulse));
         let task = self.tasks.spawn(async move {
             tokio::select! {
                 biased;
-                () = cluster.run(connection) => {}
+                () = cluster.run() => {}
                 () = link.run() => {}
             }
         });
-        self.names.insert(task.id(), name.clone());
-        self.clusters.insert(
-            name.clone(),
-            Handle {
-                name: Arc::new(name.clone()),
-                inbox,
-                known,
-                objects: 0,
-                task: task.id(),
-            },
-        );
+        self.homes.insert(task.id(), Arc::clone(home));
+        let handle = Handle {
+            inbox,
+            known,
+            allowances: None,
+            task: task.id(),
+        };
+        self.clusters.insert(Arc::clone(home), handle);
+        self.tell_allowances(home);
     }
 
     fn link(
         &self,
-        name: &Name,
+        home: &Arc<Home>,
         known: watch::Receiver<Known>,
         recheck: mpsc::Receiver<()>,
         (cluster, pulse): (mpsc::UnboundedSender<Message>, Pulse),
     ) -> Link {
+        let secrets = match &**home {
+            Home::Own { namespace, .. } => namespace.clone(),
+            Home::Wide { .. } | Home::Outside { .. } => self
+                .settings
+                .cluster_connections
+                .clone()
+                .unwrap_or_default(),
+        };
         Link {
-            namespace: name.0.clone(),
-            name: name.1.clone(),
+            home: Arc::clone(home),
+            secrets,
             kube: self.settings.client.clone(),
             writer: self.writer.clone(),
             known,
@@ -292,7 +417,7 @@ impl Dispatch {
         }
     }
 
-    /// Waits until a task has ended, and begins a cluster's anew where that was a defect.
+    /// Waits until a task has ended, and begins a cluster's anew where that was a defect; or until objects were read anew.
     pub(super) async fn tend(&mut self) {
         tokio::select! {
             biased;
@@ -301,65 +426,46 @@ impl Dispatch {
                     Ok((id, ())) => (id, None),
                     Err(error) => (error.id(), Some(error)),
                 };
-                if let Some(name) = self.names.remove(&id) {
-                    self.ended(name, id, defect.as_ref());
+                if let Some(home) = self.homes.remove(&id) {
+                    self.ended(&home, id, defect.as_ref());
                 }
             }
-            Some(Ok((name, objects))) = self.again.join_next() => {
-                self.begin(&name);
-                for object in objects {
-                    // The watch may have been faster than the list, and is right.
-                    let key = key(&object.namespace().unwrap_or_default(), &object.name_any());
-                    if !self.objects.contains_key(&key) && !self.went.contains(&key) {
-                        self.present(object);
-                    }
+            Some(mut back) = self.anew.next() => {
+                let begin = back.begin.take();
+                for object in self.anew.take(back) {
+                    self.present(object);
                 }
-                if self.again.is_empty() {
-                    self.went.clear();
+                if let Some(home) = begin {
+                    self.begin(&home);
+                    self.let_go(&home);
                 }
-                self.let_go(&name);
             }
             else => std::future::pending().await,
         }
     }
 
-    fn ended(&mut self, name: Name, id: Id, defect: Option<&JoinError>) {
+    fn ended(&mut self, home: &Arc<Home>, id: Id, defect: Option<&JoinError>) {
         if self
             .clusters
-            .get(&name)
+            .get(home)
             .is_none_or(|handle| handle.task != id)
         {
             return;
         }
         let defect = defect.map_or_else(|| "it returned".to_owned(), ToString::to_string);
         tracing::error!(
-            namespace = name.0,
-            connection = name.1,
+            namespace = home.namespace(),
+            connection = home.name(),
             defect,
             "the task of a cluster ended; it is begun anew"
         );
-        self.clusters.remove(&name);
-        self.objects.retain(|_, of| **of != name);
-        let client = self.settings.client.clone();
-        self.again.spawn(async move {
-            tokio::time::sleep(BEGIN_ANEW_AFTER).await;
-            let objects = objects_of(client, &name).await;
-            (name, objects)
-        });
-    }
-}
-
-/// The objects of one cluster, read anew until the API server answers.
-async fn objects_of(client: Client, name: &Name) -> Vec<AnomalyJob> {
-    let api: Api<Guarded<AnomalyJob>> = Api::namespaced(client, &name.0);
-    let params = ListParams::default();
-    loop {
-        if let Ok(Ok(list)) = tokio::time::timeout(API_SERVER_LIMIT, api.list(&params)).await {
-            let objects = list.items.into_iter().filter_map(|object| object.0.ok());
-            return objects
-                .filter(|object| connection_of(object) == *name)
-                .collect();
+        self.clusters.remove(home);
+        let lost = |key: &&ObjectKey| self.home_of(key).is_some_and(|of| of == *home);
+        let lost: Vec<ObjectKey> = self.objects.keys().filter(lost).cloned().collect();
+        for key in &lost {
+            self.leave(key);
         }
-        tokio::time::sleep(BEGIN_ANEW_AFTER).await;
+        self.anew.read(&lost, BEGIN_ANEW_AFTER);
+        self.anew.begin(Arc::clone(home), BEGIN_ANEW_AFTER);
     }
 }

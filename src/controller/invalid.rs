@@ -2,19 +2,40 @@
 //!
 //! The parser's text may quote a value of the object, never of a Secret; it is cut and its control characters are escaped.
 
+use std::any::TypeId;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use serde_json::json;
 
+use super::translate::key;
 use super::watch::Undecodable;
 use super::writer::{Precondition, Writer};
 use crate::api::{ConditionStatus, ConditionType, Reason, new_condition};
-use crate::reconciler::input::Urgency;
+use crate::reconciler::input::{ObjectKey, Urgency};
 
 /// The longest text of a parser that is shown.
 const SHOWN: usize = 256;
+
+/// What was told of already, by kind and name: the uid and generation that it was told of.
+#[derive(Default)]
+pub(super) struct Told(HashMap<(TypeId, ObjectKey), (String, i64)>);
+
+impl Told {
+    /// Whether it was not told of yet at this generation. It is from now on.
+    pub(super) fn is_news<K: 'static>(&mut self, object: &Undecodable) -> bool {
+        let key = (TypeId::of::<K>(), key(&object.namespace, &object.name));
+        let version = (object.uid.clone(), object.generation);
+        self.0.insert(key, version.clone()) != Some(version)
+    }
+
+    /// It can be decoded, or is gone.
+    pub(super) fn forget<K: 'static>(&mut self, key: &ObjectKey) {
+        self.0.remove(&(TypeId::of::<K>(), key.clone()));
+    }
+}
 
 /// What the status is written about.
 pub(super) struct Seen {

@@ -1,4 +1,4 @@
-//! The way to one Elasticsearch: from an ElasticsearchConnection to a client that was proven.
+//! The way to one Elasticsearch: from a connection to a client that was proven.
 //!
 //! Runs beside the cluster's task and tells it what the connection is worth; looks at the credentials once a minute, sooner
 //! after trouble, at once when asked. A cluster whose answers are being read is not probed besides. What the connection
@@ -17,9 +17,12 @@ use super::connection_status::{self, Probe};
 use super::pulse::Pulse;
 use super::rejection::Rejection;
 use super::resolve::Place;
+use super::source::{Home, Known, Source};
 use super::translate::trouble_of;
 use super::writer::Writer;
-use crate::api::{ElasticsearchConnection, ElasticsearchConnectionSpec, Reason};
+use crate::api::{
+    Access, ClusterElasticsearchConnection, ConnectionKind, ElasticsearchConnection, Reason,
+};
 use crate::clock::Clock;
 use crate::elasticsearch::{Client, Endpoint, Error, Product, Version};
 use crate::reconciler::health::needs_a_human;
@@ -38,40 +41,22 @@ const AT_MOST_EVERY: Duration = Duration::from_secs(5);
 /// The annotation by which a human accepts that another cluster answers at the url.
 const ACCEPT_UUID: &str = "anomalyjob.dev/accept-cluster-uuid";
 
-/// What is known of the connection object.
-#[derive(Clone, Debug, Default)]
-pub(super) enum Known {
-    /// The connections were not listed yet.
-    #[default]
-    NotYet,
-    /// There is none of this name.
-    Missing,
-    /// It can not be decoded; the message says why.
-    Invalid(Arc<str>),
-    /// Here it is.
-    Object(Arc<ElasticsearchConnection>),
-}
-
 impl Known {
     /// A probe of the one would find out the same as a probe of the other.
     fn asks_the_same(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::NotYet, Self::NotYet) | (Self::Missing, Self::Missing) => true,
-            (Self::Invalid(one), Self::Invalid(two)) => one == two,
-            (Self::Object(one), Self::Object(two)) => {
-                let of = |object: &ElasticsearchConnection| {
-                    let meta = &object.metadata;
-                    let accepted = meta
-                        .annotations
-                        .as_ref()
-                        .and_then(|all| all.get(ACCEPT_UUID))
-                        .cloned();
-                    (meta.uid.clone(), meta.generation, accepted)
-                };
-                of(one) == of(two)
-            }
-            _ => false,
-        }
+        let (Self::Object(one), Self::Object(two)) = (self, other) else {
+            return self.is(other);
+        };
+        let of = |object: &Source| {
+            let meta = &object.metadata;
+            let accepted = meta
+                .annotations
+                .as_ref()
+                .and_then(|all| all.get(ACCEPT_UUID))
+                .cloned();
+            (meta.uid.clone(), meta.generation, accepted)
+        };
+        of(one) == of(two)
     }
 }
 
@@ -85,8 +70,9 @@ struct Current {
 
 /// Proves one connection, for as long as the cluster's task lives.
 pub(super) struct Link {
-    pub(super) namespace: String,
-    pub(super) name: String,
+    pub(super) home: Arc<Home>,
+    /// The namespace of the Secrets and ConfigMaps that the connection names.
+    pub(super) secrets: String,
     pub(super) kube: KubeClient,
     pub(super) writer: Writer,
     pub(super) known: watch::Receiver<Known>,
@@ -191,9 +177,9 @@ impl Link {
         let current = outcome.as_ref().ok().and(self.way.current.as_ref());
         let connection = match (known, outcome, current) {
             (Known::Object(object), Ok(probe), Some(current)) => {
-                Connection::Usable(usable(&object.spec, probe, current))
+                Connection::Usable(usable(&object.access, probe, current))
             }
-            (_, Err(trouble), _) => Connection::Unusable(trouble.clone()),
+            (_, Err(trouble), _) => Connection::Unusable(self.told_to_objects(known, trouble)),
             (_, Ok(_), _) => Connection::Unusable(Trouble::new(Reason::Pending, "no client yet")),
         };
         let client = current.map(|current| Box::new(current.client.clone()));
@@ -201,27 +187,33 @@ impl Link {
         let _ = self.cluster.send(Message::Link(client, connection));
     }
 
-    fn object(&self, known: &Known) -> Result<Arc<ElasticsearchConnection>, Trouble> {
+    /// What is wrong with a connection that others own is their business: an object is told that it is so, and why in one word.
+    fn told_to_objects(&self, known: &Known, trouble: &Trouble) -> Trouble {
+        match (&*self.home, known) {
+            (Home::Wide { name }, Known::Object(_)) => Trouble {
+                message: Arc::from(format!(
+                    "ClusterElasticsearchConnection {name} cannot be used now; whoever owns it sees why in its conditions"
+                )),
+                ..trouble.clone()
+            },
+            _ => trouble.clone(),
+        }
+    }
+
+    fn object(known: &Known) -> Result<Arc<Source>, Trouble> {
         match known {
             Known::NotYet => Err(Trouble::new(
                 Reason::Pending,
                 "the connections were not listed yet",
             )),
-            Known::Missing => {
-                let message = format!(
-                    "there is no ElasticsearchConnection {} in namespace {}",
-                    self.name, self.namespace
-                );
-                Err(Trouble::new(Reason::ConnectionNotFound, message))
-            }
-            Known::Invalid(why) => Err(Trouble::new(Reason::InvalidObject, Arc::clone(why))),
+            Known::Unusable(trouble) => Err(trouble.clone()),
             Known::Object(object) => Ok(Arc::clone(object)),
         }
     }
 
     async fn prove(&mut self, known: &Known) -> Result<Probe, Trouble> {
-        let object = self.object(known)?;
-        if object.spec.suspend {
+        let object = Self::object(known)?;
+        if object.access.suspend {
             return Err(Trouble::new(
                 Reason::ConnectionSuspended,
                 "the connection is suspended (suspend: true), so nothing is sent to Elasticsearch",
@@ -264,12 +256,12 @@ impl Link {
     }
 
     /// Reads what the connection names, and makes a client of it. Returns whether it is another one than before.
-    async fn connect(&mut self, object: &ElasticsearchConnection) -> Result<bool, Trouble> {
+    async fn connect(&mut self, object: &Source) -> Result<bool, Trouble> {
         let place = Place {
             kube: &self.kube,
-            namespace: &self.namespace,
+            namespace: &self.secrets,
         };
-        let resolved = place.resolve(&object.spec).await?;
+        let resolved = place.resolve(&object.access).await?;
         let same = |current: &Current| current.endpoint.same(&resolved.endpoint);
         if self.way.current.as_ref().is_some_and(same) {
             return Ok(false);
@@ -314,15 +306,22 @@ impl Link {
         trouble
     }
 
-    async fn report(&self, object: &ElasticsearchConnection, outcome: &Result<Probe, Trouble>) {
+    async fn report(&self, object: &Source, outcome: &Result<Probe, Trouble>) {
         if let Some((at, status)) = connection_status::next(object, outcome, self.clock.now()) {
-            let tenant = Arc::from(self.namespace.as_str());
+            let tenant = Arc::from(self.home.namespace());
             let turn = self.writer.turn(&tenant, Urgency::ForCall).await;
             // A conflict or an outage: the next probe, or the delivery of what changed, comes here again.
-            let _ = self
-                .writer
-                .write::<ElasticsearchConnection>(turn, &at.borrowed(), &status)
-                .await;
+            let (writer, at) = (&self.writer, at.borrowed());
+            let _ = match object.kind() {
+                ConnectionKind::ElasticsearchConnection => {
+                    let write = writer.write::<ElasticsearchConnection>(turn, &at, &status);
+                    write.await
+                }
+                ConnectionKind::ClusterElasticsearchConnection => {
+                    let write = writer.write::<ClusterElasticsearchConnection>(turn, &at, &status);
+                    write.await
+                }
+            };
         }
     }
 }
@@ -374,9 +373,9 @@ fn rejected(credentials: &str) -> String {
 }
 
 /// A connection that works, in the words of the brain.
-fn usable(spec: &ElasticsearchConnectionSpec, probe: &Probe, current: &Current) -> Usable {
+fn usable(access: &Access, probe: &Probe, current: &Current) -> Usable {
     let identity = probe.cluster_uuid.clone();
-    let limits = spec.limits.as_ref();
+    let limits = access.limits.as_ref();
     let or = |said: Option<u32>, default| {
         let said = said.and_then(|most| usize::try_from(most).ok());
         said.unwrap_or(default)
@@ -396,12 +395,11 @@ fn usable(spec: &ElasticsearchConnectionSpec, probe: &Probe, current: &Current) 
             limits.and_then(|limits| limits.max_in_flight),
             DEFAULT_MAX_IN_FLIGHT,
         ),
-        allow: spec.allow.clone(),
     }
 }
 
 /// Nothing is called on a cluster whose uuid differs from the recorded one.
-fn same_cluster(object: &ElasticsearchConnection, probe: &Probe) -> Result<(), Trouble> {
+fn same_cluster(object: &Source, probe: &Probe) -> Result<(), Trouble> {
     let recorded = object
         .status
         .as_ref()

@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use serde::de::DeserializeOwned;
 
 use super::writer::API_SERVER_LIMIT;
-use crate::api::{Auth, CaSource, EckRef, ElasticsearchConnectionSpec, Reason, SecretRef};
+use crate::api::{Access, Auth, CaSource, EckRef, Reason, SecretRef};
 use crate::elasticsearch::{Credentials, Endpoint, SetupError};
 use crate::reconciler::input::Trouble;
 
@@ -63,13 +63,10 @@ pub(super) struct Place<'a> {
 
 impl Place<'_> {
     /// Reads all that the connection names.
-    pub(super) async fn resolve(
-        &self,
-        spec: &ElasticsearchConnectionSpec,
-    ) -> Result<Resolved, Trouble> {
-        let mut resolved = match (&spec.url, &spec.eck_ref, &spec.secret_ref) {
+    pub(super) async fn resolve(&self, access: &Access) -> Result<Resolved, Trouble> {
+        let mut resolved = match (&access.url, &access.eck_ref, &access.secret_ref) {
             (Some(url), None, None) => Self::by_url(url),
-            (None, Some(eck), None) => self.of_eck(eck, spec).await?,
+            (None, Some(eck), None) => self.of_eck(eck, access).await?,
             (None, None, Some(secret)) => self.in_secret(secret).await?,
             // The API server refuses it; an object that is older than that rule may still be there.
             _ => {
@@ -79,20 +76,20 @@ impl Place<'_> {
                 ));
             }
         };
-        if let Some(auth) = &spec.auth {
+        if let Some(auth) = &access.auth {
             let (credentials, from) = self.credentials(auth).await?;
             resolved.endpoint.credentials = credentials;
             resolved.origin.credentials = from;
         }
-        let tls = spec.tls.as_ref();
+        let tls = access.tls.as_ref();
         if let Some(ca) = tls.and_then(|tls| tls.ca.as_ref()) {
             let (pem, from) = self.ca(ca).await?;
             resolved.endpoint.ca_pem = Some(pem);
             resolved.origin.ca = from;
         }
         resolved.endpoint.server_name = tls.and_then(|tls| tls.server_name.clone());
-        resolved.endpoint.allow_plaintext = spec.allow_plaintext;
-        let limits = spec.limits.as_ref();
+        resolved.endpoint.allow_plaintext = access.allow_plaintext;
+        let limits = access.limits.as_ref();
         resolved.endpoint.requests_per_second =
             limits.and_then(|limits| limits.requests_per_second);
         Ok(resolved)
@@ -112,11 +109,7 @@ impl Place<'_> {
     }
 
     /// The names are those of ECK; it makes both Secrets.
-    async fn of_eck(
-        &self,
-        eck: &EckRef,
-        spec: &ElasticsearchConnectionSpec,
-    ) -> Result<Resolved, Trouble> {
+    async fn of_eck(&self, eck: &EckRef, access: &Access) -> Result<Resolved, Trouble> {
         let name = &eck.name;
         let mut resolved = Resolved {
             endpoint: Endpoint {
@@ -128,13 +121,13 @@ impl Place<'_> {
                 ..Origin::default()
             },
         };
-        if spec.tls.as_ref().is_none_or(|tls| tls.ca.is_none()) {
+        if access.tls.as_ref().is_none_or(|tls| tls.ca.is_none()) {
             let mut certificates = self.secret(&format!("{name}-es-http-certs-public")).await?;
             resolved.endpoint.ca_pem =
                 Some(certificates.take(CA_CRT, Reason::CAInvalid, "the authority as PEM")?);
             resolved.origin.ca = certificates.at(CA_CRT);
         }
-        if spec.auth.is_none() {
+        if access.auth.is_none() {
             let mut user = self.secret(&format!("{name}-es-elastic-user")).await?;
             resolved.endpoint.credentials = Credentials::Basic {
                 user: "elastic".into(),

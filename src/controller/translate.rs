@@ -3,15 +3,13 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use k8s_openapi::jiff::Timestamp;
-use kube::ResourceExt as _;
-
 use crate::api::{AnomalyJob, DatafeedId, JobState, RECONCILE_REQUESTED, Reason, WantedState};
 use crate::elasticsearch::{self, Error, Scope};
 use crate::reconciler::input::{
     Call, Delivered, Desired, ObjectKey, Refusal, Scope as Meant, SeenConfig, SeenDatafeed,
     SeenSnapshot, SeenState, SeenTask, Tasks, Trouble, Wanted,
 };
+use k8s_openapi::jiff::Timestamp;
 
 /// The key of an object.
 pub(super) fn key(namespace: &str, name: &str) -> ObjectKey {
@@ -68,14 +66,6 @@ pub(super) fn delivered(object: AnomalyJob) -> Delivered {
         },
         status: status.unwrap_or_default(),
     }
-}
-
-/// The connection that an object names.
-pub(super) fn connection_of(object: &AnomalyJob) -> (String, String) {
-    (
-        object.namespace().unwrap_or_default(),
-        object.spec.connection_ref.name.clone(),
-    )
 }
 
 /// An error of the client in the words of conditions.

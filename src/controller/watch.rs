@@ -30,6 +30,8 @@ pub(super) enum Change<K> {
     Gone { namespace: String, name: String },
     /// Everything that was there at the start was delivered, of all namespaces.
     Listed,
+    /// The API server did not answer, or not well; it is asked again.
+    Failed,
 }
 
 /// What is known of an object that cannot be decoded.
@@ -43,7 +45,8 @@ pub(super) struct Undecodable {
     pub(super) why: String,
 }
 
-/// Watches a kind in these namespaces; none means all. Comes back by itself after errors, more slowly each time.
+/// Watches a kind that stands in namespaces, in these; none means all. Comes back by itself after errors, more slowly each
+/// time.
 pub(super) fn changes<K>(
     client: &Client,
     namespaces: &[String],
@@ -69,6 +72,14 @@ where
     )
 }
 
+/// The same for a kind that stands in no namespace.
+pub(super) fn changes_of_all<K>(client: &Client) -> impl Stream<Item = Change<K>> + Send + use<K>
+where
+    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
+{
+    one_api(Api::all(client.clone()), Arc::new(AtomicUsize::new(1)))
+}
+
 fn one_api<K>(
     api: Api<Guarded<K>>,
     to_list: Arc<AtomicUsize>,
@@ -83,7 +94,7 @@ where
         let changes = match event {
             Err(error) => {
                 tracing::warn!(kind = %K::kind(&()), %error, "the watch failed and begins again");
-                Vec::new()
+                vec![Change::Failed]
             }
             Ok(Event::Init) => {
                 listing.clear();

@@ -46,6 +46,7 @@ pub(super) struct Writer {
 
 /// Which object is written, and on which condition.
 pub(super) struct Precondition<'a> {
+    /// Empty for an object that stands in none.
     pub(super) namespace: &'a str,
     pub(super) name: &'a str,
     pub(super) uid: &'a str,
@@ -185,7 +186,8 @@ impl Writer {
             field_manager: Some(FIELD_MANAGER.to_owned()),
             ..PostParams::default()
         };
-        let request = Request::new(K::url_path(&(), Some(at.namespace)))
+        let namespace = Some(at.namespace).filter(|namespace| !namespace.is_empty());
+        let request = Request::new(K::url_path(&(), namespace))
             .replace_subresource("status", at.name, &params, bytes)
             .map_err(kube::Error::BuildRequest)?;
         let written: PartialObjectMeta<DynamicObject> = self.client.request(request).await?;

@@ -9,7 +9,7 @@ use super::health::Health;
 use super::input::{Call, Desired, Lane, Moment, ObjectKey, SeenConfig, Trouble, Wanted};
 use super::job::Job;
 use super::member::Member;
-use crate::api::{DatafeedId, JobId, Reason, Step};
+use crate::api::{Allow, DatafeedId, JobId, Reason, Step};
 
 /// Everything that a decision about one target may depend on.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +54,11 @@ pub struct Situation<'a> {
 impl Situation<'_> {
     pub(super) fn facts(&self) -> &Facts {
         self.member.facts()
+    }
+
+    /// What the connection lets the object do.
+    pub(super) fn allow(&self) -> &Allow {
+        self.health.allow(&self.key.namespace)
     }
 }
 

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::input::{Connection, Moment, Trouble};
+use super::input::{Allowances, Connection, Moment, Trouble};
 use super::pace;
 use crate::api::{Allow, Reason};
 
@@ -14,7 +14,7 @@ use crate::api::{Allow, Reason};
 pub struct Health {
     connection: Option<Connection>,
     identity: Option<Arc<str>>,
-    allow: Allow,
+    allow: Allowances,
     trouble: Option<Trouble>,
     failures: u32,
     refused_calls: u32,
@@ -33,7 +33,7 @@ impl Health {
         Self {
             connection: None,
             identity: None,
-            allow: Allow::default(),
+            allow: Allowances::default(),
             trouble: None,
             failures: 0,
             refused_calls: 0,
@@ -48,18 +48,12 @@ impl Health {
 
     /// The connection was resolved, lost or changed. Returns whether that is news.
     pub fn connect(&mut self, connection: Connection, now: Moment) -> bool {
-        // What it allows may have been read live meanwhile, and be otherwise again.
-        let known = match &connection {
-            Connection::Usable(usable) => usable.allow == self.allow,
-            Connection::Unusable(_) => true,
-        };
-        if known && self.connection.as_ref() == Some(&connection) {
+        if self.connection.as_ref() == Some(&connection) {
             return false;
         }
         let was = self.reason();
         if let Connection::Usable(usable) = &connection {
             self.identity = Some(Arc::clone(&usable.identity));
-            self.allow.clone_from(&usable.allow);
         }
         self.connection = Some(connection);
         if self.reason() != was {
@@ -159,16 +153,20 @@ impl Health {
         self.identity.clone()
     }
 
-    /// What may be done through the connection, as it was known last. Nothing is called before that is known.
-    pub fn allow(&self) -> &Allow {
+    /// What may be done through the connection, as it was told last. Nothing is called before it was told.
+    pub fn allow(&self, namespace: &str) -> &Allow {
+        self.allow.of(namespace)
+    }
+
+    /// What may be done by all of them.
+    pub fn allowances(&self) -> &Allowances {
         &self.allow
     }
 
-    /// What the connection allows was read live. Returns whether that is news.
-    pub fn allows(&mut self, allow: Allow) -> bool {
-        let news = self.allow != allow;
-        self.allow = allow;
-        news
+    /// Something else may be done from now on. Returns what might be done before, where that differs.
+    pub fn allowed(&mut self, now: Allowances) -> Option<Allowances> {
+        let before = std::mem::replace(&mut self.allow, now);
+        (before != self.allow).then_some(before)
     }
 
     fn reason(&self) -> Option<Reason> {
@@ -234,6 +232,7 @@ pub fn needs_a_human(reason: Reason) -> bool {
     matches!(
         reason,
         Reason::ConnectionNotFound
+            | Reason::NamespaceNotAllowed
             | Reason::SecretNotFound
             | Reason::SecretInvalid
             | Reason::CAInvalid

@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
+pub use super::allowances::{Allowances, NOTHING};
 pub use super::claims::{Claim, Ruling};
 pub use super::seen::*;
 pub use super::turns::Lane;
 use crate::api::{
-    Allow, AnomalyJobStatus, ClosePolicy, DatafeedId, DeletionPolicy, DriftPolicy, JobExpression,
-    JobId, JobPattern, OpenPolicy, Reason,
+    AnomalyJobStatus, ClosePolicy, DatafeedId, DeletionPolicy, DriftPolicy, JobExpression, JobId,
+    JobPattern, OpenPolicy, Reason,
 };
 
 /// A moment, told from outside. The monotonic part decides; the wall clock is only written down for people and
@@ -159,8 +160,6 @@ pub struct Usable {
     pub max_closing: usize,
     /// `limits.maxInFlight`: calls on their way at once.
     pub max_in_flight: usize,
-    /// What may be done through it.
-    pub allow: Allow,
 }
 
 /// How a call ended that was not answered with success.
@@ -211,6 +210,8 @@ pub enum Input {
     Gone(ObjectKey),
     /// An object was read again, as was asked for under this uid; `None`: gone, or not of this cluster any more.
     Refreshed(ObjectKey, Arc<str>, Option<Box<Delivered>>),
+    /// What may be done through the connection, told before it is usable, and whenever that changes.
+    Allowed(Allowances),
     /// The connection changed.
     Connection(Connection),
     /// A read was answered, or failed as a whole.

@@ -11,7 +11,8 @@ use super::catalogue::{Catalogue, Changes};
 use super::decision::Decision;
 use super::expression::{Resolution, resolve};
 use super::input::{
-    Claim, Moment, ObjectKey, Output, Ruling, SeenDatafeed, SeenState, Ticket, Trouble, Wanted,
+    Allowances, Claim, Moment, ObjectKey, Output, Ruling, SeenDatafeed, SeenState, Ticket, Trouble,
+    Wanted,
 };
 use super::member::Claimed;
 use super::object::Object;
@@ -102,7 +103,7 @@ impl Reconciler {
             }
             let config = self.catalogue.config(job);
             let odd = config.is_none_or(|config| config.blocked.is_some())
-                || !(rests || self.health.allow().covers(job));
+                || !(rests || self.health.allow(&key.namespace).covers(job));
             if member.arrived && same && !odd {
                 // It stands as it is stored, until something says otherwise.
                 member.decision = Some(if rests {
@@ -220,7 +221,10 @@ impl Reconciler {
         let acts = object.enforces().is_some();
         let (mut jobs, mut given_up) = (Vec::new(), Vec::new());
         for (job, member) in object.members.iter_mut() {
-            match (acts && self.health.allow().covers(job), &member.claimed) {
+            match (
+                acts && self.health.allow(&key.namespace).covers(job),
+                &member.claimed,
+            ) {
                 (true, Claimed::No) => {
                     member.claimed = Claimed::Asked;
                     // Otherwise it is asked for anew when what was begun under the old claim has ended.
@@ -252,10 +256,17 @@ impl Reconciler {
     }
 
     /// The connection allows something else than before: what is not covered any more is given up, what is now is asked for.
-    pub(super) fn allowed_anew(&mut self) {
-        for key in self.objects.keys().cloned().collect::<Vec<_>>() {
+    pub(super) fn allowed(&mut self, allowances: Allowances) {
+        let Some(before) = self.health.allowed(allowances) else {
+            return;
+        };
+        let differs =
+            |key: &&ObjectKey| before.of(&key.namespace) != self.health.allow(&key.namespace);
+        let concerned: Vec<ObjectKey> = self.objects.keys().filter(differs).cloned().collect();
+        for key in concerned {
             self.claim(&key);
             self.wake_members(&key);
+            self.unsaid.insert(key);
         }
     }
 

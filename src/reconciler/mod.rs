@@ -9,12 +9,14 @@
 //! - [`facts`]: what was asked and seen of one attempt; the rules of session and evidence
 //! - [`expression`], [`catalogue`], `membership`: who is meant; [`claims`]: who of several objects acts
 //! - [`job`], [`object`], [`member`], [`health`]: what is known of a job, an object, a job of an object, the cluster;
+//!   [`allowances`]: what its owner lets them do;
 //!   [`stored`]: what a stored status tells
 //! - `steps`: from a decision to notes, looks and calls; `drift`: what others did; `deletion`: how an object goes
 //! - `calls`, [`batch`], [`isolate`], [`turns`], [`pace`]: what is sent together, in which order, how often, how many
 //! - `reads`, `roll`: one shared read for all objects; `kinds`: whether a datafeed has an end; [`cover`]: many jobs in few words
 //! - `report`: status and conditions from facts; `publish`: when they are written
 
+pub mod allowances;
 mod answers;
 pub mod batch;
 mod calls;
@@ -60,7 +62,7 @@ use input::{Connection, Delivered, Event, Input, Moment, ObjectKey, Output, Tick
 use job::Job;
 use object::{News, Object};
 
-use crate::api::JobId;
+use crate::api::{ConnectionKind, ConnectionSeen, JobId};
 
 /// A job of an object.
 type Spot = (ObjectKey, JobId);
@@ -68,7 +70,7 @@ type Spot = (ObjectKey, JobId);
 /// Decides for all objects of one Elasticsearch cluster.
 #[derive(Debug, Clone)]
 pub struct Reconciler {
-    connection: Arc<str>,
+    connection: ConnectionSeen,
     health: Health,
     catalogue: Catalogue,
     objects: BTreeMap<ObjectKey, Box<Object>>,
@@ -94,10 +96,14 @@ pub struct Reconciler {
 }
 
 impl Reconciler {
-    /// A reconciler that knows of nothing yet. `connection` is the name that status reports.
-    pub fn new(connection: &str, now: Moment) -> Self {
+    /// A reconciler that knows of nothing yet. Kind and name of its connection are what status reports.
+    pub fn new(kind: ConnectionKind, name: &str, now: Moment) -> Self {
         Self {
-            connection: Arc::from(connection),
+            connection: ConnectionSeen {
+                kind,
+                name: name.to_owned(),
+                ..ConnectionSeen::default()
+            },
             health: Health::new(now),
             catalogue: Catalogue::default(),
             objects: BTreeMap::new(),
@@ -124,6 +130,7 @@ impl Reconciler {
             Input::Delivered(delivered) => self.delivered(*delivered, now),
             Input::Gone(key) => self.gone(&key),
             Input::Refreshed(key, uid, found) => self.refreshed(&key, &uid, found, now),
+            Input::Allowed(allowances) => self.allowed(allowances),
             Input::Connection(connection) => self.connected(connection, now),
             Input::Read(ticket, answer) => self.read(ticket, answer, now),
             Input::Called(ticket, answer) => self.called(ticket, answer, now),
@@ -190,16 +197,13 @@ impl Reconciler {
                 self.calls.limit(usable);
             }
         }
-        let (identity, allow) = (self.health.claims_as(), self.health.allow().clone());
+        let identity = self.health.claims_as();
         if !self.health.connect(connection, now) {
             return;
         }
         self.reads.reconnected(now);
         if self.health.claims_as() != identity {
             self.claim_anew();
-        }
-        if *self.health.allow() != allow {
-            self.allowed_anew();
         }
         self.wake_all();
     }

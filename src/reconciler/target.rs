@@ -27,7 +27,7 @@ pub fn decide(situation: &Situation) -> Decision {
             .stalled(situation.now)
             .map_or(Decision::Hold(trouble), Decision::Stall);
     }
-    if !situation.health.allow().covers(situation.id) {
+    if !situation.allow().covers(situation.id) {
         return stall(Reason::NotAllowed, not_covered(situation.id));
     }
     match &situation.member.claimed {
@@ -116,7 +116,7 @@ fn forbidden(situation: &Situation) -> Option<Decision> {
     let state = seen.and_then(|seen| seen.state.as_ref());
     let last_resort =
         situation.config.is_none() || state.is_some_and(|seen| seen.state == JobState::Failed);
-    let allowed = match situation.health.allow().force {
+    let allowed = match situation.allow().force {
         AllowForce::Always => return None,
         AllowForce::Failed if last_resort => return None,
         AllowForce::Failed => "allows force only where a job has failed",

@@ -69,10 +69,8 @@ impl Reconciler {
             Ok(live) => match live.object {
                 None => self.gone(&key),
                 Some(delivered) => {
-                    if self.health.allows(live.allow) {
-                        self.allowed_anew();
-                        self.wake_all();
-                    }
+                    let told = self.health.allowances().clone();
+                    self.allowed(told.with(&key.namespace, live.allow));
                     self.delivered(delivered, now);
                     self.take_live(ticket, &key, &job, live.look, now);
                 }

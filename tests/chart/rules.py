@@ -23,6 +23,13 @@ WATCHED = {
     ("", "configmaps"): {"get"},
     ("events.k8s.io", "events"): {"create", "patch"},
 }
+# Of the kinds that stand in no namespace, and of what they go by; and their Secrets, where no right above covers them.
+WIDE = {
+    ("anomalyjob.dev", "clusterelasticsearchconnections"): {"list", "watch"},
+    ("anomalyjob.dev", "clusterelasticsearchconnections/status"): {"update"},
+}
+LABELS = {("", "namespaces"): {"list", "watch"}}
+SECRETS = {("", "secrets"): {"get"}, ("", "configmaps"): {"get"}}
 HOME = {("coordination.k8s.io", "leases"): {"create"}}
 HOME_NAMED = {("coordination.k8s.io", "leases"): {"get", "update"}}
 
@@ -98,11 +105,32 @@ def granted(rules):
     return anyone, named
 
 
-def rbac(path, *namespaces):
+def all_granted(role):
+    """Rights of a role, whether on any name or on named objects only."""
+    anyone, named = granted(role["rules"])
+    return {**anyone, **named}
+
+
+def wide_faults(roles, secrets, expected):
+    """`expected`: none, wide, or wide/NAMESPACE where their Secrets need a Role of their own; `+labels` where namespaces are read."""
+    kind, _, labels = expected.partition("+")
+    where = kind.partition("/")[2]
+    wanted = [] if kind == "none" else [{**WIDE, **(LABELS if labels else {})}]
+    if [all_granted(o) for o in roles] != wanted or any(o["kind"] != "ClusterRole" for o in roles):
+        yield f"the rights to cluster-wide connections are {[all_granted(o) for o in roles]}"
+    if [(o["kind"], o["metadata"]["namespace"]) for o in secrets] != ([("Role", where)] if where else []):
+        yield f"rights to their Secrets are {secrets}"
+
+
+def rbac(path, wide, *namespaces):
     """The operator's rights are the expected ones, where they are expected: in `namespaces`, or everywhere if none is given."""
     objects = documents(path)
     roles = [o for o in objects if o["kind"] in ("Role", "ClusterRole")]
     own = [o for o in roles if not any("aggregate-to" in k for k in o["metadata"]["labels"])]
+    secrets = [o for o in own if all_granted(o) == SECRETS]
+    across = [o for o in own if any("clusterelasticsearchconnections" in r["resources"] for r in o["rules"])]
+    yield from wide_faults(across, secrets, wide)
+    own = [o for o in own if o not in secrets and o not in across]
     watching = [o for o in own if any("secrets" in r["resources"] for r in o["rules"])]
     where = sorted(o["metadata"].get("namespace", "*") for o in watching)
     if where != sorted(namespaces or ["*"]):
@@ -119,7 +147,7 @@ def rbac(path, *namespaces):
     if [granted(o["rules"]) for o in home] != [(HOME, HOME_NAMED)] or home[0]["kind"] != "Role":
         yield "the rights to the Lease are not the expected ones"
     bound = sorted((o["roleRef"]["kind"], o["roleRef"]["name"], o["metadata"].get("namespace", "*")) for o in objects if o["kind"].endswith("Binding"))
-    if bound != sorted((o["kind"], o["metadata"]["name"], o["metadata"].get("namespace", "*")) for o in own):
+    if bound != sorted((o["kind"], o["metadata"]["name"], o["metadata"].get("namespace", "*")) for o in own + secrets + across):
         yield f"bindings and roles differ: {bound}"
     accounts = {json.dumps(s, sort_keys=True) for o in objects if o["kind"].endswith("Binding") for s in o["subjects"]}
     used = {spec["serviceAccountName"] for _, spec in pod_specs(objects)}

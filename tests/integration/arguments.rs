@@ -5,7 +5,12 @@ use std::process::{Command, Output};
 const BINARY: &str = env!("CARGO_BIN_EXE_anomalyjob-operator");
 
 /// Flag and variable of everything that can be said.
-const FLAGS: [(&str, &str); 8] = [
+const FLAGS: [(&str, &str); 10] = [
+    ("--cluster-connections ", "ANOMALYJOB_CLUSTER_CONNECTIONS"),
+    (
+        "--cluster-connections-namespace",
+        "ANOMALYJOB_CLUSTER_CONNECTIONS_NAMESPACE",
+    ),
     ("--watch-namespace", "ANOMALYJOB_WATCH_NAMESPACE"),
     ("--listen", "ANOMALYJOB_LISTEN"),
     ("--log-format", "ANOMALYJOB_LOG_FORMAT"),

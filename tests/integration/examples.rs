@@ -67,6 +67,9 @@ fn the_examples_show_every_field() {
         "serverName:",
         "limits:",
         "allow:",
+        "allowedNamespaces:",
+        "matchExpressions:",
+        "kind: ClusterElasticsearchConnection",
     ] {
         assert!(texts.iter().any(|text| text.contains(field)), "{field}");
     }

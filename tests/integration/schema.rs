@@ -6,6 +6,7 @@ mod status;
 mod wrong;
 mod wrong_jobs;
 mod wrong_sources;
+mod wrong_wide;
 
 use anomalyjob_operator::api::{AnomalyJob, JobExpression, JobPattern, TimeSpan};
 use kube::api::{PostParams, Request};
@@ -65,6 +66,7 @@ fn take(manifest: &mut Value, path: &str) {
 fn plural(manifest: &Value) -> &'static str {
     match manifest["kind"].as_str() {
         Some("AnomalyJob") => "anomalyjobs",
+        Some("ClusterElasticsearchConnection") => "clusterelasticsearchconnections",
         _ => "elasticsearchconnections",
     }
 }
@@ -76,10 +78,13 @@ async fn create(
     manifest: &Value,
     dry_run: bool,
 ) -> Result<Value, Error> {
-    let path = format!(
-        "/apis/anomalyjob.dev/v1alpha1/namespaces/{namespace}/{}",
-        plural(manifest)
-    );
+    let plural = plural(manifest);
+    let place = if plural.starts_with("cluster") {
+        String::new()
+    } else {
+        format!("namespaces/{namespace}/")
+    };
+    let path = format!("/apis/anomalyjob.dev/v1alpha1/{place}{plural}");
     let params = PostParams {
         dry_run,
         ..PostParams::default()
@@ -135,6 +140,12 @@ async fn wrong_connections_are_refused_with_what_would_be_right() {
 #[tokio::test]
 async fn wrong_ways_to_name_a_cluster_are_refused_with_what_would_be_right() {
     let found = not_refused_as_expected(wrong_sources::all(), 40).await;
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
+
+#[tokio::test]
+async fn wrong_cluster_wide_connections_are_refused_with_what_would_be_right() {
+    let found = not_refused_as_expected(wrong_wide::all(), 40).await;
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
@@ -214,6 +225,7 @@ fn good_jobs() -> Vec<Value> {
             json!({"spec.close.onTimeout": "Stall", "spec.suspend": true}),
             json!({"spec.connectionRef": {}}),
             json!({"spec.connectionRef.name": "logs.eu-1"}),
+            json!({"spec.connectionRef": {"kind": "ClusterElasticsearchConnection"}}),
             json!({"spec.state": "Opened", "spec.open": {}}),
             json!({"spec.state": "Opened", "spec.open": {"datafeed": "Start"}}),
             json!({"spec.open": {"datafeed": "Leave", "timeout": "5m"}}),
@@ -287,7 +299,7 @@ fn good_connections() -> Vec<Value> {
 #[tokio::test]
 async fn good_manifests_are_taken() {
     let client = shared().client().await;
-    for manifest in good_connections() {
+    for manifest in good_connections().into_iter().chain(wrong_wide::good()) {
         let refused = refusal(&client, "default", &manifest).await;
         assert_eq!(refused, None, "{manifest}");
     }
@@ -321,11 +333,18 @@ async fn defaults_are_visible_in_the_stored_object() {
         json!({"mode": "Graceful", "timeout": "30m", "onTimeout": "Force", "onFailed": "Force"});
     let open = json!({"timeout": "30m", "datafeed": "Resume"});
     let spec = json!({
-        "jobId": "a", "connectionRef": {"name": "default"}, "allowNoMatch": true, "suspend": false,
+        "jobId": "a", "allowNoMatch": true, "suspend": false,
         "close": close, "open": open, "driftPolicy": "Correct", "deletionPolicy": "Retain",
     });
     assert_eq!(stored["spec"], spec);
     assert_eq!(stored["status"], json!({"observedGeneration": -1}));
+    let named = changed(
+        job,
+        &json!({"metadata.name": "named", "spec.connectionRef": {}}),
+    );
+    let stored = create(&client, &namespace, &named, false).await.unwrap();
+    let own = json!({"kind": "ElasticsearchConnection", "name": "default"});
+    assert_eq!(stored["spec"]["connectionRef"], own);
 
     let stored = create(&client, &namespace, &connection(), false)
         .await

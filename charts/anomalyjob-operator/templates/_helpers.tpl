@@ -58,6 +58,18 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- mergeOverwrite (dict) .Values.commonLabels .Values.podLabels $selector | toYaml -}}
 {{- end -}}
 
+{{/* "true" where ClusterElasticsearchConnections are served, else empty. */}}
+{{- define "anomalyjob-operator.clusterConnections" -}}
+{{- if kindIs "invalid" .Values.clusterConnections.enabled -}}
+{{- if not .Values.watch.namespaces }}true{{ end -}}
+{{- else if .Values.clusterConnections.enabled }}true{{ end -}}
+{{- end -}}
+
+{{/* Where their Secrets and ConfigMaps are. */}}
+{{- define "anomalyjob-operator.clusterConnectionsNamespace" -}}
+{{- default .Release.Namespace .Values.clusterConnections.namespace -}}
+{{- end -}}
+
 {{- define "anomalyjob-operator.subjects" -}}
 subjects:
   - kind: ServiceAccount

@@ -37,7 +37,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) jobs: &'a BTreeMap<JobId, Box<Job>>,
     pub(super) catalogue: &'a Catalogue,
     pub(super) health: &'a Health,
-    pub(super) connection: &'a str,
+    pub(super) connection: &'a ConnectionSeen,
     /// The cluster was silent for so long that nothing is claimed of it.
     pub(super) unobserved: bool,
     /// The trouble of the cluster is a human's matter by now.
@@ -74,10 +74,9 @@ pub(super) fn status(
         last_close: object.last_close.clone(),
         resume_datafeeds: object.resume.iter().cloned().collect(),
         connection: Some(ConnectionSeen {
-            name: around.connection.to_owned(),
             cluster_uuid: cluster_uuid.map(|uuid| uuid.to_string()),
             version: version.map(|version| version.to_string()),
-            ..ConnectionSeen::default()
+            ..around.connection.clone()
         }),
         last_handled_reconcile_at: handled(object),
         conditions: written.collect(),

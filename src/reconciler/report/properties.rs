@@ -245,7 +245,7 @@ impl Around {
             jobs: &self.jobs,
             catalogue: &self.catalogue,
             health: &self.health,
-            connection: "default",
+            connection: &ConnectionSeen::default(),
             unobserved: self.unobserved,
             stalled: self.health.stalled(now).is_some(),
             shut: self.shut,

@@ -15,9 +15,8 @@ use std::time::Duration;
 
 use super::coming::Coming;
 use super::ghost::Ghost;
-use super::world::{FakeJob, World, job, moment, secs};
-use crate::api::{Allow, DatafeedId, DatafeedState, JobState};
-use crate::reconciler::Reconciler;
+use super::world::{FakeJob, World, brain, job, moment, secs};
+use crate::api::{DatafeedId, DatafeedState, JobState};
 use crate::reconciler::claims::Claims;
 use crate::reconciler::input::*;
 
@@ -120,7 +119,7 @@ impl Chaos {
             handled: 0,
             still: 0,
         };
-        chaos.world.brain = Reconciler::new("default", moment(Duration::ZERO));
+        chaos.world.brain = brain(Duration::ZERO);
         chaos.connect();
         for id in &setting.jobs {
             let state = chaos.rng.of(&[
@@ -181,7 +180,6 @@ impl Chaos {
             list_room: 4000,
             max_closing: 64,
             max_in_flight: 8,
-            allow: Allow::default(),
         };
         self.handle(Input::Connection(Connection::Usable(connection)));
     }
@@ -239,7 +237,7 @@ impl Chaos {
     }
 
     fn crash(&mut self) {
-        self.world.brain = Reconciler::new("default", moment(self.world.clock));
+        self.world.brain = brain(self.world.clock);
         self.coming.clear();
         self.ghost.crashed();
         self.watched.clear();

@@ -280,12 +280,10 @@ fn what_a_connection_does_not_cover_is_claimed_through_another_that_does() {
     let mut world = World::new();
     world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
     world.second_brain();
-    let reconnect = |world: &mut World, allow: &Allow| {
-        world.allow.clone_from(allow);
-        let usable = world.usable();
-        world.tell_to(1, Input::Connection(Connection::Usable(usable)));
+    let allow = |world: &mut World, allow: &Allow| {
+        world.tell_to(1, Input::Allowed(Allowances::All(allow.clone())));
     };
-    reconnect(&mut world, &narrow);
+    allow(&mut world, &narrow);
     world.create("old", desired("a", Wanted::Opened, policy()));
     world.pass(secs(10));
     world.create_as(key("young"), 2, desired("a", Wanted::Closed, policy()));
@@ -294,13 +292,13 @@ fn what_a_connection_does_not_cover_is_claimed_through_another_that_does() {
     assert!(world.is("old", "Stalled", "True", "NotAllowed"));
     assert!(world.is("young", "Ready", "True", "InDesiredState"));
 
-    reconnect(&mut world, &Allow::default());
+    allow(&mut world, &Allow::default());
     world.pass(secs(60));
     assert_eq!((world.closes(), world.opens()), (1, 1));
     assert!(world.is("old", "Ready", "True", "InDesiredState"));
     assert!(world.is("young", "Stalled", "True", "Conflict"));
 
-    reconnect(&mut world, &narrow);
+    allow(&mut world, &narrow);
     world.pass(secs(60));
     assert_eq!((world.closes(), world.opens()), (2, 1));
     assert!(world.is("old", "Stalled", "True", "NotAllowed"));

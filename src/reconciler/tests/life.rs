@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::world::{FakeJob, World, key, moment, policy, secs};
-use crate::api::{DatafeedState, JobId, JobState};
+use crate::api::{ConnectionKind, DatafeedState, JobId, JobState};
 use crate::reconciler::Reconciler;
 use crate::reconciler::input::*;
 
@@ -169,7 +169,12 @@ impl World {
 
     /// A second connection to the same cluster, with a brain of its own.
     pub(super) fn second_brain(&mut self) {
-        self.other = Some(Box::new(Reconciler::new("second", moment(self.clock))));
+        self.other = Some(Box::new(Reconciler::new(
+            ConnectionKind::default(),
+            "second",
+            moment(self.clock),
+        )));
+        self.tell_to(2, Input::Allowed(Allowances::All(self.allow.clone())));
         let usable = self.usable();
         self.tell_to(2, Input::Connection(Connection::Usable(usable)));
     }

@@ -12,7 +12,7 @@ mod objects;
 mod perform;
 mod reads;
 
-pub(in crate::reconciler) use self::fixtures::{desired, job, key, moment, policy, usable};
+pub(in crate::reconciler) use self::fixtures::{brain, desired, job, key, moment, policy, usable};
 pub(super) use self::fixtures::{secs, trouble};
 pub(super) use super::fake_job::FakeJob;
 use super::life::Rules;
@@ -104,7 +104,7 @@ pub(super) struct World {
 impl World {
     pub(super) fn new() -> Self {
         let mut world = Self {
-            brain: Reconciler::new("default", moment(Duration::ZERO)),
+            brain: brain(Duration::ZERO),
             clock: Duration::ZERO,
             jobs: BTreeMap::new(),
             stored: BTreeMap::new(),
@@ -158,6 +158,7 @@ impl World {
     }
 
     pub(super) fn connect(&mut self) {
+        self.tell(Input::Allowed(Allowances::All(self.allow.clone())));
         let connection = self.usable();
         self.tell(Input::Connection(Connection::Usable(connection)));
     }
@@ -170,14 +171,13 @@ impl World {
             list_room: self.list_room,
             max_closing: self.max_closing,
             max_in_flight: self.max_in_flight,
-            allow: self.allow.clone(),
             ..usable()
         }
     }
 
     /// The operator dies and another one starts with what is stored.
     pub(super) fn crash(&mut self) {
-        self.brain = Reconciler::new("default", moment(self.clock));
+        self.brain = brain(self.clock);
         self.pending.clear();
         self.turns = Turns::default();
         self.abandoned.clear();

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use anomalyjob_operator::admin::Readiness;
-use anomalyjob_operator::api::ElasticsearchConnection;
+use anomalyjob_operator::api::{ClusterElasticsearchConnection, ElasticsearchConnection};
 use anomalyjob_operator::clock::Clock;
 use anomalyjob_operator::controller::{self, Settings};
 use anomalyjob_operator::elasticsearch::{Client, Endpoint, Fence, Limits, Names, Network};
@@ -17,11 +17,11 @@ use futures::future::BoxFuture;
 use rcgen::{CertificateParams, SanType};
 use serde_json::json;
 
-use crate::support::RUNTIME;
 use crate::support::controlplane;
 use crate::support::elastic::Elastic;
 use crate::support::room::{NAME, Room};
 use crate::support::tls::{Authority, Front};
+use crate::support::{LIMIT, RUNTIME};
 
 /// The address of the Service; its port is ECK's.
 const SERVICE: Ipv4Addr = Ipv4Addr::new(127, 77, 92, 1);
@@ -122,6 +122,7 @@ fn run(room: &Room, service: &str) -> shutdown::Trigger {
         let claim = lease.acquire(|| {}).await;
         let settings = Settings {
             client,
+            cluster_connections: Some(namespace.clone()),
             namespaces: vec![namespace],
             claim,
             metrics: Metrics::new(NAME),
@@ -169,6 +170,10 @@ fn an_elasticsearch_of_eck_is_connected_to_by_nothing_but_its_name() {
     room.secret("key", &json!({"api-key": "key:secret"}));
     let own = json!({"eckRef": {"name": "logs"}, "auth": {"apiKeySecretRef": {"name": "key"}}});
     room.create::<ElasticsearchConnection>("own", json!({ "spec": own }));
+    // One that stands in no namespace finds what ECK has made in that of the operator.
+    let wide = json!({"eckRef": {"name": "logs"}, "allowedNamespaces": []});
+    let of_all = format!("{namespace}-eck");
+    room.create::<ClusterElasticsearchConnection>(&of_all, json!({ "spec": wide }));
     room.elastic.opened("rate");
     let stop = run(&room, &service);
 
@@ -176,6 +181,8 @@ fn an_elasticsearch_of_eck_is_connected_to_by_nothing_but_its_name() {
     room.close("rate", &json!({}));
     room.until("rate", &["Ready=True/InDesiredState", "Closed=True"]);
     room.until_connection("own", &["Ready=True/Connected"]);
+    let connected = ["Ready=True/Connected"];
+    room.until_within::<ClusterElasticsearchConnection>(LIMIT, &of_all, &connected);
     let said = room.until_connection("absent", &["Ready=False/SecretNotFound"]);
     let message = said["status"]["conditions"][0]["message"].to_string();
     assert!(

@@ -18,6 +18,7 @@ mod many;
 mod opened;
 mod outage;
 mod pace;
+mod references;
 mod replicas;
 mod restart;
 mod rights;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anomalyjob_operator::api::{AnomalyJob, FINALIZER};
+use anomalyjob_operator::api::{AnomalyJob, ClusterElasticsearchConnection, FINALIZER};
 use elasticsearch_simulator::Profile;
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::{Value, json};
@@ -13,6 +13,9 @@ use crate::support::elastic::Elastic;
 use crate::support::room::{NAME, Room, rights};
 use crate::support::tls::{Authority, Front};
 use crate::support::{LIMIT, until};
+
+/// All rights are used only where ClusterElasticsearchConnections are served.
+const WIDE: [&str; 2] = ["--cluster-connections", "true"];
 
 /// One right: API group, resource with its subresource, verb.
 type Right = (String, String, String);
@@ -91,12 +94,13 @@ fn the_operator_uses_every_right_that_the_chart_gives_and_asks_for_no_other() {
     );
     let tls = json!({"tls": {"ca": {"configMapRef": {"name": "ca"}}}, "auth": {"apiKeySecretRef": {"name": "key"}}, "allowPlaintext": false});
     room.connect_to("default", &front.url(), &tls);
-    let mut operator = room.operator();
+    connect_by_label(&room);
+    let mut operator = room.operator_with(&WIDE);
     room.close("plain", &json!({}));
     room.close("fed", &json!({}));
     room.close("forced", &json!({"timeout": "1s"}));
     room.close("nowhere", &json!({}));
-    for job in ["plain", "fed", "forced"] {
+    for job in ["plain", "fed", "forced", "widely"] {
         room.until(job, &["Ready=True/InDesiredState", "Closed=True"]);
     }
     room.until("nowhere", &["Ready=False/JobNotFound"]);
@@ -111,12 +115,25 @@ fn the_operator_uses_every_right_that_the_chart_gives_and_asks_for_no_other() {
     // A restart reads the lease of another holder, and takes over from it.
     let (status, _) = operator.terminate();
     assert_eq!(status.code(), Some(0));
-    let next = room.operator();
+    let next = room.operator_with(&WIDE);
     room.close("again", &json!({}));
     room.until("again", &["Ready=True/InDesiredState", "Closed=True"]);
     hold_and_let_go(&room, "again");
     assert_rights(&room);
     drop(next);
+}
+
+/// A connection that stands in no namespace, and goes by the labels of namespaces.
+fn connect_by_label(room: &Room) {
+    let labels = json!({"kubernetes.io/metadata.name": room.namespace});
+    let spec = json!({
+        "url": room.elastic.url(), "allowPlaintext": true,
+        "allowedNamespaces": [{"selector": {"matchLabels": labels}}],
+    });
+    room.create::<ClusterElasticsearchConnection>("wide", json!({ "spec": spec }));
+    room.elastic.opened("widely");
+    let by = json!({"kind": "ClusterElasticsearchConnection", "name": "wide"});
+    room.job("widely", &json!({"state": "Closed", "connectionRef": by}));
 }
 
 /// The right to patch is for the finalizer alone.

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use anomalyjob_operator::api::{
-    AnomalyJob, AnomalyJobStatus, ConditionStatus, ConditionType, JobId, JobState, Reason, Target,
-    new_condition, stamp,
+    AnomalyJob, AnomalyJobStatus, ConditionStatus, ConditionType, ConnectionSeen, JobId, JobState,
+    Reason, Target, new_condition, stamp,
 };
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use super::{changed, connection, create, job};
+use super::{changed, connection, create, job, wrong_wide};
 use crate::support::controlplane::{eventually, shared};
 
 /// A status in the middle of a close, with every fact that a column or a restart needs.
@@ -45,6 +45,10 @@ fn closing(at: Timestamp) -> AnomalyJobStatus {
         summary: "closing".to_owned(),
         targets: vec![target],
         conditions: vec![ready, forced],
+        connection: Some(ConnectionSeen {
+            name: "default".to_owned(),
+            ..ConnectionSeen::default()
+        }),
         ..AnomalyJobStatus::default()
     }
 }
@@ -118,25 +122,38 @@ async fn columns_tell_what_was_asked_and_how_far_it_is() {
 async fn columns_of_a_connection_tell_where_it_is_and_whether_it_works() {
     let plane = shared();
     let namespace = plane.namespace();
-    create(&plane.client().await, &namespace, &connection(), false)
-        .await
-        .unwrap();
+    let name = json!({"metadata.name": "shown"});
+    for (good, short) in [
+        (connection as fn() -> Value, "esconn"),
+        (wrong_wide::wide, "cesconn"),
+    ] {
+        let manifest = changed(good, &name);
+        create(&plane.client().await, &namespace, &manifest, false)
+            .await
+            .unwrap();
+        columns_of(&namespace, short);
+    }
+    plane.kubectl_ok(&["delete", "cesconn", "shown"]);
+}
+
+fn columns_of(namespace: &str, short: &str) {
+    let plane = shared();
     let status = json!({"status": {"version": "9.2.1", "conditions": [{
         "type": "Ready", "status": "True", "reason": "Connected", "message": "",
         "lastTransitionTime": "2026-11-23T21:58:04Z", "observedGeneration": 1,
     }]}});
     plane.kubectl_ok(&[
         "patch",
-        "esconn",
-        "good",
+        short,
+        "shown",
         "-n",
-        &namespace,
+        namespace,
         "--subresource=status",
         "--type=merge",
         "-p",
         &status.to_string(),
     ]);
-    let table = plane.kubectl_ok(&["get", "esconn", "-n", &namespace]);
+    let table = plane.kubectl_ok(&["get", short, "shown", "-n", namespace]);
     let mut lines = table
         .lines()
         .map(|l| l.split_whitespace().collect::<Vec<_>>());
@@ -147,7 +164,7 @@ async fn columns_of_a_connection_tell_where_it_is_and_whether_it_works() {
     assert_eq!(
         lines.next().unwrap()[..5],
         [
-            "good",
+            "shown",
             "https://es.example:9200",
             "True",
             "Connected",
@@ -168,7 +185,8 @@ async fn objects_can_be_selected_by_what_they_ask_for() {
         .unwrap();
     for (selector, found) in [
         ("spec.jobId=b", "other"),
-        ("spec.connectionRef.name=default", "good"),
+        ("spec.connectionRef.name=logs", "other"),
+        ("spec.connectionRef.name=", "good"),
         ("spec.state=Closed", "good"),
         ("spec.state=", "other"),
     ] {
@@ -192,7 +210,7 @@ async fn objects_can_be_selected_by_what_they_ask_for() {
 }
 
 #[tokio::test]
-async fn the_categories_ml_and_elastic_show_both_kinds() {
+async fn the_categories_ml_and_elastic_show_the_kinds() {
     let plane = shared();
     let namespace = plane.namespace();
     let client = plane.client().await;
@@ -202,7 +220,9 @@ async fn the_categories_ml_and_elastic_show_both_kinds() {
         .unwrap();
     for category in ["ml", "elastic"] {
         let names = plane.kubectl_ok(&["get", category, "-n", &namespace, "-o", "name"]);
-        assert_eq!(names.lines().count(), 2, "{category}: {names}");
+        // Those that stand in no namespace are other tests'.
+        let here = names.lines().filter(|name| !name.starts_with("cluster"));
+        assert_eq!(here.count(), 2, "{category}: {names}");
     }
 }
 
@@ -288,6 +308,16 @@ fn explain_says_what_an_object_is_for() {
     let page = explain("elasticsearchconnection");
     assert!(
         page.contains("need the cluster privilege `manage_ml` and nothing else"),
+        "{page}"
+    );
+    let page = explain("clusterelasticsearchconnection");
+    assert!(
+        page.contains("Its Secrets and ConfigMaps are in the namespace of the operator"),
+        "{page}"
+    );
+    let page = explain("clusterelasticsearchconnection.spec.allowedNamespaces");
+    assert!(
+        page.contains("names <[]string> The namespaces by their names."),
         "{page}"
     );
 }

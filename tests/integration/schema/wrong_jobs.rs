@@ -85,6 +85,7 @@ fn time_spans() -> Vec<Wrong> {
     all
 }
 
+#[allow(clippy::too_many_lines, reason = "a table")]
 fn choices() -> Vec<Wrong> {
     let words = |path, values: &[&str], says| -> Vec<Wrong> {
         values
@@ -124,6 +125,11 @@ fn choices() -> Vec<Wrong> {
             "spec.deletionPolicy",
             &["close", "Delete", "Orphan", ""],
             r#"supported values: "Retain", "Close""#,
+        ),
+        words(
+            "spec.connectionRef.kind",
+            &["elasticsearchconnection", "Secret", ""],
+            r#"supported values: "ElasticsearchConnection", "ClusterElasticsearchConnection""#,
         ),
         words(
             "spec.connectionRef.name",

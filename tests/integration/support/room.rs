@@ -1,10 +1,10 @@
 //! A namespace of its own on a control plane, with the rights that the chart gives, a simulated Elasticsearch, and the
 //! objects in it. Tests that use rooms run side by side.
 
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use anomalyjob_operator::api::{AnomalyJob, ElasticsearchConnection, RECONCILE_REQUESTED};
@@ -33,7 +33,7 @@ pub(crate) struct Room<'p> {
     pub(crate) client: Client,
     pub(crate) elastic: Elastic,
     folder: tempfile::TempDir,
-    started: Cell<u32>,
+    started: AtomicU32,
 }
 
 impl<'p> Room<'p> {
@@ -49,18 +49,27 @@ impl<'p> Room<'p> {
             client: RUNTIME.block_on(plane.client()),
             elastic,
             folder: tempfile::tempdir().expect("folder"),
-            started: Cell::new(0),
+            started: AtomicU32::new(0),
         };
         room.grant();
         room
     }
 
-    /// Applies the chart's ServiceAccount and rights, and writes a kubeconfig for that account.
-    fn grant(&self) {
+    /// Gives the operator of this room the rights that the chart gives one that serves all namespaces.
+    pub(crate) fn grant_everywhere(&self) {
+        self.apply_rights(&render_rights(&[]));
+    }
+
+    fn apply_rights(&self, rights: &str) {
         let file = self.folder.path().join("rights.yaml");
-        let rights = rights().replace("the-namespace", &self.namespace);
+        let rights = rights.replace("the-namespace", &self.namespace);
         std::fs::write(&file, rights).expect("write");
         self.kubectl(&["apply", "-f", file.to_str().expect("UTF-8")]);
+    }
+
+    /// Applies the chart's ServiceAccount and rights, and writes a kubeconfig for that account.
+    fn grant(&self) {
+        self.apply_rights(rights());
         let api: Api<ServiceAccount> = Api::namespaced(self.client.clone(), &self.namespace);
         let request = serde_json::from_value::<TokenRequest>(json!({"spec": {"audiences": []}}));
         let request = request.expect("a request");
@@ -97,8 +106,7 @@ impl<'p> Room<'p> {
 
     /// Starts one in another than the usual way.
     pub(crate) fn operator_in(&self, arguments: &[&str], ways: Ways<'_>) -> Operator {
-        let number = self.started.get() + 1;
-        self.started.set(number);
+        let number = self.started.fetch_add(1, Ordering::Relaxed) + 1;
         let log = self.folder.path().join(format!("operator-{number}.log"));
         let name = format!("replica-{number}");
         let mut all = vec!["--watch-namespace", &self.namespace];
@@ -134,6 +142,9 @@ impl<'p> Room<'p> {
         K: kube::Resource<DynamicType = ()>,
     {
         let resource = ApiResource::erase::<K>(&());
+        if ["ClusterElasticsearchConnection", "Namespace"].contains(&&*K::kind(&())) {
+            return Api::all_with(self.client.clone(), &resource);
+        }
         Api::namespaced_with(self.client.clone(), &self.namespace, &resource)
     }
 
@@ -346,29 +357,34 @@ pub(crate) fn has_any(object: &Value, of: &str) -> bool {
     all.into_iter().flatten().any(|stored| stored["type"] == of)
 }
 
-/// The chart's ServiceAccount and rights for an operator in `the-namespace` that watches that namespace.
+/// The chart's ServiceAccount and rights for an operator in `the-namespace` that watches that namespace, and serves
+/// ClusterElasticsearchConnections.
 pub(crate) fn rights() -> &'static str {
     static RIGHTS: OnceLock<String> = OnceLock::new();
     RIGHTS.get_or_init(|| {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let built = Command::new(root.join("tests/controlplane/build"))
-            .arg("helm")
-            .stderr(std::process::Stdio::inherit())
-            .output()
-            .expect("build");
-        let folder = String::from_utf8(built.stdout).expect("a path");
-        let helm = Path::new(folder.lines().last().expect("a folder")).join("helm");
-        let rendered = Command::new(helm)
-            .args(["template", NAME])
-            .arg(root.join("charts/anomalyjob-operator"))
-            .args(["-n", "the-namespace"])
-            .args(["--set", "watch.namespaces={the-namespace}"])
-            .args(["--show-only", "templates/rbac.yaml"])
-            .args(["--show-only", "templates/serviceaccount.yaml"])
-            .output()
-            .expect("helm");
-        let error = String::from_utf8_lossy(&rendered.stderr);
-        assert!(rendered.status.success(), "helm template failed: {error}");
-        String::from_utf8(rendered.stdout).expect("YAML")
+        render_rights(&["watch.namespaces={the-namespace},clusterConnections.enabled=true"])
     })
+}
+
+fn render_rights(values: &[&str]) -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let built = Command::new(root.join("tests/controlplane/build"))
+        .arg("helm")
+        .stderr(std::process::Stdio::inherit())
+        .output()
+        .expect("build");
+    let folder = String::from_utf8(built.stdout).expect("a path");
+    let helm = Path::new(folder.lines().last().expect("a folder")).join("helm");
+    let rendered = Command::new(helm)
+        .args(["template", NAME])
+        .arg(root.join("charts/anomalyjob-operator"))
+        .args(["-n", "the-namespace"])
+        .args(values.iter().flat_map(|values| ["--set", values]))
+        .args(["--show-only", "templates/rbac.yaml"])
+        .args(["--show-only", "templates/serviceaccount.yaml"])
+        .output()
+        .expect("helm");
+    let error = String::from_utf8_lossy(&rendered.stderr);
+    assert!(rendered.status.success(), "helm template failed: {error}");
+    String::from_utf8(rendered.stdout).expect("YAML")
 }

@@ -396,6 +396,7 @@ impl Life {
         let settings = Settings {
             client,
             namespaces: vec![NAMESPACE.to_owned()],
+            cluster_connections: None,
             metrics,
             readiness: Readiness::default(),
             clock,

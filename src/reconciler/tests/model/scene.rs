@@ -9,13 +9,12 @@ use std::time::Duration;
 use super::digest::{BEGIN, FIRST_ORDER, FIRST_VERSION};
 use super::faults::Outside;
 use super::plans::{self, Plan};
-use crate::reconciler::Reconciler;
 use crate::reconciler::claims::Claims;
 use crate::reconciler::input::*;
 use crate::reconciler::tests::coming::Coming;
 use crate::reconciler::tests::ghost::Ghost;
 use crate::reconciler::tests::scenarios::{sentences::say, wishes};
-use crate::reconciler::tests::world::{World, moment, secs};
+use crate::reconciler::tests::world::{World, brain, moment, secs};
 
 /// Something that was sent.
 #[derive(Debug, Clone)]
@@ -114,7 +113,7 @@ impl Scene {
         world.waits = Some(Vec::new());
         world.clock = secs(BEGIN);
         world.version = FIRST_VERSION;
-        world.brain = Reconciler::new("default", moment(world.clock));
+        world.brain = brain(world.clock);
         self.connect();
     }
 
@@ -167,6 +166,8 @@ impl Scene {
     }
 
     pub(super) fn connect(&mut self) {
+        let allow = self.world.allow.clone();
+        self.handle(Input::Allowed(Allowances::All(allow)));
         let usable = self.world.usable();
         self.handle(Input::Connection(Connection::Usable(usable)));
     }
@@ -205,7 +206,7 @@ impl Scene {
         self.ghost.pass(&self.world, takes);
         self.world.clock += takes;
         self.world.finish_closes();
-        self.world.brain = Reconciler::new("default", moment(self.world.clock));
+        self.world.brain = brain(self.world.clock);
         self.ghost.crashed();
         self.watched.clear();
         self.claims = Claims::default();

@@ -6,9 +6,10 @@ use std::time::Duration;
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use crate::api::{
-    CloseMode, ClosePolicy, DeletionPolicy, DriftPolicy, JobExpression, JobId, OnFailed, OnTimeout,
-    OpenPolicy, Reason, TimeSpan,
+    CloseMode, ClosePolicy, ConnectionKind, DeletionPolicy, DriftPolicy, JobExpression, JobId,
+    OnFailed, OnTimeout, OpenPolicy, Reason, TimeSpan,
 };
+use crate::reconciler::Reconciler;
 use crate::reconciler::input::*;
 
 pub(in crate::reconciler) fn job(id: &str) -> JobId {
@@ -73,6 +74,11 @@ pub(in crate::reconciler) fn moment(clock: Duration) -> Moment {
     }
 }
 
+/// A brain that knows of nothing yet.
+pub(in crate::reconciler) fn brain(clock: Duration) -> Reconciler {
+    Reconciler::new(ConnectionKind::default(), "default", moment(clock))
+}
+
 /// A cluster that answers.
 pub(in crate::reconciler) fn usable() -> Usable {
     Usable {
@@ -84,6 +90,5 @@ pub(in crate::reconciler) fn usable() -> Usable {
         list_room: 4000,
         max_closing: 64,
         max_in_flight: 8,
-        allow: crate::api::Allow::default(),
     }
 }

@@ -1,0 +1,277 @@
+//! Which connection an object means, whether its namespace may use it, and what it may do there. Pure.
+//!
+//! A reference never crosses a namespace: it means a connection of the object's own, or one that belongs to none and says
+//! itself whom it serves. What is not known yet is waited for and never guessed. A sentence for an object tells nothing of a
+//! ClusterElasticsearchConnection but that it does not serve this namespace.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::source::{Home, Known, Reference, Serves, Source};
+use crate::api::{
+    Allow, AllowedNamespaces, ConnectionKind, DEFAULT_CONNECTION, Granted, Labels, Reason,
+};
+use crate::reconciler::input::{Allowances, Trouble};
+
+/// Namespace and name of a connection; the namespace is empty for those that have none.
+pub(super) type Name = (String, String);
+
+/// A connection as it was delivered.
+#[derive(Debug)]
+pub(super) enum Entry {
+    /// It cannot be decoded; the message says why.
+    Invalid(Arc<str>),
+    /// Here it is.
+    Object(Arc<Source>),
+}
+
+/// What the watches have told of connections and namespaces.
+#[derive(Debug, Default)]
+pub(super) struct Directory {
+    connections: BTreeMap<Name, Entry>,
+    labels: BTreeMap<String, Labels>,
+    answers: BTreeMap<Asked, Answer>,
+    /// ClusterElasticsearchConnections are served at all.
+    serves_wide: bool,
+}
+
+/// What is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Asked {
+    Connections(ConnectionKind),
+    Namespaces,
+}
+
+const OWN: Asked = Asked::Connections(ConnectionKind::ElasticsearchConnection);
+const WIDE: Asked = Asked::Connections(ConnectionKind::ClusterElasticsearchConnection);
+
+/// How a list was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Answer {
+    Listed,
+    Failed,
+}
+
+/// Whether a ClusterElasticsearchConnection serves a namespace.
+enum Admission<'a> {
+    Granted(&'a Allow),
+    Denied(Trouble),
+    NotYet,
+}
+
+impl Directory {
+    pub(super) fn new(serves_wide: bool) -> Self {
+        Self {
+            serves_wide,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn put(&mut self, name: Name, entry: Entry) {
+        self.connections.insert(name, entry);
+    }
+
+    pub(super) fn remove(&mut self, name: &Name) {
+        self.connections.remove(name);
+    }
+
+    /// A list was told of to its end.
+    pub(super) fn listed(&mut self, of: Asked) {
+        self.answers.insert(of, Answer::Listed);
+    }
+
+    /// A list could not be had when it was asked for. What was listed once stays listed.
+    pub(super) fn failed(&mut self, of: Asked) {
+        self.answers.entry(of).or_insert(Answer::Failed);
+    }
+
+    fn has(&self, of: Asked) -> bool {
+        self.answers.get(&of) == Some(&Answer::Listed)
+    }
+
+    /// A namespace is there with these labels, or is gone.
+    pub(super) fn label(&mut self, namespace: String, labels: Option<Labels>) {
+        match labels {
+            Some(labels) => self.labels.insert(namespace, labels),
+            None => self.labels.remove(&namespace),
+        };
+    }
+
+    /// Whether each list was answered once, well or not.
+    pub(super) fn has_asked(&self) -> bool {
+        let answered = |of: Asked| self.answers.contains_key(&of);
+        answered(OWN)
+            && (!self.serves_wide || answered(WIDE))
+            && (!self.needs_labels() || answered(Asked::Namespaces))
+    }
+
+    /// Somebody goes by the labels of namespaces.
+    pub(super) fn needs_labels(&self) -> bool {
+        self.connections.values().any(|entry| match entry {
+            Entry::Object(source) => match &source.serves {
+                Serves::Others(all) => all.iter().any(AllowedNamespaces::needs_labels),
+                Serves::Own(_) => false,
+            },
+            Entry::Invalid(_) => false,
+        })
+    }
+
+    /// Where an object belongs that says this.
+    pub(super) fn home(&self, reference: &Reference) -> Home {
+        let namespace = &reference.namespace;
+        let own = |name: &str| Home::Own {
+            namespace: namespace.clone(),
+            name: name.to_owned(),
+        };
+        match &reference.named {
+            Some((ConnectionKind::ElasticsearchConnection, name)) => own(name),
+            Some((ConnectionKind::ClusterElasticsearchConnection, name)) => {
+                self.wide(namespace, name).unwrap_or(Home::Outside {
+                    namespace: namespace.clone(),
+                    name: name.clone(),
+                })
+            }
+            None if !self.has(OWN) || self.has_own_default(namespace) => own(DEFAULT_CONNECTION),
+            None => self
+                .wide(namespace, DEFAULT_CONNECTION)
+                .unwrap_or_else(|| own(DEFAULT_CONNECTION)),
+        }
+    }
+
+    fn has_own_default(&self, namespace: &str) -> bool {
+        let name = (namespace.to_owned(), DEFAULT_CONNECTION.to_owned());
+        self.connections.contains_key(&name)
+    }
+
+    fn wide(&self, namespace: &str, name: &str) -> Option<Home> {
+        match self.admission(namespace, name) {
+            Admission::Granted(_) => Some(Home::Wide {
+                name: name.to_owned(),
+            }),
+            Admission::Denied(_) | Admission::NotYet => None,
+        }
+    }
+
+    fn admission(&self, namespace: &str, name: &str) -> Admission<'_> {
+        let denied = |reason, message: String| Admission::Denied(Trouble::new(reason, message));
+        if !self.serves_wide {
+            return denied(
+                Reason::ConnectionNotFound,
+                "this operator serves no ClusterElasticsearchConnection (--cluster-connections=false); name an ElasticsearchConnection of this namespace".to_owned(),
+            );
+        }
+        match self.connections.get(&(String::new(), name.to_owned())) {
+            None if self.has(WIDE) => denied(
+                Reason::ConnectionNotFound,
+                format!("there is no ClusterElasticsearchConnection {name}"),
+            ),
+            None => Admission::NotYet,
+            Some(Entry::Invalid(_)) => denied(
+                Reason::InvalidObject,
+                format!(
+                    "ClusterElasticsearchConnection {name} cannot be read; whoever owns it sees why in its conditions"
+                ),
+            ),
+            Some(Entry::Object(source)) => self.served(source, namespace, name),
+        }
+    }
+
+    /// The first entry that means the namespace counts, so one that cannot be told yet keeps all behind it waiting.
+    fn served<'a>(&self, source: &'a Source, namespace: &str, name: &str) -> Admission<'a> {
+        let entries = match &source.serves {
+            Serves::Others(entries) => entries.as_slice(),
+            Serves::Own(_) => &[],
+        };
+        let labels = self
+            .labels
+            .get(namespace)
+            .filter(|_| self.has(Asked::Namespaces));
+        match Granted::by(entries, namespace, labels) {
+            Granted::This(allow) => return Admission::Granted(allow),
+            Granted::NotKnown if self.answers.get(&Asked::Namespaces) != Some(&Answer::Failed) => {
+                return Admission::NotYet;
+            }
+            Granted::NotKnown => {
+                let message = format!(
+                    "the namespaces cannot be listed, by whose labels ClusterElasticsearchConnection {name} says whom it serves; the operator's role must allow list and watch on namespaces"
+                );
+                return Admission::Denied(Trouble::new(Reason::Pending, message));
+            }
+            Granted::Nothing => {}
+        }
+        let message = format!(
+            "ClusterElasticsearchConnection {name} does not serve namespace {namespace}; ask who owns it to add the namespace to its allowedNamespaces, or name another connection in spec.connectionRef"
+        );
+        Admission::Denied(Trouble::new(Reason::NamespaceNotAllowed, message))
+    }
+
+    /// What is known of the connection of a cluster's task.
+    pub(super) fn known(&self, home: &Home) -> Known {
+        match home {
+            Home::Own { namespace, name } => self.known_own(namespace, name),
+            Home::Wide { name } => match self.connections.get(&(String::new(), name.clone())) {
+                Some(Entry::Object(source)) => Known::Object(Arc::clone(source)),
+                // Nobody is at home there any more.
+                Some(Entry::Invalid(_)) | None => Known::NotYet,
+            },
+            Home::Outside { namespace, name } => match self.admission(namespace, name) {
+                Admission::Denied(trouble) => Known::Unusable(trouble),
+                Admission::Granted(_) | Admission::NotYet => Known::NotYet,
+            },
+        }
+    }
+
+    fn known_own(&self, namespace: &str, name: &str) -> Known {
+        match self
+            .connections
+            .get(&(namespace.to_owned(), name.to_owned()))
+        {
+            Some(Entry::Object(source)) => return Known::Object(Arc::clone(source)),
+            Some(Entry::Invalid(why)) => {
+                return Known::Unusable(Trouble::new(Reason::InvalidObject, Arc::clone(why)));
+            }
+            None if !self.has(OWN) => return Known::NotYet,
+            None => {}
+        }
+        let mut message =
+            format!("there is no ElasticsearchConnection {name} in namespace {namespace}");
+        if name == DEFAULT_CONNECTION && self.serves_wide {
+            if matches!(self.admission(namespace, name), Admission::NotYet) {
+                return Known::NotYet;
+            }
+            message.push_str(", and no ClusterElasticsearchConnection default that serves it");
+        }
+        Known::Unusable(Trouble::new(Reason::ConnectionNotFound, message))
+    }
+
+    /// What objects of these namespaces may do at a home; `None` where that is not known.
+    pub(super) fn allowances<'a>(
+        &self,
+        home: &Home,
+        namespaces: impl Iterator<Item = &'a str>,
+    ) -> Option<Allowances> {
+        match home {
+            Home::Own { .. } => match self.known(home) {
+                Known::Object(source) => match &source.serves {
+                    Serves::Own(allow) => Some(Allowances::All(allow.clone())),
+                    Serves::Others(_) => None,
+                },
+                Known::NotYet | Known::Unusable(_) => None,
+            },
+            Home::Wide { name } => {
+                let allow = |namespace: &'a str| match self.admission(namespace, name) {
+                    Admission::Granted(allow) => Some((Arc::from(namespace), allow.clone())),
+                    Admission::Denied(_) | Admission::NotYet => None,
+                };
+                Some(Allowances::Namespaces(
+                    namespaces.filter_map(allow).collect(),
+                ))
+            }
+            Home::Outside { .. } => None,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "directory_tests.rs"]
+mod tests;

@@ -1,0 +1,249 @@
+//! Which connection is meant, in every state of what is known.
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::api::{ClusterElasticsearchConnection, ElasticsearchConnection, JobId};
+
+const OWN: ConnectionKind = ConnectionKind::ElasticsearchConnection;
+const WIDE: ConnectionKind = ConnectionKind::ClusterElasticsearchConnection;
+
+fn listed() -> Directory {
+    let mut directory = Directory::new(true);
+    directory.listed(super::OWN);
+    directory.listed(super::WIDE);
+    directory
+}
+
+fn put_own(directory: &mut Directory, namespace: &str, name: &str) {
+    let spec = serde_json::from_value(json!({"url": "https://es"})).unwrap();
+    let source = Source::from(ElasticsearchConnection::new(name, spec));
+    let name = (namespace.to_owned(), name.to_owned());
+    directory.put(name, Entry::Object(Arc::new(source)));
+}
+
+fn put_wide(directory: &mut Directory, name: &str, allowed: &Value) {
+    let spec = json!({"url": "https://es", "allowedNamespaces": allowed});
+    let spec = serde_json::from_value(spec).unwrap();
+    let source = Source::from(ClusterElasticsearchConnection::new(name, spec));
+    let name = (String::new(), name.to_owned());
+    directory.put(name, Entry::Object(Arc::new(source)));
+}
+
+fn reference(namespace: &str, named: Option<(ConnectionKind, &str)>) -> Reference {
+    Reference {
+        namespace: namespace.to_owned(),
+        named: named.map(|(kind, name)| (kind, name.to_owned())),
+    }
+}
+
+fn own(namespace: &str, name: &str) -> Home {
+    Home::Own {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+fn wide(name: &str) -> Home {
+    Home::Wide {
+        name: name.to_owned(),
+    }
+}
+
+fn outside(namespace: &str, name: &str) -> Home {
+    Home::Outside {
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+fn labels(key: &str, value: &str) -> Labels {
+    Labels::from([(key.to_owned(), value.to_owned())])
+}
+
+/// Why nothing is called at a home.
+fn why(directory: &Directory, home: &Home) -> (Reason, String) {
+    match directory.known(home) {
+        Known::Unusable(trouble) => (trouble.reason, trouble.message.to_string()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn where_none_is_named_the_own_default_comes_before_the_wide_one() {
+    let mut directory = listed();
+    let none = reference("team-a", None);
+    assert_eq!(directory.home(&none), own("team-a", "default"));
+    let (reason, message) = why(&directory, &own("team-a", "default"));
+    assert_eq!(reason, Reason::ConnectionNotFound);
+    assert!(message.contains("no ClusterElasticsearchConnection default that serves it"));
+
+    put_wide(&mut directory, "default", &json!([{"names": ["team-a"]}]));
+    assert_eq!(directory.home(&none), wide("default"));
+    let elsewhere = reference("team-b", None);
+    assert_eq!(directory.home(&elsewhere), own("team-b", "default"));
+    // That there is one which serves others is nobody's business.
+    let (reason, same) = why(&directory, &own("team-b", "default"));
+    assert_eq!(
+        (reason, same),
+        (
+            Reason::ConnectionNotFound,
+            message.replace("team-a", "team-b")
+        )
+    );
+
+    put_own(&mut directory, "team-a", "default");
+    assert_eq!(directory.home(&none), own("team-a", "default"));
+    directory.remove(&("team-a".to_owned(), "default".to_owned()));
+    assert_eq!(directory.home(&none), wide("default"));
+}
+
+#[test]
+fn what_is_named_is_meant_and_nothing_else_of_that_name() {
+    let mut directory = listed();
+    put_own(&mut directory, "team-a", "logs");
+    put_wide(&mut directory, "logs", &json!([{"selector": {}}]));
+    let home = |directory: &Directory, kind, namespace| {
+        directory.home(&reference(namespace, Some((kind, "logs"))))
+    };
+    assert_eq!(home(&directory, OWN, "team-a"), own("team-a", "logs"));
+    assert_eq!(home(&directory, OWN, "team-b"), own("team-b", "logs"));
+    assert_eq!(home(&directory, WIDE, "team-a"), wide("logs"));
+    assert_eq!(home(&directory, WIDE, "team-b"), wide("logs"));
+    let (reason, message) = why(&directory, &own("team-b", "logs"));
+    assert_eq!(reason, Reason::ConnectionNotFound);
+    assert!(!message.contains("Cluster"), "{message}");
+}
+
+#[test]
+fn a_namespace_that_is_not_served_is_outside_and_is_told_nothing_of_the_others() {
+    let mut directory = listed();
+    put_wide(&mut directory, "logs", &json!([{"names": ["team-a"]}]));
+    let named = reference("team-b", Some((WIDE, "logs")));
+    assert_eq!(directory.home(&named), outside("team-b", "logs"));
+    let (reason, message) = why(&directory, &outside("team-b", "logs"));
+    assert_eq!(reason, Reason::NamespaceNotAllowed);
+    assert!(message.contains("allowedNamespaces") && message.contains("team-b"));
+    assert!(!message.contains("team-a") && !message.contains("https"));
+    let (reason, _) = why(&directory, &outside("team-b", "nowhere"));
+    assert_eq!(reason, Reason::ConnectionNotFound);
+}
+
+#[test]
+fn labels_that_are_not_known_yet_are_waited_for() {
+    let mut directory = listed();
+    let entries = json!([{"selector": {"matchLabels": {"ml": "yes"}}}, {"names": ["team-b"]}]);
+    put_wide(&mut directory, "logs", &entries);
+    assert!(directory.needs_labels());
+    let named = |namespace| reference(namespace, Some((WIDE, "logs")));
+    for namespace in ["team-a", "team-b"] {
+        assert_eq!(
+            directory.home(&named(namespace)),
+            outside(namespace, "logs")
+        );
+        let known = directory.known(&outside(namespace, "logs"));
+        assert!(known.is(&Known::NotYet), "{known:?}");
+    }
+    directory.label("team-a".to_owned(), Some(labels("ml", "yes")));
+    directory.label("team-b".to_owned(), Some(Labels::new()));
+    directory.listed(Asked::Namespaces);
+    assert_eq!(directory.home(&named("team-a")), wide("logs"));
+    assert_eq!(directory.home(&named("team-b")), wide("logs"));
+    directory.label("team-a".to_owned(), Some(labels("ml", "no")));
+    assert_eq!(directory.home(&named("team-a")), outside("team-a", "logs"));
+    // One that came a moment ago has labels that will be told.
+    let known = directory.known(&outside("team-c", "logs"));
+    assert!(known.is(&Known::NotYet), "{known:?}");
+}
+
+#[test]
+fn what_cannot_be_listed_is_said_and_what_was_listed_once_stays() {
+    let mut directory = Directory::new(true);
+    assert!(!directory.has_asked());
+    directory.listed(super::OWN);
+    directory.failed(super::WIDE);
+    assert!(directory.has_asked());
+    let entries = json!([{"selector": {"matchLabels": {"ml": "yes"}}}]);
+    put_wide(&mut directory, "logs", &entries);
+    assert!(!directory.has_asked());
+    directory.failed(Asked::Namespaces);
+    assert!(directory.has_asked());
+    let (reason, message) = why(&directory, &outside("team-a", "logs"));
+    assert_eq!(reason, Reason::Pending);
+    assert!(
+        message.contains("list and watch on namespaces"),
+        "{message}"
+    );
+    directory.label("team-a".to_owned(), Some(labels("ml", "yes")));
+    directory.listed(Asked::Namespaces);
+    directory.failed(Asked::Namespaces);
+    let named = reference("team-a", Some((WIDE, "logs")));
+    assert_eq!(directory.home(&named), wide("logs"));
+}
+
+#[test]
+fn names_and_the_selector_of_all_need_no_labels() {
+    let mut directory = listed();
+    put_wide(
+        &mut directory,
+        "logs",
+        &json!([{"names": ["team-a"]}, {"selector": {}}]),
+    );
+    assert!(!directory.needs_labels());
+    let named = reference("team-z", Some((WIDE, "logs")));
+    assert_eq!(directory.home(&named), wide("logs"));
+}
+
+#[test]
+fn before_anything_was_listed_nothing_is_said_to_be_missing() {
+    let mut directory = Directory::new(true);
+    let all = [
+        reference("team-a", None),
+        reference("team-a", Some((OWN, "logs"))),
+        reference("team-a", Some((WIDE, "logs"))),
+    ];
+    for step in 0..2 {
+        for reference in &all {
+            let home = directory.home(reference);
+            let known = directory.known(&home);
+            let own_is_known = step == 1 && home == own("team-a", "logs");
+            assert_eq!(known.is(&Known::NotYet), !own_is_known, "{home:?}");
+        }
+        directory.listed(super::OWN);
+    }
+}
+
+#[test]
+fn the_first_entry_that_means_a_namespace_says_what_may_be_done_there() {
+    let mut directory = listed();
+    let entries = json!([
+        {"names": ["team-a"], "allow": {"jobs": ["a-*"]}},
+        {"selector": {}, "allow": {"jobs": ["b-*"], "force": "Never"}},
+    ]);
+    put_wide(&mut directory, "logs", &entries);
+    let allowances = directory.allowances(&wide("logs"), ["team-a", "team-b"].into_iter());
+    let allowances = allowances.expect("they are known");
+    let covers = |namespace, job| {
+        let job = JobId::parse(job).unwrap();
+        allowances.of(namespace).covers(&job)
+    };
+    assert!(covers("team-a", "a-1") && !covers("team-a", "b-1"));
+    assert!(covers("team-b", "b-1") && !covers("team-b", "a-1"));
+    // Nobody has asked for this one.
+    assert!(!covers("team-c", "b-1"));
+}
+
+#[test]
+fn an_operator_that_serves_no_wide_connection_says_so() {
+    let mut directory = Directory::new(false);
+    directory.listed(super::OWN);
+    assert_eq!(
+        directory.home(&reference("team-a", None)),
+        own("team-a", "default")
+    );
+    let (_, message) = why(&directory, &own("team-a", "default"));
+    assert!(!message.contains("Cluster"), "{message}");
+    let (reason, message) = why(&directory, &outside("team-a", "logs"));
+    assert_eq!(reason, Reason::ConnectionNotFound);
+    assert!(message.contains("--cluster-connections"), "{message}");
+}
