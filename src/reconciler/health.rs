@@ -148,6 +148,12 @@ impl Health {
         }
     }
 
+    /// Nothing may be asked for these objects, so nothing is claimed of what was seen for them before.
+    pub fn shut_out(&self) -> Option<Trouble> {
+        self.trouble()
+            .filter(|trouble| trouble.reason == Reason::NamespaceNotAllowed)
+    }
+
     /// Who the cluster is for claims. It stays who it was while it cannot be reached.
     pub fn claims_as(&self) -> Option<Arc<str>> {
         self.identity.clone()

@@ -62,7 +62,7 @@ use input::{Connection, Delivered, Event, Input, Moment, ObjectKey, Output, Tick
 use job::Job;
 use object::{News, Object};
 
-use crate::api::{ConnectionKind, ConnectionSeen, JobId};
+use crate::api::{AnomalyJobStatus, ConnectionKind, ConnectionSeen, JobId};
 
 /// A job of an object.
 type Spot = (ObjectKey, JobId);
@@ -232,7 +232,7 @@ impl Reconciler {
             }
         } else {
             self.gone(&key);
-            let object = Object::new(delivered, digest, sight_from, now);
+            let object = Object::new(self.of_here(delivered), digest, sight_from, now);
             self.objects.insert(key.clone(), Box::new(object));
             (true, false)
         };
@@ -250,6 +250,24 @@ impl Reconciler {
             self.wake_members(&key);
         }
         self.unsaid.insert(key);
+    }
+
+    /// What a status tells of another cluster says nothing of the jobs of this one, although they bear the same names.
+    fn of_here(&self, mut delivered: Delivered) -> Delivered {
+        let uuid = self.health.identity().0;
+        let elsewhere = |seen: &ConnectionSeen| {
+            let same_cluster = uuid.is_some() && seen.cluster_uuid.as_deref() == uuid.as_deref();
+            let here = seen.kind == self.connection.kind && seen.name == self.connection.name;
+            !(here || same_cluster)
+        };
+        let status = &mut delivered.status;
+        if status.connection.as_ref().is_some_and(elsewhere) {
+            *status = AnomalyJobStatus {
+                last_handled_reconcile_at: status.last_handled_reconcile_at.take(),
+                ..AnomalyJobStatus::default()
+            };
+        }
+        delivered
     }
 
     /// A read that was asked for came back. The watch may have been faster, so it says nothing of an object that is

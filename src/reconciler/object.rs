@@ -230,6 +230,7 @@ impl Object {
         }
         if generation {
             self.generation = delivered.generation;
+            self.looked_at = false;
             self.sight_from = sight_from;
             self.lane = Lane::Fresh;
             self.restoring = restorable(std::mem::take(&mut self.restoring), false);

@@ -75,10 +75,12 @@ fn only_ticks(object: &Object) -> bool {
 }
 
 /// Of jobs that are restored as they were stored nothing new is known, and a start is no reason to write. A trouble of the
-/// cluster is news, but not of what is stored as being where it should be: that stands until the silence is long.
+/// cluster is news, but not of what is stored, at this generation, as being where it should be: that stands until the silence
+/// is long.
 fn only_remembers(object: &Object, troubled: bool) -> bool {
     let ready = object.stored(ConditionType::Ready);
-    let stands = ready.is_some_and(|held| !troubled || held.status == ConditionStatus::True);
+    let there = |held: &Held| held.status == ConditionStatus::True && object.looked_at;
+    let stands = ready.is_some_and(|held| !troubled || there(held));
     !object.resolved && object.obstacle.is_none() && stands
 }
 
@@ -210,10 +212,11 @@ impl Reconciler {
         let goes = object.desired.deleting.is_some() && object.enforces().is_none();
         let trouble = self.health.trouble();
         let troubled = trouble.is_some_and(|trouble| trouble.reason != Reason::Pending);
+        let shut_out = self.health.shut_out().is_some();
         let silent = only_remembers(object, troubled)
-            && !self.unobserved
+            && !(self.unobserved || shut_out)
             && self.health.stalled(now).is_none();
-        if !object.resolved && self.health.stalled_at() > now.monotonic {
+        if (shut_out || !object.resolved) && self.health.stalled_at() > now.monotonic {
             self.wake_object_at(self.health.stalled_at(), key);
         }
         goes || silent

@@ -22,6 +22,9 @@ pub(super) fn closed(object: &Object, sum: &Sum, around: &Surroundings) -> Says 
 }
 
 fn not_known(object: &Object, sum: &Sum, around: &Surroundings) -> Option<(Reason, String)> {
+    if let Some(trouble) = around.health.shut_out() {
+        return Some((trouble.reason, trouble.message.to_string()));
+    }
     if around.unobserved || object.regaining {
         return Some((Reason::NotObserved, not_observed(around)));
     }

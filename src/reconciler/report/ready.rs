@@ -40,6 +40,9 @@ fn not_ready(reason: Reason, message: String, outlook: Outlook) -> (Says, Outloo
 pub(super) fn ready(object: &Object, sum: &Sum, around: &Surroundings) -> (Says, Outlook) {
     let all_there =
         object.resolved && sum.there == object.members.len() && object.unmatched.is_empty();
+    if let Some(trouble) = around.health.shut_out() {
+        return in_trouble(&trouble, around);
+    }
     let rests = object.enforces().is_none();
     let silent = around.unobserved || object.regaining;
     if silent && !object.desired.suspended && (all_there || rests) {
@@ -53,12 +56,7 @@ pub(super) fn ready(object: &Object, sum: &Sum, around: &Surroundings) -> (Says,
         return in_the_way;
     }
     if let Some(trouble) = around.health.trouble().filter(|_| !object.resolved) {
-        let outlook = if around.stalled {
-            Outlook::Stalled
-        } else {
-            Outlook::Moves
-        };
-        return not_ready(trouble.reason, trouble.message.to_string(), outlook);
+        return in_trouble(&trouble, around);
     }
     if rests {
         return observing(object, sum, around);
@@ -71,6 +69,15 @@ pub(super) fn ready(object: &Object, sum: &Sum, around: &Surroundings) -> (Says,
         return in_desired_state(object);
     }
     away(object, sum, around)
+}
+
+fn in_trouble(trouble: &Trouble, around: &Surroundings) -> (Says, Outlook) {
+    let outlook = if around.stalled {
+        Outlook::Stalled
+    } else {
+        Outlook::Moves
+    };
+    not_ready(trouble.reason, trouble.message.to_string(), outlook)
 }
 
 /// What keeps the object as a whole from what it wants.

@@ -33,6 +33,7 @@ mod life;
 mod meant;
 mod mixed;
 mod model;
+mod moving;
 mod opening;
 mod pacing;
 mod processes;

@@ -177,13 +177,22 @@ impl World {
 
     /// The operator dies and another one starts with what is stored.
     pub(super) fn crash(&mut self) {
-        self.brain = brain(self.clock);
+        self.forget(brain(self.clock));
+        self.connect();
+        self.deliver_all();
+    }
+
+    /// Nothing but what is stored is known to the next brain.
+    pub(super) fn forget(&mut self, next: Reconciler) {
+        self.brain = next;
         self.pending.clear();
         self.turns = Turns::default();
         self.abandoned.clear();
         self.rules.crashed();
         self.claims = Claims::default();
-        self.connect();
+    }
+
+    pub(super) fn deliver_all(&mut self) {
         for delivered in self.stored.values().cloned().collect::<Vec<_>>() {
             self.tell(Input::Delivered(Box::new(delivered)));
         }

@@ -24,3 +24,4 @@ mod restart;
 mod rights;
 mod rotation;
 mod undecodable;
+mod wide;
