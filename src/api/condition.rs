@@ -124,7 +124,7 @@ words! {
         TLSWrongName = "The certificate of Elasticsearch is for another name than the host of the address. Mend `spec.url`, say the name in `tls.serverName`, or renew the certificate with that name.",
         TLSFailed = "No encrypted connection came about; the message says why: it is no TLS at this port, a client certificate is wanted, or the certificate is revoked or broken.",
         ClusterUnreachable = "The connection to Elasticsearch broke, or a network policy, proxy or firewall cuts it. It is tried again.",
-        CredentialsRejected = "Elasticsearch does not accept the credentials (401). Renew the Secret; it is read again within a minute, and what was rejected is not shown again for five.",
+        CredentialsInvalid = "Elasticsearch does not accept the credentials (401). Renew the Secret; it is read again within a minute, and what was rejected is not shown again for five.",
         MissingPrivilege = "The credentials may not do this (403). Give their user or API key the cluster privilege `manage_ml`.",
         NotElasticsearch = "Something else than Elasticsearch answers at the url, such as a login page or another product. Mend `spec.url`.",
         UnexpectedAnswer = "Elasticsearch, or a proxy before it, answered something that makes no sense here. It is tried again.",

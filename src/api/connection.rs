@@ -142,6 +142,52 @@ pub struct ElasticsearchConnectionStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::short_text")]
     pub version: Option<String>,
+
+    /// Whether the cluster has machine learning: it is switched on, and in the licence as far as the credentials may read
+    /// that. Absent: not known yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool")]
+    pub ml_available: Option<bool>,
+
+    /// Whether machine learning is in upgrade mode, in which nothing can be called. Absent: not known yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "bool")]
+    pub upgrade_mode: Option<bool>,
+
+    /// What the credentials may do of what the operator asks for. Absent: not known yet, or the cluster has no security.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Privileges")]
+    pub privileges: Option<Privileges>,
+}
+
+/// What the credentials may do. The privilege `manage_ml` has all that is needed; `monitor` has the rest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Privileges {
+    /// The actions that are granted. Example: `cluster:admin/xpack/ml/job/close`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "schema::actions")]
+    pub granted: Vec<String>,
+
+    /// The actions that are not, and what that means.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(
+        length(max = 32),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["action"])
+    )]
+    pub lacking: Vec<Lacking>,
+}
+
+/// An action that is not granted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Lacking {
+    /// The action. Example: `cluster:monitor/main`.
+    #[schemars(schema_with = "schema::long_text")]
+    pub action: String,
+
+    /// What does not work without it, and the privilege that has it. Example: `version and cluster id are unknown
+    /// (privilege monitor)`.
+    #[schemars(schema_with = "schema::long_text")]
+    pub consequence: String,
 }
 
 fn unobserved() -> i64 {
@@ -156,6 +202,9 @@ impl Default for ElasticsearchConnectionStatus {
             cluster_uuid: None,
             cluster_name: None,
             version: None,
+            ml_available: None,
+            upgrade_mode: None,
+            privileges: None,
         }
     }
 }

@@ -32,7 +32,7 @@ pub use condition::{Condition, ConditionStatus, ConditionType, Reason, new_condi
 pub use connection::{
     ClusterElasticsearchConnection, ClusterElasticsearchConnectionSpec, ConnectionKind,
     DEFAULT_CONNECTION, ElasticsearchConnection, ElasticsearchConnectionSpec,
-    ElasticsearchConnectionStatus,
+    ElasticsearchConnectionStatus, Lacking, Privileges,
 };
 pub use expression::{InvalidExpression, InvalidPattern, JobExpression, JobPattern};
 pub use id::{DatafeedId, InvalidId, JobId};

@@ -355,6 +355,13 @@ pub(super) fn data_key(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+pub(super) fn actions(_: &mut SchemaGenerator) -> Schema {
+    let action = json!({ "type": "string", "maxLength": 512 });
+    json_schema!({
+        "type": "array", "maxItems": 32, "x-kubernetes-list-type": "set", "items": action,
+    })
+}
+
 pub(super) fn short_text(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "string", "maxLength": 64 })
 }

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::outcome;
 use super::translate::refusal;
 use crate::elasticsearch::{Client, Ids};
-use crate::reconciler::input::{Call, Refusal};
+use crate::reconciler::input::{Call, ObjectKey, Refusal};
 use crate::telemetry::{ElasticsearchApi, Metrics};
 
 /// How long Elasticsearch may hold a call; the deadline is the operator's own.
@@ -70,4 +70,25 @@ pub(super) async fn make(client: &Client, metrics: &Metrics, call: &Call) -> Res
         tracing::debug!(call = name(call), %error, "refused");
         refusal(&error, call, client.list_room())
     })
+}
+
+/// Says what is about to be called, and for whom.
+pub(super) fn log(call: &Call, objects: &[ObjectKey]) {
+    /// As many as a reader of a log wants to see in a line.
+    const SHOWN: usize = 20;
+    let shown = |all: Vec<String>| {
+        let more = all.len().saturating_sub(SHOWN);
+        let text = all.into_iter().take(SHOWN).collect::<Vec<_>>().join(",");
+        if more == 0 {
+            text
+        } else {
+            format!("{text} and {more} more")
+        }
+    };
+    tracing::info!(
+        objects = shown(objects.iter().map(ToString::to_string).collect()),
+        job = shown(call.jobs().iter().map(ToString::to_string).collect()),
+        "calling Elasticsearch: {}",
+        name(call)
+    );
 }

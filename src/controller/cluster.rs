@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::Instant;
 
-use super::call::{make, name};
+use super::call::{log, make};
 use super::live::Fresh;
 use super::observe::Observer;
 use super::pulse::Pulse;
@@ -200,6 +200,7 @@ impl Driver {
     }
 
     fn notice(&mut self, input: &Input) {
+        self.cluster.pulse.hear(input);
         match input {
             Input::Called(ticket, answer) => {
                 self.calls.remove(ticket);
@@ -209,7 +210,6 @@ impl Driver {
                     _ => {}
                 }
             }
-            Input::Read(_, Ok(_)) => self.cluster.pulse.beat(),
             Input::Read(_, Err(trouble)) => self.suspect(trouble),
             _ => {}
         }
@@ -456,42 +456,25 @@ fn rule(rulings: Vec<Ruling>, inputs: &mut VecDeque<Input>) {
     }
 }
 
-/// Which privileges there are is found out beside.
+/// Which privileges there are, and which licence, is found out beside.
 fn lacks_a_privilege(trouble: &Trouble) -> bool {
-    trouble.reason == Reason::MissingPrivilege
+    matches!(
+        trouble.reason,
+        Reason::MissingPrivilege | Reason::LicenseMissing
+    )
 }
 
 /// Another credential, authority or cluster may be the answer to it.
 fn concerns_the_link(trouble: &Trouble) -> bool {
     matches!(
         trouble.reason,
-        Reason::CredentialsRejected
+        Reason::CredentialsInvalid
             | Reason::TLSUntrusted
             | Reason::TLSExpired
             | Reason::TLSWrongName
             | Reason::TLSFailed
             | Reason::ClusterChanged
     )
-}
-
-fn log(call: &Call, objects: &[ObjectKey]) {
-    /// As many as a reader of a log wants to see in a line.
-    const SHOWN: usize = 20;
-    let shown = |all: Vec<String>| {
-        let more = all.len().saturating_sub(SHOWN);
-        let text = all.into_iter().take(SHOWN).collect::<Vec<_>>().join(",");
-        if more == 0 {
-            text
-        } else {
-            format!("{text} and {more} more")
-        }
-    };
-    tracing::info!(
-        objects = shown(objects.iter().map(ToString::to_string).collect()),
-        job = shown(call.jobs().iter().map(ToString::to_string).collect()),
-        "calling Elasticsearch: {}",
-        name(call)
-    );
 }
 
 fn finish(outcome: Finish) -> CloseOutcome {

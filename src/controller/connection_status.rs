@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use k8s_openapi::jiff::Timestamp;
 
+use super::pulse::Signs;
 use super::source::Source;
 use super::writer::Precondition;
 use crate::api::{
-    ConditionStatus, ConditionType, ElasticsearchConnectionStatus, Reason, new_condition,
+    ConditionStatus, ConditionType, ElasticsearchConnectionStatus, Lacking, Privileges, Reason,
+    new_condition,
 };
 use crate::elasticsearch::privileges;
 use crate::reconciler::health::needs_a_human;
@@ -26,8 +28,8 @@ pub(super) struct Probe {
     pub(super) cluster_name: Option<Arc<str>>,
     /// `version.number`, likewise.
     pub(super) version: Option<Arc<str>>,
-    /// The actions that the credentials lack, where that could be asked.
-    pub(super) lacks: Vec<&'static str>,
+    /// The licence has machine learning, or may not be read.
+    pub(super) has_license: bool,
     /// 7.14 or later: a close stops running datafeeds.
     pub(super) stops_datafeeds: bool,
     /// It may be of a version that closes idle jobs by itself.
@@ -54,12 +56,12 @@ impl At {
 }
 
 /// Connected, and what the credentials may not do: nothing of that keeps a connection from being used.
-fn connected(probe: &Probe) -> String {
+fn connected(probe: &Probe, lacks: &[&'static str]) -> String {
     let mut text = "connected".to_owned();
     if probe.version.is_none() {
         text.push_str("; the credentials may not read GET / (privilege monitor), so version and uuid are unknown, and what others do to jobs is noticed later");
     }
-    let lacking = |(action, _): &&(&str, &str)| probe.lacks.contains(action);
+    let lacking = |(action, _): &&(&str, &str)| lacks.contains(action);
     let changes: Vec<_> = privileges::CHANGES.iter().filter(lacking).collect();
     if !changes.is_empty() {
         let words: Vec<&str> = changes.iter().map(|(_, words)| *words).collect();
@@ -72,7 +74,7 @@ fn connected(probe: &Probe) -> String {
     }
     let reads = privileges::READS
         .iter()
-        .filter(|action| probe.lacks.contains(action));
+        .filter(|action| lacks.contains(action));
     let reads: Vec<&str> = reads.copied().collect();
     if !reads.is_empty() {
         let _ = write!(
@@ -82,6 +84,55 @@ fn connected(probe: &Probe) -> String {
         );
     }
     text
+}
+
+/// What keeps a cluster that answers from doing all that is asked of it.
+fn concern(probe: &Probe, signs: Signs) -> Option<Trouble> {
+    if !probe.has_license {
+        return Some(Trouble::new(
+            Reason::LicenseMissing,
+            "the licence of the cluster has no machine learning, or has expired: jobs can be closed, but neither opened nor their datafeeds started; renew it, or start a trial",
+        ));
+    }
+    if signs.no_master {
+        return Some(Trouble::new(
+            Reason::NoMaster,
+            "the cluster answers, but has no master: nothing is called until it has one; look at its nodes",
+        ));
+    }
+    signs.upgrade_mode?.then(|| {
+        Trouble::new(
+            Reason::UpgradeMode,
+            "machine learning is in upgrade mode: nothing is called until it ends; end it with POST _ml/set_upgrade_mode?enabled=false",
+        )
+    })
+}
+
+/// What does not work without an action, and the privilege that has it.
+fn consequence(action: &str) -> String {
+    let changes = privileges::CHANGES
+        .iter()
+        .find(|(known, _)| *known == action);
+    match (action, changes) {
+        (_, Some((_, words))) => format!("the operator cannot {words} (privilege manage_ml)"),
+        (privileges::MAIN, _) => "version and cluster id are unknown (privilege monitor)".to_owned(),
+        (privileges::STATE, _) => "what others do to closed jobs is noticed later, as they are asked for in turn (privilege monitor)".to_owned(),
+        (privileges::LICENSE, _) => "a licence without machine learning is noticed at the first open (privilege monitor)".to_owned(),
+        _ => "jobs and datafeeds cannot be seen as a whole (privilege manage_ml)".to_owned(),
+    }
+}
+
+fn told(lacks: &[&'static str]) -> Privileges {
+    let (lacking, granted): (Vec<&str>, Vec<&str>) =
+        privileges::all().partition(|action| lacks.contains(action));
+    let lacking = lacking.into_iter().map(|action| Lacking {
+        action: action.to_owned(),
+        consequence: consequence(action),
+    });
+    Privileges {
+        granted: granted.into_iter().map(str::to_owned).collect(),
+        lacking: lacking.collect(),
+    }
 }
 
 /// Whether a human is waited for, or it goes on by itself. A connection that is suspended does neither.
@@ -96,17 +147,54 @@ fn outlook(trouble: &Trouble, seconds: i64) -> Option<ConditionType> {
     }
 }
 
+/// What is known of the cluster now. What was known before stands where it cannot be asked.
+fn seen(
+    before: ElasticsearchConnectionStatus,
+    outcome: &Result<Probe, Trouble>,
+    reason: Reason,
+    lacks: Option<&[&'static str]>,
+    signs: Signs,
+) -> ElasticsearchConnectionStatus {
+    let mut after = before;
+    if let Ok(probe) = outcome {
+        let text = |value: &Option<Arc<str>>| value.as_ref().map(ToString::to_string);
+        // A uuid that was known stays recorded where it can no longer be read.
+        after.cluster_uuid = text(&probe.cluster_uuid).or(after.cluster_uuid);
+        after.cluster_name = text(&probe.cluster_name).or(after.cluster_name);
+        after.version = text(&probe.version);
+        after.ml_available = Some(probe.has_license);
+        after.upgrade_mode = signs.upgrade_mode.or(after.upgrade_mode);
+        after.privileges = lacks.map(told);
+    }
+    match reason {
+        Reason::MLUnavailable | Reason::LicenseMissing => after.ml_available = Some(false),
+        Reason::MissingPrivilege => after.privileges = lacks.map(told).or(after.privileges),
+        _ => {}
+    }
+    after
+}
+
 /// The status that follows from the probe, or nothing where it is stored already.
 pub(super) fn next(
     object: &Source,
     outcome: &Result<Probe, Trouble>,
+    lacks: Option<&[&'static str]>,
+    signs: Signs,
     now: Timestamp,
 ) -> Option<(At, ElasticsearchConnectionStatus)> {
     let before = object.status.clone().unwrap_or_default();
     let generation = object.metadata.generation.unwrap_or_default();
-    let (status, reason, message) = match outcome {
-        Ok(probe) => (ConditionStatus::True, Reason::Connected, connected(probe)),
-        Err(trouble) => (
+    let trouble = match outcome {
+        Ok(probe) => concern(probe, signs),
+        Err(trouble) => Some(trouble.clone()),
+    };
+    let (status, reason, message) = match (&trouble, outcome) {
+        (None, Ok(probe)) => (
+            ConditionStatus::True,
+            Reason::Connected,
+            connected(probe, lacks.unwrap_or_default()),
+        ),
+        (Some(trouble), _) | (None, Err(trouble)) => (
             ConditionStatus::False,
             trouble.reason,
             trouble.message.to_string(),
@@ -123,23 +211,15 @@ pub(super) fn next(
     };
     let mut conditions = vec![say(ConditionType::Ready, status)];
     let lasts = now.duration_since(since(ConditionType::Ready, status));
-    let outlook = outcome
+    let outlook = trouble
         .as_ref()
-        .err()
         .and_then(|trouble| outlook(trouble, lasts.as_secs()));
     conditions.extend(outlook.map(|of| say(of, ConditionStatus::True)));
-    let mut after = ElasticsearchConnectionStatus {
+    let after = ElasticsearchConnectionStatus {
         observed_generation: generation,
         conditions,
-        ..before.clone()
+        ..seen(before.clone(), outcome, reason, lacks, signs)
     };
-    if let Ok(probe) = outcome {
-        let text = |value: &Option<Arc<str>>| value.as_ref().map(ToString::to_string);
-        // A uuid that was known stays recorded where it can no longer be read.
-        after.cluster_uuid = text(&probe.cluster_uuid).or(before.cluster_uuid.clone());
-        after.cluster_name = text(&probe.cluster_name).or(before.cluster_name.clone());
-        after.version = text(&probe.version);
-    }
     let meta = &object.metadata;
     (after != before).then(|| {
         let at = At {
@@ -151,3 +231,7 @@ pub(super) fn next(
         (at, after)
     })
 }
+
+#[cfg(test)]
+#[path = "connection_status_tests.rs"]
+mod tests;

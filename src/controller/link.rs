@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::Dial;
 use super::cluster::Message;
 use super::connection_status::{self, Probe};
-use super::pulse::Pulse;
+use super::pulse::{Pulse, Signs};
 use super::rejection::Rejection;
 use super::resolve::Place;
 use super::source::{Home, Known, Source};
@@ -24,7 +24,7 @@ use crate::api::{
     Access, ClusterElasticsearchConnection, ConnectionKind, ElasticsearchConnection, Reason,
 };
 use crate::clock::Clock;
-use crate::elasticsearch::{Client, Endpoint, Error, Product, Version};
+use crate::elasticsearch::{Client, Endpoint, Error, Product, Version, privileges};
 use crate::reconciler::health::needs_a_human;
 use crate::reconciler::input::{Connection, Trouble, Urgency, Usable};
 
@@ -91,8 +91,11 @@ pub(super) struct Way {
     rejection: Rejection,
     /// An answer to another request has made this look necessary: it was the first try.
     suspected: bool,
-    /// The actions that the credentials lacked when that was asked last: after something was refused, and until nothing is.
-    lacks: Vec<&'static str>,
+    /// The actions that the credentials lacked when that was asked last: at first, after something was refused, and until nothing
+    /// that is needed is. `None`: it was not answered.
+    lacks: Option<Vec<&'static str>>,
+    /// It was asked of this client.
+    asked: bool,
     /// What the last probe found, for as long as nothing says that it is no longer so.
     proven: Option<Probe>,
 }
@@ -103,6 +106,7 @@ impl Link {
         let mut failures = 0_u32;
         loop {
             let known = self.known.borrow_and_update().clone();
+            let mut signs = self.pulse.watch();
             let outcome = self.prove(&known).await;
             self.way.proven = outcome.as_ref().ok().cloned();
             failures = if outcome.is_ok() {
@@ -127,7 +131,7 @@ impl Link {
                 Err(trouble) if waits_for_a_human(trouble.reason) => PROBE,
                 Err(_) => Duration::from_secs(1 << failures.min(5)).min(PROBE),
             };
-            if !self.wait(pause, &known, &outcome).await {
+            if !self.wait(pause, &known, &outcome, &mut signs).await {
                 return;
             }
         }
@@ -139,6 +143,7 @@ impl Link {
         pause: Duration,
         proven: &Known,
         outcome: &Result<Probe, Trouble>,
+        signs: &mut watch::Receiver<Signs>,
     ) -> bool {
         let over = Instant::now() + pause;
         let floor = Instant::now() + AT_MOST_EVERY;
@@ -166,6 +171,14 @@ impl Link {
                     }
                     // Our own write came back, or somebody else wrote the status.
                     if let Known::Object(object) = &now {
+                        self.report(object, outcome).await;
+                    }
+                }
+                Ok(()) = signs.changed() => {
+                    let now = self.known.borrow().clone();
+                    if let Known::Object(object) = &now
+                        && now.asks_the_same(proven)
+                    {
                         self.report(object, outcome).await;
                     }
                 }
@@ -222,7 +235,9 @@ impl Link {
         let suspected = std::mem::take(&mut self.way.suspected);
         self.connect(&object).await?;
         let proven = self.way.proven.take().filter(|_| self.pulse.within(PULSE));
-        if let Some(probe) = proven.filter(|probe| probe.lacks.is_empty()) {
+        if let Some(probe) =
+            proven.filter(|probe| probe.has_license && !self.lacks_what_is_needed())
+        {
             return Ok(probe);
         }
         let mut answer = self.ask().await?;
@@ -230,29 +245,35 @@ impl Link {
             && others_may_do(error)
         {
             // What was read may have been replaced meanwhile.
-            let first = *error == Error::CredentialsRejected && !suspected;
+            let first = *error == Error::CredentialsInvalid && !suspected;
             if self.connect(&object).await? || first {
                 answer = self.ask().await?;
             }
         }
         let denied = matches!(answer, Err(Error::MissingPrivilege(_)));
-        if denied || suspected || !self.way.lacks.is_empty() {
+        let new = answer.is_ok() && !self.way.asked;
+        if new || denied || suspected || self.lacks_what_is_needed() {
+            self.way.asked = true;
             self.way.lacks = self.lacks().await;
         }
-        let mut probe = answer.map_err(|error| self.trouble(&error))?;
-        probe.lacks.clone_from(&self.way.lacks);
+        let probe = answer.map_err(|error| self.trouble(&error))?;
         same_cluster(&object, &probe)?;
         Ok(probe)
     }
 
     /// What the credentials lack. A cluster without security refuses the question, and nobody lacks anything there.
-    async fn lacks(&self) -> Vec<&'static str> {
+    async fn lacks(&self) -> Option<Vec<&'static str>> {
         match &self.way.current {
             Some(current) if !current.endpoint.credentials.are_none() => {
-                current.client.lacks().await.unwrap_or_default()
+                current.client.lacks().await.ok()
             }
-            _ => Vec::new(),
+            _ => None,
         }
+    }
+
+    fn lacks_what_is_needed(&self) -> bool {
+        let mut lacks = self.way.lacks.iter().flatten();
+        lacks.any(|action| privileges::is_needed(action))
     }
 
     /// Reads what the connection names, and makes a client of it. Returns whether it is another one than before.
@@ -273,7 +294,8 @@ impl Link {
             endpoint: resolved.endpoint,
         });
         self.way.proven = None;
-        self.way.lacks = Vec::new();
+        self.way.lacks = None;
+        self.way.asked = false;
         Ok(true)
     }
 
@@ -284,21 +306,25 @@ impl Link {
         };
         match self.way.rejection.of(&current.endpoint) {
             Some(trouble) => Err(trouble.clone()),
-            None => Ok(probe(&current.client).await),
+            None => Ok(probe(&current.client, &self.pulse).await),
         }
     }
 
     /// What a failed probe means; credentials that are rejected rest from now on.
     fn trouble(&mut self, error: &Error) -> Trouble {
         let mut trouble = trouble_of(error);
-        if trouble.reason == Reason::MissingPrivilege && !self.way.lacks.is_empty() {
-            let lacks = self.way.lacks.join(", ");
+        if trouble.reason == Reason::MissingPrivilege && self.lacks_what_is_needed() {
+            let lacks = self.way.lacks.iter().flatten().copied();
+            let lacks: Vec<&str> = lacks
+                .filter(|action| privileges::is_needed(action))
+                .collect();
+            let lacks = lacks.join(", ");
             trouble.message = Arc::from(format!(
                 "the credentials lack {lacks} (HTTP 403); the cluster privilege manage_ml is enough"
             ));
         }
         if let Some(current) = &self.way.current
-            && *error == Error::CredentialsRejected
+            && *error == Error::CredentialsInvalid
         {
             trouble.message = Arc::from(rejected(&current.credentials));
             self.way.rejection.note(&current.endpoint, &trouble);
@@ -307,7 +333,9 @@ impl Link {
     }
 
     async fn report(&self, object: &Source, outcome: &Result<Probe, Trouble>) {
-        if let Some((at, status)) = connection_status::next(object, outcome, self.clock.now()) {
+        let (lacks, signs) = (self.way.lacks.as_deref(), self.pulse.signs());
+        let next = connection_status::next(object, outcome, lacks, signs, self.clock.now());
+        if let Some((at, status)) = next {
             let tenant = Arc::from(self.home.namespace());
             let turn = self.writer.turn(&tenant, Urgency::ForCall).await;
             // A conflict or an outage: the next probe, or the delivery of what changed, comes here again.
@@ -326,14 +354,19 @@ impl Link {
     }
 }
 
-/// `/`, and `_ml/info`, which also proves the product where `/` may not be read.
-async fn probe(client: &Client) -> Result<Probe, Error> {
+/// `/`, and `_ml/info`, which also proves the product where `/` may not be read; and the licence, where that may be read.
+async fn probe(client: &Client, pulse: &Pulse) -> Result<Probe, Error> {
     let identity = match client.identify().await {
         Ok(identity) => Some(identity),
         Err(Error::MissingPrivilege(_)) => None,
         Err(error) => return Err(error),
     };
-    client.ml_info().await?;
+    pulse.upgrade_mode(client.ml_info().await?.upgrade_mode);
+    let has_license = match &identity {
+        // Who may not read it learns it at the first open.
+        Some(_) => client.has_ml_license().await.unwrap_or(true),
+        None => true,
+    };
     let before_7_14 = match &identity {
         Some(identity) => identity.version < Version::WITH_PRODUCT_HEADER,
         None => client.product() == Product::ElasticsearchBefore714,
@@ -348,7 +381,7 @@ async fn probe(client: &Client) -> Result<Probe, Error> {
         version: identity
             .as_ref()
             .map(|identity| Arc::from(identity.version.to_string())),
-        lacks: Vec::new(),
+        has_license,
         stops_datafeeds: !before_7_14,
         // Where the version is not known it may be one of these.
         closes_idle_jobs: identity
@@ -359,7 +392,7 @@ async fn probe(client: &Client) -> Result<Probe, Error> {
 
 /// Other credentials, or another authority, may be the answer to it.
 fn others_may_do(error: &Error) -> bool {
-    matches!(error, Error::CredentialsRejected | Error::Tls(_))
+    matches!(error, Error::CredentialsInvalid | Error::Tls(_))
 }
 
 fn rejected(credentials: &str) -> String {

@@ -177,7 +177,7 @@ fn class(error: &ElasticsearchError) -> ElasticsearchOutcome {
     use ElasticsearchError as E;
     match error {
         E::Tls(_) => ElasticsearchOutcome::Untrusted,
-        E::CredentialsRejected | E::MissingPrivilege(_) | E::LicenseMissing => {
+        E::CredentialsInvalid | E::MissingPrivilege(_) | E::LicenseMissing => {
             ElasticsearchOutcome::Denied
         }
         E::NoSuchJob(_) | E::NoSuchDatafeed(_) | E::TaskGone => ElasticsearchOutcome::NotFound,

@@ -44,7 +44,7 @@ mod tests {
         };
         let mut rejection = Rejection::default();
         assert!(rejection.of(&of("a:1")).is_none());
-        let trouble = Trouble::new(Reason::CredentialsRejected, "rejected");
+        let trouble = Trouble::new(Reason::CredentialsInvalid, "rejected");
         rejection.note(&of("a:1"), &trouble);
         tokio::time::advance(Duration::from_secs(299)).await;
         assert_eq!(rejection.of(&of("a:1")), Some(&trouble));

@@ -93,7 +93,7 @@ pub(super) fn classify(answer: &Answer, call: &Call) -> Error {
         return by_type(answer, &refusal).unwrap_or_else(|| by_status(answer, &refusal, call));
     }
     match answer.status {
-        401 => Error::CredentialsRejected,
+        401 => Error::CredentialsInvalid,
         413 | 414 | 431 => Error::LineTooLong,
         429 => overloaded(answer),
         status @ 502..=504 => Error::GatewayFailed {
@@ -133,7 +133,7 @@ fn by_status(answer: &Answer, refusal: &Refusal, call: &Call) -> Error {
     let kind = ErrorType::parse(&refusal.kind);
     let found = match answer.status {
         400 | 405 => not_there(refusal).or_else(|| starting(refusal)),
-        401 => Some(Error::CredentialsRejected),
+        401 => Some(Error::CredentialsInvalid),
         403 => forbidden(refusal, call),
         404 => not_found(refusal, call).or_else(|| starting(refusal)),
         409 => conflict(refusal, call).or_else(|| starting(refusal)),

@@ -314,12 +314,12 @@ fn credentials_privileges_and_licence_are_told_apart() {
     ] {
         assert_eq!(
             of(401, "security_exception", reason),
-            Error::CredentialsRejected
+            Error::CredentialsInvalid
         );
     }
     assert_eq!(
         classify(&answer(401, "", None), &close(&["a"])),
-        Error::CredentialsRejected
+        Error::CredentialsInvalid
     );
     let lacking =
         |names: &[&str]| Error::MissingPrivilege(names.iter().map(ToString::to_string).collect());

@@ -26,7 +26,9 @@ use super::reach::{self, Reach};
 use super::request::{self, Call};
 use super::tls;
 use super::transport::{Answer, Carrier, Room, exchange, over};
-use super::wire::{Closed, HasPrivileges, Info, Opened, Root, Started, Stopped, parse};
+use super::wire::{
+    Closed, HasPrivileges, Info, Opened, Root, Started, Stopped, WireLicense, parse,
+};
 use super::wire_lists::{WireDatafeed, WireDatafeedStats, WireJob, WireJobStats};
 use super::wire_tasks::{ClusterState, Snapshots};
 use crate::api::JobPattern;
@@ -199,6 +201,14 @@ impl Client {
             })?;
         self.proven.info_said(answer.has_header);
         Ok(info.into())
+    }
+
+    /// `GET /_license`: whether machine learning is in the licence, so that jobs can be opened; closing needs none. Needs the
+    /// privilege `monitor`.
+    pub async fn has_ml_license(&self) -> Result<bool, Error> {
+        let answer = self.send(&Call::license(), self.limits.call).await?;
+        let license: WireLicense = shape(&answer)?;
+        Ok(license.has_ml())
     }
 
     /// Which of [`privileges::all`] the credentials lack. Any user may ask that of itself; a cluster without security

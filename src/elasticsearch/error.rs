@@ -136,7 +136,7 @@ pub enum Error {
     NotFormed,
     /// 401.
     #[error("the credentials are rejected (HTTP 401)")]
-    CredentialsRejected,
+    CredentialsInvalid,
     /// 403: any one of these cluster privileges would do.
     #[error("the credentials lack the cluster privilege {} (HTTP 403)", .0.join(" or "))]
     MissingPrivilege(Vec<String>),
@@ -281,7 +281,7 @@ impl Error {
             Self::UnexpectedAnswer { .. } => "UnexpectedAnswer",
             Self::VersionTooOld(_) => "VersionTooOld",
             Self::NotFormed | Self::NoMaster => "NoMaster",
-            Self::CredentialsRejected => "CredentialsRejected",
+            Self::CredentialsInvalid => "CredentialsInvalid",
             Self::MissingPrivilege(_) => "MissingPrivilege",
             Self::LicenseMissing => "LicenseMissing",
             Self::MlUnavailable => "MLUnavailable",
@@ -338,7 +338,7 @@ impl Error {
             | Self::NotElasticsearch(_)
             | Self::UnexpectedAnswer { .. }
             | Self::VersionTooOld(_)
-            | Self::CredentialsRejected
+            | Self::CredentialsInvalid
             | Self::MissingPrivilege(_)
             | Self::LicenseMissing
             | Self::MlUnavailable => Scope::Connection,
@@ -432,7 +432,7 @@ mod tests {
             Error::VersionTooOld(version),
             Error::NotFormed,
             Error::NoMaster,
-            Error::CredentialsRejected,
+            Error::CredentialsInvalid,
             Error::MissingPrivilege(Vec::new()),
             Error::LicenseMissing,
             Error::MlUnavailable,

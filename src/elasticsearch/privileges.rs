@@ -26,8 +26,16 @@ pub const MAIN: &str = "cluster:monitor/main";
 /// The persistent tasks. `monitor` has it; without it what others do to jobs is noticed later.
 pub const STATE: &str = "cluster:monitor/state";
 
+/// The licence. `monitor` has it; without it that machine learning is not in it is noticed at the first open.
+pub const LICENSE: &str = "cluster:monitor/xpack/license/get";
+
+/// Whether jobs cannot be seen, closed and opened without it.
+pub fn is_needed(action: &str) -> bool {
+    ![MAIN, STATE, LICENSE].contains(&action)
+}
+
 /// All of them.
 pub fn all() -> impl Iterator<Item = &'static str> {
     let changes = CHANGES.iter().map(|(action, _)| *action);
-    changes.chain(READS).chain([MAIN, STATE])
+    changes.chain(READS).chain([MAIN, STATE, LICENSE])
 }

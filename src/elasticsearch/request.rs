@@ -106,6 +106,17 @@ impl Call {
         }
     }
 
+    /// `GET /_license` (reference 9.2).
+    pub(super) fn license() -> Self {
+        let fields = "license.status,license.type";
+        let call = Self::read(&["_license"], fields, Subject::Cluster);
+        Self {
+            privilege: "monitor",
+            body_limit: CALL_LIMIT,
+            ..call
+        }
+    }
+
     /// `GET /_ml/info` (reference 8).
     pub(super) fn ml_info() -> Self {
         let call = Self::read(&["_ml", "info"], INFO_FIELDS, Subject::Cluster);

@@ -191,6 +191,28 @@ impl From<Info> for MlInfo {
     }
 }
 
+/// `GET /_license`.
+#[derive(Deserialize)]
+pub(super) struct WireLicense {
+    license: Licensed,
+}
+
+#[derive(Deserialize)]
+struct Licensed {
+    status: String,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+impl WireLicense {
+    /// Whether machine learning is in it. Of a word that is not known here nothing bad is said.
+    pub(super) fn has_ml(&self) -> bool {
+        let Licensed { status, kind } = &self.license;
+        !matches!(status.as_str(), "expired" | "invalid")
+            && !matches!(kind.as_str(), "basic" | "standard" | "gold")
+    }
+}
+
 /// What the credentials hold of what was asked for.
 #[derive(Deserialize)]
 pub(super) struct HasPrivileges {

@@ -244,7 +244,7 @@ pub fn needs_a_human(reason: Reason) -> bool {
             | Reason::CAInvalid
             | Reason::URLInvalid
             | Reason::EndpointNotAllowed
-            | Reason::CredentialsRejected
+            | Reason::CredentialsInvalid
             | Reason::MissingPrivilege
             | Reason::VersionTooOld
             | Reason::MLUnavailable

@@ -81,10 +81,10 @@ fn what_must_survive_a_crash_survives_a_start_without_a_cluster_too() {
     world.crash();
     world.pending.clear();
     world.tell(Input::Connection(Connection::Unusable(trouble(
-        Reason::CredentialsRejected,
+        Reason::CredentialsInvalid,
     ))));
     world.pass(secs(600));
-    assert!(world.is("o", "Stalled", "True", "CredentialsRejected"));
+    assert!(world.is("o", "Stalled", "True", "CredentialsInvalid"));
     assert_eq!(world.status("o").targets, before);
 }
 

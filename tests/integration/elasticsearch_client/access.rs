@@ -90,7 +90,7 @@ async fn wrong_credentials_are_rejected_and_never_shown() {
             ];
             for error in results {
                 let error = error.unwrap();
-                assert_eq!(error, Error::CredentialsRejected);
+                assert_eq!(error, Error::CredentialsInvalid);
                 let shown = format!("{error} {error:?} {client:?}");
                 assert!(
                     !shown.contains("S3NTINEL") && !shown.contains("UzNOVElORUw"),

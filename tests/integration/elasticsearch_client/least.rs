@@ -38,6 +38,7 @@ async fn refusals(client: &Client) -> Vec<String> {
         client.job_stats_like(&everything()).await.err(),
         client.newest_snapshot(&job("a")).await.err(),
         client.persistent_tasks().await.err(),
+        client.has_ml_license().await.err(),
         client.datafeeds().await.err(),
         client.datafeed_stats(&feeds).await.err(),
         client.start_datafeed(&d, SECOND).await.err(),
@@ -104,7 +105,7 @@ async fn what_built_in_privileges_lack_is_told_by_name() {
     let (_cluster, client) = client_with(&["manage_ml"]).await;
     client.identify().await.unwrap_err();
     client.ml_info().await.unwrap();
-    let expected = vec![privileges::MAIN, privileges::STATE];
+    let expected = vec![privileges::MAIN, privileges::STATE, privileges::LICENSE];
     assert_eq!(client.lacks().await, Ok(expected));
     let (_cluster, client) = client_with(&["manage_ml", "monitor"]).await;
     client.identify().await.unwrap();

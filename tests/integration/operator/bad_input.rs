@@ -190,9 +190,9 @@ fn each_wrong_connection_says_why() {
         ("endless", "UnexpectedAnswer"),
         ("secretless", "SecretNotFound"),
         ("keyless", "SecretInvalid"),
-        ("rejected", "CredentialsRejected"),
+        ("rejected", "CredentialsInvalid"),
         ("no-pem", "CAInvalid"),
-        ("token", "CredentialsRejected"),
+        ("token", "CredentialsInvalid"),
         ("own", "SecretInvalid"),
         ("together", "URLInvalid"),
     ] {
@@ -214,7 +214,7 @@ fn wrong_credentials_heal_with_the_secret() {
     room.connect(&api_key("key"));
     let _operator = room.operator();
     job_over(&room, "default");
-    both_say(&room, "default", "CredentialsRejected");
+    both_say(&room, "default", "CredentialsInvalid");
     room.patch::<Secret>(
         "key",
         &json!({"stringData": {"api-key": format!("key:{SENTINEL}")}}),

@@ -11,6 +11,7 @@ mod deletion;
 mod eck;
 mod expressions;
 mod forced;
+mod health;
 mod hostile;
 mod kstatus;
 mod lists;

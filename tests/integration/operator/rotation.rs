@@ -47,21 +47,21 @@ fn rejected_credentials_are_not_shown_again() {
     room.connect(&by_user());
     let _operator = room.operator();
     room.close("rate", &json!({}));
-    let said = room.until_connection("default", &["Ready=False/CredentialsRejected"]);
+    let said = room.until_connection("default", &["Ready=False/CredentialsInvalid"]);
     let message = said["status"]["conditions"][0]["message"].to_string();
     assert!(message.contains("mend Secret user"), "{message}");
-    room.until("rate", &["Ready=False/CredentialsRejected"]);
+    room.until("rate", &["Ready=False/CredentialsInvalid"]);
     // One try, and one more after the Secret was read again.
     assert_eq!(rejected(&room), 2);
     for most in [10, 11, 12] {
         touch(&room, most);
-        room.until_connection("default", &["Ready=False/CredentialsRejected"]);
+        room.until_connection("default", &["Ready=False/CredentialsInvalid"]);
     }
     assert_eq!(rejected(&room), 2);
     // Others go at once; and if they are wrong too, twice.
     room.patch::<Secret>("user", &json!({"stringData": password("wrong too")}));
     touch(&room, 13);
-    room.until_connection("default", &["Ready=False/CredentialsRejected"]);
+    room.until_connection("default", &["Ready=False/CredentialsInvalid"]);
     assert_eq!(rejected(&room), 4);
     room.patch::<Secret>("user", &json!({"stringData": password("first")}));
     touch(&room, 14);

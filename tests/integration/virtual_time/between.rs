@@ -89,6 +89,7 @@ impl Ask {
             (Server::Elasticsearch, "POST") => "ask privileges",
             (Server::Elasticsearch, _) if self.path == "/" => "identify",
             (Server::Elasticsearch, _) if self.path == "/_ml/info" => "ml info",
+            (Server::Elasticsearch, _) if self.path == "/_license" => "license",
             (Server::Elasticsearch, _) if self.path.starts_with("/_cluster") => "tasks",
             (Server::Elasticsearch, _) if self.path.contains("model_snapshots") => "snapshots",
             (Server::Elasticsearch, _)

@@ -1,0 +1,118 @@
+//! What is said of a connection, and that nothing is said twice.
+
+use serde_json::json;
+
+use super::*;
+use crate::api::ElasticsearchConnection;
+
+fn object(status: Option<ElasticsearchConnectionStatus>) -> Source {
+    let spec = serde_json::from_value(json!({"url": "https://es"})).unwrap();
+    let mut object = ElasticsearchConnection::new("default", spec);
+    object.metadata.generation = Some(1);
+    object.status = status;
+    Source::from(object)
+}
+
+fn probe() -> Probe {
+    Probe {
+        cluster_uuid: Some(Arc::from("uuid")),
+        cluster_name: Some(Arc::from("logs")),
+        version: Some(Arc::from("9.4.0")),
+        has_license: true,
+        stops_datafeeds: true,
+        closes_idle_jobs: true,
+    }
+}
+
+/// The status that is written, and what its Ready and its outlook say.
+fn said(
+    outcome: &Result<Probe, Trouble>,
+    lacks: Option<&[&'static str]>,
+    signs: Signs,
+) -> (ElasticsearchConnectionStatus, Vec<String>) {
+    let now = Timestamp::from_second(1_790_000_000).unwrap();
+    let (_, status) = next(&object(None), outcome, lacks, signs, now).expect("news");
+    // What is stored is not written again, however much later it is.
+    let later = Timestamp::from_second(1_790_009_999).unwrap();
+    let again = next(&object(Some(status.clone())), outcome, lacks, signs, later);
+    assert!(again.is_none());
+    let words = status.conditions.iter();
+    let words = words.map(|said| format!("{}={}/{}", said.type_, said.status, said.reason));
+    let words = words.collect();
+    (status, words)
+}
+
+fn in_upgrade_mode(mode: bool) -> Signs {
+    Signs {
+        upgrade_mode: Some(mode),
+        no_master: false,
+    }
+}
+
+#[test]
+fn what_a_cluster_does_to_itself_has_its_own_reason_and_goes_by_itself() {
+    let (status, words) = said(&Ok(probe()), None, in_upgrade_mode(false));
+    assert_eq!(words, ["Ready=True/Connected"]);
+    assert_eq!(
+        (status.ml_available, status.upgrade_mode),
+        (Some(true), Some(false))
+    );
+    let (status, words) = said(&Ok(probe()), None, in_upgrade_mode(true));
+    assert_eq!(
+        words,
+        ["Ready=False/UpgradeMode", "Reconciling=True/UpgradeMode"]
+    );
+    assert_eq!(status.upgrade_mode, Some(true));
+    let no_master = Signs {
+        no_master: true,
+        ..Signs::default()
+    };
+    let (status, words) = said(&Ok(probe()), None, no_master);
+    assert_eq!(words, ["Ready=False/NoMaster", "Reconciling=True/NoMaster"]);
+    assert_eq!(status.cluster_uuid.as_deref(), Some("uuid"));
+}
+
+#[test]
+fn without_machine_learning_a_human_is_called() {
+    let unlicensed = Probe {
+        has_license: false,
+        ..probe()
+    };
+    let (status, words) = said(&Ok(unlicensed), None, Signs::default());
+    assert_eq!(
+        words,
+        ["Ready=False/LicenseMissing", "Stalled=True/LicenseMissing"]
+    );
+    assert_eq!(status.ml_available, Some(false));
+    let off = Trouble::new(Reason::MLUnavailable, "off");
+    let (status, words) = said(&Err(off), None, Signs::default());
+    assert_eq!(
+        words,
+        ["Ready=False/MLUnavailable", "Stalled=True/MLUnavailable"]
+    );
+    assert_eq!(status.ml_available, Some(false));
+}
+
+#[test]
+fn what_is_lacking_is_told_with_its_consequence_and_the_privilege_that_has_it() {
+    let lacks = [privileges::MAIN, privileges::STATE, privileges::LICENSE];
+    let (status, words) = said(&Ok(probe()), Some(&lacks), Signs::default());
+    assert_eq!(words, ["Ready=True/Connected"]);
+    let told = status.privileges.unwrap();
+    assert_eq!(told.granted.len() + 3, privileges::all().count());
+    let lacking: Vec<&str> = told.lacking.iter().map(|of| of.action.as_str()).collect();
+    assert_eq!(lacking, lacks);
+    for of in &told.lacking {
+        assert!(of.consequence.contains("(privilege monitor)"), "{of:?}");
+    }
+    for action in privileges::all() {
+        let privilege = if privileges::is_needed(action) {
+            "manage_ml"
+        } else {
+            "monitor"
+        };
+        assert!(consequence(action).contains(privilege), "{action}");
+    }
+    let (status, _) = said(&Ok(probe()), None, Signs::default());
+    assert_eq!(status.privileges, None);
+}
