@@ -40,6 +40,8 @@ impl Reconciler {
         object.resolved = true;
         let mut members = std::mem::take(&mut object.members);
         let (came, went) = members.become_these(&jobs, |job| object.member_for(job, now));
+        // Nobody looks at them for this object any more.
+        object.requested.1.retain(|job| !went.contains(job));
         object.members = members;
         self.join(key, &came, now);
         for job in &went {

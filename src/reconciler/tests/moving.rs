@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::fake_job::FakeJob;
-use super::world::{World, job, moment, policy, secs, trouble};
+use super::world::{World, desired, job, moment, policy, secs, trouble};
 use crate::api::{ConnectionKind, JobState, Reason};
 use crate::reconciler::Reconciler;
 use crate::reconciler::input::*;
@@ -100,6 +100,36 @@ fn nor_after_an_edit_that_comes_while_there_is_none() {
     world.edit("a", |desired| desired.wanted = Wanted::Opened);
     world.pass(secs(2));
     assert!(world.is("a", "Ready", "False", "ConnectionNotFound"));
+}
+
+/// The list was faster than the looks that were asked for together with it.
+#[test]
+fn a_request_to_look_does_not_wait_for_a_job_that_is_not_meant_any_more() {
+    let mut world = World::new();
+    for id in ["a", "b"] {
+        let fake = FakeJob {
+            groups: vec!["g"],
+            ..FakeJob::new(JobState::Opened)
+        };
+        world.jobs.insert(job(id), fake);
+    }
+    world.create("o", desired("g", Wanted::Closed, policy()));
+    world.pass(secs(10));
+    world.fake("a").groups.clear();
+    world.annotate("o", "now");
+    let looks: Vec<_> = world.pending.keys().copied().collect();
+    let mut late = 0;
+    for at in looks {
+        let answer = world.pending.remove(&at).unwrap();
+        let look = matches!(answer.1, Input::Read(_, Ok(Answer::States(_))));
+        late += usize::from(look);
+        let delay = if look { secs(1) } else { secs(0) };
+        world.pending.insert((at.0 + delay, at.1), answer);
+    }
+    assert!(late > 0);
+    world.pass(secs(10));
+    let status = world.status("o");
+    assert_eq!(status.last_handled_reconcile_at.as_deref(), Some("now"));
 }
 
 #[test]
