@@ -64,9 +64,11 @@ impl Fresh {
             return Ok(None);
         };
         let entries = &spec.allowed_namespaces;
-        let found = match entries.iter().any(AllowedNamespaces::needs_labels) {
-            true => one::<Namespace>(Api::all(self.kube.clone()), namespace).await?,
-            false => None,
+        let by_labels = entries.iter().any(AllowedNamespaces::needs_labels);
+        let found = if by_labels {
+            one::<Namespace>(Api::all(self.kube.clone()), namespace).await?
+        } else {
+            None
         };
         let labels = found.map(|found| found.metadata.labels.unwrap_or_default());
         Ok(Some(

@@ -28,6 +28,7 @@ impl Default for Allowances {
 
 impl Allowances {
     /// The same, but for this namespace.
+    #[must_use]
     pub fn with(mut self, namespace: &str, allow: Allow) -> Self {
         match &mut self {
             Self::All(all) => *all = allow,
