@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::input::ObjectKey;
+use super::input::{ObjectKey, Ticket};
 use crate::api::JobId;
 
 /// An object that means to act on jobs.
@@ -23,6 +23,8 @@ pub struct Claim {
     pub uid: Arc<str>,
     /// Its age decides; its name where two are of the same second.
     pub created_at: Timestamp,
+    /// The rulings carry it.
+    pub ticket: Ticket,
     /// The jobs.
     pub jobs: Vec<JobId>,
 }
@@ -30,6 +32,8 @@ pub struct Claim {
 /// What is said to an object of one job.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Ruling {
+    /// The claim that it answers. One that was given up meanwhile, and perhaps made again, is answered by no old ruling.
+    pub ticket: Ticket,
     /// The object.
     pub key: ObjectKey,
     /// Its uid.
@@ -46,6 +50,7 @@ struct Claimant {
     key: ObjectKey,
     uid: Arc<str>,
     created_at: Timestamp,
+    ticket: Ticket,
     holds: bool,
     told: Told,
 }
@@ -76,6 +81,12 @@ pub struct Claims {
 pub type Rulings = BTreeMap<u64, Vec<Ruling>>;
 
 impl Claims {
+    /// Nobody claims anything.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.jobs.is_empty() && self.of.is_empty()
+    }
+
     /// An object of this brain claims jobs, in addition to those that it has claimed.
     pub fn claim(&mut self, brain: u64, claim: Claim) -> Rulings {
         let mut rulings = Rulings::new();
@@ -84,6 +95,7 @@ impl Claims {
             key,
             uid,
             created_at,
+            ticket,
             jobs,
         } = claim;
         let mut new = 0;
@@ -96,14 +108,19 @@ impl Claims {
                 .or_insert_with(|| Vec::with_capacity(1));
             let before = claimants.len();
             claimants.retain(|known| known.brain != brain || known.key != key || known.uid == uid);
-            let same = |known: &Claimant| known.brain == brain && known.key == key;
-            if !claimants.iter().any(same) {
+            let same = |known: &&mut Claimant| known.brain == brain && known.key == key;
+            if let Some(known) = claimants.iter_mut().find(same) {
+                if known.ticket != ticket {
+                    (known.ticket, known.told) = (ticket, Told::Nothing);
+                }
+            } else {
                 new += usize::from(before == claimants.len());
                 claimants.push(Claimant {
                     brain,
                     key: key.clone(),
                     uid: Arc::clone(&uid),
                     created_at,
+                    ticket,
                     holds: false,
                     told: Told::Nothing,
                 });
@@ -213,6 +230,7 @@ fn settle(job: &JobId, claimants: &mut [Claimant], rulings: &mut Rulings) {
             Told::Acts | Told::Nothing => None,
         };
         rulings.entry(known.brain).or_default().push(Ruling {
+            ticket: known.ticket,
             key: known.key.clone(),
             uid: Arc::clone(&known.uid),
             job: job.clone(),

@@ -19,6 +19,7 @@ fn claim(name: &str, age: i64) -> Claim {
         key: key(name),
         uid: Arc::from(name),
         created_at: Timestamp::from_second(age).unwrap(),
+        ticket: Ticket(1),
         jobs: vec![job()],
     }
 }

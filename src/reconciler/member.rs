@@ -54,6 +54,8 @@ pub struct Member {
     pub sighted: bool,
     /// Whether it may act.
     pub claimed: Claimed,
+    /// The claim that a ruling must answer to be one.
+    pub claim: Ticket,
     /// What somebody else did.
     pub drift: Option<Drift>,
     /// Corrections of drift, each soon after the one before.

@@ -221,6 +221,7 @@ impl Reconciler {
             return;
         };
         let acts = object.enforces().is_some();
+        let ticket = Ticket(self.last_ticket + 1);
         let (mut jobs, mut given_up) = (Vec::new(), Vec::new());
         for (job, member) in object.members.iter_mut() {
             match (
@@ -228,7 +229,7 @@ impl Reconciler {
                 &member.claimed,
             ) {
                 (true, Claimed::No) => {
-                    member.claimed = Claimed::Asked;
+                    (member.claimed, member.claim) = (Claimed::Asked, ticket);
                     // Otherwise it is asked for anew when what was begun under the old claim has ended.
                     if !self.yielding.contains(&(key.clone(), job.clone())) {
                         jobs.push(job.clone());
@@ -248,11 +249,13 @@ impl Reconciler {
         if jobs.is_empty() {
             return;
         }
+        let ticket = self.ticket();
         self.outputs.push(Output::Claim(Claim {
             cluster,
             key: key.clone(),
             uid,
             created_at,
+            ticket,
             jobs,
         }));
     }
@@ -315,7 +318,7 @@ impl Reconciler {
             let member = object
                 .filter(|object| object.uid == ruling.uid)
                 .and_then(|object| object.members.get_mut(&spot.1))
-                .filter(|member| member.claimed != Claimed::No);
+                .filter(|member| member.claimed != Claimed::No && member.claim == ruling.ticket);
             let Some(member) = member else {
                 continue;
             };

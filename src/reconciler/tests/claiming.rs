@@ -354,3 +354,25 @@ fn a_force_is_not_sent_through_a_connection_that_forbids_it_by_now() {
     world.pass(secs(60));
     assert_eq!(world.forces(), 1);
 }
+
+#[test]
+fn a_ruling_on_a_claim_under_the_old_name_of_the_cluster_is_none_on_the_new_claim() {
+    // The older gives up its claim first, and until all have claimed anew the younger one would be the oldest.
+    let mut world = World::new();
+    world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
+    world.create("old", desired("a", Wanted::Closed, policy()));
+    world.pass(secs(10));
+    world.create("young", desired("a", Wanted::Opened, policy()));
+    world.pass(secs(10));
+    assert!(world.is("old", "Ready", "True", "InDesiredState"));
+    world.count_from_now();
+    let renamed = Usable {
+        identity: Arc::from("another-name"),
+        ..world.usable()
+    };
+    world.tell(Input::Connection(Connection::Usable(renamed)));
+    world.pass(secs(120));
+    assert!(world.calls.is_empty(), "{:?}", world.calls);
+    assert_eq!(world.state("a"), JobState::Closed);
+    assert!(world.is("young", "Stalled", "True", "Conflict"));
+}

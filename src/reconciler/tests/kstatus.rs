@@ -190,6 +190,7 @@ impl Walk {
             Output::Claim(claim) => {
                 let rival = choices.some(5, |_| key("older"));
                 let ruling = |job| Ruling {
+                    ticket: claim.ticket,
                     key: claim.key.clone(),
                     uid: Arc::clone(&claim.uid),
                     job,
