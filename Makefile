@@ -16,6 +16,9 @@ test: ## Everything that is tested (7 min once built; up to an hour on a machine
 model: ## The shipped brain explored in small worlds with faults; STATES=n says how many states (several minutes, and more to build)
 	MODEL_STATES=$(or $(STATES),5000000) cargo test --profile model --locked --lib model:: -- --nocapture --test-threads 1
 
+life: ## 500 jobs over 5 clusters for 90 virtual days, with faults all the time; LIFE_SEED=n replays another, LIFE_DAYS=n is shorter (some minutes)
+	LIFE_SEED=$(or $(LIFE_SEED),1) LIFE_DAYS=$(or $(LIFE_DAYS),90) cargo test --profile model --locked --lib long::a_long_life -- --nocapture --test-threads 1
+
 test-long: ## Campaigns of real processes at full size: 200 kills, dying API servers, ten minutes of 503 (30 min)
 	tests/long
 

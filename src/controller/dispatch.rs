@@ -469,3 +469,7 @@ impl Dispatch {
         self.anew.begin(Arc::clone(home), BEGIN_ANEW_AFTER);
     }
 }
+
+#[cfg(test)]
+#[path = "dispatch_tests.rs"]
+mod tests;

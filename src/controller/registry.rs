@@ -93,3 +93,17 @@ impl Drop for Seat {
         inner.tell(rulings);
     }
 }
+
+#[cfg(test)]
+impl Registry {
+    /// No brain has a place in it, and nothing is claimed.
+    pub(super) fn assert_empty(&self) {
+        let Inner {
+            claims,
+            brains,
+            last: _,
+        } = &*self.lock();
+        assert!(brains.is_empty(), "{} brains", brains.len());
+        assert!(claims.is_empty(), "{claims:?}");
+    }
+}

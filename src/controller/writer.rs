@@ -203,6 +203,15 @@ impl Writer {
     }
 }
 
+#[cfg(test)]
+impl Writer {
+    /// All places are free, and nobody waits for one.
+    pub(super) fn assert_idle(&self) {
+        let held: Vec<Turn> = std::iter::from_fn(|| self.try_turn(Urgency::ForEdit)).collect();
+        assert_eq!(held.len(), WRITERS, "a place is lost, or somebody waits");
+    }
+}
+
 /// The object of this name is not there. A server that does not know the kind at this moment, as after its start, says 404
 /// too, and names no object; and the watch would never tell of one again that was taken for gone.
 pub(super) fn is_gone(error: &kube::Error, name: &str) -> bool {

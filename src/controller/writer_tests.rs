@@ -65,11 +65,6 @@ fn missing(name: &str) -> (u16, Value) {
     (code, status)
 }
 
-fn assert_all_places_are_free(writer: &Writer) {
-    let held: Vec<Turn> = std::iter::from_fn(|| writer.try_turn(Urgency::ForEdit)).collect();
-    assert_eq!(held.len(), WRITERS);
-}
-
 #[tokio::test(start_paused = true)]
 async fn the_finalizer_is_a_merge_patch_of_the_object_with_both_preconditions() {
     let (writer, asked, _grant) = writer(Some(stored()));
@@ -108,7 +103,7 @@ async fn each_answer_has_its_meaning_and_gives_the_place_back() {
             let patched = writer.finalize(turn, &AT, &with(&[], false)).await;
             assert_eq!(patched.unwrap_err(), expected, "{answer:?}");
         }
-        assert_all_places_are_free(&writer);
+        writer.assert_idle();
     }
 }
 
@@ -125,7 +120,7 @@ async fn a_replica_without_a_claim_sends_nothing() {
     let written = writer.write::<AnomalyJob>(turn, &AT, &json!({})).await;
     assert_eq!(written.unwrap_err(), WriteRefused::Failed);
     assert!(asked.lock().unwrap().is_empty());
-    assert_all_places_are_free(&writer);
+    writer.assert_idle();
 }
 
 #[tokio::test(start_paused = true)]
@@ -137,7 +132,7 @@ async fn a_write_that_is_dropped_on_its_way_gives_its_place_back() {
     let brief = Duration::from_millis(10);
     assert!(tokio::time::timeout(brief, write).await.is_err());
     assert_eq!(asked.lock().unwrap().len(), 1);
-    assert_all_places_are_free(&writer);
+    writer.assert_idle();
 }
 
 #[tokio::test(start_paused = true)]
@@ -155,5 +150,5 @@ async fn nine_writes_of_one_tenant_are_eight_at_once_and_the_ninth_after() {
     assert_eq!(asked.lock().unwrap().len(), WRITERS);
     while running.join_next().await.is_some() {}
     assert_eq!(asked.lock().unwrap().len(), WRITERS + 1);
-    assert_all_places_are_free(&writer);
+    writer.assert_idle();
 }

@@ -4,13 +4,14 @@
 //! reopen and delete. Then the faults stop, and status and world must come to agree. A seed replays exactly:
 //! `CHAOS_SEED=7 cargo test chaos`; `CHAOS_SEEDS` and `CHAOS_STEPS` for more.
 
+mod leftovers;
+mod long;
 mod meddle;
 mod perform;
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
-use std::sync::Arc;
+use std::hash::{DefaultHasher, Hasher as _};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::coming::Coming;
@@ -29,6 +30,10 @@ struct Setting {
     /// Objects may also want their jobs opened, or closed before they go.
     all_wishes: bool,
     timeouts: [&'static str; 3],
+    /// Of a hundred jobs, how many may hang when they are closed, or ignore it, or a force.
+    bad: u64,
+    /// The process ends between two outputs, once in so many.
+    crashes: u64,
 }
 
 impl Setting {
@@ -42,6 +47,8 @@ impl Setting {
             expressions: of(&["a", "b", "c", "a", "a,b", "b,c"]),
             all_wishes: false,
             timeouts: ["20s", "1m", "5m"],
+            bad: 100,
+            crashes: 3000,
         }
     }
 }
@@ -71,7 +78,7 @@ impl Rng {
 }
 
 struct Chaos {
-    setting: Rc<Setting>,
+    setting: Arc<Setting>,
     /// Its brain among all of the process.
     number: u64,
     /// Under which of its names the cluster is known: a cluster that tells no uuid is known by its address.
@@ -84,7 +91,7 @@ struct Chaos {
     coming: BTreeMap<(Duration, u64), Coming>,
     sent: u64,
     watched: BTreeSet<ObjectKey>,
-    claims: Rc<RefCell<Claims>>,
+    claims: Arc<Mutex<Claims>>,
     watch_free: Duration,
     history: Vec<(u64, Delivered)>,
     lossy: bool,
@@ -92,15 +99,18 @@ struct Chaos {
     uids: u64,
     handled: u64,
     still: u32,
+    trace: bool,
+    /// A digest of all outputs and when they came, where two runs are to be compared.
+    outputs: Option<DefaultHasher>,
 }
 
 impl Chaos {
-    fn new(seed: u64, setting: &Rc<Setting>, number: u64, claims: &Rc<RefCell<Claims>>) -> Self {
+    fn new(seed: u64, setting: &Arc<Setting>, number: u64, claims: &Arc<Mutex<Claims>>) -> Self {
         let mut world = World::new();
         world.before_7_14 = seed.is_multiple_of(5);
         world.monitor = !seed.is_multiple_of(3);
         let mut chaos = Self {
-            setting: Rc::clone(setting),
+            setting: Arc::clone(setting),
             number,
             identity: 0,
             largest: 0,
@@ -110,7 +120,7 @@ impl Chaos {
             coming: BTreeMap::new(),
             sent: 0,
             watched: BTreeSet::new(),
-            claims: Rc::clone(claims),
+            claims: Arc::clone(claims),
             watch_free: Duration::ZERO,
             history: Vec::new(),
             lossy: false,
@@ -118,6 +128,8 @@ impl Chaos {
             uids: 0,
             handled: 0,
             still: 0,
+            trace: std::env::var_os("TRACE").is_some(),
+            outputs: None,
         };
         chaos.world.brain = brain(Duration::ZERO);
         chaos.connect();
@@ -153,6 +165,11 @@ impl Chaos {
             .map(secs);
         fake.lost_closes = self.rng.of(&[0, 0, 0, 1, 2, u32::MAX]);
         fake.ignores_force = self.rng.chance(10);
+        if !self.rng.chance(self.setting.bad) {
+            fake.close_takes.get_or_insert(secs(600));
+            fake.lost_closes = fake.lost_closes.min(2);
+            fake.ignores_force = false;
+        }
         if !self.setting.groups.is_empty() {
             fake.groups = vec![self.rng.of(&self.setting.groups)];
         }
@@ -241,7 +258,7 @@ impl Chaos {
         self.coming.clear();
         self.ghost.crashed();
         self.watched.clear();
-        let rulings = self.claims.borrow_mut().forget(self.number);
+        let rulings = self.claims.lock().unwrap().forget(self.number);
         assert!(rulings.is_empty(), "another brain claims in this cluster");
         self.watch_free = self.world.clock;
         self.lossy = false;
@@ -269,20 +286,27 @@ impl Chaos {
         if let Input::Connection(connection) = &input {
             self.ghost.connected(connection);
         }
-        let trace = std::env::var("TRACE").is_ok();
-        if trace {
+        if self.trace {
             eprintln!("{:?} <- {input:?}", self.world.clock);
         }
         let outputs = self.world.brain.handle(input, moment(self.world.clock));
         for output in outputs {
-            if trace {
+            self.record(&output);
+            if self.trace {
                 eprintln!("{:?} -> {output:?}", self.world.clock);
             }
             self.perform(output);
             self.ghost.sync(&self.world);
-            if self.faults && self.rng.below(3000) == 0 && !self.history.is_empty() {
+            if self.faults && self.rng.below(self.setting.crashes) == 0 && !self.history.is_empty()
+            {
                 return self.crash();
             }
+        }
+    }
+
+    fn record(&mut self, output: &Output) {
+        if let Some(outputs) = &mut self.outputs {
+            outputs.write(format!("{:?} {output:?}", self.world.clock).as_bytes());
         }
     }
 
@@ -335,8 +359,8 @@ impl Chaos {
 
 /// One walk. Returns what it did, for the sum.
 fn walk(seed: u64, steps: u64) -> (u64, u64, u64) {
-    let claims = Rc::default();
-    let mut chaos = Chaos::new(seed, &Rc::new(Setting::small()), 1, &claims);
+    let claims = Arc::default();
+    let mut chaos = Chaos::new(seed, &Arc::new(Setting::small()), 1, &claims);
     for _ in 0..steps {
         let span = match chaos.rng.below(10) {
             0..=4 => chaos.rng.below(400),

@@ -4,32 +4,21 @@
 //! random walk prints its seed with. It computes the true closing time itself and knows nothing of facts or tables.
 
 mod policy;
+mod seen;
+mod session;
 mod status;
 mod text;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use self::policy::{allows, closes, wants};
+use self::seen::Seen;
+use self::session::Session;
 use super::meant::{Listed, hear, means};
 use super::world::{FakeJob, World, secs};
 use crate::api::{AnomalyJobStatus, DatafeedId, DatafeedState, DeletionPolicy, JobId, JobState};
 use crate::reconciler::input::*;
-
-/// The true history of the session that a job is in.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Session {
-    state: Option<JobState>,
-    opened_at: Duration,
-    /// Time in this state while Elasticsearch could have said so.
-    lit: Duration,
-    /// The same in the dark period that lasts.
-    dark: Duration,
-    /// What late answers may add.
-    slack: Duration,
-    closes: u32,
-}
 
 /// What the live reads before a force found.
 #[derive(Debug, Clone)]
@@ -49,11 +38,6 @@ pub(super) struct Told {
     since: u64,
 }
 
-/// Nothing that Elasticsearch says now shows that a job is being closed: it says nothing, or has no master.
-fn is_dark(world: &World) -> bool {
-    world.trouble.is_some() || world.refuses_calls.is_some() || world.upgrade_mode
-}
-
 #[derive(Debug, Clone, Default)]
 pub(super) struct Ghost {
     /// The brain was told that the cluster must not be called.
@@ -61,14 +45,17 @@ pub(super) struct Ghost {
     pub sessions: BTreeMap<JobId, Session>,
     samples: Vec<(JobId, Sample)>,
     pub told: BTreeMap<ObjectKey, Told>,
-    /// Jobs of calls that are not answered; without those that were seen closing, which may be called again.
-    in_flight: BTreeMap<Ticket, (Vec<JobId>, bool)>,
+    /// Jobs of calls that are not answered, and the states by which they are seen to have taken them and may be called again.
+    in_flight: BTreeMap<Ticket, (Vec<JobId>, &'static [JobState])>,
     /// The newest answered read of each job: when it was sampled, and what it said.
     seen: BTreeMap<JobId, (u64, SeenJob)>,
     /// The datafeed of each job that runs, and when the newest read that told of it was sampled.
     feeds: BTreeMap<JobId, (u64, Option<DatafeedId>)>,
-    /// Jobs that were seen closed, or (true) opened, while the brain knew of a generation.
-    seen_in: BTreeSet<(Arc<str>, i64, JobId, bool)>,
+    /// The newest read, by when it was sent, that said of a job that it is closed, and that it is opened.
+    said: BTreeMap<JobId, [u64; 2]>,
+    /// Jobs that were seen closed, or (true) opened, while the brain knew of a generation, as far as that was before the
+    /// last that it was told of the object, or in another process.
+    seen_in: BTreeSet<Seen>,
     forced: BTreeMap<JobId, Duration>,
     /// What was listed last.
     listed: Listed,
@@ -93,77 +80,16 @@ impl Ghost {
     pub(super) fn crashed(&mut self) {
         self.cut_off = false;
         self.samples.clear();
-        self.told.clear();
+        for told in std::mem::take(&mut self.told).into_values() {
+            self.keep(&told);
+        }
+        self.said.clear();
         self.in_flight.clear();
         self.seen.clear();
         self.feeds.clear();
         self.listed.clear();
         self.doubted = false;
         self.touched.clear();
-    }
-
-    /// Time passes in the state that the world is in.
-    pub(super) fn pass(&mut self, world: &World, span: Duration) {
-        let dark = is_dark(world);
-        for (id, session) in &mut self.sessions {
-            let counts = match world.jobs.get(id).map(|job| job.state) {
-                Some(JobState::Closing) => true,
-                Some(JobState::Opened | JobState::Opening) => session.closes > 0,
-                _ => false,
-            };
-            if counts && dark {
-                session.dark += span;
-            } else if counts {
-                session.lit += span;
-            }
-        }
-    }
-
-    /// The world may have changed: new sessions and states begin new counts, dark periods begin and end.
-    pub(super) fn sync(&mut self, world: &World) {
-        self.sessions.retain(|id, _| world.jobs.contains_key(id));
-        for (id, job) in &world.jobs {
-            let session = self.sessions.entry(id.clone()).or_default();
-            let opening = Some(JobState::Opening);
-            if session.opened_at != job.opened_at
-                && session.state == opening
-                && Some(job.state) == opening
-            {
-                // Nothing that Elasticsearch says tells these two apart.
-                session.opened_at = job.opened_at;
-            }
-            if session.opened_at != job.opened_at {
-                *session = Session {
-                    opened_at: job.opened_at,
-                    ..Session::default()
-                };
-            }
-            let begins = job.state == JobState::Closing && session.state != Some(JobState::Closing);
-            if begins {
-                *session = Session {
-                    opened_at: job.opened_at,
-                    closes: session.closes,
-                    ..Session::default()
-                };
-            }
-            session.state = Some(job.state);
-        }
-        let dark = is_dark(world);
-        if dark && !self.is_dark {
-            (self.noticed, self.mixed) = (false, false);
-        }
-        self.mixed |= world.trouble.is_some() && world.upgrade_mode;
-        if self.is_dark && !dark {
-            for session in self.sessions.values_mut() {
-                if !self.noticed {
-                    session.lit += session.dark;
-                } else if self.mixed {
-                    session.slack += secs(20);
-                }
-                session.dark = Duration::ZERO;
-            }
-        }
-        self.is_dark = dark;
     }
 
     /// The brain is being told of an object, at this version of the world.
@@ -179,14 +105,15 @@ impl Ghost {
                 object.is_some_and(|new| new.uid == known.uid && new.generation == known.generation)
             })
             .map_or(order, |(_, since)| since);
-        self.told.insert(
-            key.clone(),
-            Told {
-                version: at,
-                object: object.cloned(),
-                since,
-            },
-        );
+        let told = Told {
+            version: at,
+            object: object.cloned(),
+            since,
+        };
+        let before = self.told.insert(key.clone(), told);
+        if let Some(before) = before.filter(|before| before.since != since) {
+            self.keep(&before);
+        }
     }
 
     /// The brain is being told that its write was taken.
@@ -224,15 +151,10 @@ impl Ghost {
             {
                 session.slack += took;
             }
-            let let_go = [JobState::Closing, JobState::Closed];
-            if seen
-                .state
-                .as_ref()
-                .is_some_and(|state| let_go.contains(&state.state))
-            {
-                for (jobs, closes) in self.in_flight.values_mut() {
-                    jobs.retain(|job| !*closes || job != id);
-                }
+            let state = seen.state.as_ref().map(|state| state.state);
+            for (jobs, shown_by) in self.in_flight.values_mut() {
+                let taken = state.is_some_and(|state| shown_by.contains(&state));
+                jobs.retain(|job| !taken || job != id);
             }
             let newest = self.seen.get(id).is_none_or(|(before, _)| *before < order);
             if newest && (seen.datafeed.is_some() || full) {
@@ -243,17 +165,7 @@ impl Ghost {
                 self.feeds
                     .insert(id.clone(), (order, runs.map(|feed| feed.id.clone())));
             }
-            let state = seen.state.as_ref().map(|state| state.state);
-            for told in self.told.values() {
-                if let Some(object) = &told.object
-                    && let Some(JobState::Closed | JobState::Opened) =
-                        state.filter(|_| order > told.since)
-                {
-                    let at = (object.uid.clone(), object.generation, id.clone());
-                    self.seen_in
-                        .insert((at.0, at.1, at.2, state == Some(JobState::Opened)));
-                }
-            }
+            self.hear_of(id, state, order);
             let current = self.touched.get(id).is_none_or(|last| *last < order);
             if newest && current {
                 self.seen.insert(id.clone(), (order, seen.clone()));
@@ -345,9 +257,13 @@ impl Ghost {
                 "two calls in flight for {id}: {call:?}"
             );
         }
-        let closes = matches!(call, Call::Close(_));
+        let shown_by = match call {
+            Call::Close(_) => [JobState::Closing, JobState::Closed].as_slice(),
+            Call::Open(_) => &[JobState::Opening, JobState::Opened],
+            _ => &[],
+        };
         self.in_flight
-            .insert(ticket, (call.jobs().to_vec(), closes));
+            .insert(ticket, (call.jobs().to_vec(), shown_by));
         if !matches!(call, Call::Close(_)) {
             assert_eq!(call.jobs().len(), 1);
         }
@@ -438,13 +354,6 @@ impl Ghost {
             | Call::Close(_)
             | Call::Confirm(_)
             | Call::StopDatafeed { .. } => {}
-        }
-    }
-
-    /// A graceful close reached Elasticsearch.
-    pub(super) fn closed(&mut self, id: &JobId) {
-        if let Some(session) = self.sessions.get_mut(id) {
-            session.closes += 1;
         }
     }
 

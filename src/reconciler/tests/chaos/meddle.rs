@@ -1,6 +1,5 @@
 //! What others do to the world of the random walk, what is left when they stop, and whether status agrees with it.
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use super::Chaos;
@@ -10,7 +9,7 @@ use crate::api::{
 };
 use crate::reconciler::input::*;
 use crate::reconciler::tests::agreement::disagreement;
-use crate::reconciler::tests::world::{desired, job, key, moment, policy, trouble};
+use crate::reconciler::tests::world::{desired, job, key, moment, policy, secs, trouble};
 
 impl Chaos {
     pub(super) fn create(&mut self, name: &str) {
@@ -100,7 +99,7 @@ impl Chaos {
     }
 
     pub(super) fn meddle(&mut self) {
-        let setting = Rc::clone(&self.setting);
+        let setting = Arc::clone(&self.setting);
         let name = self.rng.any(&setting.objects);
         let id = job(self.rng.any(&setting.jobs));
         let exists = self.world.stored.contains_key(&key(name));
@@ -167,6 +166,90 @@ impl Chaos {
                 }
             }
             _ => fake.config = true,
+        }
+    }
+
+    /// What was wrong with the cluster and the API server has ended.
+    pub(super) fn heal(&mut self) {
+        self.world.trouble = None;
+        self.world.refuses_calls = None;
+        self.world.overloads = 0;
+        self.world.upgrade_mode = false;
+        self.world.api_server_down = false;
+        self.world.lose_acks = false;
+        self.ghost.sync(&self.world);
+        if std::mem::take(&mut self.lossy) {
+            self.relist();
+        }
+        self.connect();
+    }
+
+    /// Somebody looks after the jobs: what failed, hangs or is broken is ended by hand or put in order.
+    pub(super) fn mend(&mut self) {
+        for fake in self.world.jobs.values_mut() {
+            (fake.config, fake.blocked, fake.assigned) = (true, false, true);
+            match fake.state {
+                JobState::Failed => fake.closed(),
+                JobState::Closing if fake.closes_at.is_none() => fake.closed(),
+                JobState::Opening if fake.opens_at.is_none() => fake.state = JobState::Opened,
+                _ => {}
+            }
+        }
+        self.ghost.sync(&self.world);
+    }
+
+    /// What the short walk does not know: no master, a storm of refusals, a licence that ended, another name of the cluster.
+    pub(super) fn hurt(&mut self) {
+        match self.rng.below(5) {
+            0 => self.world.refuses_calls = Some(trouble(Reason::NoMaster)),
+            1 => self.world.overloads = 20 + usize::try_from(self.rng.below(200)).unwrap(),
+            2 => {
+                let unlicensed = self.rng.chance(50);
+                let refusal = unlicensed.then(|| trouble(Reason::LicenseMissing));
+                for fake in self.world.jobs.values_mut() {
+                    fake.refuses_open.clone_from(&refusal);
+                }
+            }
+            3 => {
+                self.identity = self.rng.below(2);
+                self.connect();
+            }
+            _ => {
+                let mut overloaded = trouble(Reason::Overloaded);
+                overloaded.retry_after = Some(secs(self.rng.below(600)));
+                self.world.trouble = Some(overloaded);
+            }
+        }
+        self.ghost.sync(&self.world);
+    }
+
+    /// Nothing goes wrong any more, and what was given up is tried again, because each object was edited.
+    pub(super) fn rest(&mut self) {
+        self.heal();
+        for fake in self.world.jobs.values_mut() {
+            fake.refuses_open = None;
+        }
+        for name in &Arc::clone(&self.setting).objects {
+            if self.world.stored.contains_key(&key(name)) {
+                self.world.edit_silently(name, |_| {});
+            }
+        }
+        self.calm();
+    }
+
+    /// Somebody deletes all objects.
+    pub(super) fn delete_all(&mut self) {
+        let now = moment(self.world.clock).wall;
+        for key in self.world.stored.keys().cloned().collect::<Vec<_>>() {
+            if self.world.stored[&key].finalizers.is_empty() {
+                self.world.version += 1;
+                self.world.stored.remove(&key);
+            } else {
+                self.world.edit_silently(&key.name, |desired| {
+                    desired.deleting.get_or_insert(now);
+                });
+            }
+            self.watch(&key);
         }
     }
 

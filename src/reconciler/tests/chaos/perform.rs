@@ -31,15 +31,23 @@ impl Chaos {
                 self.send(wait, Coming::Turn(key));
             }
             Output::Claim(claim) => {
-                let rulings = self.claims.borrow_mut().claim(self.number, claim);
+                let rulings = self.claims.lock().unwrap().claim(self.number, claim);
                 self.rule(rulings);
             }
             Output::Release(key, jobs) => {
-                let rulings = self.claims.borrow_mut().release(self.number, &key, &jobs);
+                let rulings = self
+                    .claims
+                    .lock()
+                    .unwrap()
+                    .release(self.number, &key, &jobs);
                 self.rule(rulings);
             }
             Output::GiveWay(key, job) => {
-                let rulings = self.claims.borrow_mut().give_way(self.number, &key, &[job]);
+                let rulings = self
+                    .claims
+                    .lock()
+                    .unwrap()
+                    .give_way(self.number, &key, &[job]);
                 self.rule(rulings);
             }
             Output::Call { ticket, call, .. } => self.call(ticket, &call, delay),

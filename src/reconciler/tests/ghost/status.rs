@@ -49,10 +49,8 @@ impl Ghost {
         for id in meant(&object.desired, &self.listed) {
             let seen = self.seen.get(&id);
             let seen = seen.map(|(_, seen)| seen.state.as_ref().map(|state| state.state));
-            let at = (object.uid.clone(), object.generation, id.clone());
             assert!(
-                self.seen_in
-                    .contains(&(at.0, at.1, at.2, claimed == JobState::Opened)),
+                self.was_seen(told, object, &id, claimed == JobState::Opened),
                 "{key} claims what was not read at generation {}: {:#?}",
                 object.generation,
                 status.conditions

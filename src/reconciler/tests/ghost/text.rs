@@ -2,14 +2,16 @@
 //!
 //! It judges nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
+use std::sync::Arc;
 
 use super::Ghost;
 use super::policy::{closes, opens};
 use crate::api::JobId;
 use crate::reconciler::input::*;
 use crate::reconciler::tests::meant::means;
+use crate::reconciler::tests::world::World;
 
 impl Ghost {
     /// The first read has this number.
@@ -42,7 +44,7 @@ impl Ghost {
             self.in_flight,
             self.seen,
             self.feeds,
-            self.seen_in,
+            self.all_seen(),
             self.forced,
             self.touched,
             self.is_dark,
@@ -50,6 +52,20 @@ impl Ghost {
             self.mixed,
             self.cut_off
         )
+    }
+
+    /// What was seen for objects that are no more, and of which no old news can come, is not asked for again.
+    pub(in super::super) fn forget_the_gone(
+        &mut self,
+        world: &World,
+        old_news: &[(u64, Delivered)],
+    ) {
+        let told = self.told.values().filter_map(|told| told.object.as_ref());
+        let old = old_news.iter().map(|(_, object)| object);
+        let stored = world.stored.values().chain(old);
+        let all = stored.chain(told);
+        let known: BTreeSet<Arc<str>> = all.map(|object| Arc::clone(&object.uid)).collect();
+        self.seen_in.retain(|(uid, ..)| known.contains(uid));
     }
 
     /// The object as the brain was told of it last.
