@@ -52,6 +52,11 @@ impl Anew {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.expected.is_empty() && self.reads.is_empty()
+    }
+
     /// Reads these objects after a while; a read for each namespace.
     pub(super) fn read(&mut self, objects: &[ObjectKey], after: Duration) {
         let namespaces: BTreeSet<&Arc<str>> = objects.iter().map(|key| &key.namespace).collect();

@@ -47,6 +47,8 @@ pub(super) enum Message {
     Link(Option<Box<Client>>, Connection),
     /// Who acts on jobs of its objects.
     Ruled(Vec<Ruling>),
+    /// All objects that were there at the start were told of.
+    Listed,
 }
 
 /// One cluster.
@@ -136,7 +138,7 @@ impl Driver {
                     if let (Message::Link(..), Some(told)) = (&message, self.told.clone()) {
                         self.handle(Input::Allowed(told));
                     }
-                    Some(self.input(message))
+                    self.input(message)
                 }
             },
             Some(done) = self.running.join_next() => match done {
@@ -162,11 +164,15 @@ impl Driver {
         true
     }
 
-    fn input(&mut self, message: Message) -> Input {
-        match message {
+    fn input(&mut self, message: Message) -> Option<Input> {
+        Some(match message {
             Message::Deliver(delivered) => Input::Delivered(delivered),
             Message::Gone(key) => Input::Gone(key),
             Message::Ruled(rulings) => Input::Ruled(rulings),
+            Message::Listed => {
+                self.cluster.seat.complete();
+                return None;
+            }
             Message::Allowed(allowances) => {
                 self.told = Some(allowances.clone());
                 Input::Allowed(allowances)
@@ -179,7 +185,7 @@ impl Driver {
                 };
                 Input::Connection(connection)
             }
-        }
+        })
     }
 
     /// Tells the brain, and does what it asks for; what is answered at once is told at once.
@@ -262,9 +268,9 @@ impl Driver {
                 resource_version,
                 finalizers,
             } => self.finalize(ticket, key, uid, resource_version, finalizers),
-            Output::Claim(claim) => rule(self.cluster.seat.claim(claim), inputs),
-            Output::Release(key, jobs) => rule(self.cluster.seat.release(&key, &jobs), inputs),
-            Output::GiveWay(key, job) => rule(self.cluster.seat.give_way(&key, job), inputs),
+            Output::Claim(claim) => self.cluster.seat.claim(claim),
+            Output::Release(key, jobs) => self.cluster.seat.release(&key, &jobs),
+            Output::GiveWay(key, job) => self.cluster.seat.give_way(&key, job),
             Output::Refresh(key, uid) => self.refresh(key, uid),
             Output::Event {
                 key,
@@ -447,12 +453,6 @@ fn precondition<'a>(key: &'a ObjectKey, uid: &'a str, version: &'a str) -> Preco
         name: &key.name,
         uid,
         resource_version: version,
-    }
-}
-
-fn rule(rulings: Vec<Ruling>, inputs: &mut VecDeque<Input>) {
-    if !rulings.is_empty() {
-        inputs.push_back(Input::Ruled(rulings));
     }
 }
 

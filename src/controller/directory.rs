@@ -67,6 +67,11 @@ impl Directory {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.connections.is_empty() && self.labels.is_empty()
+    }
+
     pub(super) fn put(&mut self, name: Name, entry: Entry) {
         self.connections.insert(name, entry);
     }

@@ -50,6 +50,8 @@ pub(super) struct Dispatch {
     writer: Writer,
     registry: Registry,
     directory: Directory,
+    /// All objects that were there at the start were delivered.
+    listed: bool,
     clusters: HashMap<Arc<Home>, Handle>,
     /// What each object says of its connection, shared by all that say the same.
     objects: HashMap<ObjectKey, Arc<Reference>>,
@@ -68,6 +70,7 @@ impl Dispatch {
             settings,
             writer,
             registry: Registry::default(),
+            listed: false,
             clusters: HashMap::new(),
             objects: HashMap::new(),
             places: HashMap::new(),
@@ -101,7 +104,13 @@ impl Dispatch {
                 self.gone(&key);
             }
             Change::Undecodable(object) => self.undecodable(&object),
-            Change::Listed => self.settings.readiness.listed(),
+            Change::Listed => {
+                self.listed = true;
+                self.settings.readiness.listed();
+                for handle in self.clusters.values() {
+                    let _ = handle.inbox.send(Message::Listed);
+                }
+            }
             Change::Failed => {}
         }
     }
@@ -364,7 +373,7 @@ impl Dispatch {
             writer: self.writer.clone(),
             inbox: messages,
             recheck,
-            seat: self.registry.join(inbox.clone()),
+            seat: self.registry.join(inbox.clone(), !self.listed),
             pulse: pulse.clone(),
             clock: settings.clock.clone(),
         };

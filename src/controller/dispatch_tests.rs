@@ -3,16 +3,19 @@
 //!
 //! What is written down is taken apart field by field, so that a new field cannot be added without being looked at here.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use axum::Router;
 use axum::extract::Request;
 use axum::http::StatusCode;
+use kube::Client;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::*;
 use crate::admin::Readiness;
+use crate::api::ElasticsearchConnection;
 use crate::clock::Clock;
 use crate::elasticsearch::{Client as ElasticsearchClient, Limits};
 use crate::lease::Grant;
@@ -21,6 +24,7 @@ use crate::telemetry::Metrics;
 /// The objects that the API server lists.
 type Stored = Arc<Mutex<BTreeMap<String, Value>>>;
 
+const OWN: ConnectionKind = ConnectionKind::ElasticsearchConnection;
 const CONNECTIONS: u64 = 5;
 const OBJECTS: u64 = 40;
 const STEPS: u64 = 1000;
@@ -87,6 +91,7 @@ impl World {
         let settings = Settings {
             client,
             namespaces: Vec::new(),
+            cluster_connections: None,
             claim,
             metrics,
             readiness: Readiness::default(),
@@ -155,7 +160,7 @@ impl World {
     }
 
     fn change_connection(&mut self, name: &str) {
-        let change = match self.chance.u8(0..10) {
+        let change: Change<ElasticsearchConnection> = match self.chance.u8(0..10) {
             0..6 => {
                 let spec = json!({"url": "http://elasticsearch.test:9200", "allowPlaintext": true});
                 let object = json!({"metadata": self.meta(name), "spec": spec});
@@ -164,7 +169,7 @@ impl World {
             6 => Change::Undecodable(self.unreadable(name)),
             _ => Self::gone(name),
         };
-        self.dispatch.connection(change);
+        self.dispatch.connection(OWN, change);
     }
 
     /// What a run of the controller does beside its watches.
@@ -201,8 +206,8 @@ impl World {
             self.dispatch.job(Self::gone(&name));
         }
         for number in 0..CONNECTIONS {
-            let gone = Self::gone(&format!("connection-{number}"));
-            self.dispatch.connection(gone);
+            let gone: Change<ElasticsearchConnection> = Self::gone(&format!("connection-{number}"));
+            self.dispatch.connection(OWN, gone);
         }
         self.pass(Duration::from_secs(600)).await;
     }
@@ -213,20 +218,19 @@ fn assert_nothing_left(dispatch: &Dispatch) {
         settings: _,
         writer,
         registry,
+        directory,
+        listed: _,
         clusters,
         objects,
-        connections,
-        connections_listed: _,
+        places,
         invalid,
         tasks,
-        names,
-        again,
-        went,
+        homes,
+        anew,
     } = dispatch;
-    assert!(clusters.is_empty() && objects.is_empty() && connections.is_empty());
-    assert!(invalid.is_empty(), "{invalid:?}");
-    assert!(tasks.is_empty() && names.is_empty(), "{names:?}");
-    assert!(again.is_empty() && went.is_empty(), "{went:?}");
+    assert!(clusters.is_empty() && objects.is_empty() && places.is_empty());
+    assert!(directory.is_empty() && invalid.is_empty() && anew.is_empty());
+    assert!(tasks.is_empty() && homes.is_empty());
     registry.assert_empty();
     writer.assert_idle();
 }
@@ -242,6 +246,9 @@ async fn alive() -> usize {
 async fn when_all_objects_and_connections_are_gone_nothing_is_left_of_them() {
     for seed in 0..3 {
         let mut world = World::new(seed);
+        world.dispatch.job(Change::Listed);
+        let connections: Change<ElasticsearchConnection> = Change::Listed;
+        world.dispatch.connection(OWN, connections);
         // Of the client, and the one that tells events.
         let before = alive().await;
         world.live().await;

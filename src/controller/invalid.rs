@@ -24,6 +24,11 @@ const SHOWN: usize = 256;
 pub(super) struct Told(HashMap<(TypeId, ObjectKey), (String, i64)>);
 
 impl Told {
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Whether it was not told of yet at this generation. It is from now on.
     pub(super) fn is_news<K: 'static>(&mut self, object: &Undecodable) -> bool {
         let key = (TypeId::of::<K>(), key(&object.namespace, &object.name));

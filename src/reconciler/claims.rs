@@ -4,7 +4,7 @@
 //! one cluster. A younger holder is asked to give way and the older one is told only when it has, so that never two of
 //! them have a call for the job on its way. It must not know what is done about a job.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use k8s_openapi::jiff::Timestamp;
@@ -75,6 +75,8 @@ pub struct Claims {
     jobs: BTreeMap<(Arc<str>, JobId), Vec<Claimant>>,
     /// The cluster of each object that claims anything, and how many jobs it claims there.
     of: BTreeMap<(u64, ObjectKey), (Arc<str>, usize)>,
+    /// Brains that were not told of all objects yet.
+    waiting: BTreeSet<u64>,
 }
 
 /// Rulings and the brains they are for.
@@ -84,7 +86,24 @@ impl Claims {
     /// Nobody claims anything.
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.jobs.is_empty() && self.of.is_empty()
+        self.jobs.is_empty() && self.of.is_empty() && self.waiting.is_empty()
+    }
+
+    /// This brain is going to be told of objects that are there already, in any order. Until it knows them all none of them
+    /// acts, for one that comes later may be older, and know of a force.
+    pub fn wait(&mut self, brain: u64) {
+        self.waiting.insert(brain);
+    }
+
+    /// It was told of all of them.
+    pub fn complete(&mut self, brain: u64) -> Rulings {
+        let mut rulings = Rulings::new();
+        if self.waiting.remove(&brain) {
+            for (job, claimants) in &mut self.jobs {
+                settle(&job.1, claimants, &self.waiting, &mut rulings);
+            }
+        }
+        rulings
     }
 
     /// An object of this brain claims jobs, in addition to those that it has claimed.
@@ -125,7 +144,7 @@ impl Claims {
                     told: Told::Nothing,
                 });
             }
-            settle(&at.1, claimants, &mut rulings);
+            settle(&at.1, claimants, &self.waiting, &mut rulings);
         }
         let (of, count) = self
             .of
@@ -173,7 +192,7 @@ impl Claims {
             let before = claimants.len();
             change(claimants, &ours);
             count = count.saturating_sub(before - claimants.len());
-            settle(job, claimants, &mut rulings);
+            settle(job, claimants, &self.waiting, &mut rulings);
             if claimants.is_empty() {
                 self.jobs.remove(&at);
             }
@@ -187,9 +206,10 @@ impl Claims {
     /// A brain is no more, and with it all that it has claimed.
     pub fn forget(&mut self, brain: u64) -> Rulings {
         let mut rulings = Rulings::new();
+        self.waiting.remove(&brain);
         for (job, claimants) in &mut self.jobs {
             claimants.retain(|known| known.brain != brain);
-            settle(&job.1, claimants, &mut rulings);
+            settle(&job.1, claimants, &self.waiting, &mut rulings);
         }
         self.jobs.retain(|_, claimants| !claimants.is_empty());
         self.of.retain(|(of, _), _| *of != brain);
@@ -198,7 +218,7 @@ impl Claims {
 }
 
 /// Says to each claimant of a job what it does not know yet.
-fn settle(job: &JobId, claimants: &mut [Claimant], rulings: &mut Rulings) {
+fn settle(job: &JobId, claimants: &mut [Claimant], waiting: &BTreeSet<u64>, rulings: &mut Rulings) {
     let Some(best) = claimants
         .iter()
         .enumerate()
@@ -208,7 +228,8 @@ fn settle(job: &JobId, claimants: &mut [Claimant], rulings: &mut Rulings) {
         return;
     };
     let taken = claimants.iter().any(|known| known.holds);
-    if !taken && let Some(first) = claimants.get_mut(best) {
+    let first = claimants.get_mut(best);
+    if !taken && let Some(first) = first.filter(|first| !waiting.contains(&first.brain)) {
         first.holds = true;
     }
     let winner = claimants.get(best).map(|first| first.key.clone());

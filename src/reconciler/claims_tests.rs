@@ -110,3 +110,25 @@ fn what_a_brain_has_claimed_goes_with_it() {
     claims.forget(2);
     assert!(claims.jobs.is_empty() && claims.of.is_empty());
 }
+
+#[test]
+fn while_not_all_objects_are_known_nobody_acts_and_then_the_oldest_does() {
+    let mut claims = Claims::default();
+    claims.wait(1);
+    assert!(says(&claims.claim(1, claim("young", 20))).is_empty());
+    let elsewhere = claims.claim(2, claim("younger", 30));
+    assert_eq!(
+        says(&elsewhere),
+        [(2, "younger".into(), Some("young".into()))]
+    );
+    claims.claim(1, claim("old", 10));
+    let all = claims.complete(1);
+    assert_eq!(says(&all), [(1, "old".into(), None)]);
+    claims.wait(1);
+    claims.forget(1);
+    assert_eq!(
+        says(&claims.claim(1, claim("old", 10))),
+        [(2, "younger".into(), Some("old".into()))],
+        "who waited for is forgotten with its brain"
+    );
+}

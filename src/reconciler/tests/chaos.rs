@@ -275,7 +275,9 @@ impl Chaos {
             );
             self.watch_free = self.world.clock + secs(self.rng.below(60));
         }
+        self.claims.lock().unwrap().wait(self.number);
         self.relist();
+        self.send(self.watch_free - self.world.clock, Coming::Listed);
         self.connect();
     }
 
@@ -312,6 +314,10 @@ impl Chaos {
 
     fn arrive(&mut self, coming: Coming) {
         coming.heard_by(&mut self.ghost, self.world.clock);
+        if matches!(coming, Coming::Listed) {
+            let rulings = self.claims.lock().unwrap().complete(self.number);
+            self.rule(rulings);
+        }
         if coming.is_passed_on(&mut self.watched) {
             self.handle(coming.into_input());
         }

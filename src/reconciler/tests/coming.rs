@@ -35,6 +35,8 @@ pub(super) enum Coming {
         AnomalyJobStatus,
         Result<Arc<str>, WriteRefused>,
     ),
+    /// The watch has told of all that was there when the process began.
+    Listed,
     /// Finalizers were written, or not.
     Finalized(Ticket, Result<Arc<str>, WriteRefused>),
 }
@@ -85,7 +87,7 @@ impl Coming {
                     ghost.acknowledged(key, uid, version.parse().unwrap(), status);
                 }
             }
-            Self::Ruled(_) | Self::Turn(_) | Self::Finalized(..) => {}
+            Self::Ruled(_) | Self::Turn(_) | Self::Listed | Self::Finalized(..) => {}
         }
     }
 
@@ -109,6 +111,8 @@ impl Coming {
             Self::Refreshed(key, uid, _, found) => Input::Refreshed(key, uid, found),
             Self::Read(ticket, _, _, answer) => Input::Read(ticket, answer),
             Self::Ruled(rulings) => Input::Ruled(rulings),
+            // It is told to the claims, and no brain asks.
+            Self::Listed => Input::Tick,
             Self::Turn(key) => Input::Turn(key),
             Self::Verified(ticket, _, _, _, _, answer) => Input::Verified(ticket, answer),
             Self::Called(ticket, answer) => Input::Called(ticket, answer),

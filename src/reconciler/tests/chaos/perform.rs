@@ -110,7 +110,7 @@ impl Chaos {
         }
     }
 
-    fn rule(&mut self, mut rulings: Rulings) {
+    pub(super) fn rule(&mut self, mut rulings: Rulings) {
         if let Some(ours) = rulings.remove(&self.number) {
             self.send(Duration::ZERO, Coming::Ruled(ours));
         }

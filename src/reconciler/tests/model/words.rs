@@ -108,6 +108,7 @@ fn name_of(sent: &Sent) -> String {
             Coming::Refreshed(key, ..) => format!("refreshed {}", key.name),
             Coming::Read(..) => "an answer to a read".to_owned(),
             Coming::Ruled(_) => "who acts".to_owned(),
+            Coming::Listed => "the end of the list of objects".to_owned(),
             Coming::Turn(key) => format!("the turn of {}", key.name),
             Coming::Verified(_, job, ..) => format!("an answer to the live reads of {job}"),
             Coming::Called(..) => "an answer to a call".to_owned(),
