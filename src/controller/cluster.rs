@@ -48,7 +48,7 @@ pub(super) enum Message {
     /// Who acts on jobs of its objects.
     Ruled(Vec<Ruling>),
     /// All objects that were there at the start were told of.
-    Listed,
+    Complete,
 }
 
 /// One cluster.
@@ -169,7 +169,7 @@ impl Driver {
             Message::Deliver(delivered) => Input::Delivered(delivered),
             Message::Gone(key) => Input::Gone(key),
             Message::Ruled(rulings) => Input::Ruled(rulings),
-            Message::Listed => {
+            Message::Complete => {
                 self.cluster.seat.complete();
                 return None;
             }

@@ -51,7 +51,7 @@ pub(super) struct Dispatch {
     registry: Registry,
     directory: Directory,
     /// All objects that were there at the start were delivered.
-    listed: bool,
+    complete: bool,
     clusters: HashMap<Arc<Home>, Handle>,
     /// What each object says of its connection, shared by all that say the same.
     objects: HashMap<ObjectKey, Arc<Reference>>,
@@ -70,7 +70,7 @@ impl Dispatch {
             settings,
             writer,
             registry: Registry::default(),
-            listed: false,
+            complete: false,
             clusters: HashMap::new(),
             objects: HashMap::new(),
             places: HashMap::new(),
@@ -104,11 +104,11 @@ impl Dispatch {
                 self.gone(&key);
             }
             Change::Undecodable(object) => self.undecodable(&object),
-            Change::Listed => {
-                self.listed = true;
-                self.settings.readiness.listed();
+            Change::Listed => self.settings.readiness.listed(),
+            Change::Complete => {
+                self.complete = true;
                 for handle in self.clusters.values() {
-                    let _ = handle.inbox.send(Message::Listed);
+                    let _ = handle.inbox.send(Message::Complete);
                 }
             }
             Change::Failed => {}
@@ -153,6 +153,7 @@ impl Dispatch {
                 self.directory.failed(Asked::Connections(kind));
                 None
             }
+            Change::Complete => None,
         };
         let changed = changed.map(|(namespace, name)| match kind {
             ConnectionKind::ElasticsearchConnection => Home::Own { namespace, name },
@@ -172,6 +173,7 @@ impl Dispatch {
             Change::Gone { name, .. } => self.directory.label(name, None),
             Change::Listed => self.directory.listed(Asked::Namespaces),
             Change::Failed => self.directory.failed(Asked::Namespaces),
+            Change::Complete => {}
         }
         self.arrange(None);
     }
@@ -373,7 +375,7 @@ impl Dispatch {
             writer: self.writer.clone(),
             inbox: messages,
             recheck,
-            seat: self.registry.join(inbox.clone(), !self.listed),
+            seat: self.registry.join(inbox.clone(), !self.complete),
             pulse: pulse.clone(),
             clock: settings.clock.clone(),
         };

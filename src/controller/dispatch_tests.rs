@@ -219,7 +219,7 @@ fn assert_nothing_left(dispatch: &Dispatch) {
         writer,
         registry,
         directory,
-        listed: _,
+        complete: _,
         clusters,
         objects,
         places,
@@ -246,7 +246,7 @@ async fn alive() -> usize {
 async fn when_all_objects_and_connections_are_gone_nothing_is_left_of_them() {
     for seed in 0..3 {
         let mut world = World::new(seed);
-        world.dispatch.job(Change::Listed);
+        world.dispatch.job(Change::Complete);
         let connections: Change<ElasticsearchConnection> = Change::Listed;
         world.dispatch.connection(OWN, connections);
         // Of the client, and the one that tells events.

@@ -30,6 +30,8 @@ pub(super) enum Change<K> {
     Gone { namespace: String, name: String },
     /// Everything that was there at the start was delivered, of all namespaces.
     Listed,
+    /// The same, but for namespaces whose objects may not be listed: one that was not granted keeps no other waiting.
+    Complete,
     /// The API server did not answer, or not well; it is asked again.
     Failed,
 }
@@ -65,10 +67,10 @@ where
         let one = |namespace: &String| Api::namespaced(client.clone(), namespace);
         namespaces.iter().map(one).collect()
     };
-    let to_list = Arc::new(AtomicUsize::new(apis.len()));
+    let left = Arc::new(Left::of(apis.len()));
     stream::select_all(
         apis.into_iter()
-            .map(|api| one_api(api, Arc::clone(&to_list)).boxed()),
+            .map(|api| one_api(api, Arc::clone(&left)).boxed()),
     )
 }
 
@@ -77,24 +79,58 @@ pub(super) fn changes_of_all<K>(client: &Client) -> impl Stream<Item = Change<K>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    one_api(Api::all(client.clone()), Arc::new(AtomicUsize::new(1)))
+    one_api(Api::all(client.clone()), Arc::new(Left::of(1)))
 }
 
-fn one_api<K>(
-    api: Api<Guarded<K>>,
-    to_list: Arc<AtomicUsize>,
-) -> impl Stream<Item = Change<K>> + Send
+/// How many of the lists of a kind are still to come.
+struct Left {
+    to_list: AtomicUsize,
+    to_complete: AtomicUsize,
+}
+
+impl Left {
+    fn of(lists: usize) -> Self {
+        Self {
+            to_list: AtomicUsize::new(lists),
+            to_complete: AtomicUsize::new(lists),
+        }
+    }
+}
+
+/// How far one list is.
+#[derive(Default)]
+struct Progress {
+    listed: bool,
+    complete: bool,
+}
+
+impl Progress {
+    /// It came to its end, or (not `listed`) may not be had.
+    fn ended<K>(&mut self, left: &Left, listed: bool) -> impl Iterator<Item = Change<K>> + use<K> {
+        let is_last = |flag: &mut bool, left: &AtomicUsize| {
+            !std::mem::replace(flag, true) && left.fetch_sub(1, Ordering::AcqRel) == 1
+        };
+        let complete = is_last(&mut self.complete, &left.to_complete);
+        let listed = listed && is_last(&mut self.listed, &left.to_list);
+        let complete = complete.then_some(Change::Complete);
+        complete.into_iter().chain(listed.then_some(Change::Listed))
+    }
+}
+
+fn one_api<K>(api: Api<Guarded<K>>, left: Arc<Left>) -> impl Stream<Item = Change<K>> + Send
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     let mut known = BTreeSet::new();
     let mut listing = BTreeSet::new();
-    let mut listed = false;
+    let mut progress = Progress::default();
     events(api).flat_map(move |event| {
         let changes = match event {
             Err(error) => {
                 tracing::warn!(kind = %K::kind(&()), %error, "the watch failed and begins again");
-                vec![Change::Failed]
+                let forbidden = is_forbidden(&error).then(|| progress.ended(&left, false));
+                let ended = forbidden.into_iter().flatten();
+                ended.chain([Change::Failed]).collect()
             }
             Ok(Event::Init) => {
                 listing.clear();
@@ -110,9 +146,7 @@ where
                 let gone = gone
                     .into_iter()
                     .map(|(namespace, name)| Change::Gone { namespace, name });
-                let first = !std::mem::replace(&mut listed, true);
-                let last = first && to_list.fetch_sub(1, Ordering::AcqRel) == 1;
-                gone.chain(last.then_some(Change::Listed)).collect()
+                gone.chain(progress.ended(&left, true)).collect()
             }
             Ok(Event::Apply(object)) => {
                 known.insert(name_of(&object));
@@ -158,6 +192,15 @@ fn is_no_streaming(error: &WatchError) -> bool {
         return false;
     };
     matches!(status.code, 400 | 422 | 429)
+}
+
+fn is_forbidden(error: &WatchError) -> bool {
+    let (WatchError::InitialListFailed(kube::Error::Api(status))
+    | WatchError::WatchStartFailed(kube::Error::Api(status))) = error
+    else {
+        return false;
+    };
+    status.is_forbidden()
 }
 
 fn name_of<K: Resource<DynamicType = ()>>(object: &Guarded<K>) -> (String, String) {

@@ -55,3 +55,15 @@ fn of_two_objects_over_two_urls_of_one_cluster_the_older_acts_and_the_other_take
     room.close("rate", &json!({}));
     room.until("rate", &["Ready=True/InDesiredState"]);
 }
+
+/// Nobody acts before all objects are known; those that may not be listed never are, and nobody waits for them.
+#[test]
+fn a_namespace_whose_objects_may_not_be_listed_keeps_no_other_from_being_served() {
+    let room = Room::new(controlplane::shared());
+    room.elastic.opened("rate");
+    room.connect(&json!({}));
+    room.close("rate", &json!({}));
+    let operator = room.operator_with(&["--watch-namespace", "not-granted"]);
+    room.until("rate", &["Ready=True/InDesiredState", "Closed=True"]);
+    assert!(!operator.is_ready(), "what it lacks is seen");
+}
