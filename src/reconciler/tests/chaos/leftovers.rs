@@ -3,7 +3,7 @@
 //! What the cluster itself is like may be there when all objects are gone; anything that names one of them, or a job, may not.
 
 /// What begins what is known of a cluster and its connection.
-const OF_THE_CLUSTER: [&str; 3] = ["catalogue: Catalogue {", "allow: Allow {", "unheard: {"];
+const OF_THE_CLUSTER: [&str; 3] = ["catalogue: ", "allow: ", "unheard: "];
 
 /// The lines of a pretty `Debug` text that begin something that holds something, or that name an object or a job.
 pub(super) fn left_over(text: &str) -> Vec<String> {
@@ -18,7 +18,8 @@ pub(super) fn left_over(text: &str) -> Vec<String> {
             continue;
         }
         let line = line.trim();
-        if OF_THE_CLUSTER.contains(&line) {
+        let opens = line.ends_with(['{', '[', '(']);
+        if opens && OF_THE_CLUSTER.iter().any(|of| line.starts_with(of)) {
             cluster_until = Some(depth);
             continue;
         }
