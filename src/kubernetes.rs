@@ -4,7 +4,7 @@
 //! What bounds a call: connecting 5 s and writing 30 s, here. An answer has no limit here, because a watch is an answer
 //! that goes on; kube has none of its own either. So **the caller bounds every call that is no watch**: the lease in
 //! `lease/elector.rs` (5 s), the controller's reads and writes where they are made. A watch that has gone silent is ended by
-//! kube-runtime's own idle limit. And kube's retries (15 of them, on 429, 503 and 504) are off: they would spend the
+//! kube-runtime's own idle limit, one that does not begin by `controller/watch.rs`. And kube's retries (15 of them, on 429, 503 and 504) are off: they would spend the
 //! caller's time unseen, and all callers come again by themselves, more slowly each time.
 
 use std::time::Duration;

@@ -7,17 +7,23 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use futures::{Stream, StreamExt as _, stream};
+use http::{Request, Response};
+use kube::client::Body;
 use kube::runtime::watcher::{Config, Error as WatchError, Event};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
+use tower::BoxError;
 
 use super::guard::{Guarded, Undecoded};
 
 /// Where lists do not stream, fewer objects a page keep the peak of memory low at the start.
 const PAGE: u32 = 100;
+/// How long the API server may take to begin a watch, or to tell a whole page.
+const BEGUN_WITHIN: Duration = Duration::from_secs(30);
 
 /// What happened to an object of kind `K`.
 #[derive(Debug)]
@@ -61,8 +67,9 @@ where
         + Send
         + 'static,
 {
+    let client = bounded(client);
     let apis: Vec<Api<Guarded<K>>> = if namespaces.is_empty() {
-        vec![Api::all(client.clone())]
+        vec![Api::all(client)]
     } else {
         let one = |namespace: &String| Api::namespaced(client.clone(), namespace);
         namespaces.iter().map(one).collect()
@@ -79,7 +86,7 @@ pub(super) fn changes_of_all<K>(client: &Client) -> impl Stream<Item = Change<K>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    one_api(Api::all(client.clone()), Arc::new(Left::of(1)))
+    one_api(Api::all(bounded(client)), Arc::new(Left::of(1)))
 }
 
 /// How many of the lists of a kind are still to come.
@@ -160,6 +167,30 @@ where
         };
         stream::iter(changes)
     })
+}
+
+/// The same client, with a bound for what kube-runtime leaves without one: it ends a watch that falls silent, and would wait for ever
+/// for one that never begins, or for a page.
+fn bounded(client: &Client) -> Client {
+    let namespace = client.default_namespace().to_owned();
+    let client = client.clone();
+    let service = tower::service_fn(move |request| {
+        let client = client.clone();
+        async move { tokio::time::timeout(BEGUN_WITHIN, begin(&client, request)).await? }
+    });
+    Client::new(service, namespace)
+}
+
+/// The answer as soon as a watch begins; all of it where it is no watch.
+async fn begin(client: &Client, request: Request<Body>) -> Result<Response<Body>, BoxError> {
+    let query = request.uri().query().unwrap_or_default();
+    let watches = query.contains("watch=true");
+    let mut answer = client.send(request).await?;
+    if !(watches && answer.status().is_success()) {
+        let body = std::mem::replace(answer.body_mut(), Body::empty());
+        *answer.body_mut() = Body::from(body.collect_bytes().await?);
+    }
+    Ok(answer)
 }
 
 /// The events of a watch whose list streams, or comes in pages where the server does not stream it.

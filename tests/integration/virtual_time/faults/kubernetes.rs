@@ -19,6 +19,7 @@ faults! {
     7 status_writes_meet_conflicts V9,
     8 the_answer_of_a_status_write_is_lost V9,
     9 the_api_server_is_silent_for_ten_minutes V9,
+    9 watches_and_lists_are_never_answered V9,
     10 events_are_forbidden V9,
     11 the_secret_may_not_be_read_for_a_while V9,
     12 the_crd_is_replaced V9,
@@ -202,6 +203,22 @@ async fn the_api_server_is_silent_for_ten_minutes(world: World) {
             !world.between.asks().iter().any(late),
             "called without the API server"
         );
+    })
+    .await;
+}
+
+/// While the lease is renewed as ever, so that nothing but their own bound ends them.
+async fn watches_and_lists_are_never_answered(world: World) {
+    lives(&world, 1, async |world| {
+        world
+            .api
+            .refuse_streaming((world.seed % 2 == 1).then_some(422));
+        forget(&world);
+        during(&world, 60, |ask| {
+            let lists = ask.method == "GET" && ask.point().starts_with("list");
+            (ask.is_watch() || lists).then_some((When::Before, Effect::Silence))
+        })
+        .await;
     })
     .await;
 }
