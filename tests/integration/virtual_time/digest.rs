@@ -21,19 +21,16 @@ pub(crate) struct Digest {
 impl Digest {
     pub(crate) async fn new(world: &World, forces: usize) -> Self {
         let mut states = BTreeMap::new();
-        let jobs = world
-            .elastic
-            .call("GET", "/_ml/anomaly_detectors/_stats", &Value::Null)
-            .await;
-        for job in list(&jobs["jobs"]) {
-            states.insert(text(&job["job_id"]), text(&job["state"]));
-        }
-        let feeds = world
-            .elastic
-            .call("GET", "/_ml/datafeeds/_stats", &Value::Null)
-            .await;
-        for feed in list(&feeds["datafeeds"]) {
-            states.insert(text(&feed["datafeed_id"]), text(&feed["state"]));
+        for elastic in world.clusters.iter() {
+            let ask = async |path| elastic.call("GET", path, &Value::Null).await;
+            let jobs = ask("/_ml/anomaly_detectors/_stats").await;
+            for job in list(&jobs["jobs"]) {
+                states.insert(text(&job["job_id"]), text(&job["state"]));
+            }
+            let feeds = ask("/_ml/datafeeds/_stats").await;
+            for feed in list(&feeds["datafeeds"]) {
+                states.insert(text(&feed["datafeed_id"]), text(&feed["state"]));
+            }
         }
         let mut objects = BTreeMap::new();
         for key in world.api.store().keys("anomalyjobs") {

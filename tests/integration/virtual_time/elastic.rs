@@ -17,8 +17,10 @@ use serde_json::{Value, json};
 use super::between::{Ask, Between, Body, Error, Server};
 use super::sentinel;
 
-/// Where the operator believes it to be.
+/// Where the operator believes the first one to be.
 pub(crate) const URL: &str = "http://elasticsearch.test:9200";
+/// The host of the first one, and what those of the others begin with.
+const HOST: &str = "elasticsearch";
 
 /// The address of something else.
 pub(crate) const ELSEWHERE: &str = "http://elsewhere.test:9200";
@@ -26,6 +28,8 @@ pub(crate) const ELSEWHERE: &str = "http://elsewhere.test:9200";
 /// The cluster; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Elastic {
+    /// The beginning of its url.
+    place: String,
     memory: Arc<Memory>,
     between: Between,
     planted: Arc<AtomicBool>,
@@ -36,13 +40,19 @@ pub(crate) struct Elastic {
 type Other = Box<dyn Fn(&str) -> Response<Body> + Send + Sync>;
 
 impl Elastic {
-    pub(crate) fn new(between: Between, profile: Profile, wall_ms: u64) -> Self {
+    pub(crate) fn new(between: Between, number: usize, profile: Profile, wall_ms: u64) -> Self {
         let options = Options {
             profile,
             wall_ms: Some(wall_ms),
             ..Options::default()
         };
+        let number = if number == 0 {
+            String::new()
+        } else {
+            number.to_string()
+        };
         Self {
+            place: format!("http://{HOST}{number}.test:"),
             memory: Arc::new(Memory::start(options)),
             between,
             planted: Arc::default(),
@@ -65,6 +75,15 @@ impl Elastic {
 
     pub(crate) fn is_planted(&self) -> bool {
         self.planted.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("{}9200", self.place)
+    }
+
+    /// The url leads to it, at whatever port.
+    pub(crate) fn is_at(&self, url: &str) -> bool {
+        url.starts_with(&self.place)
     }
 
     /// What carries the requests of a process.

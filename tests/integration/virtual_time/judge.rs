@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::api::store::Change;
 use super::between::Ask;
+use super::elastic::Elastic;
 use super::sentinel;
 use super::world::World;
 
@@ -75,47 +76,47 @@ fn turns(log: &Value) -> BTreeMap<String, Vec<Turn>> {
 impl Judge {
     /// Takes the evidence of a world.
     pub(crate) async fn new(world: &World) -> Self {
-        let log = world.elastic.log().await;
-        let turns = turns(&log);
+        let mut judge = Self {
+            asks: world.between.asks(),
+            delivered: world.between.delivered(),
+            history: world.api.store().history.clone(),
+            turns: BTreeMap::new(),
+            closes: Vec::new(),
+            groups: BTreeMap::new(),
+            outages: world.outages.borrow().clone(),
+            stolen: world.stolen.borrow().clone(),
+            found: Vec::new(),
+        };
+        for elastic in world.clusters.iter() {
+            judge.hear(elastic).await;
+        }
+        judge
+    }
+
+    /// Takes what a cluster tells of itself. No two have jobs of one id.
+    async fn hear(&mut self, elastic: &Elastic) {
+        let log = elastic.log().await;
+        self.turns.extend(turns(&log));
         let closes = list(&log["requests"])
             .filter(|line| line["api"] == "Close")
             .map(|line| {
                 let path = text(&line["path"]);
-                let ids = path
-                    .split('/')
-                    .rev()
-                    .nth(1)
-                    .unwrap_or_default()
-                    .split(',')
-                    .map(str::to_owned);
+                let ids = path.split('/').rev().nth(1).unwrap_or_default();
                 (
                     ms(&line["at_ms"]),
-                    ids.collect(),
+                    ids.split(',').map(str::to_owned).collect(),
                     text(&line["query"]).contains("force=true"),
                 )
             });
-        let closes = closes.collect();
-        let configs = world
-            .elastic
+        self.closes.extend(closes);
+        let configs = elastic
             .call("GET", "/_ml/anomaly_detectors", &Value::Null)
             .await;
         let groups = list(&configs["jobs"]).map(|job| {
-            (
-                text(&job["job_id"]),
-                list(&job["groups"]).map(text).collect(),
-            )
+            let groups = list(&job["groups"]).map(text).collect();
+            (text(&job["job_id"]), groups)
         });
-        Self {
-            asks: world.between.asks(),
-            delivered: world.between.delivered(),
-            history: world.api.store().history.clone(),
-            turns,
-            closes,
-            groups: groups.collect(),
-            outages: world.outages.borrow().clone(),
-            stolen: world.stolen.borrow().clone(),
-            found: Vec::new(),
-        }
+        self.groups.extend(groups);
     }
 
     /// All that is wrong.

@@ -10,6 +10,7 @@ mod elastic;
 mod faults;
 mod hostile;
 mod judge;
+mod leftovers;
 mod life;
 mod live;
 mod parity;

@@ -46,7 +46,9 @@ const RESTART: Duration = Duration::from_secs(1);
 pub(crate) struct World {
     pub(crate) seed: u64,
     pub(crate) api: Api,
+    /// The cluster of the connection `default`, the first of all.
     pub(crate) elastic: Elastic,
+    pub(crate) clusters: Arc<[Elastic]>,
     pub(crate) between: Between,
     pods: Rc<RefCell<Vec<Pod>>>,
     /// When something other than the operator kept Elasticsearch from answering it.
@@ -70,6 +72,14 @@ pub(crate) fn run<T, F>(seed: u64, profile: Profile, story: impl FnOnce(World) -
 where
     F: Future<Output = T>,
 {
+    run_over(seed, &[profile], story)
+}
+
+/// The same, with several clusters.
+pub(crate) fn run_over<T, F>(seed: u64, of: &[Profile], story: impl FnOnce(World) -> F) -> T
+where
+    F: Future<Output = T>,
+{
     // All chance of kube's pauses comes from here; everything else has none.
     fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -80,10 +90,16 @@ where
     runtime.block_on(async {
         let between = Between::new();
         let wall = Timestamp::from_second(BEGIN).expect("a time");
+        let begin = BEGIN.unsigned_abs() * 1000;
+        let cluster = |(number, profile): (usize, &Profile)| {
+            Elastic::new(between.clone(), number, *profile, begin)
+        };
+        let clusters: Arc<[Elastic]> = of.iter().enumerate().map(cluster).collect();
         let world = World {
             seed,
             api: Api::new(between.clone(), wall),
-            elastic: Elastic::new(between.clone(), profile, BEGIN.unsigned_abs() * 1000),
+            elastic: clusters.first().expect("a cluster").clone(),
+            clusters,
             between,
             pods: Rc::default(),
             outages: Rc::default(),
@@ -111,7 +127,11 @@ impl World {
         let clock = Arc::new(AtomicI64::new(0));
         let (stop, stopped) = shutdown::channel();
         let life = Life {
-            world: (self.api.clone(), self.elastic.clone(), self.between.clone()),
+            world: (
+                self.api.clone(),
+                Arc::clone(&self.clusters),
+                self.between.clone(),
+            ),
             clock: Arc::clone(&clock),
             metrics: Arc::clone(&self.metrics),
         };
@@ -217,7 +237,7 @@ impl World {
 
     /// From now on sentinels stand in each answer of Elasticsearch, and in the credentials of what is connected.
     pub(crate) fn plant(&self) {
-        self.elastic.plant();
+        self.clusters.iter().for_each(Elastic::plant);
     }
 
     pub(crate) fn patch(&self, plural: &str, name: &str, patch: &Value) {
@@ -331,7 +351,7 @@ fn add(spec: &mut Value, more: &Value) {
 
 /// What the processes of a pod have in common.
 struct Life {
-    world: (Api, Elastic, Between),
+    world: (Api, Arc<[Elastic]>, Between),
     clock: Arc<AtomicI64>,
     metrics: Arc<Mutex<Vec<Metrics>>>,
 }
@@ -370,7 +390,7 @@ impl Life {
     }
 
     fn parts(&self, identity: &str) -> (Settings, Lease) {
-        let (api, elastic, _) = &self.world;
+        let (api, clusters, _) = &self.world;
         let (wall, offset) = (api.clone(), Arc::clone(&self.clock));
         let (between, of) = (self.world.2.clone(), identity.to_owned());
         let clock = Clock::new(move || {
@@ -385,9 +405,13 @@ impl Life {
             identity.to_owned(),
             clock.clone(),
         );
-        let carrier = elastic.carrier(identity);
+        let (clusters, process) = (Arc::clone(clusters), identity.to_owned());
         let dial: controller::Dial = Arc::new(move |endpoint| {
-            Client::carried(endpoint, Limits::default(), Arc::clone(&carrier))
+            let there = clusters.iter().find(|one| one.is_at(&endpoint.url));
+            // The first one carries what is asked elsewhere, too.
+            let there = there.or(clusters.first()).expect("a cluster");
+            let carrier = there.carrier(&process);
+            Client::carried(endpoint, Limits::default(), carrier)
         });
         let metrics = Metrics::new("operator");
         let mut all = self.metrics.lock().expect("nobody panics in it");

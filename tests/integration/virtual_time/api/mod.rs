@@ -120,6 +120,11 @@ impl Api {
         self.changed.subscribe()
     }
 
+    /// How many watches are open.
+    pub(crate) fn watches(&self) -> usize {
+        self.changed.receiver_count()
+    }
+
     /// Lists do not stream from now on, and are answered with this status where that is asked for.
     pub(crate) fn refuse_streaming(&self, status: Option<u16>) {
         *self.streaming_refused.lock().unwrap() = status;
