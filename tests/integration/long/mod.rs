@@ -4,6 +4,7 @@
 //! Judged by the simulator's record of what was called and what became of each job (`support/campaign.rs`), never by the
 //! operator's status alone: statuses are held against that record.
 
+mod descriptors;
 mod killed;
 mod planes;
 pub(crate) mod storm;

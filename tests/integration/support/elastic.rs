@@ -10,7 +10,7 @@ use base64::Engine as _;
 use elasticsearch_simulator::{Options, Profile, Simulator, User};
 use serde_json::{Value, json};
 
-use super::{LIMIT, RUNTIME, http, until};
+use super::{LIMIT, RUNTIME, http, until, until_true};
 
 /// One simulated cluster; stops when it is dropped.
 pub(crate) struct Elastic {
@@ -61,10 +61,15 @@ impl Elastic {
         self.simulator.blackhole_network();
     }
 
-    /// Answers again.
+    /// Answers again, once this has returned.
     pub(crate) fn come_back(&self) {
-        let _inside = RUNTIME.enter();
+        let inside = RUNTIME.enter();
         self.simulator.resume_network();
+        drop(inside);
+        let port = self.port();
+        until_true("it listens", LIMIT, || {
+            std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
     }
 
     /// Calls the machine learning API as the test's own user, or turns a knob; must succeed.

@@ -193,6 +193,17 @@ impl<'p> Room<'p> {
         self.kubectl(&["delete", "anomalyjob", name, "--wait=false"]);
     }
 
+    /// Asks for the deletion of all objects of a kind.
+    pub(crate) fn delete_all<K>(&self)
+    where
+        K: kube::Resource<DynamicType = ()>,
+    {
+        let api = self.api::<K>();
+        let (how, all) = (DeleteParams::default(), ListParams::default());
+        let deleted = RUNTIME.block_on(api.delete_collection(&how, &all));
+        deleted.expect("they are deleted");
+    }
+
     /// Waits until an AnomalyJob is gone.
     pub(crate) fn until_gone(&self, limit: Duration, name: &str) {
         until(&format!("{name} is gone"), limit, || {
