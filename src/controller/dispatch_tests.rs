@@ -122,16 +122,16 @@ impl World {
         })
     }
 
-    fn unreadable(&mut self, name: &str) -> Box<Undecodable> {
+    fn unreadable(&mut self, name: &str) -> Undecodable {
         self.uids += 1;
-        Box::new(Undecodable {
+        Undecodable {
             namespace: "ns".to_owned(),
             name: name.to_owned(),
             uid: format!("uid-{}", self.uids),
             resource_version: self.uids.to_string(),
             generation: 1,
             why: "as the test says".to_owned(),
-        })
+        }
     }
 
     fn gone<K>(name: &str) -> Change<K> {
@@ -149,7 +149,7 @@ impl World {
             }
             6 => {
                 self.stored.lock().unwrap().remove(name);
-                Change::Undecodable(self.unreadable(name))
+                Change::Undecodable(Box::new(self.unreadable(name)))
             }
             _ => {
                 self.stored.lock().unwrap().remove(name);
@@ -166,7 +166,7 @@ impl World {
                 let object = json!({"metadata": self.meta(name), "spec": spec});
                 Change::Present(Box::new(serde_json::from_value(object).unwrap()))
             }
-            6 => Change::Undecodable(self.unreadable(name)),
+            6 => Change::Undecodable(Box::new(self.unreadable(name))),
             _ => Self::gone(name),
         };
         self.dispatch.connection(OWN, change);

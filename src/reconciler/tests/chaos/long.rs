@@ -197,7 +197,9 @@ fn live(seed: u64, lasts: Duration, recorded: bool) -> Sum {
     let mut sums = sums.into_inner().unwrap();
     sums.sort_by_key(|(number, _)| *number);
     let mut all = Sum::default();
-    sums.into_iter().for_each(|(_, sum)| all.add(sum));
+    for (_, sum) in sums {
+        all.add(sum);
+    }
     let left = left_over(&format!("{:#?}", claims.lock().unwrap()));
     assert!(recorded || left.is_empty(), "left of claims: {left:#?}");
     all
