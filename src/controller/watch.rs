@@ -21,7 +21,7 @@ use tower::BoxError;
 use super::guard::{Guarded, Undecoded};
 
 /// Where lists do not stream, fewer objects a page keep the peak of memory low at the start.
-const PAGE: u32 = 100;
+pub(super) const PAGE: u32 = 100;
 /// How long the API server may take to begin a watch, or to tell a whole page.
 const BEGUN_WITHIN: Duration = Duration::from_secs(30);
 
