@@ -19,9 +19,10 @@ use super::pulse::Pulse;
 use super::registry::Seat;
 use super::source::Home;
 use super::translate::trouble_of_connection;
+use super::troubles::{concerns_the_link, lacks_a_privilege, told_to_objects};
 use super::turn::Turn;
 use super::writer::{Precondition, Writer};
-use crate::api::{AnomalyJob, AnomalyJobStatus, DatafeedId, JobId, Reason};
+use crate::api::{AnomalyJob, AnomalyJobStatus, DatafeedId, JobId};
 use crate::clock::Clock;
 use crate::elasticsearch::Client;
 use crate::lease::Claim;
@@ -192,6 +193,7 @@ impl Driver {
     fn handle(&mut self, input: Input) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
+            let input = told_to_objects(&self.cluster.home, input);
             self.notice(&input);
             let of_turn = matches!(input, Input::Turn(_));
             let now = moment(self.begun, &self.cluster.clock);
@@ -454,27 +456,6 @@ fn precondition<'a>(key: &'a ObjectKey, uid: &'a str, version: &'a str) -> Preco
         uid,
         resource_version: version,
     }
-}
-
-/// Which privileges there are, and which licence, is found out beside.
-fn lacks_a_privilege(trouble: &Trouble) -> bool {
-    matches!(
-        trouble.reason,
-        Reason::MissingPrivilege | Reason::LicenseMissing
-    )
-}
-
-/// Another credential, authority or cluster may be the answer to it.
-fn concerns_the_link(trouble: &Trouble) -> bool {
-    matches!(
-        trouble.reason,
-        Reason::CredentialsInvalid
-            | Reason::TLSUntrusted
-            | Reason::TLSExpired
-            | Reason::TLSWrongName
-            | Reason::TLSFailed
-            | Reason::ClusterChanged
-    )
 }
 
 fn finish(outcome: Finish) -> CloseOutcome {

@@ -192,25 +192,12 @@ impl Link {
             (Known::Object(object), Ok(probe), Some(current)) => {
                 Connection::Usable(usable(&object.access, probe, current))
             }
-            (_, Err(trouble), _) => Connection::Unusable(self.told_to_objects(known, trouble)),
+            (_, Err(trouble), _) => Connection::Unusable(trouble.clone()),
             (_, Ok(_), _) => Connection::Unusable(Trouble::new(Reason::Pending, "no client yet")),
         };
         let client = current.map(|current| Box::new(current.client.clone()));
         // Nobody listens any more: the next wait ends this task.
         let _ = self.cluster.send(Message::Link(client, connection));
-    }
-
-    /// What is wrong with a connection that others own is their business: an object is told that it is so, and why in one word.
-    fn told_to_objects(&self, known: &Known, trouble: &Trouble) -> Trouble {
-        match (&*self.home, known) {
-            (Home::Wide { name }, Known::Object(_)) => Trouble {
-                message: Arc::from(format!(
-                    "ClusterElasticsearchConnection {name} cannot be used now; whoever owns it sees why in its conditions"
-                )),
-                ..trouble.clone()
-            },
-            _ => trouble.clone(),
-        }
     }
 
     fn object(known: &Known) -> Result<Arc<Source>, Trouble> {

@@ -4,7 +4,7 @@
 //! - `source`: a connection of either kind; `directory`: which one an object means, and whether it may use it
 //! - `cluster`: one task a cluster, driving one [`Reconciler`](crate::reconciler::Reconciler)
 //! - `resolve`: from a connection and its Secrets to an endpoint; `link`: from there to a proven client; `rejection`: what is not shown again; `connection_status`: what is said of it
-//! - `observe`, `call`: questions and calls of the brain as requests; `live`: what is read right before it matters; `registry`: who acts, above all brains; `translate`: between the words of both sides
+//! - `observe`, `call`: questions and calls of the brain as requests; `live`: what is read right before it matters; `registry`: who acts, above all brains; `translate`: between the words of both sides; `troubles`: what a trouble is about, and what objects are told of it
 //! - `writer`: the only place that writes to the API server; `turn`: in which order; `invalid`: what is said of what cannot be decoded
 //!
 //! It decides nothing about jobs, keeps nothing that must survive, and awaits nothing that may take long in the way of
@@ -27,6 +27,7 @@ mod rejection;
 mod resolve;
 mod source;
 mod translate;
+mod troubles;
 mod turn;
 mod watch;
 mod writer;
