@@ -1,13 +1,17 @@
 //! Which connection an object means, whether its namespace may use it, and what it may do there. Pure.
 //!
 //! A reference never crosses a namespace: it means a connection of the object's own, or one that belongs to none and says
-//! itself whom it serves. What is not known yet is waited for and never guessed. A sentence for an object tells nothing of a
-//! ClusterElasticsearchConnection but that it does not serve this namespace.
+//! itself whom it serves. What is not known yet is waited for and never guessed; what the operator has no right to see is said.
+//! A sentence for an object tells nothing of a ClusterElasticsearchConnection but that it does not serve this namespace.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use k8s_openapi::api::core::v1::Namespace;
+use kube::ResourceExt as _;
+
 use super::source::{Home, Known, Reference, Serves, Source};
+use super::watch::{Change, Failure};
 use crate::api::{
     Allow, AllowedNamespaces, ConnectionKind, DEFAULT_CONNECTION, Granted, Labels, Reason,
 };
@@ -30,7 +34,9 @@ pub(super) enum Entry {
 pub(super) struct Directory {
     connections: BTreeMap<Name, Entry>,
     labels: BTreeMap<String, Labels>,
-    answers: BTreeMap<Asked, Answer>,
+    answers: BTreeMap<(Asked, String), Answer>,
+    /// The namespaces whose own connections are listed, each by itself; or the empty name, for all at once.
+    lists: Vec<String>,
     /// ClusterElasticsearchConnections are served at all.
     serves_wide: bool,
 }
@@ -49,7 +55,7 @@ const WIDE: Asked = Asked::Connections(ConnectionKind::ClusterElasticsearchConne
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Answer {
     Listed,
-    Failed,
+    Failed(Failure),
 }
 
 /// Whether a ClusterElasticsearchConnection serves a namespace.
@@ -60,8 +66,13 @@ enum Admission<'a> {
 }
 
 impl Directory {
-    pub(super) fn new(serves_wide: bool) -> Self {
+    /// Of connections in these namespaces; none means all.
+    pub(super) fn new(namespaces: &[String], serves_wide: bool) -> Self {
+        let all = || vec![String::new()];
         Self {
+            lists: Some(namespaces.to_vec())
+                .filter(|some| !some.is_empty())
+                .unwrap_or_else(all),
             serves_wide,
             ..Self::default()
         }
@@ -80,22 +91,53 @@ impl Directory {
         self.connections.remove(name);
     }
 
-    /// A list was told of to its end.
-    pub(super) fn listed(&mut self, of: Asked) {
-        self.answers.insert(of, Answer::Listed);
+    /// A list was told of to its end: of this namespace, or where that is empty of all.
+    pub(super) fn listed(&mut self, of: Asked, namespace: String) {
+        self.answers.insert((of, namespace), Answer::Listed);
     }
 
     /// A list could not be had when it was asked for. What was listed once stays listed.
-    pub(super) fn failed(&mut self, of: Asked) {
-        self.answers.entry(of).or_insert(Answer::Failed);
+    pub(super) fn failed(&mut self, of: Asked, namespace: String, why: Failure) {
+        let answer = self.answers.entry((of, namespace));
+        let answer = answer.or_insert(Answer::Failed(why));
+        if *answer != Answer::Listed {
+            *answer = Answer::Failed(why);
+        }
     }
 
-    fn has(&self, of: Asked) -> bool {
-        self.answers.get(&of) == Some(&Answer::Listed)
+    fn answer(&self, of: Asked, namespace: &str) -> Option<Answer> {
+        self.answers.get(&(of, namespace.to_owned())).copied()
+    }
+
+    fn has(&self, of: Asked, namespace: &str) -> bool {
+        self.answer(of, namespace) == Some(Answer::Listed)
+    }
+
+    /// How the list was answered that the own connections of a namespace are in.
+    fn answer_of_own(&self, namespace: &str) -> Option<Answer> {
+        let one = |list: &String| list == namespace || list.is_empty();
+        let list = self.lists.iter().find(|list| one(list))?;
+        self.answer(OWN, list)
+    }
+
+    /// A namespace changed.
+    pub(super) fn namespace(&mut self, change: Change<Namespace>) {
+        let of = Asked::Namespaces;
+        match change {
+            Change::Present(object) => {
+                let labels = object.metadata.labels.clone().unwrap_or_default();
+                self.label(object.name_any(), Some(labels));
+            }
+            Change::Undecodable(object) => self.label(object.name, None),
+            Change::Gone { name, .. } => self.label(name, None),
+            Change::Came { namespace } => self.listed(of, namespace),
+            Change::Failed { namespace, why } => self.failed(of, namespace, why),
+            Change::Listed | Change::Complete => {}
+        }
     }
 
     /// A namespace is there with these labels, or is gone.
-    pub(super) fn label(&mut self, namespace: String, labels: Option<Labels>) {
+    fn label(&mut self, namespace: String, labels: Option<Labels>) {
         match labels {
             Some(labels) => self.labels.insert(namespace, labels),
             None => self.labels.remove(&namespace),
@@ -104,8 +146,9 @@ impl Directory {
 
     /// Whether each list was answered once, well or not.
     pub(super) fn has_asked(&self) -> bool {
-        let answered = |of: Asked| self.answers.contains_key(&of);
-        answered(OWN)
+        let answered = |of: Asked| self.answer(of, "").is_some();
+        let own = |list: &String| self.answer(OWN, list).is_some();
+        self.lists.iter().all(own)
             && (!self.serves_wide || answered(WIDE))
             && (!self.needs_labels() || answered(Asked::Namespaces))
     }
@@ -136,16 +179,18 @@ impl Directory {
                     name: name.clone(),
                 })
             }
-            None if !self.has(OWN) || self.has_own_default(namespace) => own(DEFAULT_CONNECTION),
+            None if !self.may_fall_back(namespace) => own(DEFAULT_CONNECTION),
             None => self
                 .wide(namespace, DEFAULT_CONNECTION)
                 .unwrap_or_else(|| own(DEFAULT_CONNECTION)),
         }
     }
 
-    fn has_own_default(&self, namespace: &str) -> bool {
+    /// It is known that the namespace has no `default` of its own.
+    fn may_fall_back(&self, namespace: &str) -> bool {
         let name = (namespace.to_owned(), DEFAULT_CONNECTION.to_owned());
-        self.connections.contains_key(&name)
+        self.answer_of_own(namespace) == Some(Answer::Listed)
+            && !self.connections.contains_key(&name)
     }
 
     fn wide(&self, namespace: &str, name: &str) -> Option<Home> {
@@ -166,11 +211,16 @@ impl Directory {
             );
         }
         match self.connections.get(&(String::new(), name.to_owned())) {
-            None if self.has(WIDE) => denied(
-                Reason::ConnectionNotFound,
-                format!("there is no ClusterElasticsearchConnection {name}"),
-            ),
-            None => Admission::NotYet,
+            None => match self.answer(WIDE, "") {
+                Some(Answer::Listed) => denied(
+                    Reason::ConnectionNotFound,
+                    format!("there is no ClusterElasticsearchConnection {name}"),
+                ),
+                answer => match unseen(answer, ConnectionKind::ClusterElasticsearchConnection) {
+                    Some(why) => denied(Reason::Pending, why),
+                    None => Admission::NotYet,
+                },
+            },
             Some(Entry::Invalid(_)) => denied(
                 Reason::InvalidObject,
                 format!(
@@ -190,10 +240,12 @@ impl Directory {
         let labels = self
             .labels
             .get(namespace)
-            .filter(|_| self.has(Asked::Namespaces));
+            .filter(|_| self.has(Asked::Namespaces, ""));
         match Granted::by(entries, namespace, labels) {
             Granted::This(allow) => return Admission::Granted(allow),
-            Granted::NotKnown if self.answers.get(&Asked::Namespaces) != Some(&Answer::Failed) => {
+            Granted::NotKnown
+                if !matches!(self.answer(Asked::Namespaces, ""), Some(Answer::Failed(_))) =>
+            {
                 return Admission::NotYet;
             }
             Granted::NotKnown => {
@@ -235,18 +287,31 @@ impl Directory {
             Some(Entry::Invalid(why)) => {
                 return Known::Unusable(Trouble::new(Reason::InvalidObject, Arc::clone(why)));
             }
-            None if !self.has(OWN) => return Known::NotYet,
             None => {}
         }
-        let mut message =
-            format!("there is no ElasticsearchConnection {name} in namespace {namespace}");
-        if name == DEFAULT_CONNECTION && self.serves_wide {
-            if matches!(self.admission(namespace, name), Admission::NotYet) {
-                return Known::NotYet;
-            }
-            message.push_str(", and no ClusterElasticsearchConnection default that serves it");
+        let answer = self.answer_of_own(namespace);
+        if answer != Some(Answer::Listed) {
+            let kind = ConnectionKind::ElasticsearchConnection;
+            let pending = |why| Known::Unusable(Trouble::new(Reason::Pending, why));
+            return unseen(answer, kind).map_or(Known::NotYet, pending);
         }
-        Known::Unusable(Trouble::new(Reason::ConnectionNotFound, message))
+        let missing =
+            format!("there is no ElasticsearchConnection {name} in namespace {namespace}");
+        let (reason, more) = if name == DEFAULT_CONNECTION && self.serves_wide {
+            match self.admission(namespace, name) {
+                Admission::NotYet => return Known::NotYet,
+                Admission::Denied(trouble) if trouble.reason == Reason::Pending => {
+                    (Reason::Pending, format!(", and {}", trouble.message))
+                }
+                Admission::Denied(_) | Admission::Granted(_) => (
+                    Reason::ConnectionNotFound,
+                    ", and no ClusterElasticsearchConnection default that serves it".to_owned(),
+                ),
+            }
+        } else {
+            (Reason::ConnectionNotFound, String::new())
+        };
+        Known::Unusable(Trouble::new(reason, missing + &more))
     }
 
     /// What objects of these namespaces may do at a home; `None` where that is not known.
@@ -274,6 +339,23 @@ impl Directory {
             }
             Home::Outside { .. } => None,
         }
+    }
+}
+
+/// What keeps connections of this kind from being seen, and what mends it; `None` where they may still come.
+fn unseen(answer: Option<Answer>, kind: ConnectionKind) -> Option<String> {
+    let plural = match kind {
+        ConnectionKind::ElasticsearchConnection => "elasticsearchconnections",
+        ConnectionKind::ClusterElasticsearchConnection => "clusterelasticsearchconnections",
+    };
+    match answer {
+        Some(Answer::Failed(Failure::Forbidden)) => Some(format!(
+            "the {kind}s cannot be listed; the operator's role must allow list and watch on {plural}"
+        )),
+        Some(Answer::Failed(Failure::NoSuchKind)) => Some(format!(
+            "the {kind}s cannot be listed; the CustomResourceDefinition {plural}.anomalyjob.dev is missing, install it"
+        )),
+        Some(Answer::Failed(Failure::Unanswered) | Answer::Listed) | None => None,
     }
 }
 

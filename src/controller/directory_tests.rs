@@ -9,9 +9,9 @@ const OWN: ConnectionKind = ConnectionKind::ElasticsearchConnection;
 const WIDE: ConnectionKind = ConnectionKind::ClusterElasticsearchConnection;
 
 fn listed() -> Directory {
-    let mut directory = Directory::new(true);
-    directory.listed(super::OWN);
-    directory.listed(super::WIDE);
+    let mut directory = Directory::new(&[], true);
+    directory.listed(super::OWN, String::new());
+    directory.listed(super::WIDE, String::new());
     directory
 }
 
@@ -146,7 +146,7 @@ fn labels_that_are_not_known_yet_are_waited_for() {
     }
     directory.label("team-a".to_owned(), Some(labels("ml", "yes")));
     directory.label("team-b".to_owned(), Some(Labels::new()));
-    directory.listed(Asked::Namespaces);
+    directory.listed(Asked::Namespaces, String::new());
     assert_eq!(directory.home(&named("team-a")), wide("logs"));
     assert_eq!(directory.home(&named("team-b")), wide("logs"));
     directory.label("team-a".to_owned(), Some(labels("ml", "no")));
@@ -158,15 +158,15 @@ fn labels_that_are_not_known_yet_are_waited_for() {
 
 #[test]
 fn what_cannot_be_listed_is_said_and_what_was_listed_once_stays() {
-    let mut directory = Directory::new(true);
+    let mut directory = Directory::new(&[], true);
     assert!(!directory.has_asked());
-    directory.listed(super::OWN);
-    directory.failed(super::WIDE);
+    directory.listed(super::OWN, String::new());
+    directory.failed(super::WIDE, String::new(), Failure::Forbidden);
     assert!(directory.has_asked());
     let entries = json!([{"selector": {"matchLabels": {"ml": "yes"}}}]);
     put_wide(&mut directory, "logs", &entries);
     assert!(!directory.has_asked());
-    directory.failed(Asked::Namespaces);
+    directory.failed(Asked::Namespaces, String::new(), Failure::Forbidden);
     assert!(directory.has_asked());
     let (reason, message) = why(&directory, &outside("team-a", "logs"));
     assert_eq!(reason, Reason::Pending);
@@ -175,8 +175,8 @@ fn what_cannot_be_listed_is_said_and_what_was_listed_once_stays() {
         "{message}"
     );
     directory.label("team-a".to_owned(), Some(labels("ml", "yes")));
-    directory.listed(Asked::Namespaces);
-    directory.failed(Asked::Namespaces);
+    directory.listed(Asked::Namespaces, String::new());
+    directory.failed(Asked::Namespaces, String::new(), Failure::Forbidden);
     let named = reference("team-a", Some((WIDE, "logs")));
     assert_eq!(directory.home(&named), wide("logs"));
 }
@@ -196,7 +196,7 @@ fn names_and_the_selector_of_all_need_no_labels() {
 
 #[test]
 fn before_anything_was_listed_nothing_is_said_to_be_missing() {
-    let mut directory = Directory::new(true);
+    let mut directory = Directory::new(&[], true);
     let all = [
         reference("team-a", None),
         reference("team-a", Some((OWN, "logs"))),
@@ -209,7 +209,7 @@ fn before_anything_was_listed_nothing_is_said_to_be_missing() {
             let own_is_known = step == 1 && home == own("team-a", "logs");
             assert_eq!(known.is(&Known::NotYet), !own_is_known, "{home:?}");
         }
-        directory.listed(super::OWN);
+        directory.listed(super::OWN, String::new());
     }
 }
 
@@ -235,8 +235,8 @@ fn the_first_entry_that_means_a_namespace_says_what_may_be_done_there() {
 
 #[test]
 fn an_operator_that_serves_no_wide_connection_says_so() {
-    let mut directory = Directory::new(false);
-    directory.listed(super::OWN);
+    let mut directory = Directory::new(&[], false);
+    directory.listed(super::OWN, String::new());
     assert_eq!(
         directory.home(&reference("team-a", None)),
         own("team-a", "default")
@@ -246,4 +246,65 @@ fn an_operator_that_serves_no_wide_connection_says_so() {
     let (reason, message) = why(&directory, &outside("team-a", "logs"));
     assert_eq!(reason, Reason::ConnectionNotFound);
     assert!(message.contains("--cluster-connections"), "{message}");
+}
+
+#[test]
+fn a_namespace_whose_connections_may_not_be_listed_keeps_no_other_waiting() {
+    let namespaces = ["team-a", "team-b"].map(str::to_owned);
+    let mut directory = Directory::new(&namespaces, true);
+    directory.listed(super::WIDE, String::new());
+    put_wide(&mut directory, "default", &json!([{"selector": {}}]));
+    directory.listed(super::OWN, "team-a".to_owned());
+    assert!(!directory.has_asked());
+    directory.failed(super::OWN, "team-b".to_owned(), Failure::Forbidden);
+    assert!(directory.has_asked());
+    assert_eq!(directory.home(&reference("team-a", None)), wide("default"));
+    let (reason, _) = why(&directory, &own("team-a", "nowhere"));
+    assert_eq!(reason, Reason::ConnectionNotFound);
+    // It may have one of its own.
+    let unseen = directory.home(&reference("team-b", None));
+    assert_eq!(unseen, own("team-b", "default"));
+    let (reason, message) = why(&directory, &unseen);
+    assert_eq!(reason, Reason::Pending);
+    assert!(
+        message.contains("list and watch on elasticsearchconnections"),
+        "{message}"
+    );
+    directory.listed(super::OWN, "team-b".to_owned());
+    assert_eq!(directory.home(&reference("team-b", None)), wide("default"));
+}
+
+#[test]
+fn where_cluster_wide_connections_cannot_be_seen_it_is_said_which_right_or_crd_is_missing() {
+    for (failure, what) in [
+        (
+            Failure::Forbidden,
+            "list and watch on clusterelasticsearchconnections",
+        ),
+        (
+            Failure::NoSuchKind,
+            "CustomResourceDefinition clusterelasticsearchconnections.anomalyjob.dev",
+        ),
+    ] {
+        let mut directory = Directory::new(&[], true);
+        directory.listed(super::OWN, String::new());
+        directory.failed(super::WIDE, String::new(), Failure::Unanswered);
+        let all = [
+            reference("team-a", None),
+            reference("team-a", Some((WIDE, "logs"))),
+        ];
+        for reference in &all {
+            let known = directory.known(&directory.home(reference));
+            assert!(known.is(&Known::NotYet), "it is asked again: {known:?}");
+        }
+        directory.failed(super::WIDE, String::new(), failure);
+        for reference in &all {
+            let (reason, message) = why(&directory, &directory.home(reference));
+            assert_eq!(reason, Reason::Pending);
+            assert!(message.contains(what), "{message}");
+        }
+        directory.listed(super::WIDE, String::new());
+        let (reason, _) = why(&directory, &directory.home(&all[0]));
+        assert_eq!(reason, Reason::ConnectionNotFound);
+    }
 }

@@ -65,7 +65,7 @@ pub(super) struct Dispatch {
 impl Dispatch {
     pub(super) fn new(settings: Settings, writer: Writer) -> Self {
         Self {
-            directory: Directory::new(settings.cluster_connections.is_some()),
+            directory: Directory::new(&settings.namespaces, settings.cluster_connections.is_some()),
             anew: Anew::new(settings.client.clone()),
             settings,
             writer,
@@ -111,7 +111,7 @@ impl Dispatch {
                     let _ = handle.inbox.send(Message::Complete);
                 }
             }
-            Change::Failed => {}
+            Change::Came { .. } | Change::Failed { .. } => {}
         }
     }
 
@@ -145,15 +145,16 @@ impl Dispatch {
                 self.directory.remove(&name);
                 Some(name)
             }
-            Change::Listed => {
-                self.directory.listed(Asked::Connections(kind));
+            Change::Came { namespace } => {
+                self.directory.listed(Asked::Connections(kind), namespace);
                 None
             }
-            Change::Failed => {
-                self.directory.failed(Asked::Connections(kind));
+            Change::Failed { namespace, why } => {
+                let of = Asked::Connections(kind);
+                self.directory.failed(of, namespace, why);
                 None
             }
-            Change::Complete => None,
+            Change::Listed | Change::Complete => return,
         };
         let changed = changed.map(|(namespace, name)| match kind {
             ConnectionKind::ElasticsearchConnection => Home::Own { namespace, name },
@@ -164,17 +165,7 @@ impl Dispatch {
 
     /// A namespace changed.
     pub(super) fn namespace(&mut self, change: Change<Namespace>) {
-        match change {
-            Change::Present(object) => {
-                let labels = object.metadata.labels.clone().unwrap_or_default();
-                self.directory.label(object.name_any(), Some(labels));
-            }
-            Change::Undecodable(object) => self.directory.label(object.name, None),
-            Change::Gone { name, .. } => self.directory.label(name, None),
-            Change::Listed => self.directory.listed(Asked::Namespaces),
-            Change::Failed => self.directory.failed(Asked::Namespaces),
-            Change::Complete => {}
-        }
+        self.directory.namespace(change);
         self.arrange(None);
     }
 

@@ -247,7 +247,9 @@ async fn when_all_objects_and_connections_are_gone_nothing_is_left_of_them() {
     for seed in 0..3 {
         let mut world = World::new(seed);
         world.dispatch.job(Change::Complete);
-        let connections: Change<ElasticsearchConnection> = Change::Listed;
+        let connections: Change<ElasticsearchConnection> = Change::Came {
+            namespace: String::new(),
+        };
         world.dispatch.connection(OWN, connections);
         // Of the client, and the one that tells events.
         let before = alive().await;

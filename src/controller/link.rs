@@ -109,14 +109,12 @@ impl Link {
             let mut signs = self.pulse.watch();
             let outcome = self.prove(&known).await;
             self.way.proven = outcome.as_ref().ok().cloned();
-            failures = if outcome.is_ok() {
+            failures = if outcome.is_ok() || !matches!(known, Known::Object(_)) {
                 0
             } else {
                 failures.saturating_add(1)
             };
-            if matches!(known, Known::NotYet) {
-                failures = 0;
-            } else {
+            if !matches!(known, Known::NotYet) {
                 self.tell(&known, &outcome);
             }
             // What was found out is said of what was asked about, and of no connection that came meanwhile.
@@ -126,10 +124,12 @@ impl Link {
             {
                 self.report(object, &outcome).await;
             }
-            let pause = match &outcome {
-                Ok(_) => PROBE,
-                Err(trouble) if waits_for_a_human(trouble.reason) => PROBE,
-                Err(_) => Duration::from_secs(1 << failures.min(5)).min(PROBE),
+            let pause = match (&known, &outcome) {
+                // There is nothing to be probed before another one is known.
+                (Known::NotYet | Known::Unusable(_), _) => None,
+                (_, Ok(_)) => Some(PROBE),
+                (_, Err(trouble)) if waits_for_a_human(trouble.reason) => Some(PROBE),
+                (_, Err(_)) => Some(Duration::from_secs(1 << failures.min(5)).min(PROBE)),
             };
             if !self.wait(pause, &known, &outcome, &mut signs).await {
                 return;
@@ -140,12 +140,12 @@ impl Link {
     /// Waits for the next probe; false when there is nobody to probe for.
     async fn wait(
         &mut self,
-        pause: Duration,
+        pause: Option<Duration>,
         proven: &Known,
         outcome: &Result<Probe, Trouble>,
         signs: &mut watch::Receiver<Signs>,
     ) -> bool {
-        let over = Instant::now() + pause;
+        let over = pause.map(|pause| Instant::now() + pause);
         let floor = Instant::now() + AT_MOST_EVERY;
         loop {
             let asked = async {
@@ -154,7 +154,7 @@ impl Link {
             };
             tokio::select! {
                 biased;
-                () = tokio::time::sleep_until(over) => return true,
+                () = tokio::time::sleep_until(over.unwrap_or(floor)), if over.is_some() => return true,
                 asked = asked => {
                     self.way.proven = None;
                     self.way.suspected = true;

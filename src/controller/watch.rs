@@ -38,8 +38,21 @@ pub(super) enum Change<K> {
     Listed,
     /// The same, but for namespaces whose objects may not be listed: one that was not granted keeps no other waiting.
     Complete,
-    /// The API server did not answer, or not well; it is asked again.
-    Failed,
+    /// The list of this namespace, or where that is empty of all, was delivered to its end.
+    Came { namespace: String },
+    /// The API server did not give it; it is asked again.
+    Failed { namespace: String, why: Failure },
+}
+
+/// Why a list, or what comes after it, cannot be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The operator has no right to it.
+    Forbidden,
+    /// There is no such kind.
+    NoSuchKind,
+    /// The API server did not answer, or not well.
+    Unanswered,
 }
 
 /// What is known of an object that cannot be decoded.
@@ -68,16 +81,19 @@ where
         + 'static,
 {
     let client = bounded(client);
-    let apis: Vec<Api<Guarded<K>>> = if namespaces.is_empty() {
-        vec![Api::all(client)]
+    let apis: Vec<(String, Api<Guarded<K>>)> = if namespaces.is_empty() {
+        vec![(String::new(), Api::all(client))]
     } else {
-        let one = |namespace: &String| Api::namespaced(client.clone(), namespace);
+        let one = |namespace: &String| {
+            let api = Api::namespaced(client.clone(), namespace);
+            (namespace.clone(), api)
+        };
         namespaces.iter().map(one).collect()
     };
     let left = Arc::new(Left::of(apis.len()));
     stream::select_all(
         apis.into_iter()
-            .map(|api| one_api(api, Arc::clone(&left)).boxed()),
+            .map(|(of, api)| one_api(of, api, Arc::clone(&left)).boxed()),
     )
 }
 
@@ -86,7 +102,11 @@ pub(super) fn changes_of_all<K>(client: &Client) -> impl Stream<Item = Change<K>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    one_api(Api::all(bounded(client)), Arc::new(Left::of(1)))
+    one_api(
+        String::new(),
+        Api::all(bounded(client)),
+        Arc::new(Left::of(1)),
+    )
 }
 
 /// How many of the lists of a kind are still to come.
@@ -124,7 +144,11 @@ impl Progress {
     }
 }
 
-fn one_api<K>(api: Api<Guarded<K>>, left: Arc<Left>) -> impl Stream<Item = Change<K>> + Send
+fn one_api<K>(
+    of: String,
+    api: Api<Guarded<K>>,
+    left: Arc<Left>,
+) -> impl Stream<Item = Change<K>> + Send
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
@@ -135,9 +159,11 @@ where
         let changes = match event {
             Err(error) => {
                 tracing::warn!(kind = %K::kind(&()), %error, "the watch failed and begins again");
-                let forbidden = is_forbidden(&error).then(|| progress.ended(&left, false));
+                let why = failure(&error);
+                let forbidden = (why == Failure::Forbidden).then(|| progress.ended(&left, false));
                 let ended = forbidden.into_iter().flatten();
-                ended.chain([Change::Failed]).collect()
+                let namespace = of.clone();
+                ended.chain([Change::Failed { namespace, why }]).collect()
             }
             Ok(Event::Init) => {
                 listing.clear();
@@ -153,7 +179,9 @@ where
                 let gone = gone
                     .into_iter()
                     .map(|(namespace, name)| Change::Gone { namespace, name });
-                gone.chain(progress.ended(&left, true)).collect()
+                let namespace = of.clone();
+                let came = gone.chain([Change::Came { namespace }]);
+                came.chain(progress.ended(&left, true)).collect()
             }
             Ok(Event::Apply(object)) => {
                 known.insert(name_of(&object));
@@ -225,13 +253,19 @@ fn is_no_streaming(error: &WatchError) -> bool {
     matches!(status.code, 400 | 422 | 429)
 }
 
-fn is_forbidden(error: &WatchError) -> bool {
+fn failure(error: &WatchError) -> Failure {
     let (WatchError::InitialListFailed(kube::Error::Api(status))
     | WatchError::WatchStartFailed(kube::Error::Api(status))) = error
     else {
-        return false;
+        return Failure::Unanswered;
     };
-    status.is_forbidden()
+    if status.is_forbidden() {
+        Failure::Forbidden
+    } else if status.is_not_found() {
+        Failure::NoSuchKind
+    } else {
+        Failure::Unanswered
+    }
 }
 
 fn name_of<K: Resource<DynamicType = ()>>(object: &Guarded<K>) -> (String, String) {
