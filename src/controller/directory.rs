@@ -6,9 +6,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::ResourceExt as _;
+use tokio::time::Instant;
 
 use super::source::{Home, Known, Reference, Serves, Source};
 use super::watch::{Change, Failure};
@@ -29,11 +31,17 @@ pub(super) enum Entry {
     Object(Arc<Source>),
 }
 
+/// So long is an own `default` missed before the one for all is used: `kubectl replace --force` takes it away for a moment, and
+/// jobs of the same name in another cluster are other jobs.
+const MISSED_FOR: Duration = Duration::from_secs(120);
+
 /// What the watches have told of connections and namespaces.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
     connections: BTreeMap<Name, Entry>,
     labels: BTreeMap<String, Labels>,
+    /// Namespaces that had an own `default` a moment ago, and until when it is missed.
+    missed: BTreeMap<String, Instant>,
     answers: BTreeMap<(Asked, String), Answer>,
     /// The namespaces whose own connections are listed, each by itself; or the empty name, for all at once.
     lists: Vec<String>,
@@ -80,15 +88,39 @@ impl Directory {
 
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.connections.is_empty() && self.labels.is_empty()
+        self.connections.is_empty() && self.labels.is_empty() && self.missed.is_empty()
     }
 
     pub(super) fn put(&mut self, name: Name, entry: Entry) {
+        if name.1 == DEFAULT_CONNECTION {
+            self.missed.remove(&name.0);
+        }
         self.connections.insert(name, entry);
     }
 
-    pub(super) fn remove(&mut self, name: &Name) {
-        self.connections.remove(name);
+    pub(super) fn remove(&mut self, name: &Name, now: Instant) {
+        let was_there = self.connections.remove(name).is_some();
+        let (namespace, name) = name;
+        if was_there && self.serves_wide && !namespace.is_empty() && name == DEFAULT_CONNECTION {
+            self.missed.insert(namespace.clone(), now + MISSED_FOR);
+        }
+    }
+
+    /// When an own `default` ceases to be missed.
+    pub(super) fn next_lapse(&self) -> Option<Instant> {
+        self.missed.values().min().copied()
+    }
+
+    /// The homes of the own `default`s that are not missed any more.
+    pub(super) fn lapse(&mut self, now: Instant) -> Vec<Home> {
+        let lapsed = self.missed.iter().filter(|(_, until)| **until <= now);
+        let home = |(namespace, _): (&String, &Instant)| Home::Own {
+            namespace: namespace.clone(),
+            name: DEFAULT_CONNECTION.to_owned(),
+        };
+        let homes = lapsed.map(home).collect();
+        self.missed.retain(|_, until| *until > now);
+        homes
     }
 
     /// A list was told of to its end: of this namespace, or where that is empty of all.
@@ -186,11 +218,12 @@ impl Directory {
         }
     }
 
-    /// It is known that the namespace has no `default` of its own.
+    /// It is known that the namespace has no `default` of its own, and did not lose it a moment ago.
     fn may_fall_back(&self, namespace: &str) -> bool {
         let name = (namespace.to_owned(), DEFAULT_CONNECTION.to_owned());
         self.answer_of_own(namespace) == Some(Answer::Listed)
             && !self.connections.contains_key(&name)
+            && !self.missed.contains_key(namespace)
     }
 
     fn wide(&self, namespace: &str, name: &str) -> Option<Home> {
@@ -244,7 +277,8 @@ impl Directory {
         match Granted::by(entries, namespace, labels) {
             Granted::This(allow) => return Admission::Granted(allow),
             Granted::NotKnown
-                if !matches!(self.answer(Asked::Namespaces, ""), Some(Answer::Failed(_))) =>
+                if self.answer(Asked::Namespaces, "")
+                    != Some(Answer::Failed(Failure::Forbidden)) =>
             {
                 return Admission::NotYet;
             }
@@ -303,7 +337,14 @@ impl Directory {
                 Admission::Denied(trouble) if trouble.reason == Reason::Pending => {
                     (Reason::Pending, format!(", and {}", trouble.message))
                 }
-                Admission::Denied(_) | Admission::Granted(_) => (
+                Admission::Granted(_) => (
+                    Reason::ConnectionNotFound,
+                    format!(
+                        "; it was there a moment ago: where it stays away for {} s, ClusterElasticsearchConnection default is used",
+                        MISSED_FOR.as_secs()
+                    ),
+                ),
+                Admission::Denied(_) => (
                     Reason::ConnectionNotFound,
                     ", and no ClusterElasticsearchConnection default that serves it".to_owned(),
                 ),

@@ -94,7 +94,14 @@ fn where_none_is_named_the_own_default_comes_before_the_wide_one() {
 
     put_own(&mut directory, "team-a", "default");
     assert_eq!(directory.home(&none), own("team-a", "default"));
-    directory.remove(&("team-a".to_owned(), "default".to_owned()));
+    directory.remove(&("team-a".to_owned(), "default".to_owned()), Instant::now());
+    assert_eq!(directory.home(&none), own("team-a", "default"));
+    let (reason, said) = why(&directory, &own("team-a", "default"));
+    assert_eq!(reason, Reason::ConnectionNotFound);
+    assert!(said.contains("there a moment ago"), "{said}");
+    let until = directory.next_lapse().expect("it is missed");
+    assert!(directory.lapse(until - Duration::from_millis(1)).is_empty());
+    assert_eq!(directory.lapse(until), [own("team-a", "default")]);
     assert_eq!(directory.home(&none), wide("default"));
 }
 

@@ -12,6 +12,7 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::{Resource, ResourceExt as _};
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
 
 use super::Settings;
 use super::anew::Anew;
@@ -142,7 +143,7 @@ impl Dispatch {
             Change::Gone { namespace, name } => {
                 self.invalid.forget::<K>(&key(&namespace, &name));
                 let name = (namespace, name);
-                self.directory.remove(&name);
+                self.directory.remove(&name, Instant::now());
                 Some(name)
             }
             Change::Came { namespace } => {
@@ -419,8 +420,10 @@ impl Dispatch {
         }
     }
 
-    /// Waits until a task has ended, and begins a cluster's anew where that was a defect; or until objects were read anew.
+    /// Waits until a task has ended, and begins a cluster's anew where that was a defect; or until objects were read anew, or a
+    /// connection has been missed for long enough.
     pub(super) async fn tend(&mut self) {
+        let lapse = self.directory.next_lapse();
         tokio::select! {
             biased;
             Some(ended) = self.tasks.join_next_with_id() => {
@@ -440,6 +443,11 @@ impl Dispatch {
                 if let Some(home) = begin {
                     self.begin(&home);
                     self.let_go(&home);
+                }
+            }
+            () = sleep_until(lapse.unwrap_or_else(Instant::now)), if lapse.is_some() => {
+                for home in self.directory.lapse(Instant::now()) {
+                    self.arrange(Some(home));
                 }
             }
             else => std::future::pending().await,

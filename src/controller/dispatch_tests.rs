@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::admin::Readiness;
-use crate::api::ElasticsearchConnection;
+use crate::api::{ClusterElasticsearchConnection, ElasticsearchConnection};
 use crate::clock::Clock;
 use crate::elasticsearch::{Client as ElasticsearchClient, Limits};
 use crate::lease::Grant;
@@ -25,6 +25,7 @@ use crate::telemetry::Metrics;
 type Stored = Arc<Mutex<BTreeMap<String, Value>>>;
 
 const OWN: ConnectionKind = ConnectionKind::ElasticsearchConnection;
+const WIDE: ConnectionKind = ConnectionKind::ClusterElasticsearchConnection;
 const CONNECTIONS: u64 = 5;
 const OBJECTS: u64 = 40;
 const STEPS: u64 = 1000;
@@ -80,6 +81,10 @@ fn dial(seed: u64) -> crate::controller::Dial {
 
 impl World {
     fn new(seed: u64) -> Self {
+        Self::with(seed, None)
+    }
+
+    fn with(seed: u64, cluster_connections: Option<String>) -> Self {
         let stored = Stored::default();
         let client = api_server(&stored, seed);
         let lasts = Duration::from_secs(1_000_000_000);
@@ -91,7 +96,7 @@ impl World {
         let settings = Settings {
             client,
             namespaces: Vec::new(),
-            cluster_connections: None,
+            cluster_connections,
             claim,
             metrics,
             readiness: Readiness::default(),
@@ -260,4 +265,76 @@ async fn when_all_objects_and_connections_are_gone_nothing_is_left_of_them() {
         assert_nothing_left(&world.dispatch);
         assert_eq!(alive().await, before, "seed {seed}");
     }
+}
+
+impl World {
+    /// A connection called `default`: of the namespace, or for all.
+    fn default_connection(&mut self, namespace: Option<&str>) {
+        let mut meta = json!({"name": "default", "uid": "uid", "generation": 1});
+        let mut spec = json!({"url": "http://elasticsearch.test:9200", "allowPlaintext": true});
+        if let Some(namespace) = namespace {
+            meta["namespace"] = json!(namespace);
+            let object = json!({"metadata": meta, "spec": spec});
+            let object: ElasticsearchConnection = serde_json::from_value(object).unwrap();
+            self.dispatch
+                .connection(OWN, Change::Present(Box::new(object)));
+        } else {
+            spec["allowedNamespaces"] = json!([{"selector": {}}]);
+            let object = json!({"metadata": meta, "spec": spec});
+            let object: ClusterElasticsearchConnection = serde_json::from_value(object).unwrap();
+            self.dispatch
+                .connection(WIDE, Change::Present(Box::new(object)));
+        }
+    }
+
+    fn came<K: Resource<DynamicType = ()> + Into<Source> + 'static>(
+        &mut self,
+        kind: ConnectionKind,
+    ) {
+        let namespace = String::new();
+        self.dispatch
+            .connection(kind, Change::<K>::Came { namespace });
+    }
+
+    fn kind_in_use(&self) -> Option<ConnectionKind> {
+        let home = self.dispatch.home_of(&key("ns", "object"))?;
+        Some(home.kind())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_own_default_is_missed_for_two_minutes_before_the_one_for_all_is_used() {
+    let mut world = World::with(1, Some("home".to_owned()));
+    world.came::<ElasticsearchConnection>(OWN);
+    world.came::<ClusterElasticsearchConnection>(WIDE);
+    world.default_connection(Some("ns"));
+    world.default_connection(None);
+    let mut object = world.object("object");
+    object["spec"]
+        .as_object_mut()
+        .unwrap()
+        .remove("connectionRef");
+    world
+        .stored
+        .lock()
+        .unwrap()
+        .insert("object".to_owned(), object.clone());
+    let object = serde_json::from_value(object).unwrap();
+    world.dispatch.job(Change::Present(Box::new(object)));
+    assert_eq!(world.kind_in_use(), Some(OWN));
+
+    // It is replaced: gone, and back after a while.
+    let gone = || World::gone::<ElasticsearchConnection>("default");
+    world.dispatch.connection(OWN, gone());
+    world.pass(Duration::from_secs(100)).await;
+    assert_eq!(world.kind_in_use(), Some(OWN));
+    world.default_connection(Some("ns"));
+    world.pass(Duration::from_secs(300)).await;
+    assert_eq!(world.kind_in_use(), Some(OWN));
+
+    world.dispatch.connection(OWN, gone());
+    world.pass(Duration::from_secs(119)).await;
+    assert_eq!(world.kind_in_use(), Some(OWN));
+    world.pass(Duration::from_secs(300)).await;
+    assert_eq!(world.kind_in_use(), Some(WIDE));
 }
