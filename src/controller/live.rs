@@ -12,7 +12,7 @@ use super::source::{Home, Reference};
 use super::translate::{delivered, trouble_of_connection};
 use super::writer::{API_SERVER_LIMIT, is_gone};
 use crate::api::{
-    Allow, AllowedNamespaces, AnomalyJob, ClusterElasticsearchConnection, ElasticsearchConnection,
+    Allow, AnomalyJob, ClusterElasticsearchConnection, DEFAULT_CONNECTION, ElasticsearchConnection,
     Granted, Reason,
 };
 use crate::reconciler::input::{Delivered, NOTHING, ObjectKey, Refusal, Trouble};
@@ -29,12 +29,26 @@ impl Fresh {
     pub(super) async fn object(&self, key: &ObjectKey) -> Result<Option<Delivered>, Refusal> {
         let api: Api<AnomalyJob> = Api::namespaced(self.kube.clone(), &key.namespace);
         match tokio::time::timeout(API_SERVER_LIMIT, api.get(&key.name)).await {
-            Ok(Ok(found)) => Ok(Some(found)
-                .filter(|object| self.home.may_be_meant_by(&Reference::of(object)))
-                .map(delivered)),
+            Ok(Ok(found)) => {
+                let reference = Reference::of(&found);
+                let here = self.home.may_be_meant_by(&reference)
+                    && !self.has_a_nearer_one(&reference).await?;
+                Ok(here.then(|| delivered(found)))
+            }
             Ok(Err(error)) if is_gone(&error, &key.name) => Ok(None),
-            Ok(Err(_)) | Err(_) => Err(unread("object")),
+            Ok(Err(error)) => Err(unread("the object", "anomalyjobs", Some(&error))),
+            Err(_) => Err(unread("the object", "anomalyjobs", None)),
         }
+    }
+
+    /// Whether an object that names none has a `default` of its namespace by now, which comes before the one for all.
+    async fn has_a_nearer_one(&self, reference: &Reference) -> Result<bool, Refusal> {
+        if reference.named.is_some() || !matches!(*self.home, Home::Wide { .. }) {
+            return Ok(false);
+        }
+        let api: Api<ElasticsearchConnection> =
+            Api::namespaced(self.kube.clone(), &reference.namespace);
+        Ok(one(api, DEFAULT_CONNECTION).await?.is_some())
     }
 
     /// What objects of this namespace may do through the connection. One that is suspended or gone is not called through.
@@ -64,19 +78,18 @@ impl Fresh {
             return Ok(None);
         };
         let entries = &spec.allowed_namespaces;
-        let by_labels = entries.iter().any(AllowedNamespaces::needs_labels);
-        let found = if by_labels {
-            one::<Namespace>(Api::all(self.kube.clone()), namespace).await?
-        } else {
-            None
-        };
-        let labels = found.map(|found| found.metadata.labels.unwrap_or_default());
-        Ok(Some(
-            match Granted::by(entries, namespace, labels.as_ref()) {
-                Granted::This(allow) => allow.clone(),
-                Granted::Nothing | Granted::NotKnown => NOTHING.clone(),
-            },
-        ))
+        let mut granted = Granted::by(entries, namespace, None);
+        // Labels are asked for where no entry before has told by names: the right to see them may not be there.
+        let labels;
+        if matches!(granted, Granted::NotKnown) {
+            let found: Option<Namespace> = one(Api::all(self.kube.clone()), namespace).await?;
+            labels = found.map(|found| found.metadata.labels.unwrap_or_default());
+            granted = Granted::by(entries, namespace, labels.as_ref());
+        }
+        Ok(Some(match granted {
+            Granted::This(allow) => allow.clone(),
+            Granted::Nothing | Granted::NotKnown => NOTHING.clone(),
+        }))
     }
 }
 
@@ -86,15 +99,28 @@ where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
 {
     let alone = ListParams::default().fields(&format!("metadata.name={name}"));
-    let listed = tokio::time::timeout(API_SERVER_LIMIT, api.list(&alone)).await;
-    let Ok(Ok(listed)) = listed else {
-        return Err(unread("connection"));
+    let what = || format!("{} {name}", K::kind(&()));
+    let plural = K::plural(&());
+    let listed = match tokio::time::timeout(API_SERVER_LIMIT, api.list(&alone)).await {
+        Ok(Ok(listed)) => listed,
+        Ok(Err(error)) => return Err(unread(&what(), &plural, Some(&error))),
+        Err(_) => return Err(unread(&what(), &plural, None)),
     };
     let mut found = listed.items.into_iter();
     Ok(found.find(|object| object.name_any() == name))
 }
 
-fn unread(what: &str) -> Refusal {
-    let message = format!("the {what} could not be read from the API server");
+fn unread(what: &str, plural: &str, error: Option<&kube::Error>) -> Refusal {
+    let mut message = format!("{what} could not be read from the API server");
+    if let Some(kube::Error::Api(status)) = error
+        && status.is_forbidden()
+    {
+        message.push_str("; the operator's role must allow get, list and watch on ");
+        message.push_str(plural);
+    }
     Refusal::Refused(Trouble::new(Reason::RetryingAfterError, message))
 }
+
+#[cfg(test)]
+#[path = "live_tests.rs"]
+mod tests;
