@@ -96,6 +96,8 @@ pub(super) struct Way {
     lacks: Option<Vec<&'static str>>,
     /// It was asked of this client.
     asked: bool,
+    /// What its licence was when that was answered last.
+    licensed: Option<bool>,
     /// What the last probe found, for as long as nothing says that it is no longer so.
     proven: Option<Probe>,
 }
@@ -244,6 +246,7 @@ impl Link {
             self.way.lacks = self.lacks().await;
         }
         let probe = answer.map_err(|error| self.trouble(&error))?;
+        self.way.licensed = Some(probe.has_license);
         same_cluster(&object, &probe)?;
         Ok(probe)
     }
@@ -283,6 +286,7 @@ impl Link {
         self.way.proven = None;
         self.way.lacks = None;
         self.way.asked = false;
+        self.way.licensed = None;
         Ok(true)
     }
 
@@ -293,7 +297,7 @@ impl Link {
         };
         match self.way.rejection.of(&current.endpoint) {
             Some(trouble) => Err(trouble.clone()),
-            None => Ok(probe(&current.client, &self.pulse).await),
+            None => Ok(probe(&current.client, &self.pulse, self.way.licensed).await),
         }
     }
 
@@ -342,7 +346,11 @@ impl Link {
 }
 
 /// `/`, and `_ml/info`, which also proves the product where `/` may not be read; and the licence, where that may be read.
-async fn probe(client: &Client, pulse: &Pulse) -> Result<Probe, Error> {
+async fn probe(
+    client: &Client,
+    pulse: &Pulse,
+    licensed_before: Option<bool>,
+) -> Result<Probe, Error> {
     let identity = match client.identify().await {
         Ok(identity) => Some(identity),
         Err(Error::MissingPrivilege(_)) => None,
@@ -350,8 +358,7 @@ async fn probe(client: &Client, pulse: &Pulse) -> Result<Probe, Error> {
     };
     pulse.upgrade_mode(client.ml_info().await?.upgrade_mode);
     let has_license = match &identity {
-        // Who may not read it learns it at the first open.
-        Some(_) => client.has_ml_license().await.unwrap_or(true),
+        Some(_) => licensed(client.has_ml_license().await, licensed_before)?,
         None => true,
     };
     let before_7_14 = match &identity {
@@ -375,6 +382,22 @@ async fn probe(client: &Client, pulse: &Pulse) -> Result<Probe, Error> {
             .as_ref()
             .is_none_or(|identity| identity.version >= Version::CLOSES_IDLE_JOBS),
     })
+}
+
+/// Who may not read the licence, by its rights or by what stands before Elasticsearch, learns it at the first open. An answer
+/// that did not come tells nothing: what was known stays.
+fn licensed(answer: Result<bool, Error>, before: Option<bool>) -> Result<bool, Error> {
+    match answer {
+        Err(
+            Error::MissingPrivilege(_)
+            | Error::RequestRefused { .. }
+            | Error::UnexpectedAnswer {
+                status: 403..=405, ..
+            },
+        ) => Ok(true),
+        Err(error) => before.ok_or(error),
+        known @ Ok(_) => known,
+    }
 }
 
 /// Other credentials, or another authority, may be the answer to it.
@@ -450,3 +473,7 @@ fn waits_for_a_human(reason: Reason) -> bool {
     );
     reason == Reason::InvalidObject || needs_a_human(reason) && !comes
 }
+
+#[cfg(test)]
+#[path = "link_tests.rs"]
+mod tests;
