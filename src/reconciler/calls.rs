@@ -98,6 +98,16 @@ impl Calls {
         self.window.limit(usable.max_in_flight);
     }
 
+    /// Another cluster: nothing is on its way to it, or waits.
+    pub(super) fn begin_anew(&mut self) {
+        *self = Self {
+            list_room: self.list_room,
+            max_closing: self.max_closing,
+            window: std::mem::take(&mut self.window),
+            ..Self::default()
+        };
+    }
+
     /// Lists have to be shorter from now on.
     pub(super) fn shorten(&mut self, list_room: usize) {
         self.list_room = list_room.clamp(1, self.list_room);

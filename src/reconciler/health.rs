@@ -14,6 +14,9 @@ use crate::api::{Allow, Reason};
 pub struct Health {
     connection: Option<Connection>,
     identity: Option<Arc<str>>,
+    /// The newest uuid that was told, and uuid and version as they were told last.
+    cluster: Option<Arc<str>>,
+    told_of: (Option<Arc<str>>, Option<Arc<str>>),
     allow: Allowances,
     trouble: Option<Trouble>,
     failures: u32,
@@ -33,6 +36,8 @@ impl Health {
         Self {
             connection: None,
             identity: None,
+            cluster: None,
+            told_of: (None, None),
             allow: Allowances::default(),
             trouble: None,
             failures: 0,
@@ -54,6 +59,13 @@ impl Health {
         let was = self.reason();
         if let Connection::Usable(usable) = &connection {
             self.identity = Some(Arc::clone(&usable.identity));
+            self.told_of = (usable.cluster_uuid.clone(), usable.version.clone());
+            let before = self.cluster.clone();
+            self.cluster = usable.cluster_uuid.clone().or(self.cluster.take());
+            if before.is_some() && self.cluster != before {
+                // What was learned of its ways was learned of another one.
+                (self.upgrade_mode, self.datafeeds_first) = (false, false);
+            }
         }
         self.connection = Some(connection);
         if self.reason() != was {
@@ -201,14 +213,14 @@ impl Health {
         }
     }
 
-    /// The cluster's uuid and version, as far as they are known.
+    /// The cluster's uuid and version, as far as they are known. They stay what they were while it cannot be reached.
     pub fn identity(&self) -> (Option<Arc<str>>, Option<Arc<str>>) {
-        match &self.connection {
-            Some(Connection::Usable(usable)) => {
-                (usable.cluster_uuid.clone(), usable.version.clone())
-            }
-            Some(Connection::Unusable(_)) | None => (None, None),
-        }
+        self.told_of.clone()
+    }
+
+    /// The newest uuid that was told, also where that of now may not be read.
+    pub fn cluster(&self) -> Option<Arc<str>> {
+        self.cluster.clone()
     }
 
     /// The cluster has not answered for so long that nothing may be claimed of it.

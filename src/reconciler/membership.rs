@@ -26,7 +26,9 @@ impl Reconciler {
             self.reads.list_first(now.monotonic);
             return;
         }
-        let Some(object) = self.objects.get_mut(key) else {
+        // Who is meant here says nothing of what was seen elsewhere.
+        let known = |object: &&mut Box<Object>| object.from.is_none();
+        let Some(object) = self.objects.get_mut(key).filter(known) else {
             return;
         };
         let scope = &object.desired.scope;

@@ -10,7 +10,7 @@
 //! - [`expression`], [`catalogue`], `membership`: who is meant; [`claims`]: who of several objects acts
 //! - [`job`], [`object`], [`member`], [`health`]: what is known of a job, an object, a job of an object, the cluster;
 //!   [`allowances`]: what its owner lets them do;
-//!   [`stored`]: what a stored status tells
+//!   [`stored`]: what a stored status tells; `origin`: of which cluster
 //! - `steps`: from a decision to notes, looks and calls; `drift`: what others did; `deletion`: how an object goes
 //! - `calls`, [`batch`], [`isolate`], [`turns`], [`pace`]: what is sent together, in which order, how often, how many
 //! - `reads`, `roll`: one shared read for all objects; `kinds`: whether a datafeed has an end; [`cover`]: many jobs in few words
@@ -38,6 +38,7 @@ pub mod member;
 mod membership;
 pub mod object;
 mod opening;
+mod origin;
 pub mod pace;
 mod publish;
 mod reads;
@@ -62,7 +63,7 @@ use input::{Connection, Delivered, Event, Input, Moment, ObjectKey, Output, Tick
 use job::Job;
 use object::{News, Object};
 
-use crate::api::{AnomalyJobStatus, ConnectionKind, ConnectionSeen, JobId};
+use crate::api::{ConnectionKind, ConnectionSeen, JobId};
 
 /// A job of an object.
 type Spot = (ObjectKey, JobId);
@@ -197,14 +198,17 @@ impl Reconciler {
                 self.calls.limit(usable);
             }
         }
-        let identity = self.health.claims_as();
+        let (identity, cluster) = (self.health.claims_as(), self.health.cluster());
         if !self.health.connect(connection, now) {
             return;
         }
-        self.reads.reconnected(now);
-        if self.health.claims_as() != identity {
+        if cluster.is_some() && self.health.cluster() != cluster {
+            self.start_over(now);
+        } else if self.health.claims_as() != identity {
             self.claim_anew();
         }
+        self.reads.reconnected(now);
+        self.settle_origins(now);
         self.wake_all();
     }
 
@@ -232,8 +236,9 @@ impl Reconciler {
             }
         } else {
             self.gone(&key);
-            let object = Object::new(self.of_here(delivered), digest, sight_from, now);
+            let object = Object::new(delivered, digest, sight_from, now);
             self.objects.insert(key.clone(), Box::new(object));
+            self.settle_origin(&key, now);
             (true, false)
         };
         if requested {
@@ -250,24 +255,6 @@ impl Reconciler {
             self.wake_members(&key);
         }
         self.unsaid.insert(key);
-    }
-
-    /// What a status tells of another cluster says nothing of the jobs of this one, although they bear the same names.
-    fn of_here(&self, mut delivered: Delivered) -> Delivered {
-        let uuid = self.health.identity().0;
-        let elsewhere = |seen: &ConnectionSeen| {
-            let same_cluster = uuid.is_some() && seen.cluster_uuid.as_deref() == uuid.as_deref();
-            let here = seen.kind == self.connection.kind && seen.name == self.connection.name;
-            !(here || same_cluster)
-        };
-        let status = &mut delivered.status;
-        if status.connection.as_ref().is_some_and(elsewhere) {
-            *status = AnomalyJobStatus {
-                last_handled_reconcile_at: status.last_handled_reconcile_at.take(),
-                ..AnomalyJobStatus::default()
-            };
-        }
-        delivered
     }
 
     /// A read that was asked for came back. The watch may have been faster, so it says nothing of an object that is

@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::input::{Delivered, Desired, Lane, Moment, Ticket, Trouble, Urgency, Wanted};
+use super::input::{Delivered, Desired, Lane, Moment, ObjectKey, Ticket, Trouble, Urgency, Wanted};
 use super::member::{Member, Members};
 use super::stored::{Durable, Held, Published, durable, held, restorable};
-use crate::api::{ConditionType, DatafeedId, JobId, LastClose, Target};
+use crate::api::{
+    AnomalyJobStatus, ConditionType, ConnectionSeen, DatafeedId, JobId, LastClose, Target,
+};
 use crate::finalizer;
 
 /// An object that was created so recently that somebody waits for it.
@@ -104,6 +106,8 @@ pub struct Object {
     pub restoring: Vec<Target>,
     /// What it told was of this generation.
     pub looked_at: bool,
+    /// Where that was seen what it knows, as long as it is not known whether that is the cluster of now.
+    pub from: Option<Box<ConnectionSeen>>,
     /// Counts arrivals.
     pub arrivals: u64,
     /// Nothing more is done: its finalizer is off, or being taken off.
@@ -196,10 +200,45 @@ impl Object {
             refreshing: false,
             restoring: restorable(status.targets, looked_at),
             looked_at,
+            from: status.connection.map(Box::new),
             arrivals,
             leaving: false,
             echoes: VecDeque::new(),
             desired,
+        }
+    }
+
+    /// The same object, of which nothing is known but what it asks for: what it knew was of another cluster.
+    #[must_use]
+    pub fn anew(self, key: &ObjectKey, sight_from: Ticket, now: Moment) -> Self {
+        let handled = self.handled_request.as_deref().map(str::to_owned);
+        let delivered = Delivered {
+            key: key.clone(),
+            uid: self.uid,
+            created_at: self.created_at,
+            generation: self.generation,
+            resource_version: self.resource_version,
+            finalizers: self.finalizers,
+            desired: self.desired,
+            status: AnomalyJobStatus {
+                last_handled_reconcile_at: handled,
+                ..AnomalyJobStatus::default()
+            },
+        };
+        let overtaken = |mut writing: Box<Writing>| {
+            writing.overtaken = true;
+            writing
+        };
+        Self {
+            writing: self.writing.map(overtaken),
+            wants_turn: self.wants_turn,
+            write_failures: self.write_failures,
+            write_after: self.write_after,
+            timer: self.timer,
+            refreshing: self.refreshing,
+            leaving: self.leaving,
+            echoes: self.echoes,
+            ..Self::new(delivered, self.published.digest, sight_from, now)
         }
     }
 
@@ -343,7 +382,7 @@ impl Object {
             let content = writing.content.as_ref();
             content.is_none_or(|(_, durable)| durable.resume == self.durable.resume)
         });
-        stays && self.durable.resume.contains(datafeed)
+        stays && self.resume.contains(datafeed) && self.durable.resume.contains(datafeed)
     }
 
     /// A member for a job that came to be meant.

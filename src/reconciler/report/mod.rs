@@ -65,7 +65,6 @@ pub(super) fn status(
             held.since,
         )
     });
-    let (cluster_uuid, version) = around.health.identity();
     let status = AnomalyJobStatus {
         observed_generation: object.generation,
         summary: summary(object, &sum),
@@ -73,15 +72,21 @@ pub(super) fn status(
         targets: targets::listed(object, around),
         last_close: object.last_close.clone(),
         resume_datafeeds: object.resume.iter().cloned().collect(),
-        connection: Some(ConnectionSeen {
-            cluster_uuid: cluster_uuid.map(|uuid| uuid.to_string()),
-            version: version.map(|version| version.to_string()),
-            ..around.connection.clone()
-        }),
+        connection: Some(connection(object, around)),
         last_handled_reconcile_at: handled(object),
         conditions: written.collect(),
     };
     (status, held)
+}
+
+/// Where that was seen what the status tells: here, or where it was before, until the cluster of here is known.
+fn connection(object: &Object, around: &Surroundings) -> ConnectionSeen {
+    let (cluster_uuid, version) = around.health.identity();
+    object.from.as_deref().cloned().unwrap_or(ConnectionSeen {
+        cluster_uuid: cluster_uuid.map(|uuid| uuid.to_string()),
+        version: version.map(|version| version.to_string()),
+        ..around.connection.clone()
+    })
 }
 
 /// The newest request that was answered: everything was looked at since.

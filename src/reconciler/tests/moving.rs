@@ -3,22 +3,39 @@
 use std::sync::Arc;
 
 use super::fake_job::FakeJob;
+use super::life::fed;
 use super::world::{World, desired, job, moment, policy, secs, trouble};
-use crate::api::{ConnectionKind, JobState, Reason};
+use crate::api::{ConnectionKind, DatafeedState, JobState, Reason};
 use crate::reconciler::Reconciler;
 use crate::reconciler::input::*;
 
-/// All objects are delivered to the brain of another connection, which leads to the cluster of this uuid.
-fn move_to(world: &mut World, uuid: &str) {
-    let kind = ConnectionKind::ClusterElasticsearchConnection;
-    world.forget(Reconciler::new(kind, "other", moment(world.clock)));
-    let usable = Usable {
+const OWN: ConnectionKind = ConnectionKind::ElasticsearchConnection;
+const WIDE: ConnectionKind = ConnectionKind::ClusterElasticsearchConnection;
+
+/// A connection that leads to the cluster of this uuid.
+fn leads_to(world: &World, uuid: &str) -> Connection {
+    Connection::Usable(Usable {
         identity: Arc::from(uuid),
         cluster_uuid: Some(Arc::from(uuid)),
         ..world.usable()
-    };
-    world.tell(Input::Connection(Connection::Usable(usable)));
+    })
+}
+
+/// All objects are delivered to the brain of another connection.
+fn deliver_to(world: &mut World, kind: ConnectionKind, name: &str, connection: Connection) {
+    world.forget(Reconciler::new(kind, name, moment(world.clock)));
+    world.tell(Input::Connection(connection));
     world.deliver_all();
+}
+
+/// The same, where it leads to the cluster of this uuid.
+fn move_to(world: &mut World, uuid: &str) {
+    let connection = leads_to(world, uuid);
+    deliver_to(world, WIDE, "other", connection);
+}
+
+fn missing() -> Connection {
+    Connection::Unusable(trouble(Reason::ConnectionNotFound))
 }
 
 /// Nearly all of the ten minutes of its timeout was seen of a close.
@@ -76,11 +93,7 @@ fn what_was_ready_before_an_edit_is_not_ready_on_a_connection_that_is_not_there(
     world.pass(secs(10));
     let edited = world.stored.values_mut().next().unwrap();
     edited.generation += 1;
-    let kind = ConnectionKind::default();
-    world.forget(Reconciler::new(kind, "default", moment(world.clock)));
-    let missing = trouble(Reason::ConnectionNotFound);
-    world.tell(Input::Connection(Connection::Unusable(missing)));
-    world.deliver_all();
+    deliver_to(&mut world, OWN, "default", missing());
     world.pass(secs(2));
     assert!(world.is("a", "Ready", "False", "ConnectionNotFound"));
 }
@@ -93,13 +106,122 @@ fn nor_after_an_edit_that_comes_while_there_is_none() {
     world.pass(secs(10));
     world.crash();
     world.pending.clear();
-    let missing = trouble(Reason::ConnectionNotFound);
-    world.tell(Input::Connection(Connection::Unusable(missing)));
+    world.tell(Input::Connection(missing()));
     world.pass(secs(10));
     assert!(world.is("a", "Ready", "True", "InDesiredState"));
     world.edit("a", |desired| desired.wanted = Wanted::Opened);
     world.pass(secs(2));
     assert!(world.is("a", "Ready", "False", "ConnectionNotFound"));
+}
+
+/// Which connection is the default changes twice, and in between there is none.
+#[test]
+fn a_default_that_is_missing_for_a_while_costs_neither_evidence_nor_who_ran() {
+    let mut world = World::of(
+        "a",
+        fed(JobState::Opened, DatafeedState::Started),
+        Wanted::Closed,
+    );
+    world.pass(secs(10));
+    let told = world.status("a").clone();
+    assert_eq!(told.resume_datafeeds.len(), 1);
+    deliver_to(&mut world, WIDE, "default", missing());
+    world.pass(secs(150));
+    assert!(world.is("a", "Stalled", "True", "ConnectionNotFound"));
+    let carried = world.status("a");
+    assert_eq!(
+        (
+            &carried.resume_datafeeds,
+            &carried.targets,
+            &carried.last_close,
+            &carried.connection
+        ),
+        (
+            &told.resume_datafeeds,
+            &told.targets,
+            &told.last_close,
+            &told.connection
+        ),
+    );
+    let back = leads_to(&world, "uuid");
+    deliver_to(&mut world, OWN, "default", back);
+    world.want("a", Wanted::Opened);
+    world.pass(secs(60));
+    assert_eq!((world.opens(), world.starts()), (1, 1));
+
+    let mut world = nearly_forced();
+    deliver_to(&mut world, WIDE, "default", missing());
+    world.pass(secs(120));
+    move_to(&mut world, "uuid");
+    world.pass(secs(200));
+    assert_eq!(world.forces(), 1);
+}
+
+/// What an outage made of the status must not hide which cluster it was.
+#[test]
+fn a_status_that_is_written_in_an_outage_still_tells_of_which_cluster() {
+    let mut world = nearly_forced();
+    world.tell(Input::Connection(missing()));
+    world.edit("a", |desired| desired.wanted = Wanted::Observed);
+    world.edit("a", |desired| desired.wanted = Wanted::Closed);
+    world.pass(secs(300));
+    assert!(world.is("a", "Stalled", "True", "ConnectionNotFound"));
+    let uuid = |world: &World| world.status("a").connection.clone().unwrap().cluster_uuid;
+    assert_eq!(uuid(&world).as_deref(), Some("uuid"));
+    world.crash();
+    world.pending.clear();
+    world.tell(Input::Connection(missing()));
+    world.annotate("a", "now");
+    world.pass(secs(300));
+    assert_eq!(uuid(&world).as_deref(), Some("uuid"));
+}
+
+#[test]
+fn another_cluster_behind_the_same_connection_is_another_cluster() {
+    let changed = || Connection::Unusable(trouble(Reason::ClusterChanged));
+    // Accepted while it runs, or met after a start.
+    for restarts in [false, true] {
+        let mut world = nearly_forced();
+        let another = leads_to(&world, "another");
+        if restarts {
+            deliver_to(&mut world, OWN, "default", another);
+        } else {
+            world.tell(Input::Connection(changed()));
+            world.pass(secs(30));
+            world.tell(Input::Connection(another));
+        }
+        world.pass(secs(500));
+        assert_eq!(world.forces(), 0, "restarts: {restarts}");
+        world.pass(secs(200));
+        assert_eq!(world.forces(), 1, "restarts: {restarts}");
+    }
+}
+
+#[test]
+fn nothing_is_told_of_another_cluster_behind_the_same_connection_before_it_was_looked_at() {
+    let mut world = World::of(
+        "a",
+        fed(JobState::Opened, DatafeedState::Started),
+        Wanted::Closed,
+    );
+    world.pass(secs(10));
+    assert!(world.is("a", "Closed", "True", "AllClosed"));
+    world.fake("a").state = JobState::Opened;
+    world.slow = secs(30);
+    let another = leads_to(&world, "another");
+    world.tell(Input::Connection(another));
+    world.pass(secs(20));
+    world.annotate("a", "now");
+    world.pass(secs(9));
+    let told = world.status("a");
+    let of = told.connection.clone().unwrap().cluster_uuid;
+    let closed = world.is("a", "Closed", "True", "AllClosed");
+    assert!(!closed || of.as_deref() == Some("uuid"), "{told:?}");
+    assert!(of.as_deref() == Some("uuid") || told.resume_datafeeds.is_empty());
+    world.slow = secs(0);
+    world.pass(secs(120));
+    assert!(world.is("a", "Ready", "True", "InDesiredState"));
+    assert_eq!(world.closes(), 2);
 }
 
 /// The list was faster than the looks that were asked for together with it.
@@ -138,11 +260,8 @@ fn an_object_whose_namespace_is_not_served_any_more_says_so_at_once() {
     world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
     world.apply("a", Wanted::Closed, policy());
     world.pass(secs(10));
-    let kind = ConnectionKind::ClusterElasticsearchConnection;
-    world.forget(Reconciler::new(kind, "default", moment(world.clock)));
-    let refused = trouble(Reason::NamespaceNotAllowed);
-    world.tell(Input::Connection(Connection::Unusable(refused)));
-    world.deliver_all();
+    let refused = Connection::Unusable(trouble(Reason::NamespaceNotAllowed));
+    deliver_to(&mut world, WIDE, "default", refused);
     world.pass(secs(2));
     assert!(world.is("a", "Ready", "False", "NamespaceNotAllowed"));
     assert!(world.is("a", "Closed", "Unknown", "NamespaceNotAllowed"));
