@@ -132,6 +132,7 @@ mod tests {
                 name: Arc::from(name),
             },
             uid: Arc::from(name),
+            through: crate::api::ConnectionKind::default(),
             created_at: Timestamp::from_second(created).unwrap(),
             ticket: Ticket(1),
             jobs: vec![JobId::parse("a").unwrap()],

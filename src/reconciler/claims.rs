@@ -1,4 +1,5 @@
-//! Who acts on a job: of several objects that mean the same job of the same cluster, the oldest.
+//! Who acts on a job: of several objects that mean the same job of the same cluster, the oldest; but first those through a
+//! cluster-wide connection, for who owns one namespace must not hold the objects of others by a connection of his own.
 //!
 //! Pure, and one for the whole process: the objects may belong to different brains, because two connections may lead to
 //! one cluster. A younger holder is asked to give way and the older one is told only when it has, so that never two of
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use k8s_openapi::jiff::Timestamp;
 
 use super::input::{ObjectKey, Ticket};
-use crate::api::JobId;
+use crate::api::{ConnectionKind, JobId};
 
 /// An object that means to act on jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,7 +22,9 @@ pub struct Claim {
     pub key: ObjectKey,
     /// Its uid.
     pub uid: Arc<str>,
-    /// Its age decides; its name where two are of the same second.
+    /// Through which kind of connection: a cluster-wide one comes first.
+    pub through: ConnectionKind,
+    /// Its age decides then; its name where two are of the same second.
     pub created_at: Timestamp,
     /// The rulings carry it.
     pub ticket: Ticket,
@@ -49,6 +52,7 @@ struct Claimant {
     brain: u64,
     key: ObjectKey,
     uid: Arc<str>,
+    through: ConnectionKind,
     created_at: Timestamp,
     ticket: Ticket,
     holds: bool,
@@ -64,8 +68,9 @@ enum Told {
 }
 
 impl Claimant {
-    fn rank(&self) -> (Timestamp, &ObjectKey) {
-        (self.created_at, &self.key)
+    fn rank(&self) -> (bool, Timestamp, &ObjectKey) {
+        let own = self.through == ConnectionKind::ElasticsearchConnection;
+        (own, self.created_at, &self.key)
     }
 }
 
@@ -113,6 +118,7 @@ impl Claims {
             cluster,
             key,
             uid,
+            through,
             created_at,
             ticket,
             jobs,
@@ -138,6 +144,7 @@ impl Claims {
                     brain,
                     key: key.clone(),
                     uid: Arc::clone(&uid),
+                    through,
                     created_at,
                     ticket,
                     holds: false,

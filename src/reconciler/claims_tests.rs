@@ -18,6 +18,7 @@ fn claim(name: &str, age: i64) -> Claim {
         cluster: Arc::from("uuid"),
         key: key(name),
         uid: Arc::from(name),
+        through: ConnectionKind::ElasticsearchConnection,
         created_at: Timestamp::from_second(age).unwrap(),
         ticket: Ticket(1),
         jobs: vec![job()],
@@ -75,6 +76,29 @@ fn objects_of_one_second_are_told_apart_by_their_names() {
     claims.claim(1, claim("b", 10));
     let second = claims.claim(1, claim("a", 10));
     assert_eq!(says(&second), [(1, "b".into(), Some("a".into()))]);
+}
+
+/// A cluster's uuid is no secret, and who may write an ElasticsearchConnection may lead it to a server that tells of any.
+#[test]
+fn a_cluster_wide_connection_comes_before_one_of_a_namespace_whatever_their_age() {
+    let mut claims = Claims::default();
+    claims.claim(1, claim("old", 10));
+    let wide = Claim {
+        through: ConnectionKind::ClusterElasticsearchConnection,
+        ..claim("young", 20)
+    };
+    let asked = claims.claim(2, wide.clone());
+    assert_eq!(says(&asked), [(1, "old".into(), Some("young".into()))]);
+    let given = claims.give_way(1, &key("old"), &[job()]);
+    assert_eq!(says(&given), [(2, "young".into(), None)]);
+    let older = Claim {
+        created_at: Timestamp::from_second(15).unwrap(),
+        key: key("older"),
+        ..wide
+    };
+    let asked = claims.claim(2, older);
+    let told = |brain, name: &str| (brain, name.into(), Some("older".into()));
+    assert_eq!(says(&asked), [told(1, "old"), told(2, "young")]);
 }
 
 #[test]

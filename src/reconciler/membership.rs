@@ -256,6 +256,7 @@ impl Reconciler {
             cluster,
             key: key.clone(),
             uid,
+            through: self.connection.kind,
             created_at,
             ticket,
             jobs,

@@ -97,9 +97,9 @@ fn why_nothing(desired: &Desired) -> Reason {
 fn conflict(situation: &Situation, rival: &ObjectKey) -> String {
     let id = situation.id;
     let who = if rival.namespace == situation.key.namespace {
-        format!("the older AnomalyJob {}", rival.name)
+        format!("the AnomalyJob {}", rival.name)
     } else {
-        "an older AnomalyJob of another namespace".to_owned()
+        "an AnomalyJob of another namespace".to_owned()
     };
     format!("{who} acts on job {id}; this one takes over when that one goes")
 }

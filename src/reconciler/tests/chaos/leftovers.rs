@@ -50,6 +50,7 @@ fn what_is_left_over_cannot_hide() {
             cluster: "uuid".into(),
             key: key("x"),
             uid: "uid".into(),
+            through: crate::api::ConnectionKind::default(),
             created_at: moment(Duration::ZERO).wall,
             ticket: Ticket(1),
             jobs: vec![job("a")],
