@@ -12,9 +12,10 @@ use super::id::JobId;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Allow {
-    /// The jobs that may be closed and opened through this connection: ids, or wildcards in which `*` is any run of
-    /// characters; groups do not count. What an AnomalyJob means beyond them is observed and never called: it
-    /// says NotAllowed. An empty list: none. Default: `*`, every job. Examples: `team-a-*`, `low_request_rate`.
+    /// The jobs that may be observed, closed and opened through this connection: ids, or wildcards in which `*` is any run of
+    /// characters; groups do not count. What an AnomalyJob means beyond them is neither called nor looked at, and nothing is told of
+    /// it: it says NotAllowed, also where it only observes, and of what a wildcard or group matches only how many there are.
+    /// An empty list: none. Default: `*`, every job. Examples: `team-a-*`, `low_request_rate`.
     #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "set"))]
     pub jobs: Vec<JobPattern>,
 

@@ -84,7 +84,7 @@ words! {
         ViewIncomplete = "The cluster has more jobs than Elasticsearch tells in one answer, and they could not all be read, so nothing is claimed of a wildcard or a group. Name the jobs by their ids, or delete jobs that nobody uses.",
         ExpressionRefused = "`spec.jobId` holds 512 wildcards or more, which Elasticsearch refuses; or a job that is meant has the name of a group of other jobs, so that a call for it would reach them. Use fewer wildcards, or give the group another name.",
         Conflict = "An older AnomalyJob, or one through a ClusterElasticsearchConnection, means the same job of the same cluster, so this one calls nothing for it; the message names the job. It becomes active by itself when the other one goes, is suspended, or means the job no longer. Delete one of the two, or narrow its `jobId`.",
-        NotAllowed = "The connection does not allow it: `allow.jobs` does not cover the job, so it is observed and not called; or only force would close it, and `allow.force` forbids that. Ask who owns the connection, or mend `spec`.",
+        NotAllowed = "The connection does not allow it: `allow.jobs` does not cover the job, so it is neither looked at nor called; or only force would close it, and `allow.force` forbids that. Ask who owns the connection, or mend `spec`.",
         StillOpen = "Of Closed: a job was seen opened or opening. What is done about it stands in Ready.",
         StillClosing = "Of Closed: a job was seen closing.",
         SomeFailed = "Of Closed: a job was seen failed, so it is neither open nor closed.",

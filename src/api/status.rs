@@ -70,7 +70,7 @@ pub struct AnomalyJobStatus {
     #[schemars(schema_with = "schema::annotation")]
     pub last_handled_reconcile_at: Option<String>,
 
-    /// The Elasticsearch that this status speaks of.
+    /// The Elasticsearch that this status speaks of. While it is not known which one that is now, it is the one of before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "ConnectionSeen")]
     pub connection: Option<ConnectionSeen>,

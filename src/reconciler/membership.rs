@@ -3,21 +3,20 @@
 //! It must not decide what is done about a job. What cannot be found out for sure leaves the object without the jobs
 //! concerned: to act on less is safe, to act on more never is.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::catalogue::{Catalogue, Changes};
+use super::catalogue::Changes;
 use super::decision::Decision;
-use super::expression::{Resolution, resolve};
+use super::expression::resolve;
 use super::input::{
-    Allowances, Claim, Moment, ObjectKey, Output, Ruling, SeenDatafeed, SeenState, Ticket, Trouble,
-    Wanted,
+    Allowances, Claim, Moment, ObjectKey, Output, Ruling, SeenDatafeed, SeenState, Ticket, Wanted,
 };
+use super::meant::meant;
 use super::member::Claimed;
 use super::object::Object;
 use super::{Reconciler, Spot, drift, pace, report};
-use crate::api::{JobExpression, JobId, Reason, Target};
+use crate::api::{JobId, Reason, Target};
 
 impl Reconciler {
     /// Finds out anew which jobs the object means.
@@ -38,7 +37,8 @@ impl Reconciler {
             scope.allow_no_match,
             self.catalogue.names(),
         );
-        let jobs = meant(object, found, &self.catalogue);
+        let allow = self.health.allow(&key.namespace);
+        let jobs = meant(object, found, &self.catalogue, allow);
         object.resolved = true;
         let mut members = std::mem::take(&mut object.members);
         let (came, went) = members.become_these(&jobs, |job| object.member_for(job, now));
@@ -106,8 +106,7 @@ impl Reconciler {
                 drift::notice(member, enforces, known, None, closes_idle_jobs, now);
             }
             let config = self.catalogue.config(job);
-            let odd = config.is_none_or(|config| config.blocked.is_some())
-                || !(rests || self.health.allow(&key.namespace).covers(job));
+            let odd = config.is_none_or(|config| config.blocked.is_some());
             if member.arrived && same && !odd {
                 // It stands as it is stored, until something says otherwise.
                 member.decision = Some(if rests {
@@ -226,10 +225,7 @@ impl Reconciler {
         let ticket = Ticket(self.last_ticket + 1);
         let (mut jobs, mut given_up) = (Vec::new(), Vec::new());
         for (job, member) in object.members.iter_mut() {
-            match (
-                acts && self.health.allow(&key.namespace).covers(job),
-                &member.claimed,
-            ) {
+            match (acts, &member.claimed) {
                 (true, Claimed::No) => {
                     (member.claimed, member.claim) = (Claimed::Asked, ticket);
                     // Otherwise it is asked for anew when what was begun under the old claim has ended.
@@ -263,8 +259,8 @@ impl Reconciler {
         }));
     }
 
-    /// The connection allows something else than before: what is not covered any more is given up, what is now is asked for.
-    pub(super) fn allowed(&mut self, allowances: Allowances) {
+    /// The connection allows something else than before: what is not covered any more is let go, and what is now is meant.
+    pub(super) fn allowed(&mut self, allowances: Allowances, now: Moment) {
         let Some(before) = self.health.allowed(allowances) else {
             return;
         };
@@ -272,7 +268,7 @@ impl Reconciler {
             |key: &&ObjectKey| before.of(&key.namespace) != self.health.allow(&key.namespace);
         let concerned: Vec<ObjectKey> = self.objects.keys().filter(differs).cloned().collect();
         for key in concerned {
-            self.claim(&key);
+            self.resolve(&key, now);
             self.wake_members(&key);
             self.unsaid.insert(key);
         }
@@ -389,74 +385,6 @@ impl Reconciler {
             self.outputs.push(Output::GiveWay(key.clone(), job.clone()));
         }
     }
-}
-
-/// The jobs that are members, with what stands in the way of others.
-fn meant(object: &mut Object, found: Resolution, catalogue: &Catalogue) -> BTreeSet<JobId> {
-    object.obstacle = None;
-    object.too_many = None;
-    object.unmatched = Vec::new();
-    if found.refused {
-        object.obstacle = Some(Trouble::new(
-            Reason::ExpressionRefused,
-            "Elasticsearch refuses an expression of 512 wildcards or more; write fewer, or name a group",
-        ));
-        return BTreeSet::new();
-    }
-    let scope = &object.desired.scope;
-    let mut jobs = found.jobs;
-    object.obstacle = drop_namesakes(&mut jobs, catalogue);
-    if !catalogue.is_complete() && !names_only_listed(&scope.expression, catalogue) {
-        let named: BTreeSet<JobId> = ids(&scope.expression).flatten().collect();
-        jobs.retain(|job| named.contains(job));
-        object.obstacle = Some(Trouble::new(
-            Reason::ViewIncomplete,
-            "the cluster has more jobs than Elasticsearch tells, so it is not known which of them are meant; name the jobs by their ids",
-        ));
-        return jobs;
-    }
-    if jobs.len() > usize::try_from(scope.max_jobs).unwrap_or(usize::MAX) {
-        object.too_many = Some(jobs.len());
-        object.obstacle = Some(too_many(jobs.len(), scope.max_jobs));
-        return BTreeSet::new();
-    }
-    for token in found.unmatched {
-        let id = JobId::parse(&token).ok();
-        // An id that is not listed yet may come, or have lost its config: it is looked at by its name.
-        match id.filter(|id| !scope.exclude.iter().any(|pattern| pattern.matches(id))) {
-            Some(id) => drop(jobs.insert(id)),
-            None => object.unmatched.push(token),
-        }
-    }
-    jobs
-}
-
-/// The ids an expression names, and nothing for each of its wildcards.
-fn ids(expression: &JobExpression) -> impl Iterator<Item = Option<JobId>> {
-    expression.tokens().map(|token| JobId::parse(token).ok())
-}
-
-fn names_only_listed(expression: &JobExpression, catalogue: &Catalogue) -> bool {
-    ids(expression).all(|id| id.is_some_and(|id| catalogue.config(&id).is_some()))
-}
-
-fn too_many(matched: usize, allowed: u32) -> Trouble {
-    let message = format!(
-        "spec.jobId matches {matched} jobs and spec.maxJobs allows {allowed}; raise maxJobs, or narrow jobId or exclude"
-    );
-    Trouble::new(Reason::TooManyJobs, message)
-}
-
-/// Takes out jobs whose id is also the name of a group with others in it: a call for them would reach those.
-fn drop_namesakes(jobs: &mut BTreeSet<JobId>, catalogue: &Catalogue) -> Option<Trouble> {
-    let reaches = |id: &&JobId| catalogue.names().reaches_others(id, jobs);
-    let namesakes: Vec<JobId> = jobs.iter().filter(reaches).cloned().collect();
-    let id = namesakes.first()?;
-    let message = format!(
-        "{id} is a job and also a group of other jobs, so a call for it would reach those; give the group another name"
-    );
-    jobs.retain(|id| !namesakes.contains(id));
-    Some(Trouble::new(Reason::ExpressionRefused, message))
 }
 
 /// What a status told of a job, as something to go on saying.

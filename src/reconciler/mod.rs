@@ -7,7 +7,7 @@
 //! - [`input`], [`seen`]: what goes in and out, plain data
 //! - [`target`], `opening`: the decision tables for one job; start reading here. [`decision`]: their words
 //! - [`facts`]: what was asked and seen of one attempt; the rules of session and evidence
-//! - [`expression`], [`catalogue`], `membership`: who is meant; [`claims`]: who of several objects acts
+//! - [`expression`], [`catalogue`], `meant`, `membership`: who is meant; [`claims`]: who of several objects acts
 //! - [`job`], [`object`], [`member`], [`health`]: what is known of a job, an object, a job of an object, the cluster;
 //!   [`allowances`]: what its owner lets them do;
 //!   [`stored`]: what a stored status tells; `origin`: of which cluster
@@ -34,6 +34,7 @@ pub mod input;
 pub mod isolate;
 pub mod job;
 mod kinds;
+mod meant;
 pub mod member;
 mod membership;
 pub mod object;
@@ -131,7 +132,7 @@ impl Reconciler {
             Input::Delivered(delivered) => self.delivered(*delivered, now),
             Input::Gone(key) => self.gone(&key),
             Input::Refreshed(key, uid, found) => self.refreshed(&key, &uid, found, now),
-            Input::Allowed(allowances) => self.allowed(allowances),
+            Input::Allowed(allowances) => self.allowed(allowances, now),
             Input::Connection(connection) => self.connected(connection, now),
             Input::Read(ticket, answer) => self.read(ticket, answer, now),
             Input::Called(ticket, answer) => self.called(ticket, answer, now),

@@ -10,6 +10,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 
 use super::input::{Delivered, Desired, Lane, Moment, ObjectKey, Ticket, Trouble, Urgency, Wanted};
+use super::meant::Barred;
 use super::member::{Member, Members};
 use super::stored::{Durable, Held, Published, durable, held, restorable};
 use crate::api::{
@@ -57,6 +58,8 @@ pub struct Object {
     pub too_many: Option<usize>,
     /// Why what is meant cannot be found out, or part of it cannot be.
     pub obstacle: Option<Trouble>,
+    /// What is meant, and not allowed.
+    pub barred: Barred,
     /// Tokens that match nothing and must, and for how long answered lists have not known them.
     pub unmatched: Vec<Arc<str>>,
     /// See above.
@@ -176,6 +179,7 @@ impl Object {
             resolved: false,
             too_many: None,
             obstacle: None,
+            barred: Barred::default(),
             unmatched: Vec::new(),
             unmatched_for: Duration::ZERO,
             unmatched_at: None,

@@ -27,9 +27,6 @@ pub fn decide(situation: &Situation) -> Decision {
             .stalled(situation.now)
             .map_or(Decision::Hold(trouble), Decision::Stall);
     }
-    if !situation.allow().covers(situation.id) {
-        return stall(Reason::NotAllowed, not_covered(situation.id));
-    }
     match &situation.member.claimed {
         Claimed::Ours => {}
         Claimed::No | Claimed::Asked => {
@@ -102,12 +99,6 @@ fn conflict(situation: &Situation, rival: &ObjectKey) -> String {
         "an AnomalyJob of another namespace".to_owned()
     };
     format!("{who} acts on job {id}; this one takes over when that one goes")
-}
-
-fn not_covered(id: &JobId) -> String {
-    format!(
-        "the connection does not let job {id} be closed or opened (its allow.jobs does not cover it); ask who owns it, or mend spec.jobId"
-    )
 }
 
 /// Why the connection forbids force, if it does.

@@ -6,7 +6,7 @@ use super::super::object::Object;
 use super::Surroundings;
 use super::conditions::{Says, not_observed, says};
 use super::sum::Sum;
-use super::words::{count, some_are};
+use super::words::{barred, count, some_are};
 use crate::api::{ConditionStatus, ConditionType, JobState, Reason};
 
 /// The condition Closed.
@@ -30,6 +30,9 @@ fn not_known(object: &Object, sum: &Sum, around: &Surroundings) -> Option<(Reaso
     }
     if let Some(obstacle) = &object.obstacle {
         return Some((obstacle.reason, obstacle.message.to_string()));
+    }
+    if let Some(message) = barred(object) {
+        return Some((Reason::NotAllowed, message));
     }
     let all = object.members.len();
     (!object.resolved || sum.sighted < all).then(|| {

@@ -123,7 +123,8 @@ fn summary(object: &Object, sum: &Sum) -> String {
             (_, Some(state)) => state.as_str().to_owned(),
         };
     }
-    if !object.resolved {
+    let named_only = object.barred.named.len() == 1 && object.literal().is_some();
+    if !object.resolved || named_only {
         return "unknown".to_owned();
     }
     if let Some(matched) = object.too_many {

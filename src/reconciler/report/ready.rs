@@ -8,7 +8,7 @@ use super::super::pace;
 use super::Surroundings;
 use super::conditions::{Says, not_observed, says};
 use super::sum::Sum;
-use super::words::{count, doing, moving, some_are};
+use super::words::{barred, count, doing, moving, some_are};
 use crate::api::{ConditionStatus, ConditionType, Reason};
 
 /// Whether people are to wait or to act.
@@ -38,8 +38,8 @@ fn not_ready(reason: Reason, message: String, outlook: Outlook) -> (Says, Outloo
 
 /// Ready, and what follows from it.
 pub(super) fn ready(object: &Object, sum: &Sum, around: &Surroundings) -> (Says, Outlook) {
-    let all_there =
-        object.resolved && sum.there == object.members.len() && object.unmatched.is_empty();
+    let all_meant = object.unmatched.is_empty() && object.barred.is_empty();
+    let all_there = object.resolved && sum.there == object.members.len() && all_meant;
     if let Some(trouble) = around.health.shut_out() {
         return in_trouble(&trouble, around);
     }
@@ -61,7 +61,7 @@ pub(super) fn ready(object: &Object, sum: &Sum, around: &Surroundings) -> (Says,
     if rests {
         return observing(object, sum, around);
     }
-    if object.members.is_empty() && object.resolved && object.unmatched.is_empty() {
+    if object.members.is_empty() && object.resolved && all_meant {
         return nothing_matched(object);
     }
     if all_there && (around.health.trouble().is_some() || sum.stalled.count + sum.moving.count == 0)
@@ -112,6 +112,9 @@ fn in_the_way(object: &Object, around: &Surroundings) -> Option<(Says, Outlook)>
 fn observing(object: &Object, sum: &Sum, around: &Surroundings) -> (Says, Outlook) {
     let what = count(object);
     let all_seen = object.resolved && sum.sighted == object.members.len();
+    if let Some(message) = barred(object).filter(|_| all_seen) {
+        return not_ready(Reason::NotAllowed, message, Outlook::Stalled);
+    }
     if all_seen && object.unmatched.is_empty() {
         return is_ready(
             Reason::Observing,
@@ -187,7 +190,10 @@ fn away(object: &Object, sum: &Sum, around: &Surroundings) -> (Says, Outlook) {
         );
     }
     let Some((job, member)) = sum.waiting.first.first() else {
-        return pending(object, around);
+        return match barred(object) {
+            Some(message) => not_ready(Reason::NotAllowed, message, Outlook::Stalled),
+            None => pending(object, around),
+        };
     };
     let message = if object.members.len() == 1 {
         doing(object, job, member, Reason::Waiting, around)
@@ -205,14 +211,20 @@ fn shut(object: &Object) -> String {
 /// What to add about jobs that are stuck while others move.
 fn stuck(object: &Object, sum: &Sum) -> String {
     let stall = sum.stall.filter(|_| object.members.len() > 1);
-    stall.map_or_else(String::new, |trouble| {
+    let stall = stall.map_or_else(String::new, |trouble| {
         format!("; stuck: {} ({})", sum.stalled.names(), trouble.reason)
-    })
+    });
+    format!("{stall}{}", and_barred(object))
+}
+
+fn and_barred(object: &Object) -> String {
+    barred(object).map_or_else(String::new, |barred| format!("; {barred}"))
 }
 
 fn stalled(object: &Object, sum: &Sum, trouble: &Trouble) -> String {
+    let barred = and_barred(object);
     if object.members.len() == 1 {
-        return trouble.message.to_string();
+        return format!("{}{barred}", trouble.message);
     }
     let stuck = match trouble.reason {
         Reason::Conflict => "left to another object",
@@ -220,7 +232,7 @@ fn stalled(object: &Object, sum: &Sum, trouble: &Trouble) -> String {
         _ => "stuck",
     };
     format!(
-        "{} {stuck}: {}; {}",
+        "{} {stuck}: {}; {}{barred}",
         some_are(sum.stalled.count, object),
         sum.stalled.names(),
         trouble.message

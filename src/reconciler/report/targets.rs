@@ -30,9 +30,15 @@ pub(super) fn listed(object: &Object, around: &Surroundings) -> Vec<Target> {
         all.truncate(LISTED);
     }
     all.sort_unstable_by_key(|(rank, arrival, job, _)| (*rank, *arrival, (*job).clone()));
-    all.into_iter()
-        .map(|(_, _, job, member)| target(object, job, member, around))
-        .collect()
+    let members = all
+        .into_iter()
+        .map(|(_, _, job, member)| target(object, job, member, around));
+    // Of what is not allowed nothing is told but that it waits.
+    let barred = object.barred.named.iter().map(|job| Target {
+        step: Step::Waiting,
+        ..Target::new(job.clone())
+    });
+    members.chain(barred).take(LISTED).collect()
 }
 
 fn rank(member: &Member) -> u8 {

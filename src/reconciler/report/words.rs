@@ -7,7 +7,7 @@ use super::super::input::Wanted;
 use super::super::member::Member;
 use super::super::object::Object;
 use super::Surroundings;
-use super::sum::Sum;
+use super::sum::{NAMED, Sum};
 use crate::api::{JobId, LastClose, Loss, Reason};
 
 /// `job a`, or `5 jobs`.
@@ -26,6 +26,34 @@ pub(super) fn count(object: &Object) -> String {
 pub(super) fn some_are(count: usize, object: &Object) -> String {
     let are = if count == 1 { "is" } else { "are" };
     format!("{count} of {} jobs {are}", object.members.len())
+}
+
+/// What is meant and not allowed, if anything: by its name only where the object names it.
+pub(super) fn barred(object: &Object) -> Option<String> {
+    let (named, others) = (&object.barred.named, object.barred.others);
+    let mut said = Vec::new();
+    if !named.is_empty() {
+        let first: Vec<&str> = named.iter().take(NAMED).map(JobId::as_str).collect();
+        let more = match named.len() - first.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let ids = first.join(", ");
+        said.push(format!(
+            "the connection does not let job {ids}{more} be looked at, closed or opened (its allow.jobs does not cover it)"
+        ));
+    }
+    if others > 0 {
+        let are = if others == 1 {
+            "job that matches is"
+        } else {
+            "jobs that match are"
+        };
+        said.push(format!(
+            "{others} {are} not allowed (allow.jobs of the connection does not cover them)"
+        ));
+    }
+    (!said.is_empty()).then(|| format!("{}; ask who owns it, or mend spec.jobId", said.join("; ")))
 }
 
 /// What is under way with the jobs that move.

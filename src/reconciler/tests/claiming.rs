@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::life::fed;
 use super::world::{FakeJob, World, desired, job, key, policy, secs, trouble};
-use crate::api::{Allow, AllowForce, DatafeedState, JobPattern, JobState, Reason};
+use crate::api::{
+    Allow, AllowForce, DatafeedState, JobCounts, JobPattern, JobState, Reason, Target,
+};
 use crate::reconciler::input::*;
 
 fn far(name: &str) -> ObjectKey {
@@ -330,8 +332,75 @@ fn nothing_that_waits_is_sent_after_the_connection_was_narrowed() {
             .iter()
             .all(|id| world.is(id, "Stalled", "True", "NotAllowed"))
     );
-    // What Elasticsearch had accepted went on there.
-    assert!(world.is("a", "Closed", "True", "AllClosed"));
+    // What Elasticsearch had accepted went on there, and is not told any more.
+    assert_eq!(world.state("a"), JobState::Closed);
+    assert!(world.is("a", "Closed", "Unknown", "NotAllowed"));
+}
+
+/// One connection for many namespaces tells each of them nothing of the others' jobs.
+#[test]
+fn what_the_connection_does_not_cover_is_neither_looked_at_nor_told_of() {
+    let mut world = World::new();
+    world.allow.jobs = JobPattern::parse("mine-*").into_iter().collect();
+    world.connect();
+    for id in ["mine-1", "hers-1", "hers-2"] {
+        let fake = fed(JobState::Opened, DatafeedState::Started);
+        let groups = vec!["nightly"];
+        world.jobs.insert(job(id), FakeJob { groups, ..fake });
+    }
+    for wanted in [Wanted::Observed, Wanted::Closed] {
+        world.create(&format!("all-{wanted:?}"), desired("*", wanted, policy()));
+        world.create(
+            &format!("of-{wanted:?}"),
+            desired("nightly", wanted, policy()),
+        );
+        world.create(
+            &format!("by-{wanted:?}"),
+            desired("hers-1", wanted, policy()),
+        );
+    }
+    world.pass(secs(900));
+    for (key, status) in &world.writes {
+        let mut status = status.clone();
+        if key.name.starts_with("by-") {
+            let target = |target: &Target| (target.state, target.datafeed.is_some());
+            assert!(
+                status
+                    .targets
+                    .iter()
+                    .map(target)
+                    .all(|told| told == (None, false))
+            );
+            continue;
+        }
+        status.connection = None;
+        let told = serde_json::to_string(&status).unwrap();
+        assert!(!told.contains("hers"), "{key}: {told}");
+    }
+    assert!(world.writes.iter().any(|(key, status)| {
+        &*key.name == "by-Observed"
+            && status.targets.len() == 1
+            && status.jobs == Some(JobCounts::default())
+    }));
+    let asked = world.reads.iter().filter_map(|question| match question {
+        Question::States {
+            jobs, datafeeds, ..
+        } => Some((jobs, datafeeds)),
+        _ => None,
+    });
+    for (jobs, datafeeds) in asked {
+        assert_eq!(jobs.as_slice(), [job("mine-1")]);
+        assert!(datafeeds.iter().all(|(of, _)| *of == job("mine-1")));
+    }
+    let by_name = |event: &&Event| event.note.contains("hers");
+    let events: Vec<&Event> = world.events.iter().filter(by_name).collect();
+    assert!(
+        events
+            .iter()
+            .all(|event| event.note.contains("hers-1") && event.reason == "NotAllowed")
+    );
+    assert_eq!(world.state("mine-1"), JobState::Closed);
+    assert_eq!(world.state("hers-1"), JobState::Opened);
 }
 
 /// The connection is read live before a force, so it need not have been told of.

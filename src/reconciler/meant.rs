@@ -1,0 +1,121 @@
+//! Which jobs an object may have as members: of those that its expression matches, the ones that its connection covers.
+//!
+//! What is not covered is no member, so it is neither looked at nor called, whatever is wanted of it. It must not be told
+//! of it either, but that it is not allowed; and not even by its name, where the object does not name it.
+
+use std::collections::BTreeSet;
+
+use super::catalogue::Catalogue;
+use super::expression::Resolution;
+use super::input::Trouble;
+use super::object::Object;
+use crate::api::{Allow, JobExpression, JobId, Reason};
+
+/// Jobs that are meant, and that the connection does not cover.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Barred {
+    /// Those that the object names by their ids, whether there are such jobs or not.
+    pub named: BTreeSet<JobId>,
+    /// How many others match.
+    pub others: usize,
+}
+
+impl Barred {
+    /// All that is meant is covered.
+    pub fn is_empty(&self) -> bool {
+        self.named.is_empty() && self.others == 0
+    }
+}
+
+/// Takes out what the connection does not cover.
+fn bar(jobs: &mut BTreeSet<JobId>, expression: &JobExpression, allow: &Allow) -> Barred {
+    let named: BTreeSet<JobId> = ids(expression).flatten().collect();
+    let mut barred = Barred::default();
+    jobs.retain(|job| {
+        let covered = allow.covers(job);
+        if !covered && named.contains(job) {
+            barred.named.insert(job.clone());
+        } else if !covered {
+            barred.others += 1;
+        }
+        covered
+    });
+    barred
+}
+
+/// The jobs that are members, with what stands in the way of others.
+pub(super) fn meant(
+    object: &mut Object,
+    found: Resolution,
+    catalogue: &Catalogue,
+    allow: &Allow,
+) -> BTreeSet<JobId> {
+    object.obstacle = None;
+    object.too_many = None;
+    object.unmatched = Vec::new();
+    object.barred = Barred::default();
+    if found.refused {
+        object.obstacle = Some(Trouble::new(
+            Reason::ExpressionRefused,
+            "Elasticsearch refuses an expression of 512 wildcards or more; write fewer, or name a group",
+        ));
+        return BTreeSet::new();
+    }
+    let scope = &object.desired.scope;
+    let mut jobs = found.jobs;
+    object.barred = bar(&mut jobs, &scope.expression, allow);
+    object.obstacle = drop_namesakes(&mut jobs, catalogue);
+    if !catalogue.is_complete() && !names_only_listed(&scope.expression, catalogue, allow) {
+        let named: BTreeSet<JobId> = ids(&scope.expression).flatten().collect();
+        jobs.retain(|job| named.contains(job));
+        object.obstacle = Some(Trouble::new(
+            Reason::ViewIncomplete,
+            "the cluster has more jobs than Elasticsearch tells, so it is not known which of them are meant; name the jobs by their ids",
+        ));
+        return jobs;
+    }
+    if jobs.len() > usize::try_from(scope.max_jobs).unwrap_or(usize::MAX) {
+        object.too_many = Some(jobs.len());
+        object.obstacle = Some(too_many(jobs.len(), scope.max_jobs));
+        return BTreeSet::new();
+    }
+    for token in found.unmatched {
+        let id = JobId::parse(&token).ok();
+        // An id that is not listed yet may come, or have lost its config: it is looked at by its name.
+        match id.filter(|id| !scope.exclude.iter().any(|pattern| pattern.matches(id))) {
+            Some(id) if !allow.covers(&id) => drop(object.barred.named.insert(id)),
+            Some(id) => drop(jobs.insert(id)),
+            None => object.unmatched.push(token),
+        }
+    }
+    jobs
+}
+
+/// The ids an expression names, and nothing for each of its wildcards.
+fn ids(expression: &JobExpression) -> impl Iterator<Item = Option<JobId>> {
+    expression.tokens().map(|token| JobId::parse(token).ok())
+}
+
+fn names_only_listed(expression: &JobExpression, catalogue: &Catalogue, allow: &Allow) -> bool {
+    let is_listed = |id: JobId| !allow.covers(&id) || catalogue.config(&id).is_some();
+    ids(expression).all(|id| id.is_some_and(is_listed))
+}
+
+fn too_many(matched: usize, allowed: u32) -> Trouble {
+    let message = format!(
+        "spec.jobId matches {matched} jobs and spec.maxJobs allows {allowed}; raise maxJobs, or narrow jobId or exclude"
+    );
+    Trouble::new(Reason::TooManyJobs, message)
+}
+
+/// Takes out jobs whose id is also the name of a group with others in it: a call for them would reach those.
+fn drop_namesakes(jobs: &mut BTreeSet<JobId>, catalogue: &Catalogue) -> Option<Trouble> {
+    let reaches = |id: &&JobId| catalogue.names().reaches_others(id, jobs);
+    let namesakes: Vec<JobId> = jobs.iter().filter(reaches).cloned().collect();
+    let id = namesakes.first()?;
+    let message = format!(
+        "{id} is a job and also a group of other jobs, so a call for it would reach those; give the group another name"
+    );
+    jobs.retain(|id| !namesakes.contains(id));
+    Some(Trouble::new(Reason::ExpressionRefused, message))
+}
