@@ -15,13 +15,15 @@ WORKDIR /source
 # be static), so the target has to be named even though it is the machine's own.
 ENV RUSTFLAGS="-C target-feature=+crt-static"
 # The dependencies, in a layer that lasts until Cargo.lock changes. Cargo wants the manifest of every workspace member
-# and a source file for each; the simulator itself is no part of the image.
+# and a source file for each; the simulator and the fuzz targets are no part of the image.
 COPY Cargo.toml Cargo.lock ./
 COPY tests/simulator/Cargo.toml tests/simulator/
-RUN mkdir -p src tests/simulator/src \
+COPY tests/fuzz/Cargo.toml tests/fuzz/
+RUN mkdir -p src tests/simulator/src tests/fuzz/src tests/fuzz/targets \
  && echo 'fn main() {}' > src/main.rs \
  && cp src/main.rs tests/simulator/src/main.rs \
- && touch src/lib.rs tests/simulator/src/lib.rs \
+ && for target in answers certificates secrets urls; do cp src/main.rs "tests/fuzz/targets/$target.rs"; done \
+ && touch src/lib.rs tests/simulator/src/lib.rs tests/fuzz/src/lib.rs \
  && cargo build --release --locked --bin anomalyjob-operator --target "$(uname -m)-unknown-linux-gnu"
 COPY src/ src/
 # Cargo goes by file times: the copied sources must be newer than the stand-ins that were just compiled.

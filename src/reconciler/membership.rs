@@ -311,6 +311,7 @@ impl Reconciler {
 
     /// It was said who acts.
     pub(super) fn ruled(&mut self, rulings: Vec<Ruling>) {
+        let next = self.next_ticket();
         for ruling in rulings {
             let spot = (ruling.key, ruling.job);
             let object = self.objects.get_mut(&spot.0);
@@ -322,14 +323,20 @@ impl Reconciler {
                 continue;
             };
             let acted = member.claimed == Claimed::Ours;
-            let rests = member.is_settled() && ruling.rival.is_none();
             let gives = ruling.rival.is_some();
+            // What was seen before is over: another one acted on the job since.
+            let takes_over = matches!(member.claimed, Claimed::Rival(_)) && !gives;
+            let rests = member.is_settled() && !gives && !takes_over;
+            member.sighted &= !takes_over;
             member.claimed = ruling.rival.map_or(Claimed::Ours, Claimed::Rival);
             if gives {
                 self.lose(&spot);
             }
             if acted {
                 self.give_way(&spot);
+            }
+            if let Some(job) = self.jobs.get_mut(&spot.1).filter(|_| takes_over) {
+                job.touch(next);
             }
             if !rests {
                 self.due.insert(spot);
