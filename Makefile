@@ -10,7 +10,7 @@ help: ## This list
 build: ## target/release/anomalyjob-operator and elasticsearch-simulator (5 min the first time)
 	tests/demo/build
 
-test: ## Everything that is tested (7 min once built; up to an hour on a machine that has nothing yet)
+test: ## Everything that is tested (some 25 min once built; over an hour on a machine that has nothing yet)
 	tests/all
 
 model: ## The shipped brain explored in small worlds with faults; STATES=n says how many states (several minutes, and more to build)
