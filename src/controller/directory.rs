@@ -1,4 +1,4 @@
-//! Which connection an object means, whether its namespace may use it, and what it may do there. Pure.
+//! Which connection an object means, whether its namespace may use it, and what it may do there; and which lists came. Pure.
 //!
 //! A reference never crosses a namespace: it means a connection of the object's own, or one that belongs to none and says
 //! itself whom it serves. What is not known yet is waited for and never guessed; what the operator has no right to see is said.
@@ -43,7 +43,7 @@ pub(super) struct Directory {
     /// Namespaces that had an own `default` a moment ago, and until when it is missed.
     missed: BTreeMap<String, Instant>,
     answers: BTreeMap<(Asked, String), Answer>,
-    /// The namespaces whose own connections are listed, each by itself; or the empty name, for all at once.
+    /// The namespaces whose objects and own connections are listed, each by itself; or the empty name, for all at once.
     lists: Vec<String>,
     /// ClusterElasticsearchConnections are served at all.
     serves_wide: bool,
@@ -52,6 +52,7 @@ pub(super) struct Directory {
 /// What is listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Asked {
+    Jobs,
     Connections(ConnectionKind),
     Namespaces,
 }
@@ -164,7 +165,6 @@ impl Directory {
             Change::Gone { name, .. } => self.label(name, None),
             Change::Came { namespace } => self.listed(of, namespace),
             Change::Failed { namespace, why } => self.failed(of, namespace, why),
-            Change::Listed | Change::Complete => {}
         }
     }
 
@@ -174,6 +174,22 @@ impl Directory {
             Some(labels) => self.labels.insert(namespace, labels),
             None => self.labels.remove(&namespace),
         };
+    }
+
+    /// All objects were delivered that there were at the start.
+    pub(super) fn has_all_jobs(&self) -> bool {
+        self.lists.iter().all(|list| self.has(Asked::Jobs, list))
+    }
+
+    /// The same, but for those that may not be listed: a namespace that was not granted keeps no other waiting.
+    pub(super) fn has_jobs_to_be_had(&self) -> bool {
+        let ended = |list: &String| {
+            matches!(
+                self.answer(Asked::Jobs, list),
+                Some(Answer::Listed | Answer::Failed(Failure::Forbidden))
+            )
+        };
+        self.lists.iter().all(ended)
     }
 
     /// Whether each list was answered once, well or not.

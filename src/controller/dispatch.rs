@@ -94,25 +94,33 @@ impl Dispatch {
     /// An AnomalyJob changed.
     pub(super) fn job(&mut self, change: Change<AnomalyJob>) {
         match change {
-            Change::Present(object) => {
-                let key = key(&object.namespace().unwrap_or_default(), &object.name_any());
-                self.anew.forget(&key);
-                self.present(*object);
-            }
+            Change::Present(object) => self.present(*object),
             Change::Gone { namespace, name } => {
                 let key = key(&namespace, &name);
                 self.invalid.forget::<AnomalyJob>(&key);
                 self.gone(&key);
             }
             Change::Undecodable(object) => self.undecodable(&object),
-            Change::Listed => self.settings.readiness.listed(),
-            Change::Complete => {
-                self.complete = true;
-                for handle in self.clusters.values() {
-                    let _ = handle.inbox.send(Message::Complete);
-                }
+            Change::Came { namespace } => {
+                self.directory.listed(Asked::Jobs, namespace);
+                self.jobs_were_asked();
             }
-            Change::Came { .. } | Change::Failed { .. } => {}
+            Change::Failed { namespace, why } => {
+                self.directory.failed(Asked::Jobs, namespace, why);
+                self.jobs_were_asked();
+            }
+        }
+    }
+
+    fn jobs_were_asked(&mut self) {
+        if self.directory.has_all_jobs() {
+            self.settings.readiness.listed();
+        }
+        if !self.complete && self.directory.has_jobs_to_be_had() {
+            self.complete = true;
+            for handle in self.clusters.values() {
+                let _ = handle.inbox.send(Message::Complete);
+            }
         }
     }
 
@@ -155,7 +163,6 @@ impl Dispatch {
                 self.directory.failed(of, namespace, why);
                 None
             }
-            Change::Listed | Change::Complete => return,
         };
         let changed = changed.map(|(namespace, name)| match kind {
             ConnectionKind::ElasticsearchConnection => Home::Own { namespace, name },
@@ -226,9 +233,10 @@ impl Dispatch {
         let reference = Reference::of(&object);
         let delivered = delivered(object);
         self.invalid.forget::<AnomalyJob>(&delivered.key);
+        self.anew.forget(&delivered.key);
         let before = self.objects.get(&delivered.key);
         if before.is_none_or(|of| **of != reference) {
-            self.gone(&delivered.key);
+            self.leave(&delivered.key);
             self.settle(delivered.key.clone(), reference);
         }
         let home = self.home_of(&delivered.key);

@@ -251,7 +251,9 @@ async fn alive() -> usize {
 async fn when_all_objects_and_connections_are_gone_nothing_is_left_of_them() {
     for seed in 0..3 {
         let mut world = World::new(seed);
-        world.dispatch.job(Change::Complete);
+        world.dispatch.job(Change::Came {
+            namespace: String::new(),
+        });
         let connections: Change<ElasticsearchConnection> = Change::Came {
             namespace: String::new(),
         };

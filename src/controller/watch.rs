@@ -5,8 +5,6 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _, stream};
@@ -34,10 +32,6 @@ pub(super) enum Change<K> {
     Undecodable(Box<Undecodable>),
     /// It is gone.
     Gone { namespace: String, name: String },
-    /// Everything that was there at the start was delivered, of all namespaces.
-    Listed,
-    /// The same, but for namespaces whose objects may not be listed: one that was not granted keeps no other waiting.
-    Complete,
     /// The list of this namespace, or where that is empty of all, was delivered to its end.
     Came { namespace: String },
     /// The API server did not give it; it is asked again.
@@ -90,11 +84,7 @@ where
         };
         namespaces.iter().map(one).collect()
     };
-    let left = Arc::new(Left::of(apis.len()));
-    stream::select_all(
-        apis.into_iter()
-            .map(|(of, api)| one_api(of, api, Arc::clone(&left)).boxed()),
-    )
+    stream::select_all(apis.into_iter().map(|(of, api)| one_api(of, api).boxed()))
 }
 
 /// The same for a kind that stands in no namespace.
@@ -102,68 +92,21 @@ pub(super) fn changes_of_all<K>(client: &Client) -> impl Stream<Item = Change<K>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    one_api(
-        String::new(),
-        Api::all(bounded(client)),
-        Arc::new(Left::of(1)),
-    )
+    one_api(String::new(), Api::all(bounded(client)))
 }
 
-/// How many of the lists of a kind are still to come.
-struct Left {
-    to_list: AtomicUsize,
-    to_complete: AtomicUsize,
-}
-
-impl Left {
-    fn of(lists: usize) -> Self {
-        Self {
-            to_list: AtomicUsize::new(lists),
-            to_complete: AtomicUsize::new(lists),
-        }
-    }
-}
-
-/// How far one list is.
-#[derive(Default)]
-struct Progress {
-    listed: bool,
-    complete: bool,
-}
-
-impl Progress {
-    /// It came to its end, or (not `listed`) may not be had.
-    fn ended<K>(&mut self, left: &Left, listed: bool) -> impl Iterator<Item = Change<K>> + use<K> {
-        let is_last = |flag: &mut bool, left: &AtomicUsize| {
-            !std::mem::replace(flag, true) && left.fetch_sub(1, Ordering::AcqRel) == 1
-        };
-        let complete = is_last(&mut self.complete, &left.to_complete);
-        let listed = listed && is_last(&mut self.listed, &left.to_list);
-        let complete = complete.then_some(Change::Complete);
-        complete.into_iter().chain(listed.then_some(Change::Listed))
-    }
-}
-
-fn one_api<K>(
-    of: String,
-    api: Api<Guarded<K>>,
-    left: Arc<Left>,
-) -> impl Stream<Item = Change<K>> + Send
+fn one_api<K>(of: String, api: Api<Guarded<K>>) -> impl Stream<Item = Change<K>> + Send
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
     let mut known = BTreeSet::new();
     let mut listing = BTreeSet::new();
-    let mut progress = Progress::default();
     events(api).flat_map(move |event| {
         let changes = match event {
             Err(error) => {
                 tracing::warn!(kind = %K::kind(&()), %error, "the watch failed and begins again");
-                let why = failure(&error);
-                let forbidden = (why == Failure::Forbidden).then(|| progress.ended(&left, false));
-                let ended = forbidden.into_iter().flatten();
-                let namespace = of.clone();
-                ended.chain([Change::Failed { namespace, why }]).collect()
+                let (namespace, why) = (of.clone(), failure(&error));
+                vec![Change::Failed { namespace, why }]
             }
             Ok(Event::Init) => {
                 listing.clear();
@@ -180,8 +123,7 @@ where
                     .into_iter()
                     .map(|(namespace, name)| Change::Gone { namespace, name });
                 let namespace = of.clone();
-                let came = gone.chain([Change::Came { namespace }]);
-                came.chain(progress.ended(&left, true)).collect()
+                gone.chain([Change::Came { namespace }]).collect()
             }
             Ok(Event::Apply(object)) => {
                 known.insert(name_of(&object));
