@@ -147,6 +147,21 @@ fn through_two_connections_to_one_cluster_the_oldest_acts_too() {
 
 /// What the one that acts, or the one that comes to act, does in the middle of a call of the other.
 #[test]
+fn who_takes_over_looks_before_it_says_anything_for_its_rival_has_acted_since() {
+    let mut world = two_brains(FakeJob::new(JobState::Opened));
+    world.pass(secs(5));
+    assert!(world.is("young", "Ready", "True", "InDesiredState"));
+    world.want("old", Wanted::Opened);
+    world.pass(secs(5));
+    assert!(world.is("young", "Stalled", "True", "Conflict"));
+    assert_eq!(world.state("a"), JobState::Opened);
+    world.delete("old");
+    world.pass(secs(5));
+    assert_eq!(world.state("a"), JobState::Closed);
+    assert!(world.is("young", "Ready", "True", "InDesiredState"));
+}
+
+#[test]
 fn at_no_moment_do_two_brains_have_a_call_for_one_job_on_its_way() {
     let ends: [fn(&mut World); 6] = [
         |world| world.delete("young"),
