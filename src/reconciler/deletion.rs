@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use super::health::needs_a_human;
 use super::input::{Event, Moment, ObjectKey, Output};
-use super::object::{Object, Writing};
+use super::object::Object;
+use super::writing::Writing;
 use super::{Reconciler, pace};
 use crate::api::{DeletionPolicy, Reason, humane};
 use crate::finalizer;

@@ -74,6 +74,11 @@ impl Names {
         members.is_some_and(|members| !members.is_subset(meant))
     }
 
+    /// Whether a job that is not being deleted is in a group of this name.
+    pub fn is_group(&self, name: &JobId) -> bool {
+        self.groups.contains_key(name.as_str())
+    }
+
     /// How many jobs the cluster has, those included that are being deleted.
     pub fn len(&self) -> usize {
         self.jobs.len()

@@ -97,7 +97,10 @@ fn ids(expression: &JobExpression) -> impl Iterator<Item = Option<JobId>> {
 }
 
 fn names_only_listed(expression: &JobExpression, catalogue: &Catalogue, allow: &Allow) -> bool {
-    let is_listed = |id: JobId| !allow.covers(&id) || catalogue.config(&id).is_some();
+    let is_group = |id: &JobId| catalogue.names().is_group(id);
+    // Of an id that is not covered it must not show whether it is listed.
+    let is_listed =
+        |id: JobId| catalogue.config(&id).is_some() || !allow.covers(&id) && !is_group(&id);
     ids(expression).all(|id| id.is_some_and(is_listed))
 }
 

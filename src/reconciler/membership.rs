@@ -40,6 +40,7 @@ impl Reconciler {
         let allow = self.health.allow(&key.namespace);
         let jobs = meant(object, found, &self.catalogue, allow);
         object.resolved = true;
+        object.interrupt_all_but(&jobs);
         let mut members = std::mem::take(&mut object.members);
         let (came, went) = members.become_these(&jobs, |job| object.member_for(job, now));
         // Nobody looks at them for this object any more.
@@ -107,7 +108,7 @@ impl Reconciler {
             }
             let config = self.catalogue.config(job);
             let odd = config.is_none_or(|config| config.blocked.is_some());
-            if member.arrived && same && !odd {
+            if member.arrived && member.sighted && !odd {
                 // It stands as it is stored, until something says otherwise.
                 member.decision = Some(if rests {
                     Decision::Rest(Reason::Observing)

@@ -14,7 +14,7 @@
 //! - `steps`: from a decision to notes, looks and calls; `drift`: what others did; `deletion`: how an object goes
 //! - `calls`, [`batch`], [`isolate`], [`turns`], [`pace`]: what is sent together, in which order, how often, how many
 //! - `reads`, `roll`: one shared read for all objects; `kinds`: whether a datafeed has an end; [`cover`]: many jobs in few words
-//! - `report`: status and conditions from facts; `publish`: when they are written
+//! - `report`: status and conditions from facts; `publish`: when they are written; `writing`: one that is on its way
 
 pub mod allowances;
 mod answers;
@@ -53,6 +53,7 @@ pub mod target;
 mod tests;
 pub mod turns;
 mod verify;
+mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -225,6 +226,7 @@ impl Reconciler {
         } else {
             publish::digest(&delivered.status)
         };
+        let delivered = self.sifted(delivered);
         let known = self
             .objects
             .get_mut(&key)

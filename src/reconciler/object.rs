@@ -13,26 +13,14 @@ use super::input::{Delivered, Desired, Lane, Moment, ObjectKey, Ticket, Trouble,
 use super::meant::Barred;
 use super::member::{Member, Members};
 use super::stored::{Durable, Held, Published, durable, held, restorable};
+use super::writing::Writing;
 use crate::api::{
-    AnomalyJobStatus, ConditionType, ConnectionSeen, DatafeedId, JobId, LastClose, Target,
+    AnomalyJobStatus, ConditionType, ConnectionSeen, DatafeedId, JobId, LastClose, Reason, Target,
 };
 use crate::finalizer;
 
 /// An object that was created so recently that somebody waits for it.
 const JUST_CREATED: Duration = Duration::from_secs(60);
-
-/// A write that was sent and not answered yet.
-#[derive(Debug, Clone)]
-pub struct Writing {
-    /// Its ticket.
-    pub ticket: Ticket,
-    /// What will be stored when it is taken; `None` where only the finalizers are written.
-    pub content: Option<(Published, Durable)>,
-    /// The watch brought it back already, under this version: it was taken, whatever its answer says.
-    pub echoed: Option<Arc<str>>,
-    finalizers: Option<Vec<String>>,
-    overtaken: bool,
-}
 
 /// One object.
 #[derive(Debug, Clone)]
@@ -109,6 +97,8 @@ pub struct Object {
     pub restoring: Vec<Target>,
     /// What it told was of this generation.
     pub looked_at: bool,
+    /// Jobs that ceased to be members in the middle of something: where one comes back, who ran before is still to be known.
+    pub interrupted: BTreeSet<JobId>,
     /// Where that was seen what it knows, as long as it is not known whether that is the cluster of now.
     pub from: Option<Box<ConnectionSeen>>,
     /// Counts arrivals.
@@ -168,6 +158,7 @@ impl Object {
         let fresh = status.observed_generation != generation && age < JUST_CREATED;
         let durable = durable(&status);
         let looked_at = status.observed_generation == generation;
+        let regaining = looked_at && told_nothing(&published);
         let arrivals = u64::try_from(status.targets.len()).unwrap_or_default();
         Self {
             uid,
@@ -192,7 +183,7 @@ impl Object {
             last_close: status.last_close,
             handled_request: status.last_handled_reconcile_at.map(Arc::from),
             requested: (Ticket::default(), BTreeSet::new()),
-            regaining: false,
+            regaining,
             published,
             writing: None,
             wants_turn: None,
@@ -204,6 +195,7 @@ impl Object {
             refreshing: false,
             restoring: restorable(status.targets, looked_at),
             looked_at,
+            interrupted: BTreeSet::new(),
             from: status.connection.map(Box::new),
             arrivals,
             leaving: false,
@@ -229,12 +221,8 @@ impl Object {
                 ..AnomalyJobStatus::default()
             },
         };
-        let overtaken = |mut writing: Box<Writing>| {
-            writing.overtaken = true;
-            writing
-        };
         Self {
-            writing: self.writing.map(overtaken),
+            writing: self.writing.map(Writing::overtake),
             wants_turn: self.wants_turn,
             write_failures: self.write_failures,
             write_after: self.write_after,
@@ -274,6 +262,7 @@ impl Object {
         if generation {
             self.generation = delivered.generation;
             self.looked_at = false;
+            self.interrupted.clear();
             self.sight_from = sight_from;
             self.lane = Lane::Fresh;
             self.restoring = restorable(std::mem::take(&mut self.restoring), false);
@@ -312,6 +301,19 @@ impl Object {
                 member.resuming |= member.facts().in_progress();
                 member.start_over();
             }
+        }
+    }
+
+    /// Only these jobs are meant from now on: what was begun of others is cut short, and not forgotten.
+    pub fn interrupt_all_but(&mut self, jobs: &BTreeSet<JobId>) {
+        let begun = |member: &Member| member.resuming || member.facts().in_progress();
+        let went = self
+            .members
+            .iter()
+            .filter(|(job, member)| !jobs.contains(*job) && begun(member));
+        for job in went.map(|(job, _)| job.clone()).collect::<Vec<_>>() {
+            super::report::cut_short(self, &job);
+            self.interrupted.insert(job);
         }
     }
 
@@ -405,10 +407,10 @@ impl Object {
             // The latest to arrive stands first, and stays there: another order alone is no reason to write.
             member.arrival = u64::try_from(self.restoring.len() - at).unwrap_or_default();
         }
-        member.resuming |= stored.is_none() && !self.looked_at;
+        member.resuming |= stored.is_none() && !self.looked_at || self.interrupted.contains(job);
         member.durable_force(self.durable.forced.get(job).copied());
         // What was seen where it should be, and stored of this generation, stands until somebody looks.
-        member.sighted = member.arrived;
+        member.sighted = member.arrived && !self.regaining;
         let forced = self
             .last_close
             .as_ref()
@@ -456,34 +458,21 @@ impl Object {
     }
 }
 
+/// Of its jobs nothing was claimed any more: the cluster had been silent for too long, or was not to be seen from there.
+fn told_nothing(published: &Published) -> bool {
+    published.conditions.iter().any(|held| {
+        held.of == ConditionType::Closed
+            && matches!(
+                held.reason,
+                Reason::NotObserved | Reason::NamespaceNotAllowed
+            )
+    })
+}
+
 /// What its jobs shall be, deletion included.
 fn wants(desired: &Desired) -> Wanted {
     match desired.deleting {
         Some(_) if desired.deletion == crate::api::DeletionPolicy::Close => Wanted::Closed,
         _ => desired.wanted,
-    }
-}
-
-impl Writing {
-    /// A status that is being sent.
-    pub fn status(ticket: Ticket, published: Published, durable: Durable) -> Box<Self> {
-        Box::new(Self {
-            ticket,
-            content: Some((published, durable)),
-            echoed: None,
-            finalizers: None,
-            overtaken: false,
-        })
-    }
-
-    /// Finalizers that are being sent.
-    pub fn finalizers(ticket: Ticket, finalizers: Vec<String>) -> Box<Self> {
-        Box::new(Self {
-            ticket,
-            content: None,
-            echoed: None,
-            finalizers: Some(finalizers),
-            overtaken: false,
-        })
     }
 }

@@ -3,10 +3,10 @@
 //! It is decided once it is known which cluster this one is, and never before: what only a status remembers must not be
 //! lost because a connection is missing for a minute. Until then all of it is carried as it is stored.
 
-use super::input::{Moment, ObjectKey, Output};
+use super::input::{Delivered, Moment, ObjectKey, Output};
 use super::member::Claimed;
 use super::{Reconciler, catalogue, reads};
-use crate::api::{ConnectionSeen, JobId};
+use crate::api::{AnomalyJobStatus, ConnectionSeen, JobId};
 
 impl Reconciler {
     /// Decides for the objects of which it was not known yet.
@@ -30,6 +30,26 @@ impl Reconciler {
         let from = object.and_then(|object| object.from.take());
         if from.is_some_and(|from| !self.is_here(&from)) {
             self.begin_anew(key, now);
+        }
+    }
+
+    /// A delivery of a known object. What is stored of it may still be of the cluster where it was before: until its next
+    /// write arrives, nothing of that counts here.
+    pub(super) fn sifted(&self, delivered: Delivered) -> Delivered {
+        let known = self.objects.get(&delivered.key);
+        let settled =
+            known.is_some_and(|object| object.uid == delivered.uid && object.from.is_none());
+        let from = delivered.status.connection.as_ref();
+        if !settled || from.is_none_or(|from| self.is_here(from)) {
+            return delivered;
+        }
+        let status = AnomalyJobStatus {
+            last_handled_reconcile_at: delivered.status.last_handled_reconcile_at,
+            ..AnomalyJobStatus::default()
+        };
+        Delivered {
+            status,
+            ..delivered
         }
     }
 

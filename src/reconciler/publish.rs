@@ -11,9 +11,10 @@ use std::time::Duration;
 use super::decision::Decision;
 use super::input::{Moment, ObjectKey, Output, Ticket, Urgency, WriteRefused};
 use super::member::Member;
-use super::object::{Object, Said, Writing, is_outcome_wanted};
+use super::object::{Object, Said, is_outcome_wanted};
 use super::stored::{Held, Published, durable};
 use super::turns::Lane;
+use super::writing::Writing;
 use super::{Reconciler, pace, report};
 use crate::api::{AnomalyJobStatus, ConditionStatus, ConditionType, Reason};
 
@@ -228,7 +229,8 @@ impl Reconciler {
             return None;
         }
         let object = self.objects.get_mut(key)?;
-        object.regaining &= object.members.iter().any(|(_, member)| !member.sighted);
+        let is_seen = object.members.iter().all(|(_, member)| member.sighted);
+        object.regaining &= !(object.resolved && is_seen);
         if let Some(event) = report::end_close(object, now) {
             self.event(key, None, event);
         }

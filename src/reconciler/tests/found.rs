@@ -9,8 +9,9 @@ use crate::api::{
 };
 use crate::reconciler::input::*;
 use crate::reconciler::job::Job;
-use crate::reconciler::object::{News, Object, Writing};
+use crate::reconciler::object::{News, Object};
 use crate::reconciler::stored::{Durable, Published};
+use crate::reconciler::writing::Writing;
 
 fn hanging() -> World {
     let mut world = World::new();

@@ -375,6 +375,18 @@ fn from_an_incomplete_view_nothing_is_claimed_but_what_is_named_by_its_id() {
 }
 
 #[test]
+fn of_an_incomplete_view_a_group_whose_name_the_connection_does_not_cover_is_still_a_group() {
+    let mut world = crowd(20);
+    world.cut_at = Some(10);
+    world.allow.jobs = vec![JobPattern::parse("n-*").unwrap()];
+    world.connect();
+    world.create("o", wish("all"));
+    world.pass(secs(300));
+    assert!(world.is("o", "Closed", "Unknown", "ViewIncomplete"));
+    assert!(world.calls.is_empty());
+}
+
+#[test]
 fn beside_what_is_unknown_of_an_incomplete_view_the_named_ids_are_closed() {
     let mut world = crowd(20);
     world.cut_at = Some(10);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::fake_job::FakeJob;
 use super::life::fed;
 use super::world::{World, desired, job, moment, policy, secs, trouble};
-use crate::api::{ConnectionKind, DatafeedState, JobState, Reason};
+use crate::api::{Allow, ConnectionKind, DatafeedState, JobPattern, JobState, Reason};
 use crate::reconciler::Reconciler;
 use crate::reconciler::input::*;
 
@@ -36,6 +36,19 @@ fn move_to(world: &mut World, uuid: &str) {
 
 fn missing() -> Connection {
     Connection::Unusable(trouble(Reason::ConnectionNotFound))
+}
+
+fn not_served() -> Connection {
+    Connection::Unusable(trouble(Reason::NamespaceNotAllowed))
+}
+
+/// The connection covers jobs that fit this pattern, and no others.
+fn cover(world: &mut World, pattern: &str) {
+    world.allow = Allow {
+        jobs: vec![JobPattern::parse(pattern).unwrap()],
+        ..Allow::default()
+    };
+    world.tell(Input::Allowed(Allowances::All(world.allow.clone())));
 }
 
 /// Nearly all of the ten minutes of its timeout was seen of a close.
@@ -260,12 +273,108 @@ fn an_object_whose_namespace_is_not_served_any_more_says_so_at_once() {
     world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
     world.apply("a", Wanted::Closed, policy());
     world.pass(secs(10));
-    let refused = Connection::Unusable(trouble(Reason::NamespaceNotAllowed));
-    deliver_to(&mut world, WIDE, "default", refused);
+    deliver_to(&mut world, WIDE, "default", not_served());
     world.pass(secs(2));
     assert!(world.is("a", "Ready", "False", "NamespaceNotAllowed"));
     assert!(world.is("a", "Closed", "Unknown", "NamespaceNotAllowed"));
     assert!(world.is("a", "Reconciling", "True", "NamespaceNotAllowed"));
     world.pass(secs(150));
     assert!(world.is("a", "Stalled", "True", "NamespaceNotAllowed"));
+}
+
+/// An outage that the operator does not outlive, or a namespace that is served again.
+#[test]
+fn where_nothing_was_claimed_any_more_all_is_looked_at_before_it_is_claimed_again() {
+    for (why, reason) in [
+        (not_served as fn() -> Connection, "NamespaceNotAllowed"),
+        (missing, "NotObserved"),
+    ] {
+        let mut world = World::new();
+        world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
+        world.apply("a", Wanted::Closed, policy());
+        world.pass(secs(10));
+        deliver_to(&mut world, WIDE, "default", why());
+        world.pass(secs(600));
+        assert!(world.is("a", "Closed", "Unknown", reason));
+        world.fake("a").state = JobState::Opened;
+        world.slow = secs(2);
+        move_to(&mut world, "uuid");
+        while world.state("a") == JobState::Opened {
+            world.pass(secs(1));
+            let claims = world.is("a", "Closed", "True", "AllClosed");
+            assert!(!claims || world.state("a") == JobState::Closed, "{reason}");
+        }
+        world.pass(secs(10));
+        assert!(world.is("a", "Ready", "True", "InDesiredState"));
+    }
+}
+
+/// The operator stopped the datafeed itself; since its start nobody edited the object.
+#[test]
+fn a_job_that_is_not_covered_for_a_while_in_the_middle_of_its_close_keeps_who_ran() {
+    let mut world = World::new();
+    world.before_7_14 = true;
+    world.connect();
+    let fake = FakeJob {
+        lost_closes: u32::MAX,
+        ..fed(JobState::Opened, DatafeedState::Started)
+    };
+    world.jobs.insert(job("a"), fake);
+    world.apply("a", Wanted::Closed, policy());
+    world.pass(secs(5));
+    world.crash();
+    world.pass(secs(5));
+    assert_eq!(world.fake("a").feed(), Some(DatafeedState::Stopped));
+    cover(&mut world, "b");
+    world.pass(secs(5));
+    assert!(world.is("a", "Stalled", "True", "NotAllowed"));
+    world.fake("a").lost_closes = 0;
+    cover(&mut world, "*");
+    world.pass(secs(60));
+    assert!(world.is("a", "Ready", "True", "InDesiredState"));
+    world.want("a", Wanted::Opened);
+    world.pass(secs(60));
+    assert_eq!((world.opens(), world.starts()), (1, 1));
+}
+
+#[test]
+fn a_force_on_a_job_that_is_not_covered_any_more_is_told_and_keeps_it_from_being_opened() {
+    let mut world = nearly_forced();
+    while world.forces() == 0 {
+        world.pass(std::time::Duration::from_millis(1));
+    }
+    let forced = world.clock;
+    cover(&mut world, "b");
+    world.pass(secs(5));
+    let last = world.status("a").last_close.clone().unwrap();
+    assert_eq!(last.forced, [job("a")]);
+    cover(&mut world, "*");
+    world.want("a", Wanted::Opened);
+    world.pass(secs(50));
+    assert_eq!(world.opens(), 0);
+    world.pass(secs(60));
+    let open = |(at, call): &(_, Call)| matches!(call, Call::Open(_)).then_some(*at);
+    assert!(world.calls.iter().find_map(open).unwrap() >= forced + secs(60));
+}
+
+/// Its own status comes back, as it was stored there.
+#[test]
+fn what_is_stored_of_one_cluster_is_no_durable_note_on_another() {
+    let mut world = World::of(
+        "a",
+        fed(JobState::Opened, DatafeedState::Started),
+        Wanted::Closed,
+    );
+    world.pass(secs(10));
+    assert_eq!(world.status("a").resume_datafeeds.len(), 1);
+    *world.fake("a") = fed(JobState::Opened, DatafeedState::Started);
+    world.api_server_down = true;
+    let another = leads_to(&world, "another");
+    world.tell(Input::Connection(another));
+    world.annotate("a", "now");
+    world.pass(secs(60));
+    assert_eq!(world.closes(), 1, "who runs is not written down yet");
+    world.api_server_down = false;
+    world.pass(secs(60));
+    assert_eq!(world.closes(), 2);
 }
