@@ -88,7 +88,7 @@ impl Reconciler {
         };
         let finalizers = finalizer::with(&object.finalizers, hold == Hold::PutOn);
         object.leaving |= hold == Hold::TakeOff && object.desired.deleting.is_some();
-        object.writing = Some(Writing::finalizers(ticket, finalizers.clone()));
+        object.writing = Some(Box::new(Writing::finalizers(ticket, finalizers.clone())));
         self.writes.insert(ticket, key.clone());
         self.outputs.push(Output::Finalize {
             ticket,

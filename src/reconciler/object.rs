@@ -206,7 +206,10 @@ impl Object {
 
     /// The same object, of which nothing is known but what it asks for: what it knew was of another cluster.
     #[must_use]
-    pub fn anew(self, key: &ObjectKey, sight_from: Ticket, now: Moment) -> Self {
+    pub fn anew(mut self, key: &ObjectKey, sight_from: Ticket, now: Moment) -> Self {
+        if let Some(writing) = &mut self.writing {
+            writing.overtaken = true;
+        }
         let handled = self.handled_request.as_deref().map(str::to_owned);
         let delivered = Delivered {
             key: key.clone(),
@@ -222,7 +225,7 @@ impl Object {
             },
         };
         Self {
-            writing: self.writing.map(Writing::overtake),
+            writing: self.writing,
             wants_turn: self.wants_turn,
             write_failures: self.write_failures,
             write_after: self.write_after,

@@ -28,9 +28,9 @@ pub const NO_OPEN_AFTER_FORCE: Duration = Duration::from_secs(60);
 /// A job is called flapping after so many corrections, each within [`FLAPPING_WITHIN`] of the one before.
 pub const FLAPPING_AFTER: u32 = 5;
 /// See [`FLAPPING_AFTER`].
-pub const FLAPPING_WITHIN: Duration = Duration::from_secs(24 * 3600);
+pub const FLAPPING_WITHIN: Duration = Duration::from_secs(86_400);
 /// Elasticsearch closes jobs that were idle for this long (reference section 0, 9.4 and later).
-pub const IDLE: Duration = Duration::from_secs(48 * 3600);
+pub const IDLE: Duration = Duration::from_secs(172_800);
 /// A bounded datafeed closes its job within this time of its own end, as far as looks tell that.
 pub const ENDED_WITHIN: Duration = Duration::from_secs(300);
 /// Jobs of the slow lane are looked at within this time, first and after a call, so that many are read together.

@@ -314,7 +314,11 @@ impl Reconciler {
             return;
         };
         let events = report::events(object, &published.conditions, &status);
-        object.writing = Some(Writing::status(ticket, published, durable(&status)));
+        object.writing = Some(Box::new(Writing::status(
+            ticket,
+            published,
+            durable(&status),
+        )));
         object.progress_at = Some(now.monotonic);
         object.handled_request = status.last_handled_reconcile_at.as_deref().map(Arc::from);
         rest_at_outcome(object);

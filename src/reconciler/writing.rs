@@ -18,37 +18,30 @@ pub struct Writing {
     pub echoed: Option<Arc<str>>,
     /// The finalizers that will be, where they are written.
     pub finalizers: Option<Vec<String>>,
-    /// Something else was delivered meanwhile.
+    /// Something else was delivered meanwhile: whatever its answer says, nobody knows which of the two came last.
     pub overtaken: bool,
 }
 
 impl Writing {
     /// A status that is being sent.
-    pub fn status(ticket: Ticket, published: Published, durable: Durable) -> Box<Self> {
-        Box::new(Self {
+    pub fn status(ticket: Ticket, published: Published, durable: Durable) -> Self {
+        Self {
             ticket,
             content: Some((published, durable)),
             echoed: None,
             finalizers: None,
             overtaken: false,
-        })
+        }
     }
 
     /// Finalizers that are being sent.
-    pub fn finalizers(ticket: Ticket, finalizers: Vec<String>) -> Box<Self> {
-        Box::new(Self {
+    pub fn finalizers(ticket: Ticket, finalizers: Vec<String>) -> Self {
+        Self {
             ticket,
             content: None,
             echoed: None,
             finalizers: Some(finalizers),
             overtaken: false,
-        })
-    }
-
-    /// Something else was delivered: whatever its answer says, nobody knows which of the two came last.
-    #[must_use]
-    pub fn overtake(mut self: Box<Self>) -> Box<Self> {
-        self.overtaken = true;
-        self
+        }
     }
 }

@@ -191,14 +191,12 @@ fn an_earlier_generation_that_comes_late_is_passed_over() {
 #[test]
 fn an_acknowledgement_that_comes_after_a_newer_delivery_says_nothing_of_what_is_stored() {
     let mut object = object(AnomalyJobStatus::default());
-    object.writing = Some(Writing::status(
-        Ticket(1),
-        Published {
-            digest: 7,
-            ..Published::default()
-        },
-        Durable::default(),
-    ));
+    let stored = Published {
+        digest: 7,
+        ..Published::default()
+    };
+    let writing = Writing::status(Ticket(1), stored, Durable::default());
+    object.writing = Some(Box::new(writing));
     object.deliver(
         delivered(2, "12", AnomalyJobStatus::default()),
         2,
