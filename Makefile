@@ -31,7 +31,7 @@ fuzz: ## Answers, certificates, Secrets and urls made up by libFuzzer; TIME=n se
 mutants: ## The brain broken on purpose, one patch of tests/mutants at a time; each must be noticed (about half an hour)
 	tests/mutants/run
 
-mutants-all: ## Every mutant of cargo-mutants in the brain (hours); what survives must be explained in tests/mutants/survivors.txt
+mutants-all: ## Every mutant of cargo-mutants in the brain (an hour or two); what survives must be explained in tests/mutants/survivors.txt
 	tests/mutants/every
 
 demo: ## Ten jobs closed, opened and closed again through a real API server by the real operator (1 min once built)

@@ -1,0 +1,237 @@
+"""Builds the brain once with every mutant of cargo-mutants in it, and runs the tests for one after the other.
+
+    switched.py TREE LIST OUT
+
+TREE is a copy of the repository that may be broken. LIST is what `cargo mutants --list --json` says. Each function gets a body
+for each of its mutants, and the environment variable MUTANT says which of them runs, so that nothing is compiled per mutant.
+What does not compile is left out (cargo-mutants calls it unviable). What cannot be switched, because it is no body of a
+function, or one that is run by the compiler, is written to OUT/alone.txt: that is for cargo-mutants itself.
+
+Leaves OUT/caught.txt, OUT/missed.txt, OUT/unviable.txt. What was caught before stays caught when OUT is the same.
+"""
+
+import collections
+import concurrent.futures
+import json
+import os
+import pathlib
+import re
+import resource
+import subprocess
+import sys
+
+# Nothing of the brain takes long; what does is a loop without an end.
+LIMIT_S = 120
+MEMORY = 4 << 30
+SWITCH = """
+/// Which mutant runs.
+pub(crate) mod mutant {
+    use std::sync::LazyLock;
+    static NUMBER: LazyLock<u32> = LazyLock::new(|| std::env::var("MUTANT").ok().and_then(|n| n.parse().ok()).unwrap_or(0));
+    pub(crate) fn number() -> u32 { *NUMBER }
+}
+"""
+# What takes a second and more by itself says little about single decisions: it comes last, and what takes half a minute not at all.
+SLOW = ["chaos", "counting", "pacing", "model", "properties", "random", "life", "flipping", "status_lists_a_hundred", "mixed", "isolating",
+        "at_no_moment", "a_restart_in_the_middle_of_a_force", "a_line_of_an_odd", "a_crash_at_any_second"]
+SLOWEST = ["counting", "an_outage_of_an_hour", "no_few_faults", "life", "thousand"]
+
+
+def skipping(words):
+    return ["reconciler", *(word for of in words for word in ("--skip", of))]
+
+
+# In this order: most fall to the first.
+QUICK = [["scenarios"], skipping(SLOW)]
+THOROUGH = [skipping(SLOWEST)]
+
+
+class Text:
+    """A file, in which a place is a line and a column as cargo-mutants counts them."""
+
+    def __init__(self, path):
+        self.path = path
+        self.text = path.read_text()
+        self.starts = [0]
+        for line in self.text.splitlines(keepends=True):
+            self.starts.append(self.starts[-1] + len(line))
+
+    def at(self, place):
+        return self.starts[place["line"] - 1] + place["column"] - 1
+
+    def span(self, span):
+        return self.at(span["start"]), self.at(span["end"])
+
+
+def body(text, start, end):
+    """Where the statements of the function at this place begin and end; None where it is run by the compiler."""
+    at, depth = start, 0
+    while at < end:
+        rest = text[at:end]
+        skip = re.match(r'//[^\n]*|"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])\'', rest, re.S)
+        if skip:
+            at += skip.end()
+            continue
+        char = text[at]
+        if char in "([":
+            depth += 1
+        elif char in ")]":
+            depth -= 1
+        elif char == "{" and depth == 0:
+            head = text[start:at]
+            return None if re.search(r"\bconst\s+(?:unsafe\s+)?fn\b", head) else (at + 1, end - 1)
+        at += 1
+    return None
+
+
+def by_function(text, mutants):
+    """The mutants of each function, those of a function in it among them."""
+    spans = {text.span(m["function"]["span"]) for m in mutants if m["function"]}
+
+    def outermost(span):
+        return min(s for s in spans if s[0] <= span[0] and span[1] <= s[1])
+
+    groups, alone = collections.defaultdict(list), []
+    for mutant in mutants:
+        # The bodies of a function are of one type, and `impl` is a type of its own for each.
+        switchable = mutant["function"] and "impl " not in mutant["function"]["return_type"]
+        place = switchable and body(text.text, *outermost(text.span(mutant["function"]["span"])))
+        (groups[place].append(mutant) if place else alone.append(mutant))
+    return groups, alone
+
+
+def switch(text, groups, left_out):
+    """The file with all bodies, and which of its lines belong to which mutant."""
+    parts, at, arms = [], 0, []
+    for (start, end), mutants in sorted(groups.items()):
+        parts.append(text.text[at:start])
+        parts.append("\nmatch crate::mutant::number() {\n")
+        for mutant in mutants:
+            if mutant["number"] in left_out:
+                continue
+            first, last = text.span(mutant["span"])
+            changed = text.text[start:first] + mutant["replacement"] + text.text[last:end]
+            line = "".join(parts).count("\n") + 1
+            parts.append(f"{mutant['number']} => {{\n{changed}\n}}\n")
+            arms.append((line, line + changed.count("\n") + 2, mutant["number"]))
+        parts.append(f"_ => {{\n{text.text[start:end]}\n}}\n}}\n")
+        at = end
+    parts.append(text.text[at:])
+    return "".join(parts), arms
+
+
+def errors(tree):
+    """Where the compiler finds errors, and the program where it finds none."""
+    command = ["cargo", "test", "--profile", "mutants", "--locked", "--lib", "--no-run", "--message-format", "json"]
+    flags = os.environ | {"RUSTFLAGS": "--cap-lints allow"}
+    done = subprocess.run(command, cwd=tree, env=flags, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    places, program, texts = set(), None, []
+    for line in done.stdout.splitlines():
+        message = json.loads(line)
+        if message.get("reason") == "compiler-artifact" and message.get("executable"):
+            program = message["executable"]
+        said = message.get("message")
+        if isinstance(said, dict) and said["level"].startswith("error"):
+            texts.append(said["rendered"])
+            places |= {(s["file_name"], s["line_start"]) for s in said["spans"] if s["is_primary"]}
+    if program is None and not places:
+        sys.exit(f"it does not compile:\n{done.stderr[-3000:]}\n{''.join(texts)[:3000]}")
+    return places, program, texts
+
+
+def build(tree, mutants):
+    """Writes and compiles; returns the program, what is unviable and what cannot be switched."""
+    files = collections.defaultdict(list)
+    for mutant in mutants:
+        files[mutant["file"]].append(mutant)
+    sources, alone = {}, []
+    for name, of in files.items():
+        text = Text(tree / name)
+        groups, not_switched = by_function(text, of)
+        sources[name] = (text, groups)
+        alone += not_switched
+    root = tree / "src/lib.rs"
+    root.write_text(root.read_text() + SWITCH)
+    left_out = set()
+    while True:
+        arms = {}
+        for name, (text, groups) in sources.items():
+            changed, arms[name] = switch(text, groups, left_out)
+            text.path.write_text(changed)
+        places, program, texts = errors(tree)
+        if program:
+            return program, left_out, alone
+        bad = {n for name, line in places for first, last, n in arms.get(name, []) if first <= line <= last}
+        if not bad:
+            sys.exit(f"an error that belongs to no mutant:\n{''.join(texts)[:3000]}")
+        left_out |= bad
+        print(f"  {len(left_out)} do not compile", flush=True)
+
+
+def bound():
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def run(program, tree, number, filters):
+    """None where the tests pass, or what failed first."""
+    env = os.environ | {"MUTANT": str(number), "RUST_BACKTRACE": "0", "PROPTEST_CASES": "1000"}
+    command = [program, "--test-threads", "1", *filters]
+    try:
+        done = subprocess.run(command, cwd=tree, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              preexec_fn=bound, timeout=LIMIT_S)
+    except subprocess.TimeoutExpired:
+        return "it goes on for ever"
+    if done.returncode == 0:
+        return None
+    failed = re.search(r"^test (\S+) \.\.\. .*FAILED", done.stdout.decode(errors="replace"), re.M)
+    return failed[1] if failed else f"it ends with {done.returncode}"
+
+
+def judge(program, tree, number, filters):
+    whys = (run(program, tree, number, some) for some in filters)
+    return next((why for why in whys if why), None)
+
+
+def tried(program, tree, mutants, filters, caught):
+    """Those that these tests do not notice."""
+    missed = []
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        judged = {pool.submit(judge, program, tree, m["number"], filters): m for m in mutants}
+        for done, ended in enumerate(concurrent.futures.as_completed(judged), 1):
+            if why := ended.result():
+                print(f"{judged[ended]['name']} <- {why}", file=caught, flush=True)
+            else:
+                missed.append(judged[ended])
+            if done % 100 == 0 or done == len(mutants):
+                print(f"  {done} of {len(mutants)} tried, {len(missed)} not noticed", flush=True)
+    return sorted(missed, key=lambda m: m["number"])
+
+
+def main(tree, listed, out):
+    tree, out = pathlib.Path(tree), pathlib.Path(out)
+    mutants = json.loads(pathlib.Path(listed).read_text())
+    for number, mutant in enumerate(mutants, 1):
+        mutant["number"] = number
+    program, unviable, alone = build(tree, mutants)
+
+    def write(name, some):
+        (out / name).write_text("".join(f"{m['name']}\n" for m in some))
+
+    write("alone.txt", alone)
+    write("unviable.txt", [m for m in mutants if m["number"] in unviable])
+    if why := judge(program, tree, 0, QUICK + THOROUGH):
+        sys.exit(f"without a mutant the tests fail: {why}")
+    with (out / "caught.txt").open("a+") as caught:
+        caught.seek(0)
+        known = {line.split(" <- ")[0] for line in caught}
+        aside = unviable | {m["number"] for m in alone}
+        left = [m for m in mutants if m["number"] not in aside and m["name"] not in known]
+        print(f"{len(mutants)} mutants: {len(unviable)} do not compile, {len(alone)} cannot be switched, {len(left)} are tried", flush=True)
+        for filters in (QUICK, THOROUGH):
+            left = tried(program, tree, left, filters, caught)
+            write("missed.txt", left)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
