@@ -13,15 +13,19 @@ Leaves OUT/caught.txt, OUT/missed.txt, OUT/unviable.txt. What was caught before 
 import collections
 import concurrent.futures
 import json
+import math
 import os
 import pathlib
 import re
 import resource
+import signal
 import subprocess
 import sys
 
-# Nothing of the brain takes long; what does is a loop without an end.
-LIMIT_S = 120
+# What takes so many times the processor time that it takes without a mutant, and this much at least, is a loop without an end.
+TIMES, AT_LEAST_S = 5, 10
+# What waits for something that never comes takes no processor time.
+WAITING_S = 900
 MEMORY = 4 << 30
 SWITCH = """
 /// Which mutant runs.
@@ -168,36 +172,52 @@ def build(tree, mutants):
         print(f"  {len(left_out)} do not compile", flush=True)
 
 
-def bound():
+def bounded(cpu_s):
+    """Bounds the process it is called in."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s))
 
 
-def run(program, tree, number, filters):
+def run(program, tree, number, filters, cpu_s):
     """None where the tests pass, or what failed first."""
     env = os.environ | {"MUTANT": str(number), "RUST_BACKTRACE": "0", "PROPTEST_CASES": "1000"}
     command = [program, "--test-threads", "1", *filters]
     try:
         done = subprocess.run(command, cwd=tree, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              preexec_fn=bound, timeout=LIMIT_S)
+                              preexec_fn=lambda: bounded(cpu_s), timeout=WAITING_S)
     except subprocess.TimeoutExpired:
-        return "it goes on for ever"
+        return "it waits for ever"
     if done.returncode == 0:
         return None
+    if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+        return "it goes on for ever"
     failed = re.search(r"^test (\S+) \.\.\. .*FAILED", done.stdout.decode(errors="replace"), re.M)
     return failed[1] if failed else f"it ends with {done.returncode}"
 
 
-def judge(program, tree, number, filters):
-    whys = (run(program, tree, number, some) for some in filters)
+def limits(program, tree):
+    """How much processor time the tests may take, for each of the filters; without a mutant they pass."""
+    limits = {}
+    for filters in (*QUICK, *THOROUGH):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+        if why := run(program, tree, 0, filters, resource.RLIM_INFINITY):
+            sys.exit(f"without a mutant the tests fail: {why}")
+        took = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
+        limits[tuple(filters)] = max(AT_LEAST_S, math.ceil(TIMES * took))
+    return limits
+
+
+def judge(program, tree, number, filters, limits):
+    whys = (run(program, tree, number, some, limits[tuple(some)]) for some in filters)
     return next((why for why in whys if why), None)
 
 
-def tried(program, tree, mutants, filters, caught):
+def tried(program, tree, mutants, filters, limits, caught):
     """Those that these tests do not notice."""
     missed = []
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        judged = {pool.submit(judge, program, tree, m["number"], filters): m for m in mutants}
+        judged = {pool.submit(judge, program, tree, m["number"], filters, limits): m for m in mutants}
         for done, ended in enumerate(concurrent.futures.as_completed(judged), 1):
             if why := ended.result():
                 print(f"{judged[ended]['name']} <- {why}", file=caught, flush=True)
@@ -220,8 +240,7 @@ def main(tree, listed, out):
 
     write("alone.txt", alone)
     write("unviable.txt", [m for m in mutants if m["number"] in unviable])
-    if why := judge(program, tree, 0, QUICK + THOROUGH):
-        sys.exit(f"without a mutant the tests fail: {why}")
+    bounds = limits(program, tree)
     with (out / "caught.txt").open("a+") as caught:
         caught.seek(0)
         known = {line.split(" <- ")[0] for line in caught}
@@ -229,7 +248,7 @@ def main(tree, listed, out):
         left = [m for m in mutants if m["number"] not in aside and m["name"] not in known]
         print(f"{len(mutants)} mutants: {len(unviable)} do not compile, {len(alone)} cannot be switched, {len(left)} are tried", flush=True)
         for filters in (QUICK, THOROUGH):
-            left = tried(program, tree, left, filters, caught)
+            left = tried(program, tree, left, filters, bounds, caught)
             write("missed.txt", left)
 
 
