@@ -21,6 +21,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 
 # What takes so many times the processor time that it takes without a mutant, and this much at least, is a loop without an end.
 TIMES, AT_LEAST_S = 5, 10
@@ -35,6 +36,7 @@ pub(crate) mod mutant {
     pub(crate) fn number() -> u32 { *NUMBER }
 }
 """
+FAILED = re.compile(r"test (\S+) \.\.\. .*FAILED")
 # What takes a second and more by itself says little about single decisions: it comes last, and what takes half a minute not at all.
 SLOW = ["chaos", "counting", "pacing", "model", "properties", "random", "life", "flipping", "status_lists_a_hundred", "mixed", "isolating",
         "at_no_moment", "a_restart_in_the_middle_of_a_force", "a_line_of_an_odd", "a_crash_at_any_second"]
@@ -183,17 +185,21 @@ def run(program, tree, number, filters, cpu_s):
     """None where the tests pass, or what failed first."""
     env = os.environ | {"MUTANT": str(number), "RUST_BACKTRACE": "0", "PROPTEST_CASES": "1000"}
     command = [program, "--test-threads", "1", *filters]
-    try:
-        done = subprocess.run(command, cwd=tree, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              preexec_fn=lambda: bounded(cpu_s), timeout=WAITING_S)
-    except subprocess.TimeoutExpired:
-        return "it waits for ever"
-    if done.returncode == 0:
-        return None
-    if done.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
+    with subprocess.Popen(command, cwd=tree, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+                          preexec_fn=lambda: bounded(cpu_s)) as tests:
+        waiting = threading.Timer(WAITING_S, tests.kill)
+        waiting.start()
+        # What fails first is told, and the others need not run.
+        failed = next(filter(None, map(FAILED.match, tests.stdout)), None)
+        if failed:
+            tests.kill()
+        tests.wait()
+        waiting.cancel()
+    if failed:
+        return failed[1]
+    if tests.returncode in (-signal.SIGXCPU, -signal.SIGKILL):
         return "it goes on for ever"
-    failed = re.search(r"^test (\S+) \.\.\. .*FAILED", done.stdout.decode(errors="replace"), re.M)
-    return failed[1] if failed else f"it ends with {done.returncode}"
+    return f"it ends with {tests.returncode}" if tests.returncode else None
 
 
 def limits(program, tree):
