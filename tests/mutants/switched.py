@@ -1,17 +1,19 @@
 """Builds the brain once with every mutant of cargo-mutants in it, and runs the tests for one after the other.
 
-    switched.py TREE LIST OUT
+    switched.py TREE LIST OUT CAUGHT
 
 TREE is a copy of the repository that may be broken. LIST is what `cargo mutants --list --json` says. Each function gets a body
 for each of its mutants, and the environment variable MUTANT says which of them runs, so that nothing is compiled per mutant.
 What does not compile is left out (cargo-mutants calls it unviable). What cannot be switched, because it is no body of a
 function, or one that is run by the compiler, is written to OUT/alone.txt: that is for cargo-mutants itself.
 
-Leaves OUT/caught.txt, OUT/missed.txt, OUT/unviable.txt. What was caught before stays caught when OUT is the same.
+Leaves OUT/caught.txt, OUT/missed.txt, OUT/unviable.txt. What was caught is kept in CAUGHT, one list for each content of a file, and is
+not tried again until its file changes.
 """
 
 import collections
 import concurrent.futures
+import hashlib
 import json
 import math
 import os
@@ -47,9 +49,8 @@ def skipping(words):
     return ["reconciler", *(word for of in words for word in ("--skip", of))]
 
 
-# In this order: most fall to the first.
-QUICK = [["scenarios"], skipping(SLOW)]
-THOROUGH = [skipping(SLOWEST)]
+# In this order: most fall to the first, and few are left for the last.
+PHASES = [[["scenarios"], skipping(SLOW)], [["chaos", "--skip", "life"]], [skipping([*SLOWEST, "chaos"])]]
 
 
 class Text:
@@ -99,9 +100,7 @@ def by_function(text, mutants):
 
     groups, alone = collections.defaultdict(list), []
     for mutant in mutants:
-        # The bodies of a function are of one type, and `impl` is a type of its own for each.
-        switchable = mutant["function"] and "impl " not in mutant["function"]["return_type"]
-        place = switchable and body(text.text, *outermost(text.span(mutant["function"]["span"])))
+        place = mutant["function"] and body(text.text, *outermost(text.span(mutant["function"]["span"])))
         (groups[place].append(mutant) if place else alone.append(mutant))
     return groups, alone
 
@@ -110,6 +109,9 @@ def switch(text, groups, left_out):
     """The file with all bodies, and which of its lines belong to which mutant."""
     parts, at, arms = [], 0, []
     for (start, end), mutants in sorted(groups.items()):
+        # The bodies of a function are of one type, and `impl` is a type of its own for each.
+        opaque = any(m["function"]["return_type"].startswith("-> impl Iterator") for m in mutants)
+        before, after = ("Box::new({", "}) as Box<dyn Iterator<Item = _> + '_>") if opaque else ("", "")
         parts.append(text.text[at:start])
         parts.append("\nmatch crate::mutant::number() {\n")
         for mutant in mutants:
@@ -118,9 +120,9 @@ def switch(text, groups, left_out):
             first, last = text.span(mutant["span"])
             changed = text.text[start:first] + mutant["replacement"] + text.text[last:end]
             line = "".join(parts).count("\n") + 1
-            parts.append(f"{mutant['number']} => {{\n{changed}\n}}\n")
+            parts.append(f"{mutant['number']} => {{{before}\n{changed}\n{after}}}\n")
             arms.append((line, line + changed.count("\n") + 2, mutant["number"]))
-        parts.append(f"_ => {{\n{text.text[start:end]}\n}}\n}}\n")
+        parts.append(f"_ => {{{before}\n{text.text[start:end]}\n{after}}}\n}}\n")
         at = end
     parts.append(text.text[at:])
     return "".join(parts), arms
@@ -205,7 +207,7 @@ def run(program, tree, number, filters, cpu_s):
 def limits(program, tree):
     """How much processor time the tests may take, for each of the filters; without a mutant they pass."""
     limits = {}
-    for filters in (*QUICK, *THOROUGH):
+    for filters in (some for phase in PHASES for some in phase):
         before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
         if why := run(program, tree, 0, filters, resource.RLIM_INFINITY):
             sys.exit(f"without a mutant the tests fail: {why}")
@@ -219,6 +221,24 @@ def judge(program, tree, number, filters, limits):
     return next((why for why in whys if why), None)
 
 
+class Caught:
+    """What was caught, now or before: a list for each content of a file."""
+
+    def __init__(self, folder, tree, mutants):
+        folder.mkdir(exist_ok=True)
+        names = {m["file"] for m in mutants}
+        contents = {name: hashlib.sha256((tree / name).read_bytes()).hexdigest()[:16] for name in names}
+        self.lists = {name: folder / f"{pathlib.Path(name).stem}-{contents[name]}.txt" for name in names}
+        known = {m["name"] for m in mutants}
+        lines = [line for path in self.lists.values() if path.exists() for line in path.read_text().splitlines()]
+        self.whys = {name: why for name, why in (line.split(" <- ") for line in lines) if name in known}
+
+    def add(self, mutant, why):
+        self.whys[mutant["name"]] = why
+        with self.lists[mutant["file"]].open("a") as file:
+            print(f"{mutant['name']} <- {why}", file=file)
+
+
 def tried(program, tree, mutants, filters, limits, caught):
     """Those that these tests do not notice."""
     missed = []
@@ -226,7 +246,7 @@ def tried(program, tree, mutants, filters, limits, caught):
         judged = {pool.submit(judge, program, tree, m["number"], filters, limits): m for m in mutants}
         for done, ended in enumerate(concurrent.futures.as_completed(judged), 1):
             if why := ended.result():
-                print(f"{judged[ended]['name']} <- {why}", file=caught, flush=True)
+                caught.add(judged[ended], why)
             else:
                 missed.append(judged[ended])
             if done % 100 == 0 or done == len(mutants):
@@ -234,11 +254,12 @@ def tried(program, tree, mutants, filters, limits, caught):
     return sorted(missed, key=lambda m: m["number"])
 
 
-def main(tree, listed, out):
+def main(tree, listed, out, kept):
     tree, out = pathlib.Path(tree), pathlib.Path(out)
     mutants = json.loads(pathlib.Path(listed).read_text())
     for number, mutant in enumerate(mutants, 1):
         mutant["number"] = number
+    caught = Caught(pathlib.Path(kept), tree, mutants)
     program, unviable, alone = build(tree, mutants)
 
     def write(name, some):
@@ -247,15 +268,14 @@ def main(tree, listed, out):
     write("alone.txt", alone)
     write("unviable.txt", [m for m in mutants if m["number"] in unviable])
     bounds = limits(program, tree)
-    with (out / "caught.txt").open("a+") as caught:
-        caught.seek(0)
-        known = {line.split(" <- ")[0] for line in caught}
-        aside = unviable | {m["number"] for m in alone}
-        left = [m for m in mutants if m["number"] not in aside and m["name"] not in known]
-        print(f"{len(mutants)} mutants: {len(unviable)} do not compile, {len(alone)} cannot be switched, {len(left)} are tried", flush=True)
-        for filters in (QUICK, THOROUGH):
-            left = tried(program, tree, left, filters, bounds, caught)
-            write("missed.txt", left)
+    aside = unviable | {m["number"] for m in alone}
+    left = [m for m in mutants if m["number"] not in aside and m["name"] not in caught.whys]
+    print(f"{len(mutants)} mutants: {len(unviable)} do not compile, {len(alone)} cannot be switched, {len(caught.whys)} were caught before and "
+          f"their files are the same, {len(left)} are tried", flush=True)
+    for filters in PHASES:
+        left = tried(program, tree, left, filters, bounds, caught)
+        write("missed.txt", left)
+    (out / "caught.txt").write_text("".join(f"{name} <- {why}\n" for name, why in sorted(caught.whys.items())))
 
 
 if __name__ == "__main__":
