@@ -347,26 +347,28 @@ impl Directory {
         }
         let missing =
             format!("there is no ElasticsearchConnection {name} in namespace {namespace}");
-        let (reason, more) = if name == DEFAULT_CONNECTION && self.serves_wide {
+        let (reason, more) = if name != DEFAULT_CONNECTION || !self.serves_wide {
+            (Reason::ConnectionNotFound, String::new())
+        } else if self.missed.contains_key(namespace) {
+            // It was told of, so its end must be too, whatever is known of the other.
+            let more = format!(
+                "; it was there a moment ago: where it stays away for {} s, ClusterElasticsearchConnection default is used",
+                MISSED_FOR.as_secs()
+            );
+            (Reason::ConnectionNotFound, more)
+        } else {
             match self.admission(namespace, name) {
                 Admission::NotYet => return Known::NotYet,
                 Admission::Denied(trouble) if trouble.reason == Reason::Pending => {
                     (Reason::Pending, format!(", and {}", trouble.message))
                 }
-                Admission::Granted(_) => (
-                    Reason::ConnectionNotFound,
-                    format!(
-                        "; it was there a moment ago: where it stays away for {} s, ClusterElasticsearchConnection default is used",
-                        MISSED_FOR.as_secs()
-                    ),
-                ),
+                // An object that names this one by its kind is not given the other.
+                Admission::Granted(_) => (Reason::ConnectionNotFound, String::new()),
                 Admission::Denied(_) => (
                     Reason::ConnectionNotFound,
                     ", and no ClusterElasticsearchConnection default that serves it".to_owned(),
                 ),
             }
-        } else {
-            (Reason::ConnectionNotFound, String::new())
         };
         Known::Unusable(Trouble::new(reason, missing + &more))
     }

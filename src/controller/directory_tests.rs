@@ -105,6 +105,31 @@ fn where_none_is_named_the_own_default_comes_before_the_wide_one() {
     assert_eq!(directory.home(&none), wide("default"));
 }
 
+/// What was told of once is used until something else is told: to say nothing of its end would leave it in use.
+#[test]
+fn an_own_default_that_goes_is_told_of_whatever_is_known_of_the_wide_one() {
+    let unanswered = {
+        let mut directory = Directory::new(&[], true);
+        directory.listed(super::OWN, String::new());
+        directory.failed(super::WIDE, String::new(), Failure::Unanswered);
+        directory
+    };
+    let mut without_labels = listed();
+    let entries = json!([{"selector": {"matchLabels": {"ml": "yes"}}}]);
+    put_wide(&mut without_labels, "default", &entries);
+    let default = own("team-a", "default");
+    for mut directory in [unanswered, without_labels] {
+        let known = directory.known(&default);
+        assert!(known.is(&Known::NotYet), "nothing was there: {known:?}");
+        put_own(&mut directory, "team-a", "default");
+        directory.remove(&("team-a".to_owned(), "default".to_owned()), Instant::now());
+        assert_eq!(directory.home(&reference("team-a", None)), default);
+        let (reason, message) = why(&directory, &default);
+        assert_eq!(reason, Reason::ConnectionNotFound);
+        assert!(message.contains("there a moment ago"), "{message}");
+    }
+}
+
 #[test]
 fn what_is_named_is_meant_and_nothing_else_of_that_name() {
     let mut directory = listed();
