@@ -31,8 +31,9 @@ pub(super) enum Entry {
     Object(Arc<Source>),
 }
 
-/// So long is an own `default` missed before the one for all is used: `kubectl replace --force` takes it away for a moment, and
-/// jobs of the same name in another cluster are other jobs.
+/// So long is a connection missed: `kubectl replace --force` takes it away for a moment. Of an own `default` before the one for
+/// all is used, because jobs of the same name in another cluster are other jobs; of one for all before those whom it served
+/// leave, because others would act on their jobs at once.
 const MISSED_FOR: Duration = Duration::from_secs(120);
 
 /// What the watches have told of connections and namespaces.
@@ -40,8 +41,10 @@ const MISSED_FOR: Duration = Duration::from_secs(120);
 pub(super) struct Directory {
     connections: BTreeMap<Name, Entry>,
     labels: BTreeMap<String, Labels>,
-    /// Namespaces that had an own `default` a moment ago, and until when it is missed.
-    missed: BTreeMap<String, Instant>,
+    /// Until when those are missed that were there a moment ago: own `default`s, and all of no namespace.
+    missed: BTreeMap<Name, Instant>,
+    /// What each one of no namespace said when it could be read last, for as long as it is there or missed.
+    said: BTreeMap<String, Arc<Source>>,
     answers: BTreeMap<(Asked, String), Answer>,
     /// The namespaces whose objects and own connections are listed, each by itself; or the empty name, for all at once.
     lists: Vec<String>,
@@ -89,39 +92,47 @@ impl Directory {
 
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.connections.is_empty() && self.labels.is_empty() && self.missed.is_empty()
+        self.connections.is_empty()
+            && self.labels.is_empty()
+            && self.missed.is_empty()
+            && self.said.is_empty()
     }
 
     pub(super) fn put(&mut self, name: Name, entry: Entry) {
-        if name.1 == DEFAULT_CONNECTION {
-            self.missed.remove(&name.0);
+        self.missed.remove(&name);
+        if let (true, Entry::Object(source)) = (name.0.is_empty(), &entry) {
+            self.said.insert(name.1.clone(), Arc::clone(source));
         }
         self.connections.insert(name, entry);
     }
 
     pub(super) fn remove(&mut self, name: &Name, now: Instant) {
         let was_there = self.connections.remove(name).is_some();
-        let (namespace, name) = name;
-        if was_there && self.serves_wide && !namespace.is_empty() && name == DEFAULT_CONNECTION {
-            self.missed.insert(namespace.clone(), now + MISSED_FOR);
+        let matters = name.0.is_empty() || name.1 == DEFAULT_CONNECTION;
+        if was_there && self.serves_wide && matters {
+            self.missed.insert(name.clone(), now + MISSED_FOR);
         }
     }
 
-    /// When an own `default` ceases to be missed.
+    /// When a connection ceases to be missed.
     pub(super) fn next_lapse(&self) -> Option<Instant> {
         self.missed.values().min().copied()
     }
 
-    /// The homes of the own `default`s that are not missed any more.
+    /// The homes of the connections that are not missed any more.
     pub(super) fn lapse(&mut self, now: Instant) -> Vec<Home> {
         let lapsed = self.missed.iter().filter(|(_, until)| **until <= now);
-        let home = |(namespace, _): (&String, &Instant)| Home::Own {
-            namespace: namespace.clone(),
-            name: DEFAULT_CONNECTION.to_owned(),
-        };
-        let homes = lapsed.map(home).collect();
+        let lapsed: Vec<Name> = lapsed.map(|(name, _)| name.clone()).collect();
         self.missed.retain(|_, until| *until > now);
-        homes
+        let homes = lapsed.into_iter().map(|(namespace, name)| {
+            if namespace.is_empty() {
+                self.said.remove(&name);
+                Home::Wide { name }
+            } else {
+                Home::Own { namespace, name }
+            }
+        });
+        homes.collect()
     }
 
     /// A list was told of to its end: of this namespace, or where that is empty of all.
@@ -239,7 +250,7 @@ impl Directory {
         let name = (namespace.to_owned(), DEFAULT_CONNECTION.to_owned());
         self.answer_of_own(namespace) == Some(Answer::Listed)
             && !self.connections.contains_key(&name)
-            && !self.missed.contains_key(namespace)
+            && !self.missed.contains_key(&name)
     }
 
     fn wide(&self, namespace: &str, name: &str) -> Option<Home> {
@@ -252,31 +263,42 @@ impl Directory {
     }
 
     fn admission(&self, namespace: &str, name: &str) -> Admission<'_> {
-        let denied = |reason, message: String| Admission::Denied(Trouble::new(reason, message));
         if !self.serves_wide {
-            return denied(
+            return Admission::Denied(Trouble::new(
                 Reason::ConnectionNotFound,
-                "this operator serves no ClusterElasticsearchConnection (--cluster-connections=false); name an ElasticsearchConnection of this namespace".to_owned(),
-            );
+                "this operator serves no ClusterElasticsearchConnection (--cluster-connections=false); name an ElasticsearchConnection of this namespace",
+            ));
         }
+        let absent = self.absent(name);
+        if let Some(said) = self.said.get(name) {
+            let served = self.served(said, namespace, name);
+            // Whom it served stays with it while it is missed or cannot be read.
+            if absent.is_none() || matches!(served, Admission::Granted(_)) {
+                return served;
+            }
+        }
+        absent.map_or(Admission::NotYet, Admission::Denied)
+    }
+
+    /// Why a ClusterElasticsearchConnection cannot be used; `None` where it can be, or may still come.
+    fn absent(&self, name: &str) -> Option<Trouble> {
         match self.connections.get(&(String::new(), name.to_owned())) {
-            None => match self.answer(WIDE, "") {
-                Some(Answer::Listed) => denied(
-                    Reason::ConnectionNotFound,
-                    format!("there is no ClusterElasticsearchConnection {name}"),
-                ),
-                answer => match unseen(answer, ConnectionKind::ClusterElasticsearchConnection) {
-                    Some(why) => denied(Reason::Pending, why),
-                    None => Admission::NotYet,
-                },
-            },
-            Some(Entry::Invalid(_)) => denied(
+            Some(Entry::Object(_)) => None,
+            Some(Entry::Invalid(_)) => Some(Trouble::new(
                 Reason::InvalidObject,
                 format!(
                     "ClusterElasticsearchConnection {name} cannot be read; whoever owns it sees why in its conditions"
                 ),
-            ),
-            Some(Entry::Object(source)) => self.served(source, namespace, name),
+            )),
+            None if self.has(WIDE, "") => Some(Trouble::new(
+                Reason::ConnectionNotFound,
+                format!("there is no ClusterElasticsearchConnection {name}"),
+            )),
+            None => {
+                let kind = ConnectionKind::ClusterElasticsearchConnection;
+                let why = unseen(self.answer(WIDE, ""), kind)?;
+                Some(Trouble::new(Reason::Pending, why))
+            }
         }
     }
 
@@ -318,8 +340,9 @@ impl Directory {
             Home::Own { namespace, name } => self.known_own(namespace, name),
             Home::Wide { name } => match self.connections.get(&(String::new(), name.clone())) {
                 Some(Entry::Object(source)) => Known::Object(Arc::clone(source)),
-                // Nobody is at home there any more.
-                Some(Entry::Invalid(_)) | None => Known::NotYet,
+                Some(Entry::Invalid(_)) | None => {
+                    self.absent(name).map_or(Known::NotYet, Known::Unusable)
+                }
             },
             Home::Outside { namespace, name } => match self.admission(namespace, name) {
                 Admission::Denied(trouble) => Known::Unusable(trouble),
@@ -329,10 +352,8 @@ impl Directory {
     }
 
     fn known_own(&self, namespace: &str, name: &str) -> Known {
-        match self
-            .connections
-            .get(&(namespace.to_owned(), name.to_owned()))
-        {
+        let key = (namespace.to_owned(), name.to_owned());
+        match self.connections.get(&key) {
             Some(Entry::Object(source)) => return Known::Object(Arc::clone(source)),
             Some(Entry::Invalid(why)) => {
                 return Known::Unusable(Trouble::new(Reason::InvalidObject, Arc::clone(why)));
@@ -349,7 +370,7 @@ impl Directory {
             format!("there is no ElasticsearchConnection {name} in namespace {namespace}");
         let (reason, more) = if name != DEFAULT_CONNECTION || !self.serves_wide {
             (Reason::ConnectionNotFound, String::new())
-        } else if self.missed.contains_key(namespace) {
+        } else if self.missed.contains_key(&key) {
             // It was told of, so its end must be too, whatever is known of the other.
             let more = format!(
                 "; it was there a moment ago: where it stays away for {} s, ClusterElasticsearchConnection default is used",

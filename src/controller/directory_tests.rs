@@ -130,6 +130,68 @@ fn an_own_default_that_goes_is_told_of_whatever_is_known_of_the_wide_one() {
     }
 }
 
+/// A wide `default` by the label of team-a, which has gone or cannot be read any more.
+fn absent(why: Reason) -> Directory {
+    let mut directory = listed();
+    directory.label("team-a".to_owned(), Some(labels("ml", "yes")));
+    directory.label("team-b".to_owned(), Some(Labels::new()));
+    directory.listed(Asked::Namespaces, String::new());
+    let entries = json!([{"selector": {"matchLabels": {"ml": "yes"}}, "allow": {"jobs": ["a-*"]}}]);
+    put_wide(&mut directory, "default", &entries);
+    let name = (String::new(), "default".to_owned());
+    match why {
+        Reason::InvalidObject => directory.put(name, Entry::Invalid(Arc::from("no"))),
+        _ => directory.remove(&name, Instant::now()),
+    }
+    directory
+}
+
+#[test]
+fn whom_a_wide_connection_served_stays_with_it_while_it_is_missed_and_nobody_else_comes() {
+    let (none, other) = (reference("team-a", None), reference("team-b", None));
+    for reason in [Reason::ConnectionNotFound, Reason::InvalidObject] {
+        let mut directory = absent(reason);
+        assert_eq!(directory.home(&none), wide("default"));
+        assert_eq!(directory.home(&other), own("team-b", "default"));
+        assert_eq!(why(&directory, &wide("default")).0, reason);
+        let (said, _) = why(&directory, &own("team-b", "default"));
+        assert_eq!(said, Reason::ConnectionNotFound);
+        let allowances = directory.allowances(&wide("default"), ["team-a"].into_iter());
+        let allowances = allowances.expect("they are known");
+        let covers = |job| allowances.of("team-a").covers(&JobId::parse(job).unwrap());
+        assert!(covers("a-1") && !covers("b-1"));
+        // Its label goes meanwhile.
+        directory.label("team-a".to_owned(), Some(Labels::new()));
+        assert_eq!(directory.home(&none), own("team-a", "default"));
+    }
+}
+
+#[test]
+fn a_wide_connection_that_comes_back_serves_whom_it_says_then_and_one_that_stays_away_nobody() {
+    let mut directory = absent(Reason::ConnectionNotFound);
+    put_wide(&mut directory, "default", &json!([{"names": ["team-b"]}]));
+    let (none, other) = (reference("team-a", None), reference("team-b", None));
+    assert_eq!(directory.home(&none), own("team-a", "default"));
+    assert_eq!(directory.home(&other), wide("default"));
+    assert_eq!(directory.next_lapse(), None);
+    // Whatever it is called.
+    put_wide(&mut directory, "logs", &json!([{"names": ["team-b"]}]));
+    let named = reference("team-b", Some((WIDE, "logs")));
+    let began = Instant::now();
+    for name in ["default", "logs"] {
+        directory.remove(&(String::new(), name.to_owned()), began);
+    }
+    assert_eq!(directory.home(&other), wide("default"));
+    assert_eq!(directory.home(&named), wide("logs"));
+    let lapsed = directory.lapse(began + MISSED_FOR);
+    assert_eq!(lapsed, [wide("default"), wide("logs")]);
+    assert_eq!(directory.home(&other), own("team-b", "default"));
+    assert_eq!(directory.home(&named), outside("team-b", "logs"));
+    directory.label("team-a".to_owned(), None);
+    directory.label("team-b".to_owned(), None);
+    assert!(directory.is_empty());
+}
+
 #[test]
 fn what_is_named_is_meant_and_nothing_else_of_that_name() {
     let mut directory = listed();

@@ -304,25 +304,71 @@ impl World {
     }
 }
 
+impl World {
+    /// An object that names no connection, where both kinds are listed.
+    fn of_no_connection() -> Self {
+        let mut world = Self::with(1, Some("home".to_owned()));
+        world.came::<ElasticsearchConnection>(OWN);
+        world.came::<ClusterElasticsearchConnection>(WIDE);
+        world
+    }
+
+    fn deliver(&mut self) {
+        let mut object = self.object("object");
+        let spec = object["spec"].as_object_mut().unwrap();
+        spec.remove("connectionRef");
+        let mut stored = self.stored.lock().unwrap();
+        stored.insert("object".to_owned(), object.clone());
+        drop(stored);
+        let object = serde_json::from_value(object).unwrap();
+        self.dispatch.job(Change::Present(Box::new(object)));
+    }
+
+    fn wide_goes(&mut self) {
+        let (namespace, name) = (String::new(), "default".to_owned());
+        let gone: Change<ClusterElasticsearchConnection> = Change::Gone { namespace, name };
+        self.dispatch.connection(WIDE, gone);
+    }
+}
+
+/// Its claims go with the task, and whoever else means its jobs would act.
+#[tokio::test(start_paused = true)]
+async fn the_task_of_a_wide_connection_outlives_its_being_replaced() {
+    let mut world = World::of_no_connection();
+    world.default_connection(None);
+    world.deliver();
+    assert_eq!(world.kind_in_use(), Some(WIDE));
+    let task = |world: &World| world.dispatch.clusters.values().next().unwrap().task;
+    let before = task(&world);
+    world.wide_goes();
+    world.pass(Duration::from_secs(1)).await;
+    assert_eq!(world.kind_in_use(), Some(WIDE));
+    let invalid = world.unreadable("default");
+    let invalid = Undecodable {
+        namespace: String::new(),
+        ..invalid
+    };
+    let change = Change::<ClusterElasticsearchConnection>::Undecodable(Box::new(invalid));
+    world.dispatch.connection(WIDE, change);
+    world.default_connection(None);
+    assert_eq!(world.kind_in_use(), Some(WIDE));
+    assert_eq!(task(&world), before);
+    world.wide_goes();
+    world.pass(Duration::from_secs(119)).await;
+    assert_eq!(world.kind_in_use(), Some(WIDE));
+    world.pass(Duration::from_secs(300)).await;
+    assert_eq!(world.kind_in_use(), Some(OWN));
+    world.dispatch.job(World::gone("object"));
+    world.pass(Duration::from_secs(600)).await;
+    assert_nothing_left(&world.dispatch);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_own_default_is_missed_for_two_minutes_before_the_one_for_all_is_used() {
-    let mut world = World::with(1, Some("home".to_owned()));
-    world.came::<ElasticsearchConnection>(OWN);
-    world.came::<ClusterElasticsearchConnection>(WIDE);
+    let mut world = World::of_no_connection();
     world.default_connection(Some("ns"));
     world.default_connection(None);
-    let mut object = world.object("object");
-    object["spec"]
-        .as_object_mut()
-        .unwrap()
-        .remove("connectionRef");
-    world
-        .stored
-        .lock()
-        .unwrap()
-        .insert("object".to_owned(), object.clone());
-    let object = serde_json::from_value(object).unwrap();
-    world.dispatch.job(Change::Present(Box::new(object)));
+    world.deliver();
     assert_eq!(world.kind_in_use(), Some(OWN));
 
     // It is replaced: gone, and back after a while.

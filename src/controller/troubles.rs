@@ -37,7 +37,10 @@ pub(super) fn told_to_objects(home: &Home, mut input: Input) -> Input {
         return input;
     };
     match &mut input {
-        // Whatever it is that keeps the connection from being used.
+        // That it is gone is the directory's word, and for objects.
+        Input::Connection(Connection::Unusable(trouble))
+            if trouble.reason == Reason::ConnectionNotFound => {}
+        // Whatever else it is that keeps the connection from being used.
         Input::Connection(Connection::Unusable(trouble)) => hide(name, trouble),
         Input::Read(_, Err(trouble)) => hide_unless_of_jobs(name, trouble),
         Input::Called(_, Err(refusal)) | Input::Verified(_, Err(refusal)) => match refusal {

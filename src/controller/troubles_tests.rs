@@ -102,6 +102,17 @@ fn nothing_is_said_of_what_the_link_found_whatever_its_reason() {
     assert_hidden(&heard(&wide(), input), &found);
 }
 
+/// One that is gone has no conditions in which anybody could see why.
+#[test]
+fn that_a_connection_is_gone_is_told() {
+    let gone = Trouble::new(
+        Reason::ConnectionNotFound,
+        "there is no ClusterElasticsearchConnection logs",
+    );
+    let input = Input::Connection(Connection::Unusable(gone.clone()));
+    assert_eq!(heard(&wide(), input), gone);
+}
+
 #[test]
 fn what_concerns_a_job_is_told_as_it_is() {
     let job = crate::api::JobId::parse("rate").unwrap();

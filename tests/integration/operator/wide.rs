@@ -80,8 +80,12 @@ fn secured() -> Elastic {
 impl Scene<'_> {
     /// The connection of the scene, which serves these.
     fn connection(&self, allowed: &Value) {
+        self.connection_to(&self.home.elastic, allowed);
+    }
+
+    fn connection_to(&self, elastic: &Elastic, allowed: &Value) {
         let spec = json!({
-            "url": self.home.elastic.url(), "allowPlaintext": true,
+            "url": elastic.url(), "allowPlaintext": true,
             "auth": {"apiKeySecretRef": {"name": "es"}}, "allowedNamespaces": allowed,
         });
         self.home
@@ -293,9 +297,28 @@ fn both_kinds_lead_to_one_cluster(house: &House) {
     assert!(!older["status"].to_string().contains(&scene.other.namespace));
     let state = || scene.home.elastic.log().state(&job).map(str::to_owned);
     assert_eq!(state().as_deref(), Some("opened"));
+    is_replaced(&scene);
+    scene.other.until("rate", &["Ready=True/InDesiredState"]);
+    assert_eq!(scene.home.elastic.log().closes(&job), 1);
     scene.other.delete("rate");
     team.until("rate", &DONE);
     assert_eq!(state().as_deref(), Some("closed"));
+}
+
+/// `kubectl replace --force` takes its time: what it served keeps its jobs meanwhile, and others close theirs.
+fn is_replaced(scene: &Scene) {
+    let team = &scene.team;
+    scene.home.kubectl(&["delete", "cesconn", scene.name]);
+    scene.close(&scene.other, "gone");
+    let missing = ["Ready=False/ConnectionNotFound"];
+    let said = message(&scene.other.until("gone", &missing));
+    assert!(said.contains("there is no ClusterElastic"), "{said}");
+    let fence = scene.job("fence");
+    scene.home.elastic.opened(&fence);
+    team.job("fence", &json!({"jobId": fence, "state": "Closed"}));
+    team.until("fence", &DONE);
+    team.until("rate", &["Ready=False/Conflict"]);
+    scene.connection(&Scene::only(&scene.other));
 }
 
 /// What is wrong with it is told in full to its owner, and in one word to those whom it serves.
@@ -335,8 +358,7 @@ fn what_is_wrong_is_the_owners_business(house: &House) {
 fn what_a_read_finds_wrong_is_the_owners_business_too(house: &House) {
     let scene = house.scene("reads");
     let elastic = &scene.other.elastic;
-    scene.connection(&Scene::only(&scene.team));
-    scene.change(&json!({"url": elastic.url()}));
+    scene.connection_to(elastic, &Scene::only(&scene.team));
     elastic.opened(&scene.job("rate"));
     let by = json!({"kind": KIND, "name": scene.name});
     let spec = json!({"jobId": scene.job("rate"), "state": "Closed", "connectionRef": by});
