@@ -43,6 +43,8 @@ pub(super) struct Directory {
     labels: BTreeMap<String, Labels>,
     /// Until when those are missed that were there a moment ago: own `default`s, and all of no namespace.
     missed: BTreeMap<Name, Instant>,
+    /// Until when objects are asked what they remember.
+    recalls_until: Option<Instant>,
     /// What each one of no namespace said when it could be read last, for as long as it is there or missed.
     said: BTreeMap<String, Arc<Source>>,
     answers: BTreeMap<(Asked, String), Answer>,
@@ -79,13 +81,14 @@ enum Admission<'a> {
 
 impl Directory {
     /// Of connections in these namespaces; none means all.
-    pub(super) fn new(namespaces: &[String], serves_wide: bool) -> Self {
+    pub(super) fn new(namespaces: &[String], serves_wide: bool, begun: Instant) -> Self {
         let all = || vec![String::new()];
         Self {
             lists: Some(namespaces.to_vec())
                 .filter(|some| !some.is_empty())
                 .unwrap_or_else(all),
             serves_wide,
+            recalls_until: Some(begun + MISSED_FOR),
             ..Self::default()
         }
     }
@@ -112,6 +115,19 @@ impl Directory {
         if was_there && self.serves_wide && matters {
             self.missed.insert(name.clone(), now + MISSED_FOR);
         }
+    }
+
+    /// An object remembers that its namespace has an own `default`. What was missed when another run ended is missed in this
+    /// one; returns whose home that is, where it is news.
+    pub(super) fn recall(&mut self, namespace: &str, now: Instant) -> Option<Home> {
+        let (namespace, name) = (namespace.to_owned(), DEFAULT_CONNECTION.to_owned());
+        let key = (namespace.clone(), name.clone());
+        let known = self.connections.contains_key(&key) || self.missed.contains_key(&key);
+        let until = self.recalls_until.filter(|until| now < *until)?;
+        (self.serves_wide && !known).then(|| {
+            self.missed.insert(key, until);
+            Home::Own { namespace, name }
+        })
     }
 
     /// When a connection ceases to be missed.

@@ -9,7 +9,7 @@ const OWN: ConnectionKind = ConnectionKind::ElasticsearchConnection;
 const WIDE: ConnectionKind = ConnectionKind::ClusterElasticsearchConnection;
 
 fn listed() -> Directory {
-    let mut directory = Directory::new(&[], true);
+    let mut directory = Directory::new(&[], true, Instant::now());
     directory.listed(super::OWN, String::new());
     directory.listed(super::WIDE, String::new());
     directory
@@ -109,7 +109,7 @@ fn where_none_is_named_the_own_default_comes_before_the_wide_one() {
 #[test]
 fn an_own_default_that_goes_is_told_of_whatever_is_known_of_the_wide_one() {
     let unanswered = {
-        let mut directory = Directory::new(&[], true);
+        let mut directory = Directory::new(&[], true, Instant::now());
         directory.listed(super::OWN, String::new());
         directory.failed(super::WIDE, String::new(), Failure::Unanswered);
         directory
@@ -252,7 +252,7 @@ fn labels_that_are_not_known_yet_are_waited_for() {
 
 #[test]
 fn what_cannot_be_listed_is_said_and_what_was_listed_once_stays() {
-    let mut directory = Directory::new(&[], true);
+    let mut directory = Directory::new(&[], true, Instant::now());
     assert!(!directory.has_asked());
     directory.listed(super::OWN, String::new());
     directory.failed(super::WIDE, String::new(), Failure::Forbidden);
@@ -290,7 +290,7 @@ fn names_and_the_selector_of_all_need_no_labels() {
 
 #[test]
 fn before_anything_was_listed_nothing_is_said_to_be_missing() {
-    let mut directory = Directory::new(&[], true);
+    let mut directory = Directory::new(&[], true, Instant::now());
     let all = [
         reference("team-a", None),
         reference("team-a", Some((OWN, "logs"))),
@@ -329,7 +329,7 @@ fn the_first_entry_that_means_a_namespace_says_what_may_be_done_there() {
 
 #[test]
 fn an_operator_that_serves_no_wide_connection_says_so() {
-    let mut directory = Directory::new(&[], false);
+    let mut directory = Directory::new(&[], false, Instant::now());
     directory.listed(super::OWN, String::new());
     assert_eq!(
         directory.home(&reference("team-a", None)),
@@ -345,7 +345,7 @@ fn an_operator_that_serves_no_wide_connection_says_so() {
 #[test]
 fn a_namespace_whose_connections_may_not_be_listed_keeps_no_other_waiting() {
     let namespaces = ["team-a", "team-b"].map(str::to_owned);
-    let mut directory = Directory::new(&namespaces, true);
+    let mut directory = Directory::new(&namespaces, true, Instant::now());
     directory.listed(super::WIDE, String::new());
     put_wide(&mut directory, "default", &json!([{"selector": {}}]));
     directory.listed(super::OWN, "team-a".to_owned());
@@ -380,7 +380,7 @@ fn where_cluster_wide_connections_cannot_be_seen_it_is_said_which_right_or_crd_i
             "CustomResourceDefinition clusterelasticsearchconnections.anomalyjob.dev",
         ),
     ] {
-        let mut directory = Directory::new(&[], true);
+        let mut directory = Directory::new(&[], true, Instant::now());
         directory.listed(super::OWN, String::new());
         directory.failed(super::WIDE, String::new(), Failure::Unanswered);
         let all = [

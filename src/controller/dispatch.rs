@@ -65,8 +65,9 @@ pub(super) struct Dispatch {
 
 impl Dispatch {
     pub(super) fn new(settings: Settings, writer: Writer) -> Self {
+        let serves_wide = settings.cluster_connections.is_some();
         Self {
-            directory: Directory::new(&settings.namespaces, settings.cluster_connections.is_some()),
+            directory: Directory::new(&settings.namespaces, serves_wide, Instant::now()),
             anew: Anew::new(settings.client.clone()),
             settings,
             writer,
@@ -231,6 +232,11 @@ impl Dispatch {
 
     fn present(&mut self, object: AnomalyJob) {
         let reference = Reference::of(&object);
+        if Reference::remembers_an_own(&object)
+            && let Some(home) = self.directory.recall(&reference.namespace, Instant::now())
+        {
+            self.arrange(Some(home));
+        }
         let delivered = delivered(object);
         self.invalid.forget::<AnomalyJob>(&delivered.key);
         self.anew.forget(&delivered.key);

@@ -314,7 +314,12 @@ impl World {
     }
 
     fn deliver(&mut self) {
+        self.deliver_with(&Value::Null);
+    }
+
+    fn deliver_with(&mut self, status: &Value) {
         let mut object = self.object("object");
+        object["status"] = status.clone();
         let spec = object["spec"].as_object_mut().unwrap();
         spec.remove("connectionRef");
         let mut stored = self.stored.lock().unwrap();
@@ -385,4 +390,41 @@ async fn an_own_default_is_missed_for_two_minutes_before_the_one_for_all_is_used
     assert_eq!(world.kind_in_use(), Some(OWN));
     world.pass(Duration::from_secs(300)).await;
     assert_eq!(world.kind_in_use(), Some(WIDE));
+}
+
+/// The second between the two halves of a replace may be the one in which the leader changes.
+#[tokio::test(start_paused = true)]
+async fn an_own_default_that_a_status_remembers_is_missed_after_a_start_too() {
+    let seen = |more: Value| {
+        let mut seen = json!({"kind": "ElasticsearchConnection", "name": "default"});
+        for (key, value) in more.as_object().unwrap() {
+            seen[key] = value.clone();
+        }
+        json!({"observedGeneration": 1, "summary": "closed", "connection": seen})
+    };
+    let own = seen(json!({"clusterUUID": "u"}));
+    for (status, used) in [
+        (&Value::Null, WIDE),
+        // It says so where there is none too.
+        (&seen(json!({})), WIDE),
+        (&seen(json!({"clusterUUID": "u", "name": "logs"})), WIDE),
+        (
+            &seen(json!({"clusterUUID": "u", "kind": "ClusterElasticsearchConnection"})),
+            WIDE,
+        ),
+        (&own, OWN),
+    ] {
+        let mut world = World::of_no_connection();
+        world.default_connection(None);
+        // One that came before, and remembers nothing, waits with it.
+        world.deliver();
+        world.deliver_with(status);
+        world.pass(Duration::from_secs(60)).await;
+        assert_eq!(world.kind_in_use(), Some(used), "{status}");
+        world.pass(Duration::from_secs(61)).await;
+        assert_eq!(world.kind_in_use(), Some(WIDE), "{status}");
+        // It is long since it began.
+        world.deliver_with(&own);
+        assert_eq!(world.kind_in_use(), Some(WIDE), "{status}");
+    }
 }

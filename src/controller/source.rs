@@ -100,6 +100,19 @@ impl Reference {
             named: named.map(|named| (named.kind, named.name.clone())),
         }
     }
+
+    /// The object names no connection, and its status speaks of a cluster that was reached by the `default` of its own namespace.
+    pub(super) fn remembers_an_own(object: &AnomalyJob) -> bool {
+        let status = object.status.as_ref();
+        let seen = status.and_then(|status| status.connection.as_ref());
+        object.spec.connection_ref.is_none()
+            && seen.is_some_and(|seen| {
+                // Where there is none it is named too.
+                let reached = seen.cluster_uuid.is_some() || seen.version.is_some();
+                let own = seen.kind == ConnectionKind::ElasticsearchConnection;
+                reached && own && seen.name == DEFAULT_CONNECTION
+            })
+    }
 }
 
 /// A cluster's task, by the connection that it is for.
