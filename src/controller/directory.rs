@@ -338,7 +338,7 @@ impl Directory {
             }
             Granted::NotKnown => {
                 let message = format!(
-                    "the namespaces cannot be listed, by whose labels ClusterElasticsearchConnection {name} says whom it serves; the operator's role must allow list and watch on namespaces"
+                    "it is not known whether ClusterElasticsearchConnection {name} serves namespace {namespace}: the namespaces cannot be listed; the operator's role must allow list and watch on namespaces"
                 );
                 return Admission::Denied(Trouble::new(Reason::Pending, message));
             }
@@ -389,7 +389,7 @@ impl Directory {
         } else if self.missed.contains_key(&key) {
             // It was told of, so its end must be too, whatever is known of the other.
             let more = format!(
-                "; it was there a moment ago: where it stays away for {} s, ClusterElasticsearchConnection default is used",
+                "; there was one: unless it comes back within {} s, objects that name none use ClusterElasticsearchConnection default, where it serves the namespace",
                 MISSED_FOR.as_secs()
             );
             (Reason::ConnectionNotFound, more)

@@ -98,11 +98,19 @@ fn where_none_is_named_the_own_default_comes_before_the_wide_one() {
     assert_eq!(directory.home(&none), own("team-a", "default"));
     let (reason, said) = why(&directory, &own("team-a", "default"));
     assert_eq!(reason, Reason::ConnectionNotFound);
-    assert!(said.contains("there a moment ago"), "{said}");
+    assert!(said.contains("where it serves the namespace"), "{said}");
+    let named = reference("team-a", Some((OWN, "default")));
+    assert_eq!(directory.home(&named), own("team-a", "default"));
     let until = directory.next_lapse().expect("it is missed");
     assert!(directory.lapse(until - Duration::from_millis(1)).is_empty());
     assert_eq!(directory.lapse(until), [own("team-a", "default")]);
     assert_eq!(directory.home(&none), wide("default"));
+    // One that names it has nothing to wait for, and is given no other.
+    let (_, said) = why(&directory, &directory.home(&named));
+    assert_eq!(
+        said,
+        "there is no ElasticsearchConnection default in namespace team-a"
+    );
 }
 
 /// What was told of once is used until something else is told: to say nothing of its end would leave it in use.
@@ -126,7 +134,7 @@ fn an_own_default_that_goes_is_told_of_whatever_is_known_of_the_wide_one() {
         assert_eq!(directory.home(&reference("team-a", None)), default);
         let (reason, message) = why(&directory, &default);
         assert_eq!(reason, Reason::ConnectionNotFound);
-        assert!(message.contains("there a moment ago"), "{message}");
+        assert!(message.contains("there was one"), "{message}");
     }
 }
 
@@ -268,6 +276,9 @@ fn what_cannot_be_listed_is_said_and_what_was_listed_once_stays() {
         message.contains("list and watch on namespaces"),
         "{message}"
     );
+    // By whom it is served it does not learn.
+    assert!(!message.contains("label"), "{message}");
+    assert!(message.contains("whether ClusterElastic"), "{message}");
     directory.label("team-a".to_owned(), Some(labels("ml", "yes")));
     directory.listed(Asked::Namespaces, String::new());
     directory.failed(Asked::Namespaces, String::new(), Failure::Forbidden);
