@@ -65,11 +65,12 @@ pub(super) enum Asked {
 const OWN: Asked = Asked::Connections(ConnectionKind::ElasticsearchConnection);
 const WIDE: Asked = Asked::Connections(ConnectionKind::ClusterElasticsearchConnection);
 
-/// How a list was answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Answer {
-    Listed,
-    Failed(Failure),
+/// How a list was answered. What was listed once stays listed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Answer {
+    listed: bool,
+    /// Why it, or what comes after it, cannot be had.
+    failed: Option<Failure>,
 }
 
 /// Whether a ClusterElasticsearchConnection serves a namespace.
@@ -153,15 +154,18 @@ impl Directory {
 
     /// A list was told of to its end: of this namespace, or where that is empty of all.
     pub(super) fn listed(&mut self, of: Asked, namespace: String) {
-        self.answers.insert((of, namespace), Answer::Listed);
+        let answer = Answer {
+            listed: true,
+            failed: None,
+        };
+        self.answers.insert((of, namespace), answer);
     }
 
-    /// A list could not be had when it was asked for. What was listed once stays listed.
+    /// A list could not be had when it was asked for. That nobody answers does not say that a right is there by now.
     pub(super) fn failed(&mut self, of: Asked, namespace: String, why: Failure) {
-        let answer = self.answers.entry((of, namespace));
-        let answer = answer.or_insert(Answer::Failed(why));
-        if *answer != Answer::Listed {
-            *answer = Answer::Failed(why);
+        let answer = self.answers.entry((of, namespace)).or_default();
+        if why != Failure::Unanswered || answer.failed.is_none() {
+            answer.failed = Some(why);
         }
     }
 
@@ -170,7 +174,8 @@ impl Directory {
     }
 
     fn has(&self, of: Asked, namespace: &str) -> bool {
-        self.answer(of, namespace) == Some(Answer::Listed)
+        self.answer(of, namespace)
+            .is_some_and(|answer| answer.listed)
     }
 
     /// How the list was answered that the own connections of a namespace are in.
@@ -185,6 +190,9 @@ impl Directory {
         let of = Asked::Namespaces;
         match change {
             Change::Present(object) => {
+                if let Some(answer) = self.answers.get_mut(&(of, String::new())) {
+                    answer.failed = None;
+                }
                 let labels = object.metadata.labels.clone().unwrap_or_default();
                 self.label(object.name_any(), Some(labels));
             }
@@ -211,10 +219,8 @@ impl Directory {
     /// The same, but for those that may not be listed: a namespace that was not granted keeps no other waiting.
     pub(super) fn has_jobs_to_be_had(&self) -> bool {
         let ended = |list: &String| {
-            matches!(
-                self.answer(Asked::Jobs, list),
-                Some(Answer::Listed | Answer::Failed(Failure::Forbidden))
-            )
+            let answer = self.answer(Asked::Jobs, list);
+            answer.is_some_and(|so| so.listed || so.failed == Some(Failure::Forbidden))
         };
         self.lists.iter().all(ended)
     }
@@ -264,7 +270,8 @@ impl Directory {
     /// It is known that the namespace has no `default` of its own, and did not lose it a moment ago.
     fn may_fall_back(&self, namespace: &str) -> bool {
         let name = (namespace.to_owned(), DEFAULT_CONNECTION.to_owned());
-        self.answer_of_own(namespace) == Some(Answer::Listed)
+        self.answer_of_own(namespace)
+            .is_some_and(|answer| answer.listed)
             && !self.connections.contains_key(&name)
             && !self.missed.contains_key(&name)
     }
@@ -324,16 +331,11 @@ impl Directory {
             Serves::Others(entries) => entries.as_slice(),
             Serves::Own(_) => &[],
         };
-        let labels = self
-            .labels
-            .get(namespace)
-            .filter(|_| self.has(Asked::Namespaces, ""));
+        let answer = self.answer(Asked::Namespaces, "").unwrap_or_default();
+        let labels = self.labels.get(namespace).filter(|_| answer.listed);
         match Granted::by(entries, namespace, labels) {
             Granted::This(allow) => return Admission::Granted(allow),
-            Granted::NotKnown
-                if self.answer(Asked::Namespaces, "")
-                    != Some(Answer::Failed(Failure::Forbidden)) =>
-            {
+            Granted::NotKnown if answer.failed != Some(Failure::Forbidden) => {
                 return Admission::NotYet;
             }
             Granted::NotKnown => {
@@ -377,7 +379,7 @@ impl Directory {
             None => {}
         }
         let answer = self.answer_of_own(namespace);
-        if answer != Some(Answer::Listed) {
+        if !answer.is_some_and(|answer| answer.listed) {
             let kind = ConnectionKind::ElasticsearchConnection;
             let pending = |why| Known::Unusable(Trouble::new(Reason::Pending, why));
             return unseen(answer, kind).map_or(Known::NotYet, pending);
@@ -444,14 +446,14 @@ fn unseen(answer: Option<Answer>, kind: ConnectionKind) -> Option<String> {
         ConnectionKind::ElasticsearchConnection => "elasticsearchconnections",
         ConnectionKind::ClusterElasticsearchConnection => "clusterelasticsearchconnections",
     };
-    match answer {
-        Some(Answer::Failed(Failure::Forbidden)) => Some(format!(
+    match answer?.failed? {
+        Failure::Forbidden => Some(format!(
             "the {kind}s cannot be listed; the operator's role must allow list and watch on {plural}"
         )),
-        Some(Answer::Failed(Failure::NoSuchKind)) => Some(format!(
+        Failure::NoSuchKind => Some(format!(
             "the {kind}s cannot be listed; the CustomResourceDefinition {plural}.anomalyjob.dev is missing, install it"
         )),
-        Some(Answer::Failed(Failure::Unanswered) | Answer::Listed) | None => None,
+        Failure::Unanswered => None,
     }
 }
 

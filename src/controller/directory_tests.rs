@@ -286,6 +286,45 @@ fn what_cannot_be_listed_is_said_and_what_was_listed_once_stays() {
     assert_eq!(directory.home(&named), wide("logs"));
 }
 
+/// One that is asked again and does not answer has not said that the right is there by now.
+#[test]
+fn a_right_that_is_missing_is_missing_until_the_list_comes() {
+    let namespaces = ["team-a", "team-b"].map(str::to_owned);
+    let mut directory = Directory::new(&namespaces, true, Instant::now());
+    let b = || "team-b".to_owned();
+    directory.failed(Asked::Jobs, b(), Failure::Unanswered);
+    directory.listed(Asked::Jobs, "team-a".to_owned());
+    assert!(!directory.has_jobs_to_be_had());
+    directory.failed(Asked::Jobs, b(), Failure::Forbidden);
+    directory.failed(Asked::Jobs, b(), Failure::Unanswered);
+    assert!(directory.has_jobs_to_be_had() && !directory.has_all_jobs());
+    directory.listed(Asked::Jobs, b());
+    assert!(directory.has_all_jobs());
+}
+
+#[test]
+fn a_right_that_is_taken_away_is_named_where_something_is_not_known() {
+    let mut directory = listed();
+    let entries = json!([{"selector": {"matchLabels": {"ml": "yes"}}}]);
+    put_wide(&mut directory, "logs", &entries);
+    directory.label("team-a".to_owned(), Some(labels("ml", "yes")));
+    directory.listed(Asked::Namespaces, String::new());
+    directory.failed(Asked::Namespaces, String::new(), Failure::Forbidden);
+    let home = |directory: &Directory, namespace| {
+        directory.home(&reference(namespace, Some((WIDE, "logs"))))
+    };
+    assert_eq!(home(&directory, "team-a"), wide("logs"));
+    let new = outside("team-c", "logs");
+    assert_eq!(home(&directory, "team-c"), new);
+    let (_, message) = why(&directory, &new);
+    assert!(message.contains("watch on namespaces"), "{message}");
+    // It is back, and so is whatever is not known yet.
+    let other: Namespace = serde_json::from_value(json!({"metadata": {"name": "team-d"}})).unwrap();
+    directory.namespace(Change::Present(Box::new(other)));
+    let known = directory.known(&new);
+    assert!(known.is(&Known::NotYet), "{known:?}");
+}
+
 #[test]
 fn names_and_the_selector_of_all_need_no_labels() {
     let mut directory = listed();
