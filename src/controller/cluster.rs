@@ -193,7 +193,10 @@ impl Driver {
     fn handle(&mut self, input: Input) {
         let mut inputs = VecDeque::from([input]);
         while let Some(input) = inputs.pop_front() {
-            let input = told_to_objects(&self.cluster.home, input);
+            let (input, hidden) = told_to_objects(&self.cluster.home, input);
+            if let Some(trouble) = hidden {
+                self.cluster.pulse.complain(trouble);
+            }
             self.notice(&input);
             let of_turn = matches!(input, Input::Turn(_));
             let now = moment(self.begun, &self.cluster.clock);

@@ -36,6 +36,17 @@ pub(super) struct Probe {
     pub(super) closes_idle_jobs: bool,
 }
 
+/// What is known beside a probe.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Beside<'a> {
+    /// The actions that the credentials lack.
+    pub(super) lacks: Option<&'a [&'static str]>,
+    /// What the cluster does to itself.
+    pub(super) signs: Signs,
+    /// What failed all the same, of which the objects that it serves are not told why.
+    pub(super) complaint: Option<&'a Trouble>,
+}
+
 /// The preconditions of a write, owned.
 pub(super) struct At {
     namespace: String,
@@ -55,9 +66,19 @@ impl At {
     }
 }
 
-/// Connected, and what the credentials may not do: nothing of that keeps a connection from being used.
-fn connected(probe: &Probe, lacks: &[&'static str]) -> String {
+/// Connected, what the credentials may not do, and what failed all the same: nothing of that keeps a connection from being used.
+fn connected(probe: &Probe, beside: Beside) -> String {
     let mut text = "connected".to_owned();
+    let lacks = beside.lacks.unwrap_or_default();
+    if let Some(Trouble {
+        reason, message, ..
+    }) = beside.complaint
+    {
+        let _ = write!(
+            text,
+            "; but not all that is asked of the cluster succeeds ({reason}): {message}"
+        );
+    }
     if probe.version.is_none() {
         text.push_str("; the credentials may not read GET / (privilege monitor), so version and uuid are unknown, and what others do to jobs is noticed later");
     }
@@ -152,8 +173,7 @@ fn seen(
     before: ElasticsearchConnectionStatus,
     outcome: &Result<Probe, Trouble>,
     reason: Reason,
-    lacks: Option<&[&'static str]>,
-    signs: Signs,
+    Beside { lacks, signs, .. }: Beside,
 ) -> ElasticsearchConnectionStatus {
     let mut after = before;
     if let Ok(probe) = outcome {
@@ -178,21 +198,20 @@ fn seen(
 pub(super) fn next(
     object: &Source,
     outcome: &Result<Probe, Trouble>,
-    lacks: Option<&[&'static str]>,
-    signs: Signs,
+    beside: Beside,
     now: Timestamp,
 ) -> Option<(At, ElasticsearchConnectionStatus)> {
     let before = object.status.clone().unwrap_or_default();
     let generation = object.metadata.generation.unwrap_or_default();
     let trouble = match outcome {
-        Ok(probe) => concern(probe, signs),
+        Ok(probe) => concern(probe, beside.signs),
         Err(trouble) => Some(trouble.clone()),
     };
     let (status, reason, message) = match (&trouble, outcome) {
         (None, Ok(probe)) => (
             ConditionStatus::True,
             Reason::Connected,
-            connected(probe, lacks.unwrap_or_default()),
+            connected(probe, beside),
         ),
         (Some(trouble), _) | (None, Err(trouble)) => (
             ConditionStatus::False,
@@ -218,7 +237,7 @@ pub(super) fn next(
     let after = ElasticsearchConnectionStatus {
         observed_generation: generation,
         conditions,
-        ..seen(before.clone(), outcome, reason, lacks, signs)
+        ..seen(before.clone(), outcome, reason, beside)
     };
     let meta = &object.metadata;
     (after != before).then(|| {

@@ -27,19 +27,25 @@ fn probe() -> Probe {
 /// The status that is written, and what its Ready and its outlook say.
 fn said(
     outcome: &Result<Probe, Trouble>,
-    lacks: Option<&[&'static str]>,
-    signs: Signs,
+    beside: Beside,
 ) -> (ElasticsearchConnectionStatus, Vec<String>) {
     let now = Timestamp::from_second(1_790_000_000).unwrap();
-    let (_, status) = next(&object(None), outcome, lacks, signs, now).expect("news");
+    let (_, status) = next(&object(None), outcome, beside, now).expect("news");
     // What is stored is not written again, however much later it is.
     let later = Timestamp::from_second(1_790_009_999).unwrap();
-    let again = next(&object(Some(status.clone())), outcome, lacks, signs, later);
+    let again = next(&object(Some(status.clone())), outcome, beside, later);
     assert!(again.is_none());
     let words = status.conditions.iter();
     let words = words.map(|said| format!("{}={}/{}", said.type_, said.status, said.reason));
     let words = words.collect();
     (status, words)
+}
+
+fn signs(signs: Signs) -> Beside<'static> {
+    Beside {
+        signs,
+        ..Beside::default()
+    }
 }
 
 fn in_upgrade_mode(mode: bool) -> Signs {
@@ -51,13 +57,13 @@ fn in_upgrade_mode(mode: bool) -> Signs {
 
 #[test]
 fn what_a_cluster_does_to_itself_has_its_own_reason_and_goes_by_itself() {
-    let (status, words) = said(&Ok(probe()), None, in_upgrade_mode(false));
+    let (status, words) = said(&Ok(probe()), signs(in_upgrade_mode(false)));
     assert_eq!(words, ["Ready=True/Connected"]);
     assert_eq!(
         (status.ml_available, status.upgrade_mode),
         (Some(true), Some(false))
     );
-    let (status, words) = said(&Ok(probe()), None, in_upgrade_mode(true));
+    let (status, words) = said(&Ok(probe()), signs(in_upgrade_mode(true)));
     assert_eq!(
         words,
         ["Ready=False/UpgradeMode", "Reconciling=True/UpgradeMode"]
@@ -67,7 +73,7 @@ fn what_a_cluster_does_to_itself_has_its_own_reason_and_goes_by_itself() {
         no_master: true,
         ..Signs::default()
     };
-    let (status, words) = said(&Ok(probe()), None, no_master);
+    let (status, words) = said(&Ok(probe()), signs(no_master));
     assert_eq!(words, ["Ready=False/NoMaster", "Reconciling=True/NoMaster"]);
     assert_eq!(status.cluster_uuid.as_deref(), Some("uuid"));
 }
@@ -78,14 +84,14 @@ fn without_machine_learning_a_human_is_called() {
         has_license: false,
         ..probe()
     };
-    let (status, words) = said(&Ok(unlicensed), None, Signs::default());
+    let (status, words) = said(&Ok(unlicensed), Beside::default());
     assert_eq!(
         words,
         ["Ready=False/LicenseMissing", "Stalled=True/LicenseMissing"]
     );
     assert_eq!(status.ml_available, Some(false));
     let off = Trouble::new(Reason::MLUnavailable, "off");
-    let (status, words) = said(&Err(off), None, Signs::default());
+    let (status, words) = said(&Err(off), Beside::default());
     assert_eq!(
         words,
         ["Ready=False/MLUnavailable", "Stalled=True/MLUnavailable"]
@@ -96,7 +102,11 @@ fn without_machine_learning_a_human_is_called() {
 #[test]
 fn what_is_lacking_is_told_with_its_consequence_and_the_privilege_that_has_it() {
     let lacks = [privileges::MAIN, privileges::STATE, privileges::LICENSE];
-    let (status, words) = said(&Ok(probe()), Some(&lacks), Signs::default());
+    let lacking = Beside {
+        lacks: Some(&lacks),
+        ..Beside::default()
+    };
+    let (status, words) = said(&Ok(probe()), lacking);
     assert_eq!(words, ["Ready=True/Connected"]);
     let told = status.privileges.unwrap();
     assert_eq!(told.granted.len() + 3, privileges::all().count());
@@ -113,6 +123,23 @@ fn what_is_lacking_is_told_with_its_consequence_and_the_privilege_that_has_it() 
         };
         assert!(consequence(action).contains(privilege), "{action}");
     }
-    let (status, _) = said(&Ok(probe()), None, Signs::default());
+    let (status, _) = said(&Ok(probe()), Beside::default());
     assert_eq!(status.privileges, None);
+}
+
+/// Those whom a cluster-wide connection serves are told that its owner sees why.
+#[test]
+fn what_fails_although_the_cluster_answers_is_seen_by_the_owner() {
+    let complaint = Trouble::new(Reason::NotElasticsearch, "a proxy answers with 502");
+    let beside = Beside {
+        complaint: Some(&complaint),
+        ..Beside::default()
+    };
+    let (status, words) = said(&Ok(probe()), beside);
+    assert_eq!(words, ["Ready=True/Connected"]);
+    let message = &status.conditions[0].message;
+    assert!(
+        message.contains("(NotElasticsearch): a proxy answers"),
+        "{message}"
+    );
 }

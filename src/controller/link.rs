@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::Dial;
 use super::cluster::Message;
-use super::connection_status::{self, Probe};
+use super::connection_status::{self, Beside, Probe};
 use super::pulse::{Pulse, Signs};
 use super::rejection::Rejection;
 use super::resolve::Place;
@@ -100,6 +100,8 @@ pub(super) struct Way {
     licensed: Option<bool>,
     /// What the last probe found, for as long as nothing says that it is no longer so.
     proven: Option<Probe>,
+    /// What failed beside the probes, for its owner. As it was at the last one: each change of it is a write.
+    complaint: Option<Trouble>,
 }
 
 impl Link {
@@ -111,6 +113,7 @@ impl Link {
             let mut signs = self.pulse.watch();
             let outcome = self.prove(&known).await;
             self.way.proven = outcome.as_ref().ok().cloned();
+            self.way.complaint = self.pulse.complaint();
             failures = if outcome.is_ok() || !matches!(known, Known::Object(_)) {
                 0
             } else {
@@ -324,8 +327,12 @@ impl Link {
     }
 
     async fn report(&self, object: &Source, outcome: &Result<Probe, Trouble>) {
-        let (lacks, signs) = (self.way.lacks.as_deref(), self.pulse.signs());
-        let next = connection_status::next(object, outcome, lacks, signs, self.clock.now());
+        let beside = Beside {
+            lacks: self.way.lacks.as_deref(),
+            signs: self.pulse.signs(),
+            complaint: self.way.complaint.as_ref(),
+        };
+        let next = connection_status::next(object, outcome, beside, self.clock.now());
         if let Some((at, status)) = next {
             let tenant = Arc::from(self.home.namespace());
             let turn = self.writer.turn(&tenant, Urgency::ForCall).await;

@@ -8,9 +8,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::api::Reason;
-use crate::reconciler::input::{Answer, Input, Refusal};
+use crate::reconciler::input::{Answer, Input, Refusal, Trouble};
 
-/// A call that is refused for want of a master is repeated within this time, as long as anybody wants it.
+/// What failed is repeated within this time, as long as anybody wants it.
 const FORGOTTEN: Duration = Duration::from_secs(150);
 
 /// A moment in seconds since some beginning, plus one; 0: none yet.
@@ -38,6 +38,8 @@ pub(super) struct Pulse {
     /// When a call was refused last for want of a master.
     refused: Arc<Second>,
     signs: Arc<watch::Sender<Signs>>,
+    /// What failed last of what only the owner of the connection may hear, and when.
+    complaint: Arc<watch::Sender<Option<(Instant, Trouble)>>>,
 }
 
 /// What the cluster does to itself. It answers all the same.
@@ -56,6 +58,7 @@ impl Pulse {
             last: Arc::default(),
             refused: Arc::default(),
             signs: Arc::new(watch::Sender::default()),
+            complaint: Arc::new(watch::Sender::default()),
         }
     }
 
@@ -115,7 +118,19 @@ impl Pulse {
         signs
     }
 
-    /// Tells when that changes.
+    /// Something failed of which objects are not told why.
+    pub(super) fn complain(&self, trouble: Trouble) {
+        self.complaint.send_replace(Some((Instant::now(), trouble)));
+    }
+
+    /// What failed last of that. It is forgotten after a while in which nothing did.
+    pub(super) fn complaint(&self) -> Option<Trouble> {
+        let last = self.complaint.borrow();
+        let last = last.as_ref().filter(|(at, _)| at.elapsed() <= FORGOTTEN);
+        last.map(|(_, trouble)| trouble.clone())
+    }
+
+    /// Tells when the signs change.
     pub(super) fn watch(&self) -> watch::Receiver<Signs> {
         self.signs.subscribe()
     }

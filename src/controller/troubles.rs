@@ -31,39 +31,45 @@ pub(super) fn concerns_the_link(trouble: &Trouble) -> bool {
     )
 }
 
-/// An input as the brain of this home may hear it.
-pub(super) fn told_to_objects(home: &Home, mut input: Input) -> Input {
+/// An input as the brain of this home may hear it; and what is kept from it that its owner has not heard of by the link.
+pub(super) fn told_to_objects(home: &Home, mut input: Input) -> (Input, Option<Trouble>) {
     let Home::Wide { name } = home else {
-        return input;
+        return (input, None);
     };
-    match &mut input {
+    let hidden = match &mut input {
         // That it is gone is the directory's word, and for objects.
         Input::Connection(Connection::Unusable(trouble))
-            if trouble.reason == Reason::ConnectionNotFound => {}
+            if trouble.reason == Reason::ConnectionNotFound =>
+        {
+            None
+        }
         // Whatever else it is that keeps the connection from being used.
-        Input::Connection(Connection::Unusable(trouble)) => hide(name, trouble),
+        Input::Connection(Connection::Unusable(trouble)) => {
+            hide(name, trouble);
+            None
+        }
         Input::Read(_, Err(trouble)) => hide_unless_of_jobs(name, trouble),
         Input::Called(_, Err(refusal)) | Input::Verified(_, Err(refusal)) => match refusal {
             Refusal::Overloaded(trouble)
             | Refusal::Cluster(trouble)
-            | Refusal::Refused(trouble) => {
-                hide_unless_of_jobs(name, trouble);
-            }
+            | Refusal::Refused(trouble) => hide_unless_of_jobs(name, trouble),
             Refusal::LookAgain { .. }
             | Refusal::Unknown(_)
             | Refusal::ListTooLong(_)
             | Refusal::DatafeedRuns
-            | Refusal::UpgradeMode => {}
+            | Refusal::UpgradeMode => None,
         },
-        _ => {}
-    }
-    input
+        _ => None,
+    };
+    (input, hidden)
 }
 
-fn hide_unless_of_jobs(name: &str, trouble: &mut Trouble) {
-    if !is_of_jobs(trouble.reason) {
+fn hide_unless_of_jobs(name: &str, trouble: &mut Trouble) -> Option<Trouble> {
+    (!is_of_jobs(trouble.reason)).then(|| {
+        let hidden = trouble.clone();
         hide(name, trouble);
-    }
+        hidden
+    })
 }
 
 fn hide(name: &str, trouble: &mut Trouble) {

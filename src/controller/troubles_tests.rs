@@ -17,7 +17,7 @@ fn wide() -> Home {
 
 /// The trouble that comes out of it at this home.
 fn heard(home: &Home, input: Input) -> Trouble {
-    match told_to_objects(home, input) {
+    match told_to_objects(home, input).0 {
         Input::Connection(Connection::Unusable(trouble))
         | Input::Read(_, Err(trouble))
         | Input::Called(
@@ -84,6 +84,8 @@ fn what_is_wrong_with_a_connection_of_others_is_hidden_by_whichever_way_it_comes
     };
     for real in &troubles {
         for input in by_all_ways(real) {
+            let (_, hidden) = told_to_objects(&wide(), input.clone());
+            assert_eq!(hidden.as_ref(), Some(real), "its owner hears of it");
             assert_hidden(&heard(&wide(), input), real);
         }
         for input in by_all_ways(real) {
@@ -127,6 +129,7 @@ fn what_concerns_a_job_is_told_as_it_is() {
     for error in errors {
         let trouble = trouble_of(&error);
         let input = Input::Read(Ticket(1), Err(trouble.clone()));
+        assert_eq!(told_to_objects(&wide(), input.clone()).1, None);
         assert_eq!(heard(&wide(), input), trouble);
         if let refused @ (Refusal::Refused(_) | Refusal::Cluster(_)) =
             refusal(&error, &Call::Open(job.clone()), 1000)

@@ -123,7 +123,11 @@ impl Scene<'_> {
 
     /// An open job that a tenant wants closed.
     fn close(&self, room: &Room, object: &str) {
-        self.home.elastic.opened(&self.job(object));
+        self.close_in(&self.home.elastic, room, object);
+    }
+
+    fn close_in(&self, elastic: &Elastic, room: &Room, object: &str) {
+        elastic.opened(&self.job(object));
         let by = json!({"kind": KIND, "name": self.name});
         let spec = json!({"jobId": self.job(object), "state": "Closed", "connectionRef": by});
         room.job(object, &spec);
@@ -359,10 +363,7 @@ fn what_a_read_finds_wrong_is_the_owners_business_too(house: &House) {
     let scene = house.scene("reads");
     let elastic = &scene.other.elastic;
     scene.connection_to(elastic, &Scene::only(&scene.team));
-    elastic.opened(&scene.job("rate"));
-    let by = json!({"kind": KIND, "name": scene.name});
-    let spec = json!({"jobId": scene.job("rate"), "state": "Closed", "connectionRef": by});
-    scene.team.job("rate", &spec);
+    scene.close_in(elastic, &scene.team, "rate");
     scene.team.until("rate", &DONE);
     elastic.cut_off();
     let open = json!({"spec": {"state": "Opened"}});
@@ -371,6 +372,30 @@ fn what_a_read_finds_wrong_is_the_owners_business_too(house: &House) {
     let status = scene.team.until("rate", &refused)["status"].to_string();
     assert!(status.contains("whoever owns it sees why"), "{status}");
     assert!(!status.contains("url"), "{status}");
+}
+
+/// A proxy that answers for one path, while the probe finds all in order.
+fn what_no_probe_finds_wrong_is_seen_by_the_owner(house: &House) {
+    let scene = house.scene("proxy");
+    let elastic = &scene.other.elastic;
+    scene.connection_to(elastic, &Scene::only(&scene.team));
+    scene.close_in(elastic, &scene.team, "rate");
+    scene.team.until("rate", &DONE);
+    elastic.inject(&json!({"api": "JobStats", "status": 502, "body": "<html>", "count": null}));
+    let open = json!({"spec": {"state": "Opened"}});
+    scene.team.patch::<AnomalyJob>("rate", &open);
+    let refused = ["Ready=False/ClusterUnreachable"];
+    let said = message(&scene.team.until("rate", &refused));
+    assert!(said.contains("whoever owns it sees why"), "{said}");
+    until("its owner sees why", SLOW, || {
+        let object = (scene.home).get::<ClusterElasticsearchConnection>(scene.name)?;
+        let conditions = object["status"]["conditions"].to_string();
+        (conditions.contains("(ClusterUnreachable)") && conditions.contains("502"))
+            .then_some(())
+            .ok_or(conditions)
+    });
+    elastic.stop_injecting();
+    scene.team.until("rate", &["Ready=True/InDesiredState"]);
 }
 
 #[test]
@@ -393,6 +418,9 @@ fn a_cluster_wide_connection_serves_those_whom_it_allows_and_nobody_else() {
         ("owner", &|| what_is_wrong_is_the_owners_business(&house)),
         ("reads", &|| {
             what_a_read_finds_wrong_is_the_owners_business_too(&house);
+        }),
+        ("proxy", &|| {
+            what_no_probe_finds_wrong_is_seen_by_the_owner(&house);
         }),
     ]);
 }
