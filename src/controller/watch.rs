@@ -109,7 +109,8 @@ where
                 vec![Change::Failed { namespace, why }]
             }
             Ok(Event::Init) => {
-                listing.clear();
+                // What a list that broke off has told of may be gone by now too.
+                known.append(&mut listing);
                 Vec::new()
             }
             Ok(Event::InitApply(object)) => {
@@ -227,3 +228,7 @@ fn present<K: Resource<DynamicType = ()>>(object: Guarded<K>) -> Change<K> {
         })),
     }
 }
+
+#[cfg(test)]
+#[path = "watch_tests.rs"]
+mod tests;
