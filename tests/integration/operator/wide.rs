@@ -381,7 +381,7 @@ fn what_no_probe_finds_wrong_is_seen_by_the_owner(house: &House) {
     scene.connection_to(elastic, &Scene::only(&scene.team));
     scene.close_in(elastic, &scene.team, "rate");
     scene.team.until("rate", &DONE);
-    elastic.inject(&json!({"api": "JobStats", "status": 502, "body": "<html>", "count": null}));
+    elastic.inject(&json!({"api": "JobStats", "status": 502, "body": "html", "count": null}));
     let open = json!({"spec": {"state": "Opened"}});
     scene.team.patch::<AnomalyJob>("rate", &open);
     let refused = ["Ready=False/ClusterUnreachable"];
