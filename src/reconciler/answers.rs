@@ -80,9 +80,8 @@ impl Reconciler {
                 }
                 self.untouched(&sent, now);
             }
-            Refusal::Refused(trouble) if sent.of.len() > 1 && sent.isolation.is_none() => {
+            Refusal::Refused(_) if sent.of.len() > 1 && sent.isolation.is_none() => {
                 self.isolate(&sent, now);
-                self.note_error(&sent, &trouble);
             }
             Refusal::Refused(trouble) => {
                 if sent.isolation.is_some() {
@@ -277,12 +276,6 @@ impl Reconciler {
             self.forget_unused(&spot.1);
             self.due.insert(spot);
         }
-    }
-
-    fn note_error(&mut self, sent: &Sent, trouble: &Trouble) {
-        self.each(sent, |member, _| {
-            member.facts_mut().last_error = Some(trouble.clone());
-        });
     }
 
     /// A master answered, which one call shows for all jobs that are closing.

@@ -150,8 +150,8 @@ mod tests {
             window.size()
         };
         assert_eq!(at(&mut window, Duration::ZERO), 8);
-        window.overloaded(Some(second * 7), second);
-        window.overloaded(None, second);
+        assert!(window.overloaded(Some(second * 7), second));
+        assert!(!window.overloaded(None, second * 2));
         assert_eq!(at(&mut window, second * 2), 0);
         assert_eq!(at(&mut window, second * 8), 4);
         for n in 1..9 {

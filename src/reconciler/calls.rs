@@ -212,11 +212,8 @@ impl Reconciler {
         let Some(object) = self.objects.get(key) else {
             return;
         };
-        let lane = object.lane;
-        if *ask == Ask::Confirm && self.calls.is_confirming() {
-            return self.wake_at(now.monotonic + pace::VERIFY_LATER, key, job);
-        }
-        self.calls.wait(&(key.clone(), job.clone()), ask, lane, now);
+        let spot = (key.clone(), job.clone());
+        self.calls.wait(&spot, ask, object.lane, now);
     }
 
     /// Sends what has its turn, as far as there is room.

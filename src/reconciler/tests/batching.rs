@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::fake_job::FakeJob;
 use super::world::{World, job, policy, secs};
-use crate::api::{CloseMode, ClosePolicy, JobState};
+use crate::api::{CloseMode, ClosePolicy, DatafeedState, JobState, OpenDatafeed};
 use crate::reconciler::input::*;
 
 const MS: Duration = Duration::from_millis(1);
@@ -98,6 +98,74 @@ fn what_gathers_behind_a_slow_close_waits_a_tenth_of_a_second_and_no_longer() {
     assert_eq!(lists[0], (edited, 1));
     assert_eq!(lists[1].1, 2);
     assert!(lists[1].0 - edited <= MS * 100, "{:?}", lists[1].0 - edited);
+}
+
+/// A close is on its way, and its answer comes late; so many more are asked for then.
+fn behind_a_slow_close(waiting: usize, max_closing: usize) -> (Duration, Vec<(Duration, usize)>) {
+    let mut world = observed(waiting + 1);
+    (world.max_closing, world.list_room) = (max_closing, 600);
+    world.connect();
+    world.pass(secs(30));
+    world.jobs.get_mut(&job(&id(0))).unwrap().close_takes = Some(secs(20));
+    let edited = world.clock;
+    for n in 0..=waiting {
+        close(&mut world, n);
+    }
+    world.pass(secs(1));
+    let lists = lists(&world);
+    assert_eq!(lists[0], (edited, 1));
+    (lists[1].0 - edited, lists[1..].to_vec())
+}
+
+#[test]
+fn what_fills_a_line_waits_for_no_more() {
+    // "j-000,j-001,..": a hundred ids are 599 bytes, and one more may still be short enough.
+    let (waited, lists) = behind_a_slow_close(100, 2000);
+    assert_eq!((waited, lists[0].1), (MS * 100, 100));
+    let (waited, lists) = behind_a_slow_close(101, 2000);
+    assert_eq!((waited, lists[0].1), (Duration::ZERO, 100));
+}
+
+#[test]
+fn what_fills_the_places_waits_for_no_more() {
+    let (waited, lists) = behind_a_slow_close(9, 10);
+    assert_eq!((waited, lists[0].1), (MS * 100, 9));
+    let (waited, lists) = behind_a_slow_close(10, 10);
+    assert_eq!((waited, lists[0].1), (Duration::ZERO, 9));
+}
+
+/// It waited to be sent for an object that wants something else by now.
+#[test]
+fn a_close_that_takes_the_place_of_another_call_waits_for_a_place_like_any_other() {
+    let mut world = World::new();
+    (world.max_closing, world.max_in_flight) = (1, 1);
+    world.connect();
+    let feed = DatafeedState::Stopped;
+    for (name, fake) in [
+        ("a", FakeJob::new(JobState::Opened)),
+        ("b", FakeJob::new(JobState::Closed)),
+        ("c", FakeJob::new(JobState::Opened).with_feed(feed)),
+    ] {
+        world.jobs.insert(job(name), fake);
+        world.apply(name, Wanted::Observed, policy());
+    }
+    world.pass(secs(30));
+    world.jobs.get_mut(&job("a")).unwrap().close_takes = Some(secs(60));
+    world.edit("a", |desired| desired.wanted = Wanted::Closed);
+    world.pass(secs(2));
+    assert_eq!(world.state("a"), JobState::Closing);
+    // The open of b is on its way while c waits to have its datafeed started.
+    world.edit("b", |desired| desired.wanted = Wanted::Opened);
+    world.edit("c", |desired| {
+        desired.wanted = Wanted::Opened;
+        desired.open.datafeed = OpenDatafeed::Start;
+    });
+    world.edit("c", |desired| desired.wanted = Wanted::Closed);
+    world.pass(secs(30));
+    assert_eq!((world.opens(), world.starts()), (1, 0));
+    assert_eq!(world.state("c"), JobState::Opened, "one may close at once");
+    world.pass(secs(60));
+    assert_eq!(world.state("c"), JobState::Closed);
 }
 
 #[test]

@@ -20,6 +20,8 @@ pub(super) struct FakeJob {
     /// How long a graceful close takes; `None` = for ever.
     pub close_takes: Option<Duration>,
     pub lost_closes: u32,
+    /// Closes reach the node that it has just left, and are answered with success.
+    pub left_its_node: bool,
     pub ignores_force: bool,
     pub opened_at: Duration,
     pub dirty: bool,
@@ -57,6 +59,7 @@ impl FakeJob {
             datafeed: None,
             close_takes: Some(Duration::ZERO),
             lost_closes: 0,
+            left_its_node: false,
             ignores_force: false,
             opened_at: Duration::ZERO,
             dirty: state != JobState::Closed,

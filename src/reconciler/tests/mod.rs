@@ -38,6 +38,7 @@ mod opening;
 mod pacing;
 mod processes;
 mod recorded;
+mod refused;
 mod rows;
 mod rules;
 mod scenarios;

@@ -1,6 +1,7 @@
 //! Objects that come from another connection: an edit of theirs, another default, or a namespace that is served no longer.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::fake_job::FakeJob;
 use super::life::fed;
@@ -208,6 +209,52 @@ fn another_cluster_behind_the_same_connection_is_another_cluster() {
         world.pass(secs(200));
         assert_eq!(world.forces(), 1, "restarts: {restarts}");
     }
+}
+
+#[test]
+fn what_is_on_its_way_to_another_cluster_takes_no_place_and_the_limits_of_the_connection_hold_on() {
+    let mut world = World::new();
+    (world.max_closing, world.max_in_flight, world.list_room) = (2, 1, 20);
+    world.connect();
+    for (n, takes) in [None, None, Some(secs(5)), Some(secs(5)), Some(secs(5))]
+        .into_iter()
+        .enumerate()
+    {
+        let name = format!("job-{n}");
+        let fake = FakeJob {
+            close_takes: takes,
+            ..FakeJob::new(JobState::Opened)
+        };
+        world.jobs.insert(job(&name), fake);
+        world.apply(&name, Wanted::Closed, policy());
+    }
+    world.pass(secs(30));
+    assert_eq!((world.closed(), world.calls.len()), (0, 2));
+    // Those that hang are not there.
+    world.jobs.remove(&job("job-0"));
+    world.jobs.remove(&job("job-1"));
+    for n in 5..9 {
+        let name = format!("job-{n}");
+        world
+            .jobs
+            .insert(job(&name), FakeJob::new(JobState::Closed));
+        world.apply(&name, Wanted::Opened, policy());
+    }
+    let another = leads_to(&world, "another");
+    world.tell(Input::Connection(another));
+    let mut most = (0, 0);
+    for _ in 0..4000 {
+        world.pass(Duration::from_millis(5));
+        let closing = |fake: &&FakeJob| fake.state == JobState::Closing;
+        let calls = world.brain.calls.in_flight.values();
+        let held = calls.filter(|sent| !sent.is_taken()).count();
+        let closing = world.jobs.values().filter(closing).count();
+        most = (most.0.max(closing), most.1.max(held));
+    }
+    assert_eq!(most, (2, 1));
+    assert_eq!((world.closed(), world.opens()), (3, 4));
+    let longest = world.calls.iter().map(|(_, call)| call.jobs().len()).max();
+    assert_eq!(longest, Some(2), "a line of twenty bytes");
 }
 
 #[test]

@@ -61,6 +61,10 @@ pub(super) const ALL: Table<Set> = &[
     ("JOB ignores every close", |world, args| {
         each(world, args, |job| job.lost_closes = u32::MAX);
     }),
+    (
+        "JOB stays open after closes that say it is closed",
+        |world, args| each(world, args, |job| job.left_its_node = true),
+    ),
     ("JOB ignores force", |world, args| {
         each(world, args, |job| job.ignores_force = true);
     }),

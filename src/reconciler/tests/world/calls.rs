@@ -183,6 +183,9 @@ impl World {
             job.lost_closes -= 1;
             return (secs(30), Err(Refusal::LookAgain { answered: true }));
         }
+        if job.left_its_node {
+            return (soon, Ok(()));
+        }
         match job.state {
             JobState::Closed => return (soon, Ok(())),
             JobState::Closing => {

@@ -1,0 +1,108 @@
+//! Calls that are refused for the state of the cluster, or for an id that nobody names: what is counted of them, and that whoever
+//! was beside them goes on.
+
+use std::time::Duration;
+
+use super::fake_job::FakeJob;
+use super::world::{World, desired, job, policy, secs};
+use crate::api::JobState;
+use crate::reconciler::input::*;
+
+const MS: Duration = Duration::from_millis(1);
+
+#[test]
+fn a_close_that_is_refused_for_load_was_not_asked_for_and_one_before_it_was() {
+    let mut world = World::new();
+    let busy = usize::MAX;
+    world.overloads = busy;
+    let fake = FakeJob {
+        lost_closes: u32::MAX,
+        ..FakeJob::new(JobState::Opened)
+    };
+    world.jobs.insert(job("a"), fake);
+    world.apply("a", Wanted::Closed, policy());
+    world.pass(secs(60));
+    let told = |world: &World| {
+        let target = &world.status("a").targets[0];
+        (target.requested_at.clone(), target.attempts)
+    };
+    assert_eq!(told(&world), (None, 0));
+    world.overloads = 0;
+    world.pass(secs(150));
+    let (asked, tries) = told(&world);
+    assert!(asked.is_some() && tries > 0);
+    world.overloads = busy;
+    world.pass(secs(40));
+    let closes = world.closes();
+    world.pass(secs(200));
+    assert_eq!(told(&world), (asked, tries));
+    assert!(world.closes() > closes + 2, "it is tried again and again");
+}
+
+#[test]
+fn upgrade_mode_that_a_call_was_refused_for_is_asked_about_ten_seconds_later() {
+    let mut world = World::of("a", FakeJob::new(JobState::Opened), Wanted::Observed);
+    world.pass(secs(30));
+    world.upgrade_mode = true;
+    world.count_from_now();
+    world.want("a", Wanted::Closed);
+    let asked = |world: &World| {
+        let info = |question: &&Question| matches!(question, Question::Info);
+        world.reads.iter().filter(info).count()
+    };
+    world.pass(secs(9));
+    assert_eq!((world.closes(), asked(&world)), (1, 0));
+    world.pass(secs(2));
+    assert_eq!((world.closes(), asked(&world)), (1, 1));
+}
+
+/// Eight open jobs of one object, of which the fifth is refused; their list has just been sent.
+fn a_list_that_will_be_refused() -> World {
+    let mut world = World::new();
+    for n in 0..8 {
+        let fake = FakeJob {
+            refuses_lists: n == 5,
+            close_takes: (n != 5).then_some(Duration::ZERO),
+            groups: vec!["g"],
+            ..FakeJob::new(JobState::Opened)
+        };
+        world.jobs.insert(job(&format!("j-{n}")), fake);
+    }
+    world.create("g", desired("g", Wanted::Closed, policy()));
+    until_closes(&mut world, 1);
+    assert_eq!(world.calls[0].1.jobs().len(), 8);
+    world
+}
+
+fn until_closes(world: &mut World, count: usize) {
+    while world.closes() < count {
+        world.pass(MS);
+    }
+}
+
+#[test]
+fn a_search_in_a_refused_list_that_cannot_go_on_is_given_up_and_begun_anew() {
+    for upgrade in [false, true] {
+        let mut world = a_list_that_will_be_refused();
+        // The first call of the search meets this.
+        (world.overloads, world.upgrade_mode) = (usize::from(!upgrade), upgrade);
+        world.pass(secs(20));
+        world.upgrade_mode = false;
+        world.pass(secs(60));
+        assert_eq!(world.closed(), 7, "upgrade mode: {upgrade}");
+        assert!(world.is("g", "Stalled", "True", "RequestRefused"));
+    }
+}
+
+#[test]
+fn a_search_in_a_refused_list_asks_for_nothing_that_is_not_wanted_any_more() {
+    for wanted in [Wanted::Opened, Wanted::Observed] {
+        let mut world = a_list_that_will_be_refused();
+        until_closes(&mut world, 2);
+        world.want("g", wanted);
+        world.pass(secs(60));
+        assert_eq!(world.closes(), 2, "{wanted:?}");
+        assert!(world.is("g", "Ready", "True", "InDesiredState") == (wanted == Wanted::Opened));
+        assert!(world.brain.calls.isolations.is_empty());
+    }
+}
