@@ -127,13 +127,8 @@ impl Catalogue {
     }
 
     /// How many jobs there are.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.jobs.len()
-    }
-
-    /// There are none, or none is known.
-    pub fn is_empty(&self) -> bool {
-        self.jobs.is_empty()
     }
 
     /// It was read.
@@ -196,6 +191,30 @@ pub(super) mod tests {
         assert!(catalogue.names().contains(&job("a")));
         let changes = catalogue.take(listing(&[("b", &["g"])])).unwrap();
         assert!(changes.everything && !catalogue.names().contains(&job("a")));
+    }
+
+    #[test]
+    fn after_a_list_that_was_cut_everything_may_mean_other_jobs_until_one_is_whole() {
+        let mut catalogue = Catalogue::default();
+        let whole = listing(&[("a", &[]), ("b", &[])]);
+        let cut = Listing {
+            complete: false,
+            ..whole.clone()
+        };
+        for (list, everything) in [
+            (&cut, true),
+            (&cut, false),
+            (&whole, true),
+            (&whole, false),
+            (&cut, true),
+        ] {
+            let changes = catalogue.take(list.clone()).unwrap();
+            assert_eq!(changes.everything, everything);
+            assert_eq!(
+                (catalogue.is_complete(), catalogue.len()),
+                (list.complete, 2)
+            );
+        }
     }
 
     #[test]

@@ -130,9 +130,13 @@ fn what_a_brain_has_claimed_goes_with_it() {
     let mut claims = Claims::default();
     claims.claim(1, claim("old", 10));
     claims.claim(2, claim("young", 20));
-    assert_eq!(says(&claims.forget(1)), [(2, "young".into(), None)]);
-    claims.forget(2);
-    assert!(claims.jobs.is_empty() && claims.of.is_empty());
+    claims.claim(3, claim("younger", 30));
+    assert_eq!(says(&claims.forget(1))[0], (2, "young".into(), None));
+    let left = claims.release(2, &key("young"), &[job()]);
+    assert_eq!(says(&left), [(3, "younger".into(), None)]);
+    assert_eq!(claims.of.len(), 1, "who left claims nothing");
+    claims.forget(3);
+    assert!(claims.is_empty());
 }
 
 #[test]

@@ -112,6 +112,14 @@ mod tests {
     }
 
     #[test]
+    fn words_that_are_no_shorter_than_the_ids_are_not_used() {
+        let known = catalogue(&[("a", &[]), ("b", &[]), ("c", &[]), ("x1", &[]), ("x2", &[])]);
+        assert_eq!(words(&["a", "b", "x1", "x2"], &known), ["a*", "b*", "x*"]);
+        // "a*,b*,c*,x*" is as long as "a,b,c,x1,x2".
+        assert!(words(&["a", "b", "c", "x1", "x2"], &known).is_empty());
+    }
+
+    #[test]
     fn a_job_with_whose_id_another_begins_keeps_its_name() {
         let known = catalogue(&[("web", &[]), ("web-1", &[]), ("x-1", &[]), ("x-2", &[])]);
         assert_eq!(words(&["web", "x-1", "x-2"], &known), ["x-*"]);

@@ -79,16 +79,6 @@ impl Names {
         self.groups.contains_key(name.as_str())
     }
 
-    /// How many jobs the cluster has, those included that are being deleted.
-    pub fn len(&self) -> usize {
-        self.jobs.len()
-    }
-
-    /// Whether the cluster has no job at all.
-    pub fn is_empty(&self) -> bool {
-        self.jobs.is_empty()
-    }
-
     /// Every job that a wildcard may match.
     fn all(&self) -> impl Iterator<Item = &JobId> {
         let live = |(id, job): (_, &Job)| (!job.deleting).then_some(id);
