@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::health::needs_a_human;
 use super::input::{Event, Moment, ObjectKey, Output};
 use super::object::Object;
 use super::writing::Writing;
@@ -42,10 +41,7 @@ impl Reconciler {
         if object.leaving || !enforced || closed(object) {
             return Some(Hold::TakeOff);
         }
-        let lost = self
-            .health
-            .stalled(now)
-            .is_some_and(|trouble| needs_a_human(trouble.reason) && waited >= pace::GRACE);
+        let lost = waited >= pace::GRACE && self.health.stalled(now).is_some();
         let left = most.saturating_sub(waited);
         if !left.is_zero() && !lost {
             let troubled = self.health.trouble().is_some();

@@ -198,8 +198,25 @@ fn an_object_that_never_reached_its_cluster_goes_too() {
         "before it is known whether anything can be called"
     );
     world.delete("a");
-    world.pass(secs(130));
+    world.pass(secs(110));
+    assert!(!gone(&world), "it may still come, as for any other");
+    world.pass(secs(20));
     assert!(gone(&world));
+}
+
+#[test]
+fn once_its_jobs_were_seen_closed_the_object_goes_whatever_others_do_to_them_then() {
+    let mut world = closing_one(FakeJob::new(JobState::Closed), Wanted::Closed);
+    world.api_server_down = true;
+    world.delete("a");
+    world.pass(secs(10));
+    world.reopen("a");
+    world.pass(secs(300));
+    assert!(!gone(&world), "its finalizer could not be taken off");
+    world.api_server_down = false;
+    world.pass(secs(60));
+    assert!(gone(&world));
+    assert_eq!((world.closes(), world.state("a")), (0, JobState::Opened));
 }
 
 #[test]
@@ -225,6 +242,9 @@ fn a_policy_that_is_flipped_to_retain_takes_the_finalizer_off_also_during_the_de
     world.edit("a", |desired| desired.deletion = DeletionPolicy::Retain);
     world.pass(secs(2));
     assert!(!held(&world));
+    world.reopen("a");
+    world.pass(secs(60));
+    assert_eq!(world.state("a"), JobState::Closed, "it acts as before");
     world.edit("a", |desired| desired.deletion = DeletionPolicy::Close);
     world.pass(secs(2));
     assert!(held(&world));
