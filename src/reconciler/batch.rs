@@ -165,6 +165,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_refused_while_calls_are_held_back_is_no_news() {
+        let mut window = Window::default();
+        let second = Duration::from_secs(1);
+        assert!(window.overloaded(Some(second * 7), second));
+        assert!(!window.overloaded(None, second * 7));
+        assert!(window.overloaded(None, second * 8));
+        window.tick(second * 100);
+        assert_eq!(window.size(), 2);
+    }
+
+    #[test]
     fn the_window_is_as_wide_as_the_connection_allows_and_load_narrows_it_further() {
         let mut window = Window::default();
         window.limit(20);

@@ -8,7 +8,7 @@ use super::super::member::Member;
 use super::super::object::Object;
 use super::Surroundings;
 use super::sum::{NAMED, Sum};
-use crate::api::{JobId, LastClose, Loss, Reason};
+use crate::api::{JobId, LastClose, Loss, Reason, Step};
 
 /// `job a`, or `5 jobs`.
 pub(super) fn count(object: &Object) -> String {
@@ -95,8 +95,11 @@ pub(super) fn doing(
             "closing job {job} by force; changes to its model since the last snapshot are lost"
         ),
         Reason::StoppingDatafeed => format!("stopping the datafeed of job {job}"),
-        Reason::Opening if facts.requested_at.is_none() => {
+        Reason::Opening if matches!(&member.decision, Some(Decision::Wait(Step::Waiting, ..))) => {
             format!("job {job} was closed by force a moment ago; opening it a minute after that")
+        }
+        Reason::Opening if facts.requested_at.is_none() => {
+            format!("job {job} is opening, as somebody else asked for")
         }
         Reason::Opening => format!("asked Elasticsearch to open job {job}"),
         Reason::AwaitingNode => awaiting(job, around),

@@ -151,6 +151,7 @@ fn a_close_that_takes_the_place_of_another_call_waits_for_a_place_like_any_other
     }
     world.pass(secs(30));
     world.jobs.get_mut(&job("a")).unwrap().close_takes = Some(secs(60));
+    world.jobs.get_mut(&job("b")).unwrap().open_takes = Some(secs(1));
     world.edit("a", |desired| desired.wanted = Wanted::Closed);
     world.pass(secs(2));
     assert_eq!(world.state("a"), JobState::Closing);
@@ -160,6 +161,7 @@ fn a_close_that_takes_the_place_of_another_call_waits_for_a_place_like_any_other
         desired.wanted = Wanted::Opened;
         desired.open.datafeed = OpenDatafeed::Start;
     });
+    world.pass(MS * 20);
     world.edit("c", |desired| desired.wanted = Wanted::Closed);
     world.pass(secs(30));
     assert_eq!((world.opens(), world.starts()), (1, 0));

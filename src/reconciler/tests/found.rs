@@ -222,24 +222,29 @@ fn a_read_is_passed_over_that_was_sent_before_a_newer_one_or_before_a_call_ended
 }
 
 #[test]
-fn a_job_whose_datafeed_runs_again_is_not_ready_while_nothing_may_be_called() {
-    let mut world = World::new();
-    let mut fake = FakeJob::new(JobState::Closed);
-    fake.datafeed = Some((DatafeedId::parse("feed").unwrap(), DatafeedState::Stopped));
-    world.jobs.insert(job("a"), fake);
-    world.apply("a", Wanted::Closed, policy());
-    world.pass(secs(60));
-    world.upgrade_mode = true;
-    world
-        .jobs
-        .get_mut(&job("a"))
-        .unwrap()
-        .datafeed
-        .as_mut()
-        .unwrap()
-        .1 = DatafeedState::Started;
-    world.pass(secs(60));
-    assert!(world.is("a", "Ready", "False", "UpgradeMode"));
+fn what_becomes_of_a_closed_job_while_nothing_may_be_called_is_told() {
+    type Change = fn(&mut World);
+    let changes: [Change; 3] = [
+        |world| world.fake("a").datafeed.as_mut().unwrap().1 = DatafeedState::Started,
+        |world| world.reopen("a"),
+        |world| drop(world.jobs.remove(&job("a"))),
+    ];
+    for (number, change) in changes.into_iter().enumerate() {
+        // Upgrade mode is met by a call, or known long before.
+        for known_for in [0, 400] {
+            let fake = FakeJob::new(JobState::Closed).with_feed(DatafeedState::Stopped);
+            let mut world = World::of("a", fake, Wanted::Closed);
+            world.pass(secs(60));
+            world.upgrade_mode = true;
+            world.pass(secs(known_for));
+            assert!(world.is("a", "Ready", "True", "InDesiredState"));
+            change(&mut world);
+            // That a job is gone is told by the list of configs alone.
+            world.pass(secs(400));
+            let ready = world.condition("a", "Ready").unwrap();
+            assert_eq!(ready.0, "False", "{number}, {known_for}: {ready:?}");
+        }
+    }
 }
 
 #[test]
