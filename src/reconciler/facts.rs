@@ -113,10 +113,7 @@ impl Facts {
 
     /// The close in progress is another one: everything begins again, with a graceful close.
     pub fn start_over(&mut self) {
-        *self = Self {
-            durable_forced_at: self.durable_forced_at,
-            ..Self::NONE
-        };
+        *self = Self::NONE;
     }
 
     /// An attempt is under way that the last word was not spoken of.

@@ -21,6 +21,7 @@ mod counting;
 mod datafeeds;
 mod deleting;
 mod drifting;
+mod evidence;
 mod fake_job;
 mod flipping;
 mod found;

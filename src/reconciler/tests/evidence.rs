@@ -1,0 +1,101 @@
+//! What counts as evidence and what does not, look by look: the facts of one attempt alone, without a world.
+
+use std::time::Duration;
+
+use super::world::{moment, secs};
+use crate::api::JobState;
+use crate::reconciler::facts::Facts;
+use crate::reconciler::input::{SeenConfig, SeenState};
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn seen(state: JobState) -> SeenState {
+    SeenState {
+        state,
+        assigned: true,
+        upgrade_mode: false,
+        explanation: None,
+        open_for: None,
+        latest_record: None,
+    }
+}
+
+/// An answered look at a job that is wanted closed.
+fn look(facts: &mut Facts, state: Option<&SeenState>, at: u64) {
+    let config = SeenConfig::default();
+    facts.observe(state, Some(&config), MINUTE * 10, moment(secs(at)));
+}
+
+/// The same, where it is wanted opened.
+fn look_opening(facts: &mut Facts, state: Option<JobState>, at: u64) {
+    let (state, config) = (state.map(seen), SeenConfig::default());
+    facts.observe_opening(state.as_ref(), Some(&config), MINUTE * 10, moment(secs(at)));
+}
+
+#[test]
+fn what_is_missing_is_so_from_look_to_look_and_a_longer_gap_counts_as_a_minute() {
+    let (mut closing, mut opening) = (Facts::NONE, Facts::NONE);
+    for (at, absent) in [(0, 0), (50, 50), (300, 110)] {
+        look(&mut closing, None, at);
+        look_opening(&mut opening, None, at);
+        let absent = secs(absent);
+        assert_eq!((closing.absent_for, opening.absent_for), (absent, absent));
+    }
+    look(&mut closing, Some(&seen(JobState::Closed)), 310);
+    look_opening(&mut opening, Some(JobState::Opened), 310);
+    let absent = (closing.absent_for, opening.absent_for);
+    assert_eq!(absent, (Duration::ZERO, Duration::ZERO));
+}
+
+#[test]
+fn an_open_job_that_tells_no_age_is_of_another_session_where_it_was_not_looked_at_for_minutes() {
+    let mut facts = Facts::NONE;
+    facts.calling(moment(secs(0)));
+    facts.answered = 3;
+    let opened = seen(JobState::Opened);
+    for (at, evidence, answered) in [(1, 0, 0), (2, 0, 0)] {
+        look(&mut facts, Some(&opened), at);
+        assert_eq!((facts.evidence, facts.answered), (secs(evidence), answered));
+    }
+    facts.answered = 3;
+    for (at, evidence, answered) in [(5, 3, 3), (10, 8, 3), (191, 0, 0)] {
+        look(&mut facts, Some(&opened), at);
+        assert_eq!((facts.evidence, facts.answered), (secs(evidence), answered));
+    }
+}
+
+#[test]
+fn the_time_between_two_states_is_evidence_of_neither() {
+    let mut facts = Facts::NONE;
+    for (state, at, closing, opening) in [
+        (JobState::Closing, 0, 0, 0),
+        (JobState::Closing, 1, 1, 0),
+        (JobState::Opening, 2, 1, 0),
+        (JobState::Opening, 4, 1, 2),
+        (JobState::Closing, 5, 1, 2),
+        (JobState::Opened, 6, 0, 0),
+    ] {
+        look_opening(&mut facts, Some(state), at);
+        let counted = (facts.evidence, facts.opening_for);
+        assert_eq!(counted, (secs(closing), secs(opening)), "{state:?} at {at}");
+    }
+}
+
+/// `open_time` is in whole seconds, and its answer takes time.
+#[test]
+fn a_job_that_was_opened_two_seconds_and_more_after_it_was_asked_to_close_was_not_asked() {
+    for (open_for, another) in [(12, false), (8, false), (7, true)] {
+        let mut facts = Facts::NONE;
+        facts.calling(moment(secs(0)));
+        let opened = SeenState {
+            open_for: Some(secs(open_for)),
+            ..seen(JobState::Opened)
+        };
+        look(&mut facts, Some(&opened), 10);
+        assert_eq!(
+            facts.requested_at.is_none(),
+            another,
+            "open for {open_for} s"
+        );
+    }
+}
