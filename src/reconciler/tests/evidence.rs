@@ -99,3 +99,52 @@ fn a_job_that_was_opened_two_seconds_and_more_after_it_was_asked_to_close_was_no
         );
     }
 }
+
+/// What status says of it, and a restart goes on from: at each quarter of `timeout`, and never beyond it.
+#[test]
+fn evidence_is_written_down_at_each_quarter_of_the_timeout_with_a_new_estimate_of_its_end() {
+    let timeout = secs(400);
+    let mut facts = Facts::NONE;
+    look(&mut facts, Some(&seen(JobState::Closing)), 0);
+    for (at, more, checkpoint, end) in [
+        (0, 0, 0, 600),
+        (150, 99, 0, 600),
+        (160, 1, 100, 160 + 300),
+        (170, 10, 100, 160 + 300),
+        (500, 240, 300, 500 + 50),
+        (600, 100, 400, 600),
+        (9000, 1000, 400, 600),
+    ] {
+        facts.unproven = secs(more);
+        facts.proven(timeout, moment(secs(at)));
+        assert_eq!(facts.unproven, Duration::ZERO);
+        let deadline = moment(secs(end)).wall;
+        let told = (facts.checkpoint, facts.deadline);
+        assert_eq!(told, (secs(checkpoint), Some(deadline)), "at {at} s");
+    }
+}
+
+/// When a job was created is compared with what was known of it; the clocks of two machines only where nothing was.
+#[test]
+fn a_job_that_was_created_at_another_time_than_before_was_not_asked_to_close() {
+    let created = |at: u64| SeenConfig {
+        created_at: Some(moment(secs(at)).wall),
+        ..SeenConfig::default()
+    };
+    let closing = seen(JobState::Closing);
+    for (before, now, another) in [
+        (None, 100, false),
+        (None, 101, true),
+        (Some(500), 500, false),
+        (Some(500), 499, true),
+    ] {
+        let mut facts = Facts::NONE;
+        facts.calling(moment(secs(100)));
+        if let Some(before) = before {
+            facts.created_at = Some(moment(secs(before)).wall);
+        }
+        let at = moment(secs(200));
+        facts.observe(Some(&closing), Some(&created(now)), MINUTE, at);
+        assert_eq!(facts.requested_at.is_none(), another, "{before:?}, {now}");
+    }
+}
