@@ -67,6 +67,7 @@ impl Job {
         self.newest = asked;
         if found.datafeed.is_some() {
             self.fed = asked;
+            self.odd_feed = false;
         }
         let before = self.seen.take();
         let datafeed = found
@@ -82,7 +83,6 @@ impl Job {
         let news = before.as_ref().is_none_or(|before| {
             before.state != seen.state || before.datafeed != seen.datafeed || !before.current
         });
-        self.odd_feed &= seen.datafeed.is_none();
         if seen.datafeed.as_ref().is_some_and(SeenDatafeed::runs) {
             self.feed_ran = Some(now.monotonic);
         }

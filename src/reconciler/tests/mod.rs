@@ -31,6 +31,7 @@ mod isolating;
 mod kstatus;
 mod levers;
 mod life;
+mod looks;
 mod meant;
 mod mixed;
 mod model;
