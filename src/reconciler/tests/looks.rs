@@ -8,6 +8,9 @@ use crate::reconciler::decision::Ask;
 use crate::reconciler::input::{SeenDatafeed, SeenJob, SeenState, SeenTask, Ticket};
 use crate::reconciler::job::Job;
 
+const STOPPED: DatafeedState = DatafeedState::Stopped;
+const STARTED: DatafeedState = DatafeedState::Started;
+
 fn state(state: JobState) -> SeenState {
     SeenState {
         state,
@@ -27,10 +30,18 @@ fn feed(id: &str, state: DatafeedState) -> SeenDatafeed {
     }
 }
 
-fn job(job: JobState, datafeed: Option<SeenDatafeed>) -> SeenJob {
+/// What a read tells that asked about its datafeed as well, or not.
+fn job(job: JobState, datafeed: Option<DatafeedState>) -> SeenJob {
     SeenJob {
         state: Some(state(job)),
-        datafeed,
+        datafeed: datafeed.map(|state| feed("feed", state)),
+    }
+}
+
+fn with(datafeed: SeenDatafeed) -> SeenJob {
+    SeenJob {
+        state: Some(state(JobState::Opened)),
+        datafeed: Some(datafeed),
     }
 }
 
@@ -44,14 +55,6 @@ fn seen(found: SeenJob) -> Job {
     let mut job = Job::default();
     assert_eq!(sees(&mut job, 10, found), Some(true));
     job
-}
-
-fn stopped() -> Option<SeenDatafeed> {
-    Some(feed("feed", DatafeedState::Stopped))
-}
-
-fn started() -> Option<SeenDatafeed> {
-    Some(feed("feed", DatafeedState::Started))
 }
 
 #[test]
@@ -78,7 +81,7 @@ fn a_read_that_was_sent_before_a_newer_one_or_before_a_call_ended_says_nothing_o
     );
     assert_eq!(sees(&mut known, 15, closed()), Some(true));
     assert_eq!(
-        sees(&mut known, 16, job(JobState::Closed, stopped())),
+        sees(&mut known, 16, job(JobState::Closed, Some(STOPPED))),
         Some(true)
     );
 }
@@ -96,18 +99,18 @@ fn what_was_seen_may_be_acted_on_for_a_minute() {
 
 #[test]
 fn a_datafeed_that_an_old_answer_shows_running_is_asked_about_until_it_was_told_of() {
-    let mut known = seen(job(JobState::Opened, stopped()));
-    sees(&mut known, 9, job(JobState::Opened, stopped()));
+    let mut known = seen(job(JobState::Opened, Some(STOPPED)));
+    sees(&mut known, 9, job(JobState::Opened, Some(STOPPED)));
     assert!(!known.odd_feed);
-    sees(&mut known, 9, job(JobState::Opened, started()));
+    sees(&mut known, 9, job(JobState::Opened, Some(STARTED)));
     assert!(known.odd_feed);
     // What is not asked about is known as it was.
     sees(&mut known, 11, job(JobState::Opened, None));
-    assert!(known.odd_feed && known.seen.as_ref().unwrap().datafeed == stopped());
-    sees(&mut known, 12, job(JobState::Opened, started()));
+    assert!(known.odd_feed && known.seen.as_ref().unwrap().datafeed == Some(feed("feed", STOPPED)));
+    sees(&mut known, 12, job(JobState::Opened, Some(STARTED)));
     assert!(!known.odd_feed);
     assert_eq!(known.feed_ran, Some(secs(12)));
-    sees(&mut known, 13, job(JobState::Opened, stopped()));
+    sees(&mut known, 13, job(JobState::Opened, Some(STOPPED)));
     assert_eq!(known.feed_ran, Some(secs(12)));
 }
 
@@ -115,12 +118,12 @@ fn a_datafeed_that_an_old_answer_shows_running_is_asked_about_until_it_was_told_
 fn a_datafeed_that_stopped_is_known_by_what_it_told_while_it_ran() {
     let without_end = SeenDatafeed {
         real_time: Some(true),
-        ..feed("feed", DatafeedState::Started)
+        ..feed("feed", STARTED)
     };
     for (id, kind) in [("feed", Some(true)), ("another", None)] {
-        let mut known = seen(job(JobState::Opened, Some(without_end.clone())));
-        let now = feed(id, DatafeedState::Stopped);
-        sees(&mut known, 11, job(JobState::Opened, Some(now)));
+        let mut known = seen(with(without_end.clone()));
+        let now = feed(id, STOPPED);
+        sees(&mut known, 11, with(now));
         let datafeed = known.seen.unwrap().datafeed.unwrap();
         assert_eq!(datafeed.real_time, kind, "{id}");
     }
@@ -138,7 +141,7 @@ fn a_datafeed_is_kept_as_long_as_the_newest_list_names_it() {
         (None, 20, false),
         (None, 9, true),
     ] {
-        let mut known = seen(job(JobState::Opened, started()));
+        let mut known = seen(job(JobState::Opened, Some(STARTED)));
         sees(&mut known, 15, job(JobState::Opened, None));
         known.keep_datafeed(named, Ticket(asked));
         let has = known.seen.unwrap().datafeed.is_some();
@@ -149,8 +152,8 @@ fn a_datafeed_is_kept_as_long_as_the_newest_list_names_it() {
 #[test]
 fn a_datafeed_that_was_never_asked_about_is_looked_at_before_its_job_is_called() {
     for (before, id, known_already) in [
-        (stopped(), "feed", true),
-        (stopped(), "other", false),
+        (Some(STOPPED), "feed", true),
+        (Some(STOPPED), "other", false),
         (None, "feed", false),
     ] {
         let mut known = seen(job(JobState::Opened, before));
@@ -167,7 +170,7 @@ fn a_datafeed_that_was_never_asked_about_is_looked_at_before_its_job_is_called()
 /// The tasks say so at the twentieth second; whether the job is worth a look, and whether that confirms what was seen.
 fn compared(mut known: Job, task: Option<(JobState, bool)>, runs: bool) -> (bool, bool) {
     let task = task.map(|(state, assigned)| SeenTask { state, assigned });
-    let datafeed = runs.then(|| (feed("feed", DatafeedState::Started), false));
+    let datafeed = runs.then(|| (feed("feed", STARTED), false));
     let odd = known.compare(Ticket(20), task, datafeed.as_ref(), moment(secs(20)));
     let confirmed = known.seen.is_some_and(|seen| seen.at == secs(20));
     (odd, confirmed)
@@ -194,13 +197,13 @@ fn tasks_confirm_what_was_seen_or_ask_for_a_look() {
             same,
         ),
         (
-            seen(job(JobState::Opened, started())),
+            seen(job(JobState::Opened, Some(STARTED))),
             Some((JobState::Opened, true)),
             true,
             same,
         ),
         (
-            seen(job(JobState::Opened, started())),
+            seen(job(JobState::Opened, Some(STARTED))),
             Some((JobState::Opened, true)),
             false,
             differs,
@@ -229,8 +232,8 @@ fn tasks_that_were_asked_for_earlier_or_after_a_call_confirm_nothing() {
 #[test]
 fn tasks_tell_whether_a_datafeed_has_an_end_and_that_it_runs() {
     for has_end in [true, false] {
-        let mut known = seen(job(JobState::Opened, started()));
-        let datafeed = (feed("feed", DatafeedState::Started), has_end);
+        let mut known = seen(job(JobState::Opened, Some(STARTED)));
+        let datafeed = (feed("feed", STARTED), has_end);
         let task = SeenTask {
             state: JobState::Opened,
             assigned: true,
@@ -246,11 +249,11 @@ fn tasks_tell_whether_a_datafeed_has_an_end_and_that_it_runs() {
 #[test]
 fn what_a_status_remembers_is_told_until_the_job_is_looked_at_and_never_acted_on() {
     let mut known = Job::default();
-    known.remember(state(JobState::Opened), stopped());
+    known.remember(state(JobState::Opened), Some(feed("feed", STOPPED)));
     assert_eq!(known.state(), Some(JobState::Opened));
     assert!(known.fresh(moment(secs(0))).is_none());
     assert_eq!(
-        sees(&mut known, 1, job(JobState::Opened, stopped())),
+        sees(&mut known, 1, job(JobState::Opened, Some(STOPPED))),
         Some(true)
     );
     known.remember(state(JobState::Closed), None);
