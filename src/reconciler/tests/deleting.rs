@@ -248,6 +248,11 @@ fn a_policy_that_is_flipped_to_retain_takes_the_finalizer_off_also_during_the_de
     world.edit("a", |desired| desired.deletion = DeletionPolicy::Close);
     world.pass(secs(2));
     assert!(held(&world));
+    world.want("a", Wanted::Opened);
+    world.pass(secs(60));
+    world.delete("a");
+    world.pass(secs(60));
+    assert!(gone(&world) && world.state("a") == JobState::Closed);
     let mut world = closing_one(hanging(), Wanted::Opened);
     world.delete("a");
     world.pass(secs(60));

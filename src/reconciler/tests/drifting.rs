@@ -1,7 +1,7 @@
 //! What others do to a job that is where it should be: named, put back or only said, and never fought without end.
 
 use super::life::fed;
-use super::world::{FakeJob, World, policy, secs};
+use super::world::{FakeJob, World, job, policy, secs};
 use crate::api::{DatafeedState, DriftPolicy, JobState, Reason};
 use crate::reconciler::input::{Trouble, Wanted};
 
@@ -248,6 +248,26 @@ fn a_job_that_was_given_data_yesterday_was_not_closed_for_being_idle() {
     world.pass(secs(60));
     assert_eq!(world.opens(), 1);
     assert!(world.is("a", "Drifted", "False", "Corrected"));
+}
+
+#[test]
+fn a_job_without_a_datafeed_or_of_an_older_elasticsearch_was_not_closed_for_being_idle() {
+    for (feed, before_7_14) in [(None, false), (Some(DatafeedState::Stopped), true)] {
+        let mut fake = FakeJob::new(JobState::Opened);
+        if let Some(feed) = feed {
+            fake = fake.with_feed(feed);
+        }
+        fake.latest_record = Some(secs(0));
+        let mut world = World::new();
+        world.before_7_14 = before_7_14;
+        world.connect();
+        world.jobs.insert(job("a"), fake);
+        world.apply("a", Wanted::Opened, policy());
+        world.pass(secs(72 * 3600));
+        world.fake("a").closed();
+        world.pass(secs(120));
+        assert_eq!((world.opens(), world.state("a")), (1, JobState::Opened));
+    }
 }
 
 #[test]

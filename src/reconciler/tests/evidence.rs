@@ -81,6 +81,30 @@ fn the_time_between_two_states_is_evidence_of_neither() {
     }
 }
 
+#[test]
+fn what_is_seen_in_upgrade_mode_is_no_evidence() {
+    let (mut closing, mut opening) = (Facts::NONE, Facts::NONE);
+    let config = SeenConfig::default();
+    for (at, upgrade_mode, counted) in [(0, false, 0), (1, false, 1), (2, true, 1), (3, true, 1)] {
+        for (facts, state) in [
+            (&mut closing, JobState::Closing),
+            (&mut opening, JobState::Opening),
+        ] {
+            let seen = SeenState {
+                upgrade_mode,
+                ..seen(state)
+            };
+            let now = moment(secs(at));
+            match state {
+                JobState::Closing => facts.observe(Some(&seen), Some(&config), MINUTE, now),
+                _ => facts.observe_opening(Some(&seen), Some(&config), MINUTE, now),
+            }
+        }
+        let told = (closing.unproven, opening.opening_for);
+        assert_eq!(told, (secs(counted), secs(counted)), "at {at} s");
+    }
+}
+
 /// `open_time` is in whole seconds, and its answer takes time.
 #[test]
 fn a_job_that_was_opened_two_seconds_and_more_after_it_was_asked_to_close_was_not_asked() {
