@@ -113,7 +113,11 @@ impl Facts {
 
     /// The close in progress is another one: everything begins again, with a graceful close.
     pub fn start_over(&mut self) {
-        *self = Self::NONE;
+        // What is stored of an earlier note is told once, and the next note may be of the same moment.
+        *self = Self {
+            durable_forced_at: self.durable_forced_at,
+            ..Self::NONE
+        };
     }
 
     /// An attempt is under way that the last word was not spoken of.

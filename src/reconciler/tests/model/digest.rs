@@ -154,9 +154,9 @@ impl Digester {
         self.out.extend_from_slice(&[0; 2]);
     }
 
-    /// An age in thousandths of a second, told in tenths.
+    /// An age in thousandths of a second, told in tenths; what is due is told from what is to come, however soon.
     fn age(&mut self, age: i64, long: i64) {
-        let age = i32::try_from(age.min(long).max(-400_000) / 100).unwrap();
+        let age = i32::try_from(age.min(long).max(-400_000).div_euclid(100)).unwrap();
         if self.readable {
             self.out.extend_from_slice(format!("<{age}>").as_bytes());
             return;
