@@ -47,7 +47,7 @@ impl Reconciler {
             self.ended(&sent, now);
             self.each(&sent, |member, call| {
                 member.facts_mut().succeeded(now);
-                member.facts_mut().answered += u32::from(matches!(call, Call::Close(_)));
+                member.facts_mut().answered += u32::from(should_show(call));
             });
             self.narrow(sent.isolation, None, now);
             sent.of
@@ -97,7 +97,7 @@ impl Reconciler {
                 self.each(&sent, |member, call| {
                     let facts = member.facts_mut();
                     facts.call_ended = Some(now.monotonic);
-                    facts.answered += u32::from(answered && matches!(call, Call::Close(_)));
+                    facts.answered += u32::from(answered && should_show(call));
                 });
                 self.narrow(sent.isolation, None, now);
             }
@@ -375,4 +375,9 @@ impl Reconciler {
             }
         }
     }
+}
+
+/// What was answered and shows no effect is repeated, and counted.
+fn should_show(call: &Call) -> bool {
+    matches!(call, Call::Close(_) | Call::StartDatafeed { .. })
 }

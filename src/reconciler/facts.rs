@@ -41,7 +41,7 @@ pub struct Facts {
     pub failures: u32,
     /// The last of them.
     pub last_error: Option<Trouble>,
-    /// Graceful closes of this session that were answered, so that they should show an effect.
+    /// Graceful closes of this session, or starts of a datafeed, that were answered, so that they should show an effect.
     pub answered: u32,
     /// When the last call ended.
     pub call_ended: Option<Duration>,

@@ -169,11 +169,6 @@ impl Job {
         self.newest > asked
     }
 
-    /// A read that was sent after this one told of it already, and no call has ended since.
-    pub fn is_known_since(&self, asked: Ticket) -> bool {
-        self.is_newer_than(asked) && self.seen.as_ref().is_some_and(|seen| seen.current)
-    }
-
     /// The state that was seen last.
     pub fn state(&self) -> Option<JobState> {
         Some(self.seen.as_ref()?.state.as_ref()?.state)

@@ -21,8 +21,8 @@ use crate::api::{JobId, Reason, Target};
 impl Reconciler {
     /// Finds out anew which jobs the object means.
     pub(super) fn resolve(&mut self, key: &ObjectKey, now: Moment) {
+        // The list is asked for since there is a connection.
         if !self.catalogue.is_known() {
-            self.reads.list_first(now.monotonic);
             return;
         }
         // Who is meant here says nothing of what was seen elsewhere.

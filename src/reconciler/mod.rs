@@ -438,9 +438,9 @@ impl Reconciler {
             self.jobs
         );
         assert!(self.missing.iter().all(|(key, job)| {
-            self.objects
-                .get(key)
-                .is_some_and(|object| object.members.get(job).is_some())
+            let object = self.objects.get(key);
+            self.catalogue.config(job).is_none()
+                && object.is_some_and(|object| object.members.get(job).is_some())
         }));
         self.calls.assert_at_rest(&self.jobs);
     }

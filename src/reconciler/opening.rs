@@ -120,8 +120,11 @@ fn opened(situation: &Situation, seen: &Seen, assigned: bool) -> Decision {
     if !starts || datafeed.runs() {
         return Decision::Done;
     }
+    // The first goes at once, however short ago the job was opened.
+    let facts = situation.facts();
+    let again = facts.failures > 0 || facts.answered > 0;
     retry(situation, Step::StartingDatafeed, Reason::StartingDatafeed)
-        .filter(|_| situation.facts().failures > 0)
+        .filter(|_| again)
         .unwrap_or_else(|| Decision::Call(Ask::StartDatafeed(datafeed.id.clone())))
 }
 

@@ -129,13 +129,6 @@ impl Reads {
         self.list.by(at);
     }
 
-    /// Asks for the first list, where that is not on its way.
-    pub(super) fn list_first(&mut self, at: Duration) {
-        if self.list.asked.is_none() {
-            self.list.by(at);
-        }
-    }
-
     /// The newest list that was taken.
     pub(super) fn listed(&self) -> Ticket {
         self.listed
@@ -217,7 +210,7 @@ impl Reconciler {
             .by_time
             .first_key_value()
             .is_some_and(|(at, _)| *at <= now);
-        if !due || !self.catalogue.is_known() {
+        if !due {
             return;
         }
         let mut jobs = if self.reads.states.is_empty() {
@@ -307,12 +300,11 @@ impl Reconciler {
         }
         let reads = &self.reads;
         let listed = self.catalogue.is_known();
-        let free = reads.states.is_empty() && listed;
         let look = reads
             .by_time
             .first_key_value()
             .map(|(at, _)| *at)
-            .filter(|_| free);
+            .filter(|_| reads.states.is_empty());
         let roll = reads.roll.as_ref().and_then(Due::next);
         let tasks = reads.tasks.next().filter(|_| listed);
         let next = [look, reads.list.next(), tasks, reads.info.next(), roll];
@@ -467,11 +459,8 @@ impl Reconciler {
             let before = job.seen.clone();
             let upgrading = found.state.as_ref().is_some_and(|state| state.upgrade_mode);
             let state = found.state.as_ref().map(|state| state.state);
+            // Sent before the last call ended it says what was before, and since then another look is planned.
             let Some(news) = job.see(ticket, found, now) else {
-                // Sent before the last call ended: what it says is of the time before.
-                if !job.is_known_since(ticket) {
-                    self.reads.look(&id, now.monotonic);
-                }
                 continue;
             };
             let users = job.users.clone();

@@ -320,3 +320,41 @@ fn a_datafeed_that_comes_into_being_while_a_close_waits_is_looked_at_before_it_i
     assert!(world.is("a", "Ready", "True", "InDesiredState"));
     assert_eq!(world.status("a").resume_datafeeds.len(), 1);
 }
+
+#[test]
+fn a_datafeed_goes_on_the_moment_that_its_job_is_open() {
+    let mut world = World::of("a", fed(JobState::Opened, STARTED), Wanted::Closed);
+    world.pass(secs(30));
+    world.want("a", Wanted::Opened);
+    world.pass(secs(30));
+    let [
+        (opened, Call::Open(_)),
+        (started, Call::StartDatafeed { .. }),
+    ] = &world.calls[1..]
+    else {
+        panic!("{:?}", world.calls);
+    };
+    assert!(
+        *started - *opened < secs(1),
+        "{:?} later",
+        *started - *opened
+    );
+}
+
+#[test]
+fn a_datafeed_that_stops_as_soon_as_it_is_started_is_started_again_with_growing_gaps() {
+    let mut world = World::of("a", fed(JobState::Opened, STARTED), Wanted::Closed);
+    world.pass(secs(30));
+    world.fake("a").lost_starts = u32::MAX;
+    world.want("a", Wanted::Opened);
+    world.pass(secs(300));
+    assert!(
+        (5..20).contains(&world.starts()),
+        "{} starts in five minutes",
+        world.starts()
+    );
+    assert!(world.is("a", "Reconciling", "True", "StartingDatafeed"));
+    world.fake("a").lost_starts = 0;
+    world.pass(secs(60));
+    assert!(world.is("a", "Ready", "True", "InDesiredState"));
+}

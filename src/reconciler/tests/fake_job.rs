@@ -39,6 +39,8 @@ pub(super) struct FakeJob {
     /// Stops of its datafeed without force that fail.
     pub refuses_stops: u32,
     pub refuses_start: Option<Trouble>,
+    /// Starts of its datafeed that are answered, and it stops at once.
+    pub lost_starts: u32,
     /// A close is refused for as long as its datafeed cannot be stopped (409).
     pub feed_hinders: bool,
     /// Nothing tells whether its datafeed has an end.
@@ -72,6 +74,7 @@ impl FakeJob {
             opens_at: None,
             refuses_stops: 0,
             refuses_start: None,
+            lost_starts: 0,
             feed_hinders: false,
             feed_is_mute: false,
             refuses_lists: false,

@@ -39,11 +39,13 @@ mod moving;
 mod opening;
 mod pacing;
 mod processes;
+mod reading;
 mod recorded;
 mod refused;
 mod rows;
 mod rules;
 mod scenarios;
+mod telling;
 mod world;
 
 pub(super) use kstatus::{are_well_formed, is, kstatus};

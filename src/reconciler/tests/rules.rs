@@ -325,3 +325,36 @@ fn stopping_a_stray_datafeed_is_reported_as_no_close() {
     assert!(world.is("a", "Ready", "True", "InDesiredState"));
     assert!(world.status("a").last_close.is_none() && world.finished.is_empty());
 }
+
+#[test]
+fn a_job_that_is_deleted_and_created_anew_while_it_closes_was_not_closed_by_us() {
+    let mut fake = FakeJob::new(JobState::Opened);
+    (fake.close_takes, fake.created_at) = (None, Some(secs(0)));
+    let mut world = World::of("a", fake, Wanted::Closed);
+    world.pass(secs(60));
+    assert_eq!(world.state("a"), JobState::Closing);
+    let mut anew = FakeJob::new(JobState::Closed);
+    anew.created_at = Some(secs(50));
+    world.jobs.insert(job("a"), anew);
+    world.annotate("a", "now");
+    world.pass(secs(60));
+    assert!(world.is("a", "Ready", "True", "InDesiredState"));
+    assert!(world.told("JobClosed").is_empty(), "{:?}", world.events);
+}
+
+#[test]
+fn a_force_that_was_noted_and_not_sent_did_not_end_a_job_that_is_gone() {
+    let mut fake = FakeJob::new(JobState::Opened);
+    fake.close_takes = None;
+    let mut world = World::of("a", fake, Wanted::Closed);
+    let noted = |world: &World| world.status("a").targets.first()?.forced_at.clone();
+    while noted(&world).is_none() {
+        world.pass(Duration::from_millis(1));
+    }
+    assert_eq!(world.forces(), 0);
+    world.jobs.clear();
+    world.crash();
+    world.pass(secs(300));
+    assert!(world.is("a", "Stalled", "True", "JobNotFound"));
+    assert!(world.told("JobClosed").is_empty(), "{:?}", world.events);
+}

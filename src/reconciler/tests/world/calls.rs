@@ -77,7 +77,9 @@ impl World {
                 if let Some(trouble) = found.and_then(|job| job.refuses_start.clone()) {
                     return (soon, Err(Refusal::Refused(trouble)));
                 }
-                if let Some(found) = self.jobs.get_mut(job)
+                if let Some(found) = self.jobs.get_mut(job).filter(|job| job.lost_starts > 0) {
+                    found.lost_starts -= 1;
+                } else if let Some(found) = self.jobs.get_mut(job)
                     && let Some((_, state)) = &mut found.datafeed
                 {
                     *state = DatafeedState::Started;
