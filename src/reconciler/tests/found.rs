@@ -292,3 +292,37 @@ fn an_outage_makes_no_object_ready_of_which_a_part_matches_nothing() {
         }
     }
 }
+
+#[test]
+fn a_brain_says_how_many_objects_it_has() {
+    let mut world = World::new();
+    assert_eq!((world.brain.len(), world.brain.is_empty()), (0, true));
+    for id in ["a", "b"] {
+        world.apply(id, Wanted::Observed, policy());
+    }
+    assert_eq!((world.brain.len(), world.brain.is_empty()), (2, false));
+}
+
+#[test]
+fn an_answer_to_a_read_of_an_object_that_nobody_waits_for_says_nothing() {
+    let mut world = hanging();
+    world.pass(secs(10));
+    let uid = Arc::clone(&world.stored[&key("a")].uid);
+    world.tell(Input::Refreshed(key("a"), uid, None));
+    assert_eq!(world.brain.len(), 1);
+}
+
+#[test]
+fn a_job_is_stepped_at_the_earliest_of_the_times_that_were_asked_for() {
+    let mut world = World::new();
+    world.jobs.insert(job("a"), FakeJob::new(JobState::Closed));
+    world.apply("a", Wanted::Closed, policy());
+    world.pass(secs(100));
+    let now = world.clock;
+    for at in [50, 10, 90] {
+        world.brain.wake_at(now + secs(at), &key("a"), &job("a"));
+    }
+    let of_jobs = world.brain.timers.iter().filter(|timer| timer.2.is_some());
+    let times: Vec<_> = of_jobs.map(|(at, ..)| *at).collect();
+    assert_eq!(times, [now + secs(10)]);
+}
