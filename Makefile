@@ -28,7 +28,7 @@ faults: ## Each of the 60 faults of the plan (tests/faults.txt); SEEDS=n says ho
 fuzz: ## Answers, certificates, Secrets and urls made up by libFuzzer; TIME=n seconds for each of the four, 600 if not said
 	tests/fuzz/run $(or $(TIME),600)
 
-mutants: ## The brain broken on purpose, one patch of tests/mutants at a time; each must be noticed (about half an hour)
+mutants: ## The brain broken on purpose, one patch of tests/mutants at a time; each must be noticed (some six minutes)
 	tests/mutants/run
 
 mutants-all: ## Every mutant of cargo-mutants in the brain (an hour or two); what survives must be explained in tests/mutants/survivors.txt
