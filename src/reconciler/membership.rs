@@ -397,14 +397,7 @@ impl Reconciler {
 
 /// What a status told of a job, as something to go on saying.
 fn remembered(target: &Target) -> Option<(SeenState, Option<SeenDatafeed>)> {
-    let state = SeenState {
-        state: target.state?,
-        assigned: true,
-        upgrade_mode: false,
-        explanation: None,
-        open_for: None,
-        latest_record: None,
-    };
+    let state = SeenState::of(target.state?);
     let feed = target.datafeed.as_ref().map(|feed| SeenDatafeed {
         id: feed.id.clone(),
         state: feed.state,

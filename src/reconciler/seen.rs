@@ -108,6 +108,20 @@ pub struct SeenState {
     pub latest_record: Option<Timestamp>,
 }
 
+impl SeenState {
+    /// A job in this state, of which nothing else is told.
+    pub fn of(state: JobState) -> Self {
+        Self {
+            state,
+            assigned: true,
+            upgrade_mode: false,
+            explanation: None,
+            open_for: None,
+            latest_record: None,
+        }
+    }
+}
+
 /// A job's datafeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenDatafeed {

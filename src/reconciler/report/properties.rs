@@ -170,22 +170,11 @@ fn seen(status: &AnomalyJobStatus) -> BTreeMap<JobId, Box<Job>> {
     let seen = status.targets.iter().map(|target| {
         let mut job = Job::default();
         if let Some(state) = target.state {
-            job.remember(state_of(state), target.datafeed.as_ref().map(feed_of));
+            job.remember(SeenState::of(state), target.datafeed.as_ref().map(feed_of));
         }
         (target.job_id.clone(), Box::new(job))
     });
     seen.collect()
-}
-
-fn state_of(state: JobState) -> SeenState {
-    SeenState {
-        state,
-        assigned: true,
-        upgrade_mode: false,
-        explanation: None,
-        open_for: None,
-        latest_record: None,
-    }
 }
 
 fn feed_of(feed: &DatafeedSeen) -> SeenDatafeed {

@@ -9,17 +9,6 @@ use crate::reconciler::input::{SeenConfig, SeenState};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-fn seen(state: JobState) -> SeenState {
-    SeenState {
-        state,
-        assigned: true,
-        upgrade_mode: false,
-        explanation: None,
-        open_for: None,
-        latest_record: None,
-    }
-}
-
 /// An answered look at a job that is wanted closed.
 fn look(facts: &mut Facts, state: Option<&SeenState>, at: u64) {
     let config = SeenConfig::default();
@@ -28,7 +17,7 @@ fn look(facts: &mut Facts, state: Option<&SeenState>, at: u64) {
 
 /// The same, where it is wanted opened.
 fn look_opening(facts: &mut Facts, state: Option<JobState>, at: u64) {
-    let (state, config) = (state.map(seen), SeenConfig::default());
+    let (state, config) = (state.map(SeenState::of), SeenConfig::default());
     facts.observe_opening(state.as_ref(), Some(&config), MINUTE * 10, moment(secs(at)));
 }
 
@@ -41,7 +30,7 @@ fn what_is_missing_is_so_from_look_to_look_and_a_longer_gap_counts_as_a_minute()
         let absent = secs(absent);
         assert_eq!((closing.absent_for, opening.absent_for), (absent, absent));
     }
-    look(&mut closing, Some(&seen(JobState::Closed)), 310);
+    look(&mut closing, Some(&SeenState::of(JobState::Closed)), 310);
     look_opening(&mut opening, Some(JobState::Opened), 310);
     let absent = (closing.absent_for, opening.absent_for);
     assert_eq!(absent, (Duration::ZERO, Duration::ZERO));
@@ -52,7 +41,7 @@ fn an_open_job_that_tells_no_age_is_of_another_session_where_it_was_not_looked_a
     let mut facts = Facts::NONE;
     facts.calling(moment(secs(0)));
     facts.answered = 3;
-    let opened = seen(JobState::Opened);
+    let opened = SeenState::of(JobState::Opened);
     for (at, evidence, answered) in [(1, 0, 0), (2, 0, 0)] {
         look(&mut facts, Some(&opened), at);
         assert_eq!((facts.evidence, facts.answered), (secs(evidence), answered));
@@ -92,7 +81,7 @@ fn what_is_seen_in_upgrade_mode_is_no_evidence() {
         ] {
             let seen = SeenState {
                 upgrade_mode,
-                ..seen(state)
+                ..SeenState::of(state)
             };
             let now = moment(secs(at));
             match state {
@@ -113,7 +102,7 @@ fn a_job_that_was_opened_two_seconds_and_more_after_it_was_asked_to_close_was_no
         facts.calling(moment(secs(0)));
         let opened = SeenState {
             open_for: Some(secs(open_for)),
-            ..seen(JobState::Opened)
+            ..SeenState::of(JobState::Opened)
         };
         look(&mut facts, Some(&opened), 10);
         assert_eq!(
@@ -129,7 +118,7 @@ fn a_job_that_was_opened_two_seconds_and_more_after_it_was_asked_to_close_was_no
 fn evidence_is_written_down_at_each_quarter_of_the_timeout_with_a_new_estimate_of_its_end() {
     let timeout = secs(400);
     let mut facts = Facts::NONE;
-    look(&mut facts, Some(&seen(JobState::Closing)), 0);
+    look(&mut facts, Some(&SeenState::of(JobState::Closing)), 0);
     for (at, more, checkpoint, end) in [
         (0, 0, 0, 600),
         (150, 99, 0, 600),
@@ -155,7 +144,7 @@ fn a_job_that_was_created_at_another_time_than_before_was_not_asked_to_close() {
         created_at: Some(moment(secs(at)).wall),
         ..SeenConfig::default()
     };
-    let closing = seen(JobState::Closing);
+    let closing = SeenState::of(JobState::Closing);
     for (before, now, another) in [
         (None, 100, false),
         (None, 101, true),

@@ -54,14 +54,7 @@ fn noted() -> AnomalyJobStatus {
 
 fn saw(state: JobState) -> SeenJob {
     SeenJob {
-        state: Some(SeenState {
-            state,
-            assigned: true,
-            upgrade_mode: false,
-            explanation: None,
-            open_for: None,
-            latest_record: None,
-        }),
+        state: Some(SeenState::of(state)),
         datafeed: None,
     }
 }

@@ -11,17 +11,6 @@ use crate::reconciler::job::Job;
 const STOPPED: DatafeedState = DatafeedState::Stopped;
 const STARTED: DatafeedState = DatafeedState::Started;
 
-fn state(state: JobState) -> SeenState {
-    SeenState {
-        state,
-        assigned: true,
-        upgrade_mode: false,
-        explanation: None,
-        open_for: None,
-        latest_record: None,
-    }
-}
-
 fn feed(id: &str, state: DatafeedState) -> SeenDatafeed {
     SeenDatafeed {
         id: DatafeedId::parse(id).unwrap(),
@@ -33,14 +22,14 @@ fn feed(id: &str, state: DatafeedState) -> SeenDatafeed {
 /// What a read tells that asked about its datafeed as well, or not.
 fn job(job: JobState, datafeed: Option<DatafeedState>) -> SeenJob {
     SeenJob {
-        state: Some(state(job)),
+        state: Some(SeenState::of(job)),
         datafeed: datafeed.map(|state| feed("feed", state)),
     }
 }
 
 fn with(datafeed: SeenDatafeed) -> SeenJob {
     SeenJob {
-        state: Some(state(JobState::Opened)),
+        state: Some(SeenState::of(JobState::Opened)),
         datafeed: Some(datafeed),
     }
 }
@@ -248,13 +237,13 @@ fn tasks_tell_whether_a_datafeed_has_an_end_and_that_it_runs() {
 #[test]
 fn what_a_status_remembers_is_told_until_the_job_is_looked_at_and_never_acted_on() {
     let mut known = Job::default();
-    known.remember(state(JobState::Opened), Some(feed("feed", STOPPED)));
+    known.remember(SeenState::of(JobState::Opened), Some(feed("feed", STOPPED)));
     assert_eq!(known.state(), Some(JobState::Opened));
     assert!(known.fresh(moment(secs(0))).is_none());
     assert_eq!(
         sees(&mut known, 1, job(JobState::Opened, Some(STOPPED))),
         Some(true)
     );
-    known.remember(state(JobState::Closed), None);
+    known.remember(SeenState::of(JobState::Closed), None);
     assert_eq!(known.state(), Some(JobState::Opened));
 }
