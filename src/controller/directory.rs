@@ -65,7 +65,7 @@ pub(super) enum Asked {
 const OWN: Asked = Asked::Connections(ConnectionKind::ElasticsearchConnection);
 const WIDE: Asked = Asked::Connections(ConnectionKind::ClusterElasticsearchConnection);
 
-/// How a list was answered. What was listed once stays listed.
+/// How a list was answered; neither, where it was not. What was listed once stays listed.
 #[derive(Clone, Copy, Debug, Default)]
 struct Answer {
     listed: bool,
@@ -169,20 +169,20 @@ impl Directory {
         }
     }
 
-    fn answer(&self, of: Asked, namespace: &str) -> Option<Answer> {
-        self.answers.get(&(of, namespace.to_owned())).copied()
+    fn answer(&self, of: Asked, namespace: &str) -> Answer {
+        let answer = self.answers.get(&(of, namespace.to_owned()));
+        answer.copied().unwrap_or_default()
     }
 
     fn has(&self, of: Asked, namespace: &str) -> bool {
-        self.answer(of, namespace)
-            .is_some_and(|answer| answer.listed)
+        self.answer(of, namespace).listed
     }
 
     /// How the list was answered that the own connections of a namespace are in.
-    fn answer_of_own(&self, namespace: &str) -> Option<Answer> {
-        let one = |list: &String| list == namespace || list.is_empty();
-        let list = self.lists.iter().find(|list| one(list))?;
-        self.answer(OWN, list)
+    fn answer_of_own(&self, namespace: &str) -> Answer {
+        let one = |list: &&String| *list == namespace || list.is_empty();
+        let list = self.lists.iter().find(one);
+        list.map(|list| self.answer(OWN, list)).unwrap_or_default()
     }
 
     /// A namespace changed.
@@ -220,18 +220,17 @@ impl Directory {
     pub(super) fn has_jobs_to_be_had(&self) -> bool {
         let ended = |list: &String| {
             let answer = self.answer(Asked::Jobs, list);
-            answer.is_some_and(|so| so.listed || so.failed == Some(Failure::Forbidden))
+            answer.listed || answer.failed == Some(Failure::Forbidden)
         };
         self.lists.iter().all(ended)
     }
 
     /// Whether each list was answered once, well or not.
     pub(super) fn has_asked(&self) -> bool {
-        let answered = |of: Asked| self.answer(of, "").is_some();
-        let own = |list: &String| self.answer(OWN, list).is_some();
-        self.lists.iter().all(own)
-            && (!self.serves_wide || answered(WIDE))
-            && (!self.needs_labels() || answered(Asked::Namespaces))
+        let answered = |of, list: &str| self.answers.contains_key(&(of, list.to_owned()));
+        self.lists.iter().all(|list| answered(OWN, list))
+            && (!self.serves_wide || answered(WIDE, ""))
+            && (!self.needs_labels() || answered(Asked::Namespaces, ""))
     }
 
     /// Somebody goes by the labels of namespaces.
@@ -270,8 +269,7 @@ impl Directory {
     /// It is known that the namespace has no `default` of its own, and did not lose it a moment ago.
     fn may_fall_back(&self, namespace: &str) -> bool {
         let name = (namespace.to_owned(), DEFAULT_CONNECTION.to_owned());
-        self.answer_of_own(namespace)
-            .is_some_and(|answer| answer.listed)
+        self.answer_of_own(namespace).listed
             && !self.connections.contains_key(&name)
             && !self.missed.contains_key(&name)
     }
@@ -331,7 +329,7 @@ impl Directory {
             Serves::Others(entries) => entries.as_slice(),
             Serves::Own(_) => &[],
         };
-        let answer = self.answer(Asked::Namespaces, "").unwrap_or_default();
+        let answer = self.answer(Asked::Namespaces, "");
         let labels = self.labels.get(namespace).filter(|_| answer.listed);
         match Granted::by(entries, namespace, labels) {
             Granted::This(allow) => return Admission::Granted(allow),
@@ -379,7 +377,7 @@ impl Directory {
             None => {}
         }
         let answer = self.answer_of_own(namespace);
-        if !answer.is_some_and(|answer| answer.listed) {
+        if !answer.listed {
             let kind = ConnectionKind::ElasticsearchConnection;
             let pending = |why| Known::Unusable(Trouble::new(Reason::Pending, why));
             return unseen(answer, kind).map_or(Known::NotYet, pending);
@@ -441,12 +439,12 @@ impl Directory {
 }
 
 /// What keeps connections of this kind from being seen, and what mends it; `None` where they may still come.
-fn unseen(answer: Option<Answer>, kind: ConnectionKind) -> Option<String> {
+fn unseen(answer: Answer, kind: ConnectionKind) -> Option<String> {
     let plural = match kind {
         ConnectionKind::ElasticsearchConnection => "elasticsearchconnections",
         ConnectionKind::ClusterElasticsearchConnection => "clusterelasticsearchconnections",
     };
-    match answer?.failed? {
+    match answer.failed? {
         Failure::Forbidden => Some(format!(
             "the {kind}s cannot be listed; the operator's role must allow list and watch on {plural}"
         )),

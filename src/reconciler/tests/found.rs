@@ -307,9 +307,7 @@ fn an_answer_to_a_read_of_an_object_that_nobody_waits_for_says_nothing() {
 
 #[test]
 fn a_job_is_stepped_at_the_earliest_of_the_times_that_were_asked_for() {
-    let mut world = World::new();
-    world.jobs.insert(job("a"), FakeJob::new(JobState::Closed));
-    world.apply("a", Wanted::Closed, policy());
+    let mut world = World::of("a", FakeJob::new(JobState::Closed), Wanted::Closed);
     world.pass(secs(100));
     let now = world.clock;
     for at in [50, 10, 90] {

@@ -87,9 +87,7 @@ fn what_was_seen_of_a_cluster_holds_through_another_connection_to_it() {
 
 #[test]
 fn what_was_closed_on_one_cluster_is_looked_at_on_another_before_it_is_claimed() {
-    let mut world = World::new();
-    world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
-    world.apply("a", Wanted::Closed, policy());
+    let mut world = World::of("a", FakeJob::new(JobState::Opened), Wanted::Closed);
     world.pass(secs(10));
     assert!(world.is("a", "Ready", "True", "InDesiredState"));
     world.fake("a").state = JobState::Opened;
@@ -101,9 +99,7 @@ fn what_was_closed_on_one_cluster_is_looked_at_on_another_before_it_is_claimed()
 
 #[test]
 fn what_was_ready_before_an_edit_is_not_ready_on_a_connection_that_is_not_there() {
-    let mut world = World::new();
-    world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
-    world.apply("a", Wanted::Closed, policy());
+    let mut world = World::of("a", FakeJob::new(JobState::Opened), Wanted::Closed);
     world.pass(secs(10));
     let edited = world.stored.values_mut().next().unwrap();
     edited.generation += 1;
@@ -114,9 +110,7 @@ fn what_was_ready_before_an_edit_is_not_ready_on_a_connection_that_is_not_there(
 
 #[test]
 fn nor_after_an_edit_that_comes_while_there_is_none() {
-    let mut world = World::new();
-    world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
-    world.apply("a", Wanted::Closed, policy());
+    let mut world = World::of("a", FakeJob::new(JobState::Opened), Wanted::Closed);
     world.pass(secs(10));
     world.crash();
     world.pending.clear();
@@ -314,9 +308,7 @@ fn a_request_to_look_does_not_wait_for_a_job_that_is_not_meant_any_more() {
 
 #[test]
 fn an_object_whose_namespace_is_not_served_any_more_says_so_at_once() {
-    let mut world = World::new();
-    world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
-    world.apply("a", Wanted::Closed, policy());
+    let mut world = World::of("a", FakeJob::new(JobState::Opened), Wanted::Closed);
     world.pass(secs(10));
     deliver_to(&mut world, WIDE, "default", not_served());
     world.pass(secs(2));
@@ -334,9 +326,7 @@ fn where_nothing_was_claimed_any_more_all_is_looked_at_before_it_is_claimed_agai
         (not_served as fn() -> Connection, "NamespaceNotAllowed"),
         (missing, "NotObserved"),
     ] {
-        let mut world = World::new();
-        world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
-        world.apply("a", Wanted::Closed, policy());
+        let mut world = World::of("a", FakeJob::new(JobState::Opened), Wanted::Closed);
         world.pass(secs(10));
         deliver_to(&mut world, WIDE, "default", why());
         world.pass(secs(600));
