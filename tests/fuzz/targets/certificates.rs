@@ -32,10 +32,10 @@ fn bundle(pem: &[u8]) -> bool {
     };
     match Client::new(&endpoint, Limits::default()) {
         Ok(_) => {
-            let begins = pem
-                .windows(27)
-                .any(|part| part == b"-----BEGIN CERTIFICATE-----");
-            assert!(begins, "a client that trusts nobody, or everybody");
+            assert!(
+                holds(pem, b"-----BEGIN CERTIFICATE"),
+                "a client that trusts nobody, or everybody"
+            );
             true
         }
         Err(error) => {
@@ -44,6 +44,11 @@ fn bundle(pem: &[u8]) -> bool {
             false
         }
     }
+}
+
+/// The five dashes behind a label are not asked for: the parser lets spaces stand between them.
+fn holds(pem: &[u8], label: &[u8]) -> bool {
+    pem.windows(label.len()).any(|part| part == label)
 }
 
 fn own(chain: &[u8], key: &str) {
@@ -58,7 +63,7 @@ fn own(chain: &[u8], key: &str) {
     };
     match Client::new(&endpoint, Limits::default()) {
         // What is shown to others is held to be a certificate as strictly as what is trusted.
-        Ok(_) => assert!(bundle(chain) && key.contains("KEY-----")),
+        Ok(_) => assert!(bundle(chain) && holds(key.as_bytes(), b"KEY")),
         Err(error) => {
             fuzz::silent(&format!("{endpoint:?} {error:?} {error}"));
             assert_eq!(error.category(), "SecretInvalid");
