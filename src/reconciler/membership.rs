@@ -53,13 +53,10 @@ impl Reconciler {
         if !went.is_empty() {
             self.release(key, went);
         }
-        if let Some(object) = self.objects.get_mut(key) {
-            if object.obstacle.is_none() {
-                object.restoring = Vec::new();
-            }
-            if !object.unmatched.is_empty() || object.obstacle.is_some() {
-                self.reads.list_by(now.monotonic + pace::SWEEP / 3);
-            }
+        if let Some(object) = self.objects.get_mut(key)
+            && object.obstacle.is_none()
+        {
+            object.restoring = Vec::new();
         }
         self.claim(key);
         self.unsaid.insert(key.clone());

@@ -134,6 +134,47 @@ fn what_fills_the_places_waits_for_no_more() {
     assert_eq!((waited, lists[0].1), (Duration::ZERO, 9));
 }
 
+#[test]
+fn what_is_not_wanted_any_more_does_not_fill_the_places() {
+    let mut world = observed(12);
+    world.max_closing = 10;
+    world.connect();
+    world.pass(secs(30));
+    world.jobs.get_mut(&job(&id(0))).unwrap().close_takes = Some(secs(20));
+    let edited = world.clock;
+    for n in 0..10 {
+        close(&mut world, n);
+    }
+    world.edit(&id(9), |desired| desired.wanted = Wanted::Observed);
+    close(&mut world, 10);
+    world.pass(secs(1));
+    assert_eq!(lists(&world)[1], (edited + MS * 100, 9));
+}
+
+#[test]
+fn a_job_that_was_refused_before_goes_alone_behind_what_waits_with_it() {
+    let mut world = observed(5);
+    let refused = world.jobs.get_mut(&job(&id(4))).unwrap();
+    (refused.refuses_lists, refused.close_takes) = (true, None);
+    close(&mut world, 4);
+    world.pass(MS * 500);
+    // Closes are refused for load for a second, so that all of them wait together.
+    world.overloads = 1;
+    for n in 0..4 {
+        close(&mut world, n);
+        world.pass(MS * 10);
+    }
+    world.pass(secs(2));
+    let ids = |(_, call): &(Duration, Call)| call.jobs().to_vec();
+    let calls: Vec<_> = world.calls.iter().map(ids).collect();
+    let healthy: Vec<_> = (0..4).map(|n| job(&id(n))).collect();
+    let alone = vec![job(&id(4))];
+    assert_eq!(
+        calls,
+        [alone.clone(), vec![healthy[0].clone()], healthy, alone]
+    );
+}
+
 /// It waited to be sent for an object that wants something else by now.
 #[test]
 fn a_close_that_takes_the_place_of_another_call_waits_for_a_place_like_any_other() {

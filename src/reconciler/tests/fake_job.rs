@@ -20,6 +20,8 @@ pub(super) struct FakeJob {
     /// How long a graceful close takes; `None` = for ever.
     pub close_takes: Option<Duration>,
     pub lost_closes: u32,
+    /// The connection of a close of it breaks, and nothing has been done.
+    pub breaks_closes: bool,
     /// Closes reach the node that it has just left, and are answered with success.
     pub left_its_node: bool,
     pub ignores_force: bool,
@@ -61,6 +63,7 @@ impl FakeJob {
             datafeed: None,
             close_takes: Some(Duration::ZERO),
             lost_closes: 0,
+            breaks_closes: false,
             left_its_node: false,
             ignores_force: false,
             opened_at: Duration::ZERO,

@@ -387,6 +387,22 @@ fn of_an_incomplete_view_a_group_whose_name_the_connection_does_not_cover_is_sti
 }
 
 #[test]
+fn an_id_that_the_connection_does_not_cover_makes_nothing_of_an_incomplete_view_unknown() {
+    let mut world = crowd(20);
+    world.cut_at = Some(10);
+    world.allow.jobs = vec![JobPattern::parse("n-*").unwrap()];
+    world.connect();
+    world.create("o", wish("n-00001,another"));
+    world.pass(secs(300));
+    assert_eq!(world.state("n-00001"), JobState::Closed);
+    assert!(
+        world.is("o", "Closed", "Unknown", "NotAllowed"),
+        "{:?}",
+        world.status("o").conditions
+    );
+}
+
+#[test]
 fn beside_what_is_unknown_of_an_incomplete_view_the_named_ids_are_closed() {
     let mut world = crowd(20);
     world.cut_at = Some(10);

@@ -210,6 +210,9 @@ fn tasks_that_were_asked_for_earlier_or_after_a_call_confirm_nothing() {
     assert_eq!(compared(known.clone(), None, false), (false, false));
     known.touch(Ticket(22));
     assert_eq!(compared(known, None, false), (false, false));
+    let mut known = seen(job(JobState::Opened, None));
+    known.touch(Ticket(20));
+    assert_eq!(compared(known, None, false), (true, false));
     // What was touched is not known again because its task is as it was.
     let mut known = seen(job(JobState::Opened, None));
     known.touch(Ticket(12));

@@ -27,6 +27,7 @@ mod flipping;
 mod found;
 mod ghost;
 mod groups;
+mod health;
 mod isolating;
 mod kstatus;
 mod levers;

@@ -1,11 +1,12 @@
 //! Calls that are refused for the state of the cluster, or for an id that nobody names: what is counted of them, and that whoever
 //! was beside them goes on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::fake_job::FakeJob;
 use super::world::{World, desired, job, policy, secs};
-use crate::api::JobState;
+use crate::api::{Allow, JobPattern, JobState};
 use crate::reconciler::input::*;
 
 const MS: Duration = Duration::from_millis(1);
@@ -105,4 +106,40 @@ fn a_search_in_a_refused_list_asks_for_nothing_that_is_not_wanted_any_more() {
         assert!(world.is("g", "Ready", "True", "InDesiredState") == (wanted == Wanted::Opened));
         assert!(world.brain.calls.isolations.is_empty());
     }
+}
+
+#[test]
+fn closes_whose_answers_are_lost_are_repeated_and_no_evidence_that_they_are_not_taken() {
+    let fake = FakeJob {
+        breaks_closes: true,
+        ..FakeJob::new(JobState::Opened)
+    };
+    let mut world = World::of("a", fake, Wanted::Closed);
+    world.pass(secs(3600));
+    assert!(world.closes() > 10);
+    assert_eq!(world.forces(), 0);
+}
+
+#[test]
+fn a_live_read_before_a_force_changes_what_its_own_namespace_may_do_and_no_other() {
+    let mut world = World::new();
+    let only = |pattern: &str| Allow {
+        jobs: vec![JobPattern::parse(pattern).unwrap()],
+        ..Allow::default()
+    };
+    let allowed = [("ns", Allow::default()), ("other", only("b-*"))];
+    let allowed = allowed.map(|(namespace, allow)| (Arc::from(namespace), allow));
+    world.tell(Input::Allowed(Allowances::Namespaces(allowed.into())));
+    let hangs = FakeJob {
+        close_takes: None,
+        ..FakeJob::new(JobState::Opened)
+    };
+    world.jobs.insert(job("a"), hangs);
+    world.jobs.insert(job("c"), FakeJob::new(JobState::Opened));
+    world.apply("a", Wanted::Closed, policy());
+    world.create("other/c", desired("c", Wanted::Closed, policy()));
+    world.pass(secs(1200));
+    assert_eq!((world.forces(), world.state("a")), (1, JobState::Closed));
+    assert_eq!(world.state("c"), JobState::Opened);
+    assert!(world.is("other/c", "Closed", "Unknown", "NotAllowed"));
 }

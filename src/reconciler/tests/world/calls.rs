@@ -181,6 +181,9 @@ impl World {
         if job.state == JobState::Failed {
             return (soon, Err(Refusal::LookAgain { answered: true }));
         }
+        if job.breaks_closes {
+            return (soon, Err(Refusal::LookAgain { answered: false }));
+        }
         if job.lost_closes > 0 {
             job.lost_closes -= 1;
             return (secs(30), Err(Refusal::LookAgain { answered: true }));
