@@ -38,7 +38,7 @@ impl Reconciler {
         let waited = Duration::try_from(now.wall.duration_since(since)).unwrap_or_default();
         let most = object.desired.close.timeout.as_duration() + pace::DELETION_MARGIN;
         let enforced = object.enforces().is_some();
-        if object.leaving || !enforced || closed(object) {
+        if object.dealings.leaving || !enforced || closed(object) {
             return Some(Hold::TakeOff);
         }
         let lost = waited >= pace::GRACE && self.health.stalled(now).is_some();
@@ -62,7 +62,7 @@ impl Reconciler {
         let Some(object) = self.objects.get_mut(key) else {
             return;
         };
-        object.leaving = true;
+        object.dealings.leaving = true;
         let event = Event {
             reason: "DeletedBeforeClosed",
             note: format!(
@@ -83,8 +83,8 @@ impl Reconciler {
             return;
         };
         let finalizers = finalizer::with(&object.finalizers, hold == Hold::PutOn);
-        object.leaving |= hold == Hold::TakeOff && object.desired.deleting.is_some();
-        object.writing = Some(Box::new(Writing::finalizers(ticket, finalizers.clone())));
+        object.dealings.leaving |= hold == Hold::TakeOff && object.desired.deleting.is_some();
+        object.dealings.writing = Some(Box::new(Writing::finalizers(ticket, finalizers.clone())));
         self.writes.insert(ticket, key.clone());
         self.outputs.push(Output::Finalize {
             ticket,

@@ -269,11 +269,11 @@ impl Reconciler {
         found: Option<Box<Delivered>>,
         now: Moment,
     ) {
-        let asked = |object: &&mut Box<Object>| object.uid == *uid && object.refreshing;
+        let asked = |object: &&mut Box<Object>| object.uid == *uid && object.dealings.refreshing;
         let Some(object) = self.objects.get_mut(key).filter(asked) else {
             return;
         };
-        object.refreshing = false;
+        object.dealings.refreshing = false;
         match found.filter(|found| found.uid == *uid) {
             Some(found) => self.delivered(*found, now),
             None => self.gone(key),
@@ -282,8 +282,8 @@ impl Reconciler {
 
     fn gone(&mut self, key: &ObjectKey) {
         if let Some(object) = self.objects.remove(key) {
-            self.outcomes_waiting -= usize::from(object::is_outcome_wanted(object.wants_turn));
-            if let Some(at) = object.timer {
+            self.outcomes_waiting -= usize::from(object.dealings.is_outcome_wanted());
+            if let Some(at) = object.dealings.timer {
                 self.timers.remove(&(at, key.clone(), None));
             }
             let jobs: Vec<JobId> = object.members.iter().map(|(job, _)| job.clone()).collect();
@@ -365,10 +365,10 @@ impl Reconciler {
         let Some(object) = self.objects.get_mut(key) else {
             return;
         };
-        if object.timer.is_some_and(|set| set <= at) {
+        if object.dealings.timer.is_some_and(|set| set <= at) {
             return;
         }
-        if let Some(later) = object.timer.replace(at) {
+        if let Some(later) = object.dealings.timer.replace(at) {
             self.timers.remove(&(later, key.clone(), None));
         }
         self.timers.insert((at, key.clone(), None));
@@ -384,7 +384,7 @@ impl Reconciler {
             };
             match job {
                 None => {
-                    object.timer = None;
+                    object.dealings.timer = None;
                     self.unsaid.insert(key);
                 }
                 Some(job) => {
@@ -415,9 +415,9 @@ impl Reconciler {
     fn assert_at_rest(&self) {
         assert!(self.verifications.is_empty() && self.writes.is_empty() && self.due.is_empty());
         assert!(self.outputs.is_empty() && self.unsaid.is_empty());
-        let turns = self.objects.values().map(|object| object.wants_turn);
-        let waiting = turns
-            .filter(|wanted| object::is_outcome_wanted(*wanted))
+        let objects = self.objects.values();
+        let waiting = objects
+            .filter(|object| object.dealings.is_outcome_wanted())
             .count();
         assert_eq!(self.outcomes_waiting, waiting);
         assert!(

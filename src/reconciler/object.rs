@@ -3,17 +3,17 @@
 //! The object itself is not kept. Whether a delivery is news, our own echo, or somebody else's edit of our status
 //! is decided here; what follows from it is not.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::input::{Delivered, Desired, Lane, Moment, ObjectKey, Ticket, Trouble, Urgency, Wanted};
+use super::input::{Delivered, Desired, Lane, Moment, ObjectKey, Ticket, Trouble, Wanted};
 use super::meant::Barred;
 use super::member::{Member, Members};
 use super::stored::{Durable, Held, Published, durable, held, restorable};
-use super::writing::Writing;
+use super::writing::{Dealings, Writing};
 use crate::api::{
     AnomalyJobStatus, ConditionType, ConnectionSeen, DatafeedId, JobId, LastClose, Reason, Target,
 };
@@ -77,22 +77,12 @@ pub struct Object {
     pub regaining: bool,
     /// What the API server has.
     pub published: Published,
-    /// The write in flight.
-    pub writing: Option<Box<Writing>>,
-    /// A turn to write was asked for, what for, and how urgently.
-    pub wants_turn: Option<(Said, Urgency)>,
-    /// Writes that failed in a row.
-    pub write_failures: u32,
-    /// No write before this.
-    pub write_after: Duration,
+    /// What is under way between it and the API server.
+    pub dealings: Dealings,
     /// When progress was written last.
     pub progress_at: Option<Duration>,
     /// Since when the status differs from what is stored.
     pub unwritten_since: Option<Duration>,
-    /// When it is looked at again for a write, or the end of its deletion.
-    pub timer: Option<Duration>,
-    /// An answer to a read of the object is wanted; one that comes after a later write was acknowledged is not.
-    pub refreshing: bool,
     /// What the status told of jobs that are not members yet.
     pub restoring: Vec<Target>,
     /// What it told was of this generation.
@@ -103,23 +93,6 @@ pub struct Object {
     pub from: Option<Box<ConnectionSeen>>,
     /// Counts arrivals.
     pub arrivals: u64,
-    /// Nothing more is done: its finalizer is off, or being taken off.
-    pub leaving: bool,
-    echoes: VecDeque<Arc<str>>,
-}
-
-/// What is to be told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Said {
-    /// How far it is.
-    OnTheWay,
-    /// How it ended, or what a call waits for.
-    Outcome,
-}
-
-/// Of these an outcome is asked for.
-pub fn is_outcome_wanted(wanted: Option<(Said, Urgency)>) -> bool {
-    wanted.is_some_and(|(said, _)| said == Said::Outcome)
 }
 
 /// What a delivery meant.
@@ -185,21 +158,14 @@ impl Object {
             requested: (Ticket::default(), BTreeSet::new()),
             regaining,
             published,
-            writing: None,
-            wants_turn: None,
-            write_failures: 0,
-            write_after: Duration::ZERO,
+            dealings: Dealings::default(),
             progress_at: None,
             unwritten_since: None,
-            timer: None,
-            refreshing: false,
             restoring: restorable(status.targets, looked_at),
             looked_at,
             interrupted: BTreeSet::new(),
             from: status.connection.map(Box::new),
             arrivals,
-            leaving: false,
-            echoes: VecDeque::new(),
             desired,
         }
     }
@@ -207,7 +173,7 @@ impl Object {
     /// The same object, of which nothing is known but what it asks for: what it knew was of another cluster.
     #[must_use]
     pub fn anew(mut self, key: &ObjectKey, sight_from: Ticket, now: Moment) -> Self {
-        if let Some(writing) = &mut self.writing {
+        if let Some(writing) = &mut self.dealings.writing {
             writing.overtaken = true;
         }
         let handled = self.handled_request.as_deref().map(str::to_owned);
@@ -225,14 +191,7 @@ impl Object {
             },
         };
         Self {
-            writing: self.writing,
-            wants_turn: self.wants_turn,
-            write_failures: self.write_failures,
-            write_after: self.write_after,
-            timer: self.timer,
-            refreshing: self.refreshing,
-            leaving: self.leaving,
-            echoes: self.echoes,
+            dealings: self.dealings,
             ..Self::new(delivered, self.published.digest, sight_from, now)
         }
     }
@@ -243,8 +202,8 @@ impl Object {
         if delivered.generation < self.generation || self.is_echo(&delivered, digest) {
             return News::Echo;
         }
-        self.echoes.clear();
-        if let Some(writing) = &mut self.writing {
+        self.dealings.echoes.clear();
+        if let Some(writing) = &mut self.dealings.writing {
             writing.overtaken = true;
         }
         self.resource_version = delivered.resource_version;
@@ -322,20 +281,21 @@ impl Object {
 
     /// It is what a write of ours stored, known by its version alone.
     pub fn awaits(&self, delivered: &Delivered) -> bool {
-        delivered.uid == self.uid && self.echoes.contains(&delivered.resource_version)
+        self.dealings.echoes.contains(&delivered.resource_version)
     }
 
     fn is_echo(&mut self, delivered: &Delivered, digest: u64) -> bool {
         if let Some(at) = self
+            .dealings
             .echoes
             .iter()
             .position(|version| *version == delivered.resource_version)
         {
-            self.echoes.drain(..=at);
+            self.dealings.echoes.drain(..=at);
             return true;
         }
         let same = delivered.generation == self.generation && delivered.desired == self.desired;
-        let Some(writing) = &mut self.writing else {
+        let Some(writing) = &mut self.dealings.writing else {
             return same && delivered.resource_version == self.resource_version;
         };
         let ours = match (&writing.content, &writing.finalizers) {
@@ -353,16 +313,16 @@ impl Object {
     /// A write was acknowledged. Returns whether it is known what is stored now: where something else was delivered
     /// meanwhile, nobody says which of the two came last.
     pub fn written(&mut self, writing: Writing, version: Arc<str>) -> bool {
-        self.write_failures = 0;
+        self.dealings.failures = 0;
         if writing.overtaken {
             return false;
         }
         if writing.echoed.is_none() {
             // A lost watch may never echo; a few are enough to recognise the ones on their way.
-            self.echoes.truncate(7);
-            self.echoes.push_back(Arc::clone(&version));
+            self.dealings.echoes.truncate(7);
+            self.dealings.echoes.push_back(Arc::clone(&version));
         }
-        self.refreshing = false;
+        self.dealings.refreshing = false;
         self.resource_version = version;
         if let Some(finalizers) = writing.finalizers {
             self.finalizers = finalizers;
@@ -387,7 +347,7 @@ impl Object {
 
     /// The datafeed is stored as running, and stays so when the write on its way arrives.
     pub fn is_safe_to_stop(&self, datafeed: &DatafeedId) -> bool {
-        let stays = self.writing.as_ref().is_none_or(|writing| {
+        let stays = self.dealings.writing.as_ref().is_none_or(|writing| {
             let content = writing.content.as_ref();
             content.is_none_or(|(_, durable)| durable.resume == self.durable.resume)
         });
@@ -457,7 +417,7 @@ impl Object {
     fn closes_before_it_goes(&self) -> bool {
         self.desired.deletion == crate::api::DeletionPolicy::Close
             && self.is_held()
-            && !self.leaving
+            && !self.dealings.leaving
     }
 }
 
@@ -472,10 +432,10 @@ fn told_nothing(published: &Published) -> bool {
     })
 }
 
-/// What its jobs shall be, deletion included.
+/// What its jobs shall be, where anything is enforced: an object that is being deleted opens nothing.
 fn wants(desired: &Desired) -> Wanted {
     match desired.deleting {
-        Some(_) if desired.deletion == crate::api::DeletionPolicy::Close => Wanted::Closed,
-        _ => desired.wanted,
+        Some(_) => Wanted::Closed,
+        None => desired.wanted,
     }
 }

@@ -43,12 +43,8 @@ impl Reconciler {
         if !settled || from.is_none_or(|from| self.is_here(from)) {
             return delivered;
         }
-        let status = AnomalyJobStatus {
-            last_handled_reconcile_at: delivered.status.last_handled_reconcile_at,
-            ..AnomalyJobStatus::default()
-        };
         Delivered {
-            status,
+            status: AnomalyJobStatus::default(),
             ..delivered
         }
     }

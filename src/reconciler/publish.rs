@@ -11,10 +11,10 @@ use std::time::Duration;
 use super::decision::Decision;
 use super::input::{Moment, ObjectKey, Output, Ticket, Urgency, WriteRefused};
 use super::member::Member;
-use super::object::{Object, Said, is_outcome_wanted};
+use super::object::Object;
 use super::stored::{Held, Published, durable};
 use super::turns::Lane;
-use super::writing::Writing;
+use super::writing::{Said, Writing};
 use super::{Reconciler, pace, report};
 use crate::api::{AnomalyJobStatus, ConditionStatus, ConditionType, Reason};
 
@@ -114,7 +114,7 @@ fn is_spoken_soon(object: &Object) -> bool {
 /// When a status that differs since then is to be written; `patience` is for what nobody waits for.
 fn due_at(object: &Object, since: Duration, patience: Duration) -> Duration {
     if is_spoken_at_once(object) {
-        return object.write_after;
+        return object.dealings.not_before;
     }
     // Progress of many jobs ticks; of one job each step is a word of its own.
     let spaced = object.progress_at.filter(|_| object.members.len() > 1);
@@ -124,7 +124,9 @@ fn due_at(object: &Object, since: Duration, patience: Duration) -> Duration {
     } else {
         patience
     };
-    (since + quiet_for).max(spaced).max(object.write_after)
+    (since + quiet_for)
+        .max(spaced)
+        .max(object.dealings.not_before)
 }
 
 /// What somebody waited for is told: whatever happens to the object later is no edit.
@@ -141,7 +143,7 @@ impl Reconciler {
         let Some(object) = self.objects.get(key) else {
             return;
         };
-        if object.writing.is_some() {
+        if object.dealings.writing.is_some() {
             return;
         }
         // Asked first, because to make a status only to put it off costs more than all else.
@@ -149,7 +151,9 @@ impl Reconciler {
             return self.wake_object_at(now.monotonic + pace::PROGRESS, key);
         }
         let due = if held {
-            self.objects.get(key).map(|object| object.write_after)
+            self.objects
+                .get(key)
+                .map(|object| object.dealings.not_before)
         } else {
             self.unwritten(key, now).map(|unwritten| unwritten.due)
         };
@@ -180,14 +184,14 @@ impl Reconciler {
         } else {
             Urgency::None
         };
-        let before = object.wants_turn;
-        let wanted = before.map_or((said, urgency), |(was, asked)| {
-            (was.max(said), asked.max(urgency))
+        let (before, told) = (
+            object.dealings.wants_turn,
+            object.dealings.is_outcome_wanted(),
+        );
+        object.dealings.wants_turn = before.map_or(Some((said, urgency)), |(was, asked)| {
+            Some((was.max(said), asked.max(urgency)))
         });
-        object.wants_turn = Some(wanted);
-        if is_outcome_wanted(Some(wanted)) && !is_outcome_wanted(before) {
-            self.outcomes_waiting += 1;
-        }
+        self.outcomes_waiting += usize::from(!told && object.dealings.is_outcome_wanted());
         if before.is_none_or(|(_, asked)| urgency > asked) {
             self.outputs.push(Output::WantTurn(key.clone(), urgency));
         }
@@ -198,7 +202,10 @@ impl Reconciler {
         let Some(object) = self.objects.get_mut(key) else {
             return false;
         };
-        if self.outcomes_waiting == 0 || object.wants_turn.is_some() || is_spoken_soon(object) {
+        if self.outcomes_waiting == 0
+            || object.dealings.wants_turn.is_some()
+            || is_spoken_soon(object)
+        {
             return false;
         }
         let since = object.unwritten_since.get_or_insert(now.monotonic);
@@ -286,9 +293,9 @@ impl Reconciler {
         let Some(object) = self.objects.get_mut(key) else {
             return;
         };
-        let wanted = object.wants_turn.take();
-        self.outcomes_waiting -= usize::from(is_outcome_wanted(wanted));
-        if object.writing.is_some() {
+        self.outcomes_waiting -= usize::from(object.dealings.is_outcome_wanted());
+        object.dealings.wants_turn = None;
+        if object.dealings.writing.is_some() {
             return;
         }
         if let Some(hold) = self.hold(key, now) {
@@ -314,7 +321,7 @@ impl Reconciler {
             return;
         };
         let events = report::events(object, &published.conditions, &status);
-        object.writing = Some(Box::new(Writing::status(
+        object.dealings.writing = Some(Box::new(Writing::status(
             ticket,
             published,
             durable(&status),
@@ -342,8 +349,8 @@ impl Reconciler {
         let Some(object) = self.objects.get_mut(key) else {
             return;
         };
-        object.refreshing = true;
-        let again = object.write_after.max(now.monotonic) + REFRESHED_WITHIN;
+        object.dealings.refreshing = true;
+        let again = object.dealings.not_before.max(now.monotonic) + REFRESHED_WITHIN;
         let uid = Arc::clone(&object.uid);
         self.outputs.push(Output::Refresh(key.clone(), uid));
         self.wake_object_at(again, key);
@@ -363,7 +370,7 @@ impl Reconciler {
         let Some(object) = self.objects.get_mut(&key) else {
             return;
         };
-        let Some(writing) = object.writing.take_if(ours) else {
+        let Some(writing) = object.dealings.writing.take_if(ours) else {
             return;
         };
         let finalizers = writing.content.is_none();
@@ -375,14 +382,14 @@ impl Reconciler {
                 }
             }
             Err(refused) => {
-                object.write_failures = object.write_failures.saturating_add(1);
-                let at_once = refused == WriteRefused::Conflict && object.write_failures == 1;
+                object.dealings.failures = object.dealings.failures.saturating_add(1);
+                let at_once = refused == WriteRefused::Conflict && object.dealings.failures == 1;
                 let delay = if at_once {
                     Duration::ZERO
                 } else {
-                    pace::retry_delay(object.write_failures, ticket.0)
+                    pace::retry_delay(object.dealings.failures, ticket.0)
                 };
-                object.write_after = now.monotonic + delay;
+                object.dealings.not_before = now.monotonic + delay;
                 if refused != WriteRefused::Failed {
                     self.refresh(&key, now);
                     return;

@@ -1,11 +1,51 @@
-//! A write of an object that is on its way to the API server.
+//! What is under way between an object and the API server: the write that was sent, the turn that was asked for.
 //!
 //! What its answer means is decided by the object: a watch may have been faster, and somebody else may have written meanwhile.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::input::Ticket;
+use super::input::{Ticket, Urgency};
 use super::stored::{Durable, Published};
+
+/// All of it. It goes on whatever becomes of the clusters that the object means.
+#[derive(Debug, Clone, Default)]
+pub struct Dealings {
+    /// The write in flight.
+    pub writing: Option<Box<Writing>>,
+    /// A turn to write was asked for, what for, and how urgently.
+    pub wants_turn: Option<(Said, Urgency)>,
+    /// Writes that failed in a row.
+    pub failures: u32,
+    /// No write before this.
+    pub not_before: Duration,
+    /// When it is looked at again for a write, or the end of its deletion.
+    pub timer: Option<Duration>,
+    /// An answer to a read of the object is wanted; one that comes after a later write was acknowledged is not.
+    pub refreshing: bool,
+    /// Nothing more is done: its finalizer is off, or being taken off.
+    pub leaving: bool,
+    /// Versions of writes of ours that the watch has not brought back yet.
+    pub echoes: VecDeque<Arc<str>>,
+}
+
+/// What is to be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Said {
+    /// How far it is.
+    OnTheWay,
+    /// How it ended, or what a call waits for.
+    Outcome,
+}
+
+impl Dealings {
+    /// The turn that was asked for is to tell an outcome.
+    pub fn is_outcome_wanted(&self) -> bool {
+        self.wants_turn
+            .is_some_and(|(said, _)| said == Said::Outcome)
+    }
+}
 
 /// A write that was sent and not answered yet.
 #[derive(Debug, Clone)]

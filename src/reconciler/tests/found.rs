@@ -189,13 +189,13 @@ fn an_acknowledgement_that_comes_after_a_newer_delivery_says_nothing_of_what_is_
         ..Published::default()
     };
     let writing = Writing::status(Ticket(1), stored, Durable::default());
-    object.writing = Some(Box::new(writing));
+    object.dealings.writing = Some(Box::new(writing));
     object.deliver(
         delivered(2, "12", AnomalyJobStatus::default()),
         2,
         Ticket(1),
     );
-    let writing = object.writing.take().unwrap();
+    let writing = object.dealings.writing.take().unwrap();
     assert!(!object.written(*writing, Arc::from("11")));
     assert_eq!(
         (&*object.resource_version, object.published.digest),

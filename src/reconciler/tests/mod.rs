@@ -38,6 +38,7 @@ mod mixed;
 mod model;
 mod moving;
 mod opening;
+mod origin;
 mod pacing;
 mod processes;
 mod reading;

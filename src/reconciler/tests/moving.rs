@@ -10,11 +10,11 @@ use crate::api::{Allow, ConnectionKind, DatafeedState, JobPattern, JobState, Rea
 use crate::reconciler::Reconciler;
 use crate::reconciler::input::*;
 
-const OWN: ConnectionKind = ConnectionKind::ElasticsearchConnection;
-const WIDE: ConnectionKind = ConnectionKind::ClusterElasticsearchConnection;
+pub(super) const OWN: ConnectionKind = ConnectionKind::ElasticsearchConnection;
+pub(super) const WIDE: ConnectionKind = ConnectionKind::ClusterElasticsearchConnection;
 
 /// A connection that leads to the cluster of this uuid.
-fn leads_to(world: &World, uuid: &str) -> Connection {
+pub(super) fn leads_to(world: &World, uuid: &str) -> Connection {
     Connection::Usable(Usable {
         identity: Arc::from(uuid),
         cluster_uuid: Some(Arc::from(uuid)),
@@ -23,7 +23,12 @@ fn leads_to(world: &World, uuid: &str) -> Connection {
 }
 
 /// All objects are delivered to the brain of another connection.
-fn deliver_to(world: &mut World, kind: ConnectionKind, name: &str, connection: Connection) {
+pub(super) fn deliver_to(
+    world: &mut World,
+    kind: ConnectionKind,
+    name: &str,
+    connection: Connection,
+) {
     world.forget(Reconciler::new(kind, name, moment(world.clock)));
     world.tell(Input::Connection(connection));
     world.deliver_all();
@@ -35,7 +40,7 @@ fn move_to(world: &mut World, uuid: &str) {
     deliver_to(world, WIDE, "other", connection);
 }
 
-fn missing() -> Connection {
+pub(super) fn missing() -> Connection {
     Connection::Unusable(trouble(Reason::ConnectionNotFound))
 }
 
@@ -53,7 +58,7 @@ fn cover(world: &mut World, pattern: &str) {
 }
 
 /// Nearly all of the ten minutes of its timeout was seen of a close.
-fn nearly_forced() -> World {
+pub(super) fn nearly_forced() -> World {
     let mut world = World::new();
     let fake = FakeJob {
         close_takes: None,

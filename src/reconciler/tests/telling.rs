@@ -206,8 +206,8 @@ fn while_outcomes_wait_for_their_turn_a_word_on_the_way_asks_for_none_for_five_m
     let since = object(&world).unwritten_since.unwrap();
     assert_eq!(world.state("a"), JobState::Closing);
     world.pass(since + secs(299) - world.clock);
-    assert_eq!(object(&world).wants_turn, None);
+    assert_eq!(object(&world).dealings.wants_turn, None);
     // It is thought of every ten seconds.
     world.pass(secs(11));
-    assert!(object(&world).wants_turn.is_some());
+    assert!(object(&world).dealings.wants_turn.is_some());
 }
