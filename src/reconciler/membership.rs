@@ -99,13 +99,13 @@ impl Reconciler {
                 continue;
             };
             member.sighted &= same;
-            if !same && known.seen.as_ref().is_some_and(|seen| seen.current) {
+            if known.seen.as_ref().is_some_and(|seen| seen.current) {
                 // What was seen for others is newer than what is stored of this one.
                 drift::notice(member, enforces, known, None, closes_idle_jobs, now);
             }
             let config = self.catalogue.config(job);
             let odd = config.is_none_or(|config| config.blocked.is_some());
-            if member.arrived && member.sighted && !odd {
+            if member.sighted && !odd {
                 // It stands as it is stored, until something says otherwise.
                 member.decision = Some(if rests {
                     Decision::Rest(Reason::Observing)

@@ -44,6 +44,7 @@ mod processes;
 mod reading;
 mod recorded;
 mod refused;
+mod restored;
 mod rows;
 mod rules;
 mod scenarios;

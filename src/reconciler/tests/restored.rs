@@ -1,0 +1,164 @@
+//! What a start makes of what is stored, and what is learned of a job that another object knows already.
+
+use std::time::Duration;
+
+use super::fake_job::FakeJob;
+use super::groups::{hanging, opened};
+use super::life::fed;
+use super::world::{World, desired, job, key, moment, policy, secs};
+use crate::api::{DatafeedState, DeletionPolicy, JobState, OpenDatafeed, Reason};
+use crate::reconciler::input::*;
+
+/// A job in each of these states, of one group that an object means.
+fn group(wanted: Wanted, states: &[(&str, JobState)]) -> World {
+    let mut world = World::new();
+    for (name, state) in states {
+        let fake = FakeJob {
+            groups: vec!["g"],
+            ..FakeJob::new(*state)
+        };
+        world.jobs.insert(job(name), fake);
+    }
+    world.create("o", desired("g", wanted, policy()));
+    world.pass(secs(60));
+    world
+}
+
+fn looks(world: &World) -> usize {
+    let look = |question: &&Question| matches!(question, Question::States { .. });
+    world.reads.iter().filter(look).count()
+}
+
+#[test]
+fn what_is_stored_as_being_where_it_should_be_is_neither_looked_at_nor_written_at_a_start() {
+    let (closed, opened) = (JobState::Closed, JobState::Opened);
+    for (wanted, states) in [
+        (Wanted::Closed, [("a", closed), ("b", closed)]),
+        (Wanted::Observed, [("a", closed), ("b", opened)]),
+        (Wanted::Observed, [("a", opened), ("b", closed)]),
+    ] {
+        let mut world = group(wanted, &states);
+        let before = world.status("o").clone();
+        world.count_from_now();
+        world.crash();
+        world.pass(secs(3));
+        assert_eq!((looks(&world), world.writes.len()), (0, 0), "{wanted:?}");
+        assert_eq!(*world.status("o"), before);
+    }
+}
+
+#[test]
+fn what_is_blocked_is_looked_at_after_a_start() {
+    let mut world = group(Wanted::Closed, &[("a", JobState::Closed)]);
+    world.fake("a").blocked = true;
+    world.crash();
+    world.pass(secs(10));
+    assert!(world.is("o", "Ready", "False", "JobBlocked"));
+}
+
+/// The object told that its job is closed, and nobody told it that the job was opened since; others see that it is.
+#[test]
+fn what_others_saw_is_newer_than_what_is_stored_of_an_object_that_comes_later() {
+    let mut world = World::of("a", FakeJob::new(JobState::Opened), Wanted::Closed);
+    world.pass(secs(60));
+    let late = world.stored.remove(&key("a")).unwrap();
+    world.crash();
+    world.reopen("a");
+    world.create("sees", desired("a", Wanted::Observed, policy()));
+    world.pass(secs(10));
+    world.stored.insert(key("a"), late.clone());
+    world.tell(Input::Delivered(Box::new(late)));
+    world.pass(secs(10));
+    assert_eq!(world.state("a"), JobState::Closed);
+    assert!(world.is("a", "Ready", "True", "InDesiredState"));
+    let drifted = world.condition("a", "Drifted").unwrap();
+    assert_eq!(drifted.0, "False", "{drifted:?}");
+}
+
+#[test]
+fn a_job_that_joins_a_group_is_closed_after_the_first_list_that_names_it() {
+    let mut world = group(Wanted::Closed, &[("a", JobState::Closed)]);
+    world.jobs.insert(job("b"), opened(&["g"]));
+    world.count_from_now();
+    while world.state("b") == JobState::Opened {
+        world.pass(secs(1));
+    }
+    let list = |question: &&Question| matches!(question, Question::Catalogue);
+    assert_eq!(world.reads.iter().filter(list).count(), 1);
+}
+
+#[test]
+fn who_lost_its_job_to_an_older_object_begins_anew_when_that_is_gone() {
+    let mut world = World::new();
+    world.jobs.insert(job("a"), hanging(&[]));
+    world.pass(secs(10));
+    world.create("young", desired("a", Wanted::Closed, policy()));
+    world.pass(secs(560));
+    assert_eq!(world.forces(), 0);
+    let mut old = world.store(key("old"), desired("a", Wanted::Closed, policy()));
+    old.created_at = moment(Duration::ZERO).wall;
+    world.stored.insert(key("old"), old.clone());
+    world.tell(Input::Delivered(Box::new(old)));
+    world.pass(secs(10));
+    assert!(world.is("young", "Stalled", "True", "Conflict"));
+    assert!(world.status("young").targets[0].requested_at.is_none());
+    world.delete("old");
+    world.pass(secs(500));
+    assert_eq!(world.forces(), 0);
+    world.pass(secs(150));
+    assert_eq!(world.forces(), 1);
+}
+
+#[test]
+fn of_a_long_silence_between_two_lists_a_minute_counts_for_what_they_miss() {
+    let mut world = World::new();
+    world.jobs.insert(job("a"), opened(&[]));
+    world.create("o", desired("Low", Wanted::Closed, policy()));
+    world.pass(secs(5));
+    let mut silence = super::world::trouble(Reason::ClusterUnreachable);
+    silence.retry_after = Some(secs(100));
+    world.trouble = Some(silence);
+    world.pass(secs(90));
+    world.trouble = None;
+    let missed = |world: &World| world.is("o", "Stalled", "True", "JobNotFound");
+    let mut counted = 0;
+    while !missed(&world) {
+        world.pass(secs(1));
+        counted += 1;
+        assert!(counted < 400);
+    }
+    // A minute of the silence and a minute of lists.
+
+    assert!((60..100).contains(&counted), "{counted}");
+}
+
+#[test]
+fn what_matches_nothing_is_sought_every_ten_seconds_until_a_human_is_called() {
+    let mut world = World::new();
+    world.jobs.insert(job("a"), opened(&[]));
+    world.create("o", desired("Low", Wanted::Closed, policy()));
+    let list = |question: &&Question| matches!(question, Question::Catalogue);
+    world.pass(secs(150));
+    assert!(world.is("o", "Stalled", "True", "JobNotFound"));
+    assert_eq!(world.reads.iter().filter(list).count(), 13);
+}
+
+#[test]
+fn a_deletion_that_closes_waits_for_nothing_that_an_open_was_refused() {
+    let mut fake = fed(JobState::Closed, DatafeedState::Stopped);
+    fake.refuses_start = Some(super::world::trouble(Reason::RetryingAfterError));
+    let mut world = World::new();
+    world.jobs.insert(job("a"), fake);
+    let mut wish = desired("a", Wanted::Opened, policy());
+    wish.deletion = DeletionPolicy::Close;
+    wish.open.datafeed = OpenDatafeed::Start;
+    world.create("a", wish);
+    world.pass(secs(1200));
+    assert_eq!(world.state("a"), JobState::Opened);
+    world.delete("a");
+    world.pass(secs(2));
+    assert_eq!(
+        (world.state("a"), world.stored.len()),
+        (JobState::Closed, 0)
+    );
+}
