@@ -107,6 +107,7 @@ impl Member {
         self.correct_after = Duration::ZERO;
         if let Some(facts) = &mut self.facts {
             facts.failures = 0;
+            facts.last_error = None;
             facts.call_ended = None;
         }
     }

@@ -110,8 +110,12 @@ pub fn correction_gap(corrections: u32) -> Duration {
 fn doubling(first: Duration, count: u32, most: Duration, seed: u64) -> Duration {
     let exponent = count.saturating_sub(1).min(16);
     let base = first.saturating_mul(1 << exponent).min(most);
-    // A fifth, by the seed and the count, keeps a thousand objects from coming back at the same moment.
-    let spread = (seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ u64::from(count)) % 200;
+    // A fifth, by the seed and the count, keeps a thousand objects from coming back at the same moment. The upper bits of the
+    // product are mixed, the lower ones are not.
+    let mixed = seed
+        .wrapping_add(u64::from(count))
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let spread = (mixed >> 32) % 200;
     base + base.mul_f64(if seed == 0 {
         0.0
     } else {
@@ -127,6 +131,7 @@ pub fn repeat_close_after(attempts: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn looks_are_often_at_first_then_less_and_never_too_coarse_for_the_timeout() {
@@ -158,6 +163,14 @@ mod tests {
             retry_delay(3, 77) >= Duration::from_secs(4)
                 && retry_delay(3, 77) < Duration::from_secs(5)
         );
+    }
+
+    #[test]
+    fn retries_of_many_are_spread_over_a_fifth_of_the_time() {
+        let delays = (1..=1000).map(|seed| retry_delay(1, seed).as_millis());
+        let delays: BTreeSet<u128> = delays.collect();
+        assert!(delays.len() > 150, "{}", delays.len());
+        assert!(delays.iter().all(|delay| (1000..1200).contains(delay)));
     }
 
     #[test]

@@ -342,10 +342,9 @@ pub(super) fn retry(situation: &Situation, step: Step, reason: Reason) -> Option
     let left = (ended + delay)
         .checked_sub(situation.now.monotonic)
         .filter(|left| !left.is_zero())?;
-    let reason = match facts.last_error.as_ref().filter(|_| facts.failures > 0) {
+    let reason = match &facts.last_error {
         Some(error) => why_again(error.reason),
-        None if facts.failures == 0 => reason,
-        None => Reason::RetryingAfterError,
+        None => reason,
     };
     Some(Decision::Wait(step, reason, left))
 }

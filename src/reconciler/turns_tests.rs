@@ -235,9 +235,11 @@ fn what_is_forgotten_gets_no_turn_and_leaves_nothing_behind() {
         ("a", 2, Lane::Slow),
         ("b", 3, Lane::Slow),
     ]);
+    assert_eq!((turns.len(), turns.fresh()), (3, 1));
     turns.forget(&1);
     turns.forget(&3);
     turns.forget(&77);
+    assert_eq!((turns.len(), turns.fresh()), (1, 0));
     assert!(!turns.contains(&1) && turns.contains(&2));
     assert_eq!(rest(&mut turns, at(100)), [2]);
     assert_at_rest(&turns);

@@ -68,7 +68,7 @@ pub(super) fn status(
     let status = AnomalyJobStatus {
         observed_generation: object.generation,
         summary: summary(object, &sum),
-        jobs: (sum.seen > 0 || object.resolved).then_some(counts(object, &sum)),
+        jobs: object.resolved.then(|| counts(object, &sum)),
         targets: targets::listed(object, around),
         last_close: object.last_close.clone(),
         resume_datafeeds: object.resume.iter().cloned().collect(),

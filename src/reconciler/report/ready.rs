@@ -43,9 +43,9 @@ pub(super) fn ready(object: &Object, sum: &Sum, around: &Surroundings) -> (Says,
     if let Some(trouble) = around.health.shut_out() {
         return in_trouble(&trouble, around);
     }
-    let rests = object.enforces().is_none();
+    let observes = object.enforces().is_none();
     let silent = around.unobserved || object.regaining;
-    if silent && !object.desired.suspended && (all_there || rests) {
+    if silent && !object.desired.suspended && (all_there || observes) {
         return not_ready(Reason::NotObserved, not_observed(around), Outlook::Settled);
     }
     if object.desired.suspended {
@@ -58,14 +58,14 @@ pub(super) fn ready(object: &Object, sum: &Sum, around: &Surroundings) -> (Says,
     if let Some(trouble) = around.health.trouble().filter(|_| !object.resolved) {
         return in_trouble(&trouble, around);
     }
-    if rests {
+    if observes {
         return observing(object, sum, around);
     }
     if object.members.is_empty() && object.resolved && all_meant {
         return nothing_matched(object);
     }
-    if all_there && (around.health.trouble().is_some() || sum.stalled.count + sum.moving.count == 0)
-    {
+    let rests = sum.stalled.count == 0 && sum.moving.count == 0;
+    if all_there && (rests || around.health.trouble().is_some()) {
         return in_desired_state(object);
     }
     away(object, sum, around)
@@ -160,7 +160,7 @@ fn away(object: &Object, sum: &Sum, around: &Surroundings) -> (Says, Outlook) {
     let refused = around
         .health
         .told()
-        .filter(|_| around.health.trouble().is_none() && sum.moving.count + sum.pending > 0);
+        .filter(|_| sum.moving.count + sum.pending > 0);
     let moves = if let Some(trouble) = refused {
         Some((trouble.reason, trouble.message.to_string()))
     } else if let Some(reason) = sum.moves {

@@ -24,6 +24,8 @@ pub(super) struct FakeJob {
     pub breaks_closes: bool,
     /// Closes reach the node that it has just left, and are answered with success.
     pub left_its_node: bool,
+    /// A close that only confirms is refused.
+    pub refuses_confirms: bool,
     pub ignores_force: bool,
     pub opened_at: Duration,
     pub dirty: bool,
@@ -65,6 +67,7 @@ impl FakeJob {
             lost_closes: 0,
             breaks_closes: false,
             left_its_node: false,
+            refuses_confirms: false,
             ignores_force: false,
             opened_at: Duration::ZERO,
             dirty: state != JobState::Closed,

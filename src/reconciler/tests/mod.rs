@@ -49,6 +49,7 @@ mod rows;
 mod rules;
 mod scenarios;
 mod telling;
+mod worded;
 mod world;
 
 pub(super) use kstatus::{are_well_formed, is, kstatus};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::fake_job::FakeJob;
 use super::world::{World, desired, job, policy, secs};
-use crate::api::{Allow, JobPattern, JobState};
+use crate::api::{Allow, AllowForce, DatafeedState, JobPattern, JobState};
 use crate::reconciler::input::*;
 
 const MS: Duration = Duration::from_millis(1);
@@ -142,4 +142,53 @@ fn a_live_read_before_a_force_changes_what_its_own_namespace_may_do_and_no_other
     assert_eq!((world.forces(), world.state("a")), (1, JobState::Closed));
     assert_eq!(world.state("c"), JobState::Opened);
     assert!(world.is("other/c", "Closed", "Unknown", "NotAllowed"));
+}
+
+fn hangs() -> FakeJob {
+    FakeJob {
+        close_takes: None,
+        ..FakeJob::new(JobState::Opened)
+    }
+}
+
+#[test]
+fn a_call_that_confirms_a_close_and_is_refused_is_repeated_with_growing_gaps() {
+    let fake = FakeJob {
+        refuses_confirms: true,
+        ..hangs()
+    };
+    let mut world = World::of("a", fake, Wanted::Closed);
+    world.pass(secs(1800));
+    let confirms = world.count(|call| matches!(call, Call::Confirm(_)));
+    assert!((10..60).contains(&confirms), "{confirms}");
+    assert_eq!(world.forces(), 0, "no master has confirmed the close");
+}
+
+#[test]
+fn live_reads_before_a_force_that_fail_are_repeated_with_growing_gaps() {
+    let mut world = World::of("a", hangs(), Wanted::Closed);
+    world.pass(secs(590));
+    world.api_server_down = true;
+    world.pass(secs(10));
+    let before = world.requests;
+    world.pass(secs(600));
+    // Each is four requests; between them the job is looked at every ten seconds.
+    assert!(world.requests - before < 200, "{}", world.requests - before);
+    assert_eq!(world.forces(), 0);
+    world.api_server_down = false;
+    world.pass(secs(120));
+    assert_eq!((world.forces(), world.closed()), (1, 1));
+}
+
+#[test]
+fn a_datafeed_of_a_failed_job_that_may_not_be_forced_is_left_alone() {
+    let mut world = World::new();
+    world.allow.force = AllowForce::Never;
+    world.connect();
+    let failed = FakeJob::new(JobState::Failed).with_feed(DatafeedState::Started);
+    world.jobs.insert(job("a"), failed);
+    world.apply("a", Wanted::Closed, policy());
+    world.pass(secs(600));
+    assert!(world.calls.is_empty(), "{:?}", world.calls);
+    assert!(world.is("a", "Stalled", "True", "NotAllowed"));
 }

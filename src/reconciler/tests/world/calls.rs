@@ -21,6 +21,10 @@ impl World {
             return (soon, Err(Refusal::Overloaded(trouble(Reason::Overloaded))));
         }
         match call {
+            Call::Confirm(id) if self.jobs.get(id).is_some_and(|job| job.refuses_confirms) => (
+                soon,
+                Err(Refusal::Refused(trouble(Reason::RetryingAfterError))),
+            ),
             Call::Confirm(id) => match self.jobs.get(id).map(|job| job.state) {
                 Some(JobState::Closing) => (secs(1), Err(Refusal::LookAgain { answered: true })),
                 _ => self.close(id),
