@@ -125,7 +125,6 @@ impl<'a> Sum<'a> {
             Some(Decision::NoteForce | Decision::Verify) => {
                 self.moves(job, member, Reason::ForceClosing);
             }
-            Some(Decision::Observe) if member.arrived => {}
             Some(Decision::Observe | Decision::NoteDatafeed(_) | Decision::Call(_)) | None => {
                 self.pending += 1;
             }
@@ -153,5 +152,53 @@ fn rank(reason: Reason) -> u8 {
         Reason::ReopenedElsewhere | Reason::ClosedElsewhere => 2,
         Reason::StoppingDatafeed | Reason::StartingDatafeed => 1,
         _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of two jobs that wait for these, in this order, what is told.
+    fn told(first: Reason, second: Reason) -> Option<Reason> {
+        let (job, member) = (JobId::parse("a").unwrap(), Member::default());
+        let mut sum = Sum::default();
+        sum.moves(&job, &member, first);
+        sum.moves(&job, &member, second);
+        assert_eq!(sum.moving.count, 2);
+        sum.moves
+    }
+
+    #[test]
+    fn what_tells_most_is_told_and_of_what_tells_as_much_the_first() {
+        let ranks = [
+            &[Reason::Closing, Reason::Opening][..],
+            &[Reason::StoppingDatafeed, Reason::StartingDatafeed],
+            &[Reason::ReopenedElsewhere, Reason::ClosedElsewhere],
+            &[
+                Reason::JobNotFound,
+                Reason::ConfigLost,
+                Reason::JobBlocked,
+                Reason::AwaitingNode,
+            ],
+            &[Reason::ForceClosing],
+            &[
+                Reason::RetryingAfterError,
+                Reason::NoCapacity,
+                Reason::OpenRefused,
+                Reason::DatafeedRefused,
+            ],
+        ];
+        for (at, rank) in ranks.iter().enumerate() {
+            for reason in *rank {
+                for same in *rank {
+                    assert_eq!(told(*reason, *same), Some(*reason));
+                }
+                for less in ranks[..at].iter().copied().flatten() {
+                    assert_eq!(told(*reason, *less), Some(*reason));
+                    assert_eq!(told(*less, *reason), Some(*reason));
+                }
+            }
+        }
     }
 }

@@ -168,10 +168,8 @@ fn add<T>(list: &mut Vec<T>, new: Option<T>) {
 fn begun(object: &mut Object, started: k8s_openapi::jiff::Timestamp) -> LastClose {
     match object.last_close.take() {
         Some(mut last) if last.finished_at.is_none() => {
-            let earlier = last.started_at.as_ref().is_none_or(|at| at.0 > started);
-            if earlier {
-                last.started_at = Some(stamp(started));
-            }
+            let first = last.started_at.map_or(started, |at| at.0.min(started));
+            last.started_at = Some(stamp(first));
             last
         }
         before => {

@@ -118,3 +118,101 @@ fn step(object: &Object, member: &Member) -> Step {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::JobState;
+    use crate::reconciler::decision::Ask;
+    use crate::reconciler::input::{Delivered, Ticket, Trouble};
+    use crate::reconciler::member::Drift;
+    use crate::reconciler::tests::{desired, key, moment, policy};
+
+    fn member(change: impl FnOnce(&mut Member)) -> Member {
+        let mut member = Member::default();
+        change(&mut member);
+        member
+    }
+
+    fn drifted(corrected: bool) -> Member {
+        member(|member| {
+            member.arrived = true;
+            member.drift = Some(Drift {
+                cause: Reason::ReopenedElsewhere,
+                seen: JobState::Opened,
+                at: Timestamp::UNIX_EPOCH,
+                corrected,
+            });
+        })
+    }
+
+    fn trouble() -> Trouble {
+        Trouble::new(Reason::JobFailed, "failed")
+    }
+
+    #[test]
+    fn the_urgent_ones_stand_first() {
+        let now = Some(Timestamp::UNIX_EPOCH);
+        let ordered = [
+            member(|member| member.facts_mut().forced_at = now),
+            member(|member| member.decision = Some(Decision::Stall(trouble()))),
+            member(|member| member.facts_mut().accepted_at = now),
+            member(|member| member.facts_mut().requested_at = now),
+            drifted(false),
+            Member::default(),
+            drifted(true),
+        ];
+        for (place, member) in (0..).zip(&ordered) {
+            assert_eq!(rank(member), place);
+        }
+    }
+
+    /// The step that is told of a member of an object that wants this.
+    fn told(wanted: Wanted, change: impl FnOnce(&mut Member)) -> Step {
+        let delivered = Delivered {
+            key: key("a"),
+            uid: "uid".into(),
+            created_at: Timestamp::UNIX_EPOCH,
+            generation: 1,
+            resource_version: "1".into(),
+            finalizers: Vec::new(),
+            desired: desired("a", wanted, policy()),
+            status: crate::api::AnomalyJobStatus::default(),
+        };
+        let now = moment(std::time::Duration::ZERO);
+        let object = Object::new(delivered, 0, Ticket(0), now);
+        step(&object, &member(change))
+    }
+
+    #[test]
+    fn a_job_at_rest_is_done_where_it_was_seen_and_else_it_waits() {
+        let rest = |sighted| {
+            told(Wanted::Observed, |member| {
+                member.decision = Some(Decision::Rest(Reason::Observing));
+                member.sighted = sighted;
+            })
+        };
+        assert_eq!((rest(true), rest(false)), (Step::Done, Step::Waiting));
+        let hold = |arrived| {
+            told(Wanted::Closed, |member| {
+                member.decision = Some(Decision::Hold(trouble()));
+                member.arrived = arrived;
+            })
+        };
+        assert_eq!((hold(true), hold(false)), (Step::Done, Step::Waiting));
+    }
+
+    #[test]
+    fn between_two_calls_a_step_is_that_of_what_was_asked_for() {
+        let between = |wanted, asked: bool| {
+            told(wanted, |member| {
+                member.decision = Some(Decision::Call(Ask::Close));
+                let facts = member.facts_mut();
+                facts.requested_at = asked.then_some(Timestamp::UNIX_EPOCH);
+            })
+        };
+        assert_eq!(between(Wanted::Closed, false), Step::Pending);
+        assert_eq!(between(Wanted::Closed, true), Step::ClosingGracefully);
+        assert_eq!(between(Wanted::Opened, true), Step::Opening);
+    }
+}

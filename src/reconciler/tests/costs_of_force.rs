@@ -1,5 +1,7 @@
 //! What a close cost: graceful, unsaved or forced, with the age of the snapshot and the data whose learning is lost.
 
+use std::time::Duration;
+
 use super::world::{FakeJob, World, desired, job, moment, policy, secs};
 use crate::api::{JobState, LastClose, stamp};
 use crate::reconciler::input::Wanted;
@@ -92,9 +94,9 @@ fn a_restart_in_the_middle_of_a_force_forgets_nothing_of_its_cost() {
         world.jobs.insert(job("a"), hanging());
         world.apply("a", Wanted::Closed, policy());
         while world.forces() == 0 {
-            world.pass(std::time::Duration::from_millis(1));
+            world.pass(Duration::from_millis(1));
         }
-        world.pass(std::time::Duration::from_millis(after));
+        world.pass(Duration::from_millis(after));
         world.crash();
         world.pass(secs(100));
         let last = last(&world, "a");
@@ -211,7 +213,7 @@ fn a_force_that_was_noted_and_then_not_wanted_costs_nothing() {
     world.apply("a", Wanted::Closed, policy());
     world.pass(secs(595));
     while world.status("a").targets[0].forced_at.is_none() {
-        world.pass(std::time::Duration::from_millis(1));
+        world.pass(Duration::from_millis(1));
     }
     assert_eq!(world.forces(), 0, "it is stored, and not acknowledged yet");
     world.want("a", Wanted::Observed);
@@ -244,4 +246,131 @@ fn a_second_force_has_a_note_of_its_own() {
         "{} forces, {notes:?}",
         world.forces()
     );
+}
+
+#[test]
+fn a_job_that_is_wanted_open_after_a_crash_keeps_what_its_force_cost() {
+    let mut world = next_day();
+    let fake = FakeJob {
+        ignores_force: true,
+        ..hanging()
+    };
+    world.jobs.insert(job("b"), fake);
+    world.apply("b", Wanted::Closed, policy());
+    world.pass(secs(605));
+    assert_eq!(world.forces(), 1);
+    world.crash();
+    world.pass(secs(5));
+    world.want("b", Wanted::Opened);
+    world.pass(secs(30));
+    let last = last(&world, "b");
+    assert_eq!(last.forced, [job("b")]);
+    assert_loss(&last, "b");
+}
+
+/// It began within a second after this.
+fn is_at(last: &LastClose, begun: Duration) -> bool {
+    let started = last.started_at.as_ref().unwrap().0;
+    let late = started.duration_since(moment(begun).wall).as_millis();
+    (0..1000).contains(&late)
+}
+
+#[test]
+fn each_close_of_an_object_is_summed_up_by_itself_from_its_first_request_to_its_last_end() {
+    let mut world = next_day();
+    for (name, takes) in [("a", 10), ("b", 40)] {
+        let fake = FakeJob {
+            close_takes: Some(secs(takes)),
+            groups: vec!["g"],
+            ..FakeJob::new(JobState::Opened)
+        };
+        world.jobs.insert(job(name), fake);
+    }
+    world.create("o", desired("g", Wanted::Closed, policy()));
+    for round in 0..2 {
+        let begun = world.clock;
+        world.pass(secs(120));
+        let last = last(&world, "o");
+        assert_eq!((last.graceful, last.forced.len()), (2, 0), "round {round}");
+        assert!(is_at(&last, begun), "{last:?}");
+        let took = last.duration.unwrap().as_duration();
+        assert!((secs(40)..secs(55)).contains(&took), "{took:?}");
+        world.want("o", Wanted::Opened);
+        world.pass(secs(120));
+        world.want("o", Wanted::Closed);
+    }
+}
+
+#[test]
+fn the_start_of_a_close_is_that_of_the_job_that_was_asked_for_first() {
+    // One of them closes at once; the close of the other was asked for before, alone, and takes longer.
+    let mut world = next_day();
+    for (name, takes) in [("a", 60), ("b", 0)] {
+        let fake = FakeJob {
+            close_takes: Some(secs(takes)),
+            ..FakeJob::new(JobState::Opened)
+        };
+        world.jobs.insert(job(name), fake);
+    }
+    world.create("o", desired("a", Wanted::Closed, policy()));
+    let begun = world.clock;
+    world.pass(secs(10));
+    let both = desired("a,b", Wanted::Closed, policy()).scope;
+    world.edit("o", |desired| desired.scope = both);
+    world.pass(secs(120));
+    let last = last(&world, "o");
+    assert_eq!(last.graceful, 2);
+    assert!(is_at(&last, begun), "{last:?}");
+}
+
+#[test]
+fn the_end_of_many_closes_is_a_warning_where_any_model_lost_something() {
+    let group = |change: fn(&mut FakeJob)| {
+        let mut world = next_day();
+        for name in ["a", "b"] {
+            let mut fake = FakeJob {
+                groups: vec!["g"],
+                ..FakeJob::new(JobState::Opened)
+            };
+            if name == "a" {
+                change(&mut fake);
+            }
+            world.jobs.insert(job(name), fake);
+        }
+        world.create("o", desired("g", Wanted::Closed, policy()));
+        world.pass(secs(1200));
+        let told = world
+            .events
+            .iter()
+            .find(|event| event.reason == "JobsClosed");
+        let told = told.unwrap();
+        (told.warning, told.note.clone())
+    };
+    let (warning, note) = group(|_| ());
+    assert_eq!(
+        (warning, &*note),
+        (false, "Closed jobs within a second: 2 gracefully")
+    );
+    let (warning, note) = group(|fake| fake.assigned = false);
+    assert!(
+        warning && note.contains("1 without their models being saved"),
+        "{note}"
+    );
+    let (warning, note) = group(|fake| fake.close_takes = None);
+    assert!(warning && note.contains("1 by force"), "{note}");
+}
+
+#[test]
+fn at_most_a_hundred_jobs_of_a_close_are_named() {
+    let mut world = next_day();
+    for n in 0..101 {
+        let fake = FakeJob {
+            groups: vec!["g"],
+            ..FakeJob::new(JobState::Failed)
+        };
+        world.jobs.insert(job(&format!("f-{n}")), fake);
+    }
+    world.create("o", desired("g", Wanted::Closed, policy()));
+    world.pass(secs(600));
+    assert_eq!((world.closed(), last(&world, "o").forced.len()), (101, 100));
 }

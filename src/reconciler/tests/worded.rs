@@ -6,8 +6,8 @@ use super::groups::opened;
 use super::life::fed;
 use super::world::{FakeJob, World, desired, job, key, moment, policy, secs, trouble};
 use crate::api::{
-    AllowForce, CloseMode, ClosePolicy, DatafeedState, DriftPolicy, JobPattern, JobState, OnFailed,
-    OnTimeout, OpenDatafeed, Reason,
+    AllowForce, CloseMode, ClosePolicy, DatafeedState, DriftPolicy, JobCounts, JobPattern,
+    JobState, OnFailed, OnTimeout, OpenDatafeed, Reason, Step,
 };
 use crate::reconciler::decision::Decision;
 use crate::reconciler::input::*;
@@ -26,21 +26,21 @@ fn in_an_outage(expression: &str) -> World {
 
 #[test]
 fn what_was_not_looked_at_yet_is_one_job_or_several() {
+    let whole = "the jobs that spec.jobId means were not looked at yet";
     for (expression, sentence) in [
-        ("a", "was not looked at yet"),
-        ("a,b", "were not looked at yet"),
-        ("g*", "were not looked at yet"),
+        ("a", "job a was not looked at yet"),
+        ("a,b", whole),
+        ("g*", whole),
     ] {
         let mut world = in_an_outage(expression);
         world.pass(secs(60));
-        let message = world.message("o", "Closed");
-        assert!(message.ends_with(sentence), "{expression}: {message}");
+        assert_eq!(world.message("o", "Closed"), sentence);
         assert!(world.status("o").jobs.is_none(), "nobody counted them");
     }
-    // Those that are known by their stored status, and those that are listed and not read.
+    // It is known who is meant, and not how they are at this generation.
     for (expression, sentence) in [
-        ("a", "was not looked at yet"),
-        ("g", "were not looked at yet"),
+        ("a", "job a was not looked at yet"),
+        ("g", "2 jobs were not looked at yet"),
     ] {
         let mut world = in_an_outage(expression);
         world.trouble = None;
@@ -48,8 +48,7 @@ fn what_was_not_looked_at_yet_is_one_job_or_several() {
         world.trouble = Some(trouble(Reason::ClusterUnreachable));
         world.edit("o", |desired| desired.wanted = Wanted::Opened);
         world.pass(secs(60));
-        let message = world.message("o", "Closed");
-        assert!(message.ends_with(sentence), "{expression}: {message}");
+        assert_eq!(world.message("o", "Closed"), sentence);
     }
 }
 
@@ -396,4 +395,75 @@ fn a_drift_that_is_only_reported_is_told_with_what_was_seen_and_why_nothing_is_d
         .map(ToString::to_string)
         .collect();
     assert!(told.contains(&message), "{told:?}");
+}
+
+#[test]
+fn the_jobs_of_an_object_are_counted_by_their_states() {
+    let states = [
+        ("a", JobState::Opened),
+        ("b", JobState::Opening),
+        ("c", JobState::Closing),
+        ("d", JobState::Closed),
+        ("e", JobState::Failed),
+        ("f", JobState::Opening),
+        ("g", JobState::Closing),
+        ("h", JobState::Failed),
+    ];
+    let mut world = World::new();
+    for (name, state) in states {
+        let mut fake = FakeJob::new(state);
+        // A task whose config is lost is one of them as well.
+        fake.config = name != "h";
+        world.jobs.insert(job(name), fake);
+    }
+    world.create("o", desired("a,b,c,d,e,f,g,h", Wanted::Observed, policy()));
+    world.pass(secs(60));
+    let counts = JobCounts {
+        matched: 8,
+        opened: 1,
+        opening: 2,
+        closing: 2,
+        closed: 1,
+        failed: 2,
+    };
+    assert_eq!(world.status("o").jobs, Some(counts));
+}
+
+#[test]
+fn of_each_job_it_is_told_what_its_datafeed_does_and_what_failed_last() {
+    let mut fake = fed(JobState::Closed, DatafeedState::Stopped);
+    fake.refuses_start = Some(trouble(Reason::MissingPrivilege));
+    let mut world = World::new();
+    world.jobs.insert(job("a"), fake);
+    world.allow.jobs = vec![JobPattern::parse("a").unwrap()];
+    world.connect();
+    let mut wish = desired("a,b", Wanted::Opened, policy());
+    wish.open.datafeed = OpenDatafeed::Start;
+    world.create("o", wish);
+    world.pass(secs(300));
+    let [a, b] = &world.status("o").targets[..] else {
+        panic!("{:?}", world.status("o"));
+    };
+    let feed = a.datafeed.as_ref().unwrap();
+    assert_eq!(
+        (feed.id.as_str(), feed.state),
+        ("feed", DatafeedState::Stopped)
+    );
+    assert!(a.failures >= 3);
+    assert_eq!(a.last_error.as_ref().unwrap().category, "MissingPrivilege");
+    assert_eq!((b.job_id.as_str(), b.step), ("b", Step::Waiting));
+}
+
+#[test]
+fn of_many_jobs_that_are_not_allowed_eight_are_named() {
+    let mut world = World::new();
+    world.allow.jobs = vec![JobPattern::parse("z").unwrap()];
+    world.connect();
+    let ids: Vec<String> = (0..10).map(|n| format!("j-{n}")).collect();
+    world.create("o", desired(&ids.join(","), Wanted::Closed, policy()));
+    world.pass(secs(60));
+    let (reason, message) = ready(&world, "o");
+    assert_eq!(reason, "NotAllowed");
+    let eight = "job j-0, j-1, j-2, j-3, j-4, j-5, j-6, j-7 and 2 more be looked at";
+    assert!(message.contains(eight), "{message}");
 }
