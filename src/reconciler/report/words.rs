@@ -177,3 +177,44 @@ pub(super) fn after(took: Duration) -> String {
     }
     format!("after {}", crate::api::humane(took))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::{Elapsed, stamp};
+    use k8s_openapi::jiff::Timestamp;
+
+    #[test]
+    fn a_loss_tells_the_data_whose_learning_is_lost_as_far_as_it_is_known() {
+        let at = |second| stamp(Timestamp::from_second(second).unwrap());
+        let hour = "its newest snapshot was 1h old";
+        for (from, until, expected) in [
+            (
+                Some(10),
+                Some(20),
+                format!("a ({hour}; data from 1970-01-01T00:00:10Z to 1970-01-01T00:00:20Z)"),
+            ),
+            (
+                Some(20),
+                Some(20),
+                format!("a ({hour} and has learned from all its data)"),
+            ),
+            (
+                None,
+                Some(20),
+                format!("a ({hour}; data up to 1970-01-01T00:00:20Z)"),
+            ),
+            (Some(10), None, format!("a ({hour})")),
+            (None, None, format!("a ({hour})")),
+        ] {
+            let of = Loss {
+                job_id: JobId::parse("a").unwrap(),
+                snapshot_at: Some(at(0)),
+                snapshot_age: Some(Elapsed::from(Duration::from_secs(3600))),
+                lost_from: from.map(at),
+                lost_until: until.map(at),
+            };
+            assert_eq!(loss(&of), expected);
+        }
+    }
+}

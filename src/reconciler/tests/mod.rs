@@ -22,6 +22,7 @@ mod datafeeds;
 mod deleting;
 mod drifting;
 mod evidence;
+mod explained;
 mod fake_job;
 mod flipping;
 mod found;

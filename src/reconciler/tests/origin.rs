@@ -35,8 +35,11 @@ fn is_writing(world: &World) -> bool {
     world.brain.objects[&key("a")].dealings.writing.is_some()
 }
 
+type Claimed = Vec<(String, Vec<JobId>)>;
+type GivenUp = Vec<(ObjectKey, Vec<JobId>)>;
+
 /// What is claimed, by what name of the cluster, and what is given up.
-fn claims(outputs: Vec<Output>) -> (Vec<(String, Vec<JobId>)>, Vec<(ObjectKey, Vec<JobId>)>) {
+fn claims(outputs: Vec<Output>) -> (Claimed, GivenUp) {
     let (mut claimed, mut given_up) = (Vec::new(), Vec::new());
     for output in outputs {
         match output {
