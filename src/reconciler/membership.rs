@@ -324,7 +324,7 @@ impl Reconciler {
             let gives = ruling.rival.is_some();
             // What was seen before is over: another one acted on the job since.
             let takes_over = matches!(member.claimed, Claimed::Rival(_)) && !gives;
-            let rests = member.is_settled() && !gives && !takes_over;
+            let rests = member.is_settled() && !gives;
             member.sighted &= !takes_over;
             member.claimed = ruling.rival.map_or(Claimed::Ours, Claimed::Rival);
             if gives {

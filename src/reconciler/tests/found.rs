@@ -317,3 +317,93 @@ fn a_job_is_stepped_at_the_earliest_of_the_times_that_were_asked_for() {
     let times: Vec<_> = of_jobs.map(|(at, ..)| *at).collect();
     assert_eq!(times, [now + secs(10)]);
 }
+
+/// A status that told of this generation.
+fn told(of_generation: i64) -> AnomalyJobStatus {
+    AnomalyJobStatus {
+        observed_generation: of_generation,
+        ..noted()
+    }
+}
+
+#[test]
+fn an_echo_of_our_write_that_brings_a_request_to_look_is_news() {
+    let mut known = object(told(2));
+    let published = Published {
+        digest: 7,
+        ..Published::default()
+    };
+    let writing = Writing::status(Ticket(1), published, Durable::default());
+    known.dealings.writing = Some(Box::new(writing));
+    let echo = delivered(2, "11", told(2));
+    let mut with_request = echo.clone();
+    with_request.desired.requested = Some(Arc::from("now"));
+    let news = News::Changed {
+        scope: false,
+        requested: true,
+    };
+    assert_eq!(known.clone().deliver(echo, 7, Ticket(1)), News::Echo);
+    assert_eq!(known.deliver(with_request, 7, Ticket(1)), news);
+}
+
+#[test]
+fn finalizers_that_come_back_as_they_were_written_are_an_echo_and_others_are_news() {
+    let ours = vec!["ours".to_owned()];
+    for (found, is_echo) in [(ours.clone(), true), (Vec::new(), false)] {
+        let mut known = object(told(2));
+        let writing = Writing::finalizers(Ticket(1), ours.clone());
+        known.dealings.writing = Some(Box::new(writing));
+        let mut came = delivered(2, "11", told(2));
+        came.finalizers = found;
+        let news = known.deliver(came, 1, Ticket(1));
+        assert_eq!(news == News::Echo, is_echo);
+    }
+}
+
+#[test]
+fn a_datafeed_is_safe_to_stop_where_the_write_on_its_way_tells_of_it_too() {
+    let feed = DatafeedId::parse("feed").unwrap();
+    let mut known = object(told(2));
+    assert!(known.is_safe_to_stop(&feed));
+    for (durable, is_safe) in [(known.durable.clone(), true), (Durable::default(), false)] {
+        let writing = Writing::status(Ticket(1), Published::default(), durable);
+        known.dealings.writing = Some(Box::new(writing));
+        assert_eq!(known.is_safe_to_stop(&feed), is_safe);
+    }
+}
+
+#[test]
+fn of_a_job_that_no_status_of_this_generation_told_of_it_is_still_to_be_known_who_ran() {
+    for (generation, expected) in [(1, true), (2, false)] {
+        let known = object(told(generation));
+        let member = known.member_for(&job("new"), moment(secs(0)));
+        assert_eq!(member.resuming, expected, "{generation}");
+    }
+}
+
+#[test]
+fn what_was_begun_of_a_job_is_remembered_where_it_leaves_and_where_it_is_wanted_otherwise() {
+    type Begin = fn(&mut Object);
+    let asked: Begin = |object| {
+        let member = object.members.get_mut(&job("new")).unwrap();
+        member.facts_mut().requested_at = Some(moment(secs(0)).wall);
+    };
+    let flipped: Begin = |object| {
+        object.members.get_mut(&job("new")).unwrap().resuming = true;
+    };
+    for (begin, begun) in [(asked, true), (flipped, true), ((|_| ()) as Begin, false)] {
+        let mut known = object(told(2));
+        let jobs = [job("new")].into();
+        let mut members = std::mem::take(&mut known.members);
+        members.become_these(&jobs, |id| known.member_for(id, moment(secs(0))));
+        known.members = members;
+        begin(&mut known);
+        let mut left = known.clone();
+        left.interrupt_all_but(&[].into());
+        assert_eq!(left.interrupted.contains(&job("new")), begun);
+        let mut edit = delivered(3, "12", told(2));
+        edit.desired.wanted = Wanted::Opened;
+        known.deliver(edit, 3, Ticket(2));
+        assert_eq!(known.members.get(&job("new")).unwrap().resuming, begun);
+    }
+}

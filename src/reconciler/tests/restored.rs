@@ -6,7 +6,7 @@ use super::fake_job::FakeJob;
 use super::groups::{hanging, opened};
 use super::life::fed;
 use super::world::{World, desired, job, key, moment, policy, secs};
-use crate::api::{DatafeedState, DeletionPolicy, JobState, OpenDatafeed, Reason};
+use crate::api::{DatafeedState, DeletionPolicy, JobState, OnFailed, OpenDatafeed, Reason};
 use crate::reconciler::input::*;
 
 /// A job in each of these states, of one group that an object means.
@@ -75,6 +75,32 @@ fn what_others_saw_is_newer_than_what_is_stored_of_an_object_that_comes_later() 
     assert_eq!(drifted.0, "False", "{drifted:?}");
 }
 
+fn lists(world: &World) -> usize {
+    let list = |question: &&Question| matches!(question, Question::Catalogue);
+    world.reads.iter().filter(list).count()
+}
+
+#[test]
+fn what_the_list_says_of_a_block_is_told_and_acted_on_at_once() {
+    let mut world = group(Wanted::Closed, &[("a", JobState::Closed)]);
+    let until_listed = |world: &mut World| {
+        world.count_from_now();
+        while lists(world) == 0 {
+            world.pass(Duration::from_millis(1));
+        }
+        world.pass(secs(1));
+    };
+    world.fake("a").blocked = true;
+    until_listed(&mut world);
+    world.pass(secs(2));
+    assert!(world.is("o", "Ready", "False", "JobBlocked"));
+    world.reopen("a");
+    world.pass(secs(60));
+    world.fake("a").blocked = false;
+    until_listed(&mut world);
+    assert_eq!(world.state("a"), JobState::Closed);
+}
+
 #[test]
 fn a_job_that_joins_a_group_is_closed_after_the_first_list_that_names_it() {
     let mut world = group(Wanted::Closed, &[("a", JobState::Closed)]);
@@ -83,8 +109,7 @@ fn a_job_that_joins_a_group_is_closed_after_the_first_list_that_names_it() {
     while world.state("b") == JobState::Opened {
         world.pass(secs(1));
     }
-    let list = |question: &&Question| matches!(question, Question::Catalogue);
-    assert_eq!(world.reads.iter().filter(list).count(), 1);
+    assert_eq!(lists(&world), 1);
 }
 
 #[test]
@@ -137,10 +162,9 @@ fn what_matches_nothing_is_sought_every_ten_seconds_until_a_human_is_called() {
     let mut world = World::new();
     world.jobs.insert(job("a"), opened(&[]));
     world.create("o", desired("Low", Wanted::Closed, policy()));
-    let list = |question: &&Question| matches!(question, Question::Catalogue);
     world.pass(secs(150));
     assert!(world.is("o", "Stalled", "True", "JobNotFound"));
-    assert_eq!(world.reads.iter().filter(list).count(), 13);
+    assert_eq!(lists(&world), 13);
 }
 
 #[test]
@@ -161,4 +185,25 @@ fn a_deletion_that_closes_waits_for_nothing_that_an_open_was_refused() {
         (world.state("a"), world.stored.len()),
         (JobState::Closed, 0)
     );
+}
+
+#[test]
+fn a_human_is_called_two_minutes_after_a_job_or_its_config_was_missed() {
+    let lost = FakeJob {
+        config: false,
+        ..opened(&[])
+    };
+    for (fake, reason) in [(None, "JobNotFound"), (Some(lost), "ConfigLost")] {
+        let mut world = World::new();
+        world.jobs.extend(fake.map(|fake| (job("a"), fake)));
+        let mut wish = desired("a", Wanted::Closed, policy());
+        wish.close.on_failed = OnFailed::Stall;
+        world.create("a", wish);
+        let begun = world.clock;
+        while !world.is("a", "Stalled", "True", reason) {
+            world.pass(Duration::from_millis(100));
+        }
+        let took = world.clock - begun;
+        assert!((secs(120)..secs(125)).contains(&took), "{reason}: {took:?}");
+    }
 }
