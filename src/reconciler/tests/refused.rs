@@ -192,3 +192,32 @@ fn a_datafeed_of_a_failed_job_that_may_not_be_forced_is_left_alone() {
     assert!(world.calls.is_empty(), "{:?}", world.calls);
     assert!(world.is("a", "Stalled", "True", "NotAllowed"));
 }
+
+#[test]
+fn a_close_of_one_job_is_on_its_way_until_it_is_answered_also_where_others_closed_the_job() {
+    let mut world = World::of("a", hangs(), Wanted::Observed);
+    world.pass(secs(10));
+    world.want("a", Wanted::Closed);
+    until_closes(&mut world, 1);
+    world.fake("a").closed();
+    world.pass(secs(10));
+    // It may still arrive, and would close what was opened before.
+    world.want("a", Wanted::Opened);
+    world.pass(secs(60));
+    assert_eq!(world.opens(), 0);
+}
+
+#[test]
+fn a_close_that_takes_long_is_known_to_have_ended_when_it_is_answered() {
+    for millis in [7300, 21_300, 33_300, 47_100] {
+        let fake = FakeJob {
+            close_takes: Some(Duration::from_millis(millis)),
+            ..FakeJob::new(JobState::Opened)
+        };
+        let mut world = World::of("a", fake, Wanted::Observed);
+        world.pass(secs(10));
+        world.want("a", Wanted::Closed);
+        world.pass(Duration::from_millis(millis + 50));
+        assert!(world.is("a", "Ready", "True", "InDesiredState"), "{millis}");
+    }
+}
