@@ -205,6 +205,31 @@ mod tests {
     }
 
     #[test]
+    fn what_is_withdrawn_is_not_sought_any_more_and_the_others_are() {
+        let list = ids(4);
+        let mut isolation = Isolation::new(list.clone());
+        assert_eq!(isolation.ask().unwrap(), list[..2]);
+        isolation.withdraw(&list[2]);
+        assert!(isolation.waiting().eq([&list[3]]));
+        assert_eq!(isolation.left().count(), 3);
+    }
+
+    #[test]
+    fn behind_the_first_that_was_found_the_parts_are_twice_what_is_done() {
+        let list = ids(100);
+        let mut isolation = Isolation::new(list.clone());
+        let mut sizes = Vec::new();
+        while let Some(asked) = isolation.ask() {
+            let refused = asked.contains(&list[0]);
+            if !refused {
+                sizes.push(asked.len());
+            }
+            isolation.answered(refused);
+        }
+        assert_eq!(sizes, [2, 6, 18, 54, 19]);
+    }
+
+    #[test]
     fn where_most_are_refused_it_is_hardly_worse_than_one_by_one() {
         for of in [5_usize, 16, 190] {
             let list = ids(of);

@@ -330,6 +330,33 @@ mod tests {
     }
 
     #[test]
+    fn what_was_begun_before_a_start_is_under_way_since_and_its_note_is_stored() {
+        let now = Moment {
+            monotonic: Duration::from_secs(7),
+            wall: Timestamp::UNIX_EPOCH,
+        };
+        let at = || Some(stamp(now.wall));
+        let target = || Target::new(JobId::parse("a").unwrap());
+        let asked = Target {
+            requested_at: at(),
+            ..target()
+        };
+        let forced = Target {
+            forced_at: at(),
+            ..target()
+        };
+        for (target, started) in [
+            (asked, Some(now.monotonic)),
+            (forced.clone(), Some(now.monotonic)),
+            (target(), None),
+        ] {
+            assert_eq!(Member::restored(&target, now).facts().started, started);
+        }
+        let forced = Member::restored(&forced, now);
+        assert!(forced.facts().force_is_durable() && !forced.waits_for_the_note());
+    }
+
+    #[test]
     fn a_member_at_rest_keeps_no_facts() {
         let mut member = Member::default();
         assert_eq!(*member.facts(), Facts::NONE);

@@ -210,8 +210,7 @@ fn shut(object: &Object) -> String {
 
 /// What to add about jobs that are stuck while others move.
 fn stuck(object: &Object, sum: &Sum) -> String {
-    let stall = sum.stall.filter(|_| object.members.len() > 1);
-    let stall = stall.map_or_else(String::new, |trouble| {
+    let stall = sum.stall.map_or_else(String::new, |trouble| {
         format!("; stuck: {} ({})", sum.stalled.names(), trouble.reason)
     });
     format!("{stall}{}", and_barred(object))

@@ -185,6 +185,12 @@ mod tests {
     use k8s_openapi::jiff::Timestamp;
 
     #[test]
+    fn what_took_less_than_a_second_is_told_without_its_length() {
+        assert_eq!(after(Duration::from_millis(999)), "within a second");
+        assert_eq!(after(Duration::from_secs(1)), "after 1s");
+    }
+
+    #[test]
     fn a_loss_tells_the_data_whose_learning_is_lost_as_far_as_it_is_known() {
         let at = |second| stamp(Timestamp::from_second(second).unwrap());
         let hour = "its newest snapshot was 1h old";

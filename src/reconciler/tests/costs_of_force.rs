@@ -54,6 +54,7 @@ fn a_force_tells_the_age_of_the_snapshot_and_the_interval_in_status_event_and_co
         (0, &[job("a")][..], 0)
     );
     assert!(last.finished_at.is_some() && last.duration.is_some());
+    assert!(is_at(&last, secs(86_400)));
     assert_loss(&last, "a");
     let events = world.told("JobClosed");
     assert_eq!(events.len(), 1);

@@ -206,3 +206,22 @@ fn what_is_under_way_is_told_by_who_asked_for_it_and_what_is_waited_for() {
         assert_eq!(world.message("a", "Ready"), sentence);
     }
 }
+
+#[test]
+fn of_several_drifts_the_one_that_is_not_put_right_is_told() {
+    let mut world = World::new();
+    for name in ["a", "b"] {
+        world.jobs.insert(job(name), opened(&["g"]));
+    }
+    world.create("o", desired("g", Wanted::Closed, policy()));
+    world.pass(secs(60));
+    world.fake("b").close_takes = None;
+    world.reopen("b");
+    world.pass(secs(60));
+    world.reopen("a");
+    world.pass(secs(120));
+    assert_eq!(world.state("a"), JobState::Closed);
+    assert_eq!(world.condition("o", "Drifted").unwrap().0, "True");
+    let message = world.message("o", "Drifted");
+    assert!(message.starts_with("job b was seen opened at"), "{message}");
+}

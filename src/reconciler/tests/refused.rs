@@ -1,12 +1,15 @@
 //! Calls that are refused for the state of the cluster, or for an id that nobody names: what is counted of them, and that whoever
 //! was beside them goes on.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::fake_job::FakeJob;
 use super::world::{World, desired, job, policy, secs};
-use crate::api::{Allow, AllowForce, DatafeedState, JobPattern, JobState};
+use crate::api::{
+    Allow, AllowForce, ClosePolicy, DatafeedState, JobPattern, JobState, Reason, TimeSpan,
+};
 use crate::reconciler::input::*;
 
 const MS: Duration = Duration::from_millis(1);
@@ -220,4 +223,53 @@ fn a_close_that_takes_long_is_known_to_have_ended_when_it_is_answered() {
         world.pass(Duration::from_millis(millis + 50));
         assert!(world.is("a", "Ready", "True", "InDesiredState"), "{millis}");
     }
+}
+
+#[test]
+fn what_is_left_of_a_timeout_is_confirmed_at_its_end_however_many_closes_were_lost_before() {
+    for timeout in (300..=360).step_by(10) {
+        let fake = FakeJob {
+            lost_closes: 5,
+            ..hangs()
+        };
+        let mut world = World::new();
+        world.jobs.insert(job("a"), fake);
+        let timeout = format!("{timeout}s");
+        let close = ClosePolicy {
+            timeout: TimeSpan::parse(&timeout).unwrap(),
+            ..policy()
+        };
+        world.apply("a", Wanted::Closed, close);
+        while world.state("a") != JobState::Closing {
+            world.pass(Duration::from_millis(100));
+        }
+        let accepted = world.clock;
+        while world.forces() == 0 {
+            world.pass(Duration::from_millis(100));
+        }
+        let late = world.clock - accepted - close_timeout(&timeout);
+        assert!(late < secs(15), "{timeout}: {late:?}");
+    }
+}
+
+fn close_timeout(text: &str) -> Duration {
+    TimeSpan::parse(text).unwrap().as_duration()
+}
+
+#[test]
+fn jobs_that_are_refused_together_are_tried_again_apart() {
+    let mut world = World::new();
+    for n in 0..20 {
+        let fake = FakeJob {
+            refuses_open: Some(super::world::trouble(Reason::NoCapacity)),
+            ..FakeJob::new(JobState::Closed)
+        };
+        world.jobs.insert(job(&format!("j-{n}")), fake);
+        world.apply(&format!("j-{n}"), Wanted::Opened, policy());
+    }
+    world.pass(secs(15));
+    world.count_from_now();
+    world.pass(secs(30));
+    let times: BTreeSet<Duration> = world.calls.iter().map(|(at, _)| *at).collect();
+    assert!(world.calls.len() >= 20 && times.len() > 15, "{times:?}");
 }

@@ -211,3 +211,13 @@ fn while_outcomes_wait_for_their_turn_a_word_on_the_way_asks_for_none_for_five_m
     world.pass(secs(11));
     assert!(object(&world).dealings.wants_turn.is_some());
 }
+
+#[test]
+fn an_object_that_goes_while_it_waits_to_tell_an_outcome_keeps_no_other_waiting() {
+    let mut world = resting();
+    let wiped = news(&mut world, wipe);
+    assert_eq!(turns(&mut world, wiped).len(), 1);
+    assert_eq!(world.brain.outcomes_waiting, 1);
+    asked(&mut world, Input::Gone(key("a")));
+    assert_eq!(world.brain.outcomes_waiting, 0);
+}

@@ -252,6 +252,8 @@ fn while_calls_are_refused_only_who_calls_says_so() {
         if stalls && health.trouble().is_none() && health.told().is_some() {
             let (status, _) = brain.report(z, moment(world.clock));
             assert!(status.conditions.iter().all(|one| one.reason != "NoMaster"));
+            let (status, _) = brain.report(&brain.objects[&key("o")], moment(world.clock));
+            assert!(status.conditions.iter().any(|one| one.reason == "NoMaster"));
             moments += 1;
         }
     }
