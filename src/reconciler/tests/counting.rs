@@ -409,7 +409,7 @@ fn an_outage_of_an_hour_is_one_probe_a_minute_and_two_writes_for_each_object() {
     world.trouble = Some(trouble(Reason::ClusterUnreachable));
     world.pass(secs(3600));
     // Not observed, after five minutes.
-    assert_eq!(spent(&world), costs(60, 0, 0, 10_000));
+    assert_eq!(spent(&world), costs(59, 0, 0, 10_000));
     world.count_from_now();
     world.trouble = None;
     world.pass(secs(120));
