@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::groups::opened;
 use super::world::{FakeJob, World, desired, job, moment, policy, secs};
 use crate::api::{JobState, LastClose, stamp};
 use crate::reconciler::input::Wanted;
@@ -282,8 +283,7 @@ fn each_close_of_an_object_is_summed_up_by_itself_from_its_first_request_to_its_
     for (name, takes) in [("a", 10), ("b", 40)] {
         let fake = FakeJob {
             close_takes: Some(secs(takes)),
-            groups: vec!["g"],
-            ..FakeJob::new(JobState::Opened)
+            ..opened(&["g"])
         };
         world.jobs.insert(job(name), fake);
     }
@@ -329,10 +329,7 @@ fn the_end_of_many_closes_is_a_warning_where_any_model_lost_something() {
     let group = |change: fn(&mut FakeJob)| {
         let mut world = next_day();
         for name in ["a", "b"] {
-            let mut fake = FakeJob {
-                groups: vec!["g"],
-                ..FakeJob::new(JobState::Opened)
-            };
+            let mut fake = opened(&["g"]);
             if name == "a" {
                 change(&mut fake);
             }

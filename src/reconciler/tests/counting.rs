@@ -107,7 +107,7 @@ fn is_bad(n: usize) -> bool {
     n.is_multiple_of(100)
 }
 
-fn asked_for_states(world: &World) -> usize {
+pub(super) fn asked_for_states(world: &World) -> usize {
     let states = |question: &&Question| matches!(question, Question::States { .. });
     world.reads.iter().filter(states).count()
 }

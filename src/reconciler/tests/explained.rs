@@ -1,6 +1,6 @@
 //! What people read of single jobs: what is under way with each and who asked for it, why a force was used, what others did.
 
-use super::groups::opened;
+use super::groups::{hanging, opened};
 use super::life::fed;
 use super::world::{FakeJob, World, desired, job, policy, secs, trouble};
 use crate::api::{
@@ -32,10 +32,7 @@ fn an_opened_job_is_not_ready_before_its_datafeed_runs() {
 #[test]
 fn a_force_says_why_it_is_used() {
     let failed = FakeJob::new(JobState::Failed);
-    let hangs = FakeJob {
-        close_takes: None,
-        ..opened(&[])
-    };
+    let hangs = hanging(&[]);
     let lost = FakeJob {
         config: false,
         ..opened(&[])

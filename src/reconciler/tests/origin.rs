@@ -22,11 +22,11 @@ fn closed() -> World {
     world
 }
 
-/// The cluster of this uuid, or one that does not tell its uuid.
-fn cluster(world: &World, uuid: Option<&str>) -> Connection {
+/// A cluster that does not tell its uuid.
+fn mute(world: &World) -> Connection {
     Connection::Usable(Usable {
-        identity: Arc::from(uuid.unwrap_or("https://es")),
-        cluster_uuid: uuid.map(Arc::from),
+        identity: Arc::from("https://es"),
+        cluster_uuid: None,
         ..world.usable()
     })
 }
@@ -102,7 +102,7 @@ fn a_request_that_was_handled_stays_handled_on_another_cluster() {
 fn where_no_uuid_is_known_a_connection_of_the_same_kind_and_name_leads_where_it_led() {
     for (kind, name, forces) in [(OWN, "default", 1), (WIDE, "default", 0), (OWN, "other", 0)] {
         let mut world = nearly_forced();
-        let mute = cluster(&world, None);
+        let mute = mute(&world);
         deliver_to(&mut world, kind, name, mute);
         world.pass(secs(200));
         assert_eq!(world.forces(), forces, "{kind:?} {name}");
@@ -112,14 +112,14 @@ fn where_no_uuid_is_known_a_connection_of_the_same_kind_and_name_leads_where_it_
 #[test]
 fn what_was_claimed_under_a_name_of_the_cluster_is_claimed_anew_under_its_uuid() {
     let mut world = World::new();
-    let mute = cluster(&world, None);
+    let mute = mute(&world);
     deliver_to(&mut world, OWN, "default", mute);
     world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
     world.jobs.insert(job("b"), FakeJob::new(JobState::Opened));
     world.apply("a", Wanted::Closed, policy());
     world.apply("b", Wanted::Observed, policy());
     world.pass(secs(10));
-    let told = cluster(&world, Some("uuid-9"));
+    let told = leads_to(&world, "uuid-9");
     let outputs = world
         .brain
         .handle(Input::Connection(told), moment(world.clock));

@@ -308,8 +308,7 @@ fn what_is_created_while_the_first_list_is_read_is_listed_at_once_where_that_did
     world.apply("b", Wanted::Closed, policy());
     world.pass(secs(7));
     assert_eq!(world.not_closed(), 0);
-    let lists = |question: &&Question| matches!(question, Question::Catalogue);
-    assert_eq!(world.reads.iter().filter(lists).count(), 2);
+    assert_eq!(world.lists(), 2);
 }
 
 #[test]

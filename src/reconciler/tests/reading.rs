@@ -108,8 +108,7 @@ fn the_first_list_is_enough_for_all_that_were_known_when_it_was_asked_for() {
     world.jobs.insert(job("a"), fake);
     world.create("o", desired("g", Wanted::Closed, policy()));
     world.pass(secs(30));
-    let lists = |question: &&Question| matches!(question, Question::Catalogue);
-    assert_eq!(world.reads.iter().filter(lists).count(), 1);
+    assert_eq!(world.lists(), 1);
 }
 
 #[test]

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::fake_job::FakeJob;
-use super::world::{World, desired, job, policy, secs};
+use super::groups::hanging;
+use super::world::{World, desired, job, policy, secs, trouble};
 use crate::api::{
     Allow, AllowForce, ClosePolicy, DatafeedState, JobPattern, JobState, Reason, TimeSpan,
 };
@@ -133,11 +134,7 @@ fn a_live_read_before_a_force_changes_what_its_own_namespace_may_do_and_no_other
     let allowed = [("ns", Allow::default()), ("other", only("b-*"))];
     let allowed = allowed.map(|(namespace, allow)| (Arc::from(namespace), allow));
     world.tell(Input::Allowed(Allowances::Namespaces(allowed.into())));
-    let hangs = FakeJob {
-        close_takes: None,
-        ..FakeJob::new(JobState::Opened)
-    };
-    world.jobs.insert(job("a"), hangs);
+    world.jobs.insert(job("a"), hanging(&[]));
     world.jobs.insert(job("c"), FakeJob::new(JobState::Opened));
     world.apply("a", Wanted::Closed, policy());
     world.create("other/c", desired("c", Wanted::Closed, policy()));
@@ -147,18 +144,11 @@ fn a_live_read_before_a_force_changes_what_its_own_namespace_may_do_and_no_other
     assert!(world.is("other/c", "Closed", "Unknown", "NotAllowed"));
 }
 
-fn hangs() -> FakeJob {
-    FakeJob {
-        close_takes: None,
-        ..FakeJob::new(JobState::Opened)
-    }
-}
-
 #[test]
 fn a_call_that_confirms_a_close_and_is_refused_is_repeated_with_growing_gaps() {
     let fake = FakeJob {
         refuses_confirms: true,
-        ..hangs()
+        ..hanging(&[])
     };
     let mut world = World::of("a", fake, Wanted::Closed);
     world.pass(secs(1800));
@@ -169,7 +159,7 @@ fn a_call_that_confirms_a_close_and_is_refused_is_repeated_with_growing_gaps() {
 
 #[test]
 fn live_reads_before_a_force_that_fail_are_repeated_with_growing_gaps() {
-    let mut world = World::of("a", hangs(), Wanted::Closed);
+    let mut world = World::of("a", hanging(&[]), Wanted::Closed);
     world.pass(secs(590));
     world.api_server_down = true;
     world.pass(secs(10));
@@ -198,7 +188,7 @@ fn a_datafeed_of_a_failed_job_that_may_not_be_forced_is_left_alone() {
 
 #[test]
 fn a_close_of_one_job_is_on_its_way_until_it_is_answered_also_where_others_closed_the_job() {
-    let mut world = World::of("a", hangs(), Wanted::Observed);
+    let mut world = World::of("a", hanging(&[]), Wanted::Observed);
     world.pass(secs(10));
     world.want("a", Wanted::Closed);
     until_closes(&mut world, 1);
@@ -230,13 +220,12 @@ fn what_is_left_of_a_timeout_is_confirmed_at_its_end_however_many_closes_were_lo
     for timeout in (300..=360).step_by(10) {
         let fake = FakeJob {
             lost_closes: 5,
-            ..hangs()
+            ..hanging(&[])
         };
         let mut world = World::new();
         world.jobs.insert(job("a"), fake);
-        let timeout = format!("{timeout}s");
         let close = ClosePolicy {
-            timeout: TimeSpan::parse(&timeout).unwrap(),
+            timeout: TimeSpan::parse(&format!("{timeout}s")).unwrap(),
             ..policy()
         };
         world.apply("a", Wanted::Closed, close);
@@ -247,13 +236,9 @@ fn what_is_left_of_a_timeout_is_confirmed_at_its_end_however_many_closes_were_lo
         while world.forces() == 0 {
             world.pass(Duration::from_millis(100));
         }
-        let late = world.clock - accepted - close_timeout(&timeout);
+        let late = world.clock - accepted - secs(timeout);
         assert!(late < secs(15), "{timeout}: {late:?}");
     }
-}
-
-fn close_timeout(text: &str) -> Duration {
-    TimeSpan::parse(text).unwrap().as_duration()
 }
 
 #[test]
@@ -261,7 +246,7 @@ fn jobs_that_are_refused_together_are_tried_again_apart() {
     let mut world = World::new();
     for n in 0..20 {
         let fake = FakeJob {
-            refuses_open: Some(super::world::trouble(Reason::NoCapacity)),
+            refuses_open: Some(trouble(Reason::NoCapacity)),
             ..FakeJob::new(JobState::Closed)
         };
         world.jobs.insert(job(&format!("j-{n}")), fake);

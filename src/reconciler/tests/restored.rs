@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use super::counting::asked_for_states;
 use super::fake_job::FakeJob;
 use super::groups::{hanging, opened};
 use super::life::fed;
-use super::world::{World, desired, job, key, moment, policy, secs};
+use super::world::{World, desired, job, key, moment, policy, secs, trouble};
 use crate::api::{DatafeedState, DeletionPolicy, JobState, OnFailed, OpenDatafeed, Reason};
 use crate::reconciler::input::*;
 
@@ -24,11 +25,6 @@ fn group(wanted: Wanted, states: &[(&str, JobState)]) -> World {
     world
 }
 
-fn looks(world: &World) -> usize {
-    let look = |question: &&Question| matches!(question, Question::States { .. });
-    world.reads.iter().filter(look).count()
-}
-
 #[test]
 fn what_is_stored_as_being_where_it_should_be_is_neither_looked_at_nor_written_at_a_start() {
     let (closed, opened) = (JobState::Closed, JobState::Opened);
@@ -42,7 +38,11 @@ fn what_is_stored_as_being_where_it_should_be_is_neither_looked_at_nor_written_a
         world.count_from_now();
         world.crash();
         world.pass(secs(3));
-        assert_eq!((looks(&world), world.writes.len()), (0, 0), "{wanted:?}");
+        assert_eq!(
+            (asked_for_states(&world), world.writes.len()),
+            (0, 0),
+            "{wanted:?}"
+        );
         assert_eq!(*world.status("o"), before);
     }
 }
@@ -75,17 +75,12 @@ fn what_others_saw_is_newer_than_what_is_stored_of_an_object_that_comes_later() 
     assert_eq!(drifted.0, "False", "{drifted:?}");
 }
 
-fn lists(world: &World) -> usize {
-    let list = |question: &&Question| matches!(question, Question::Catalogue);
-    world.reads.iter().filter(list).count()
-}
-
 #[test]
 fn what_the_list_says_of_a_block_is_told_and_acted_on_at_once() {
     let mut world = group(Wanted::Closed, &[("a", JobState::Closed)]);
     let until_listed = |world: &mut World| {
         world.count_from_now();
-        while lists(world) == 0 {
+        while world.lists() == 0 {
             world.pass(Duration::from_millis(1));
         }
         world.pass(secs(1));
@@ -113,7 +108,7 @@ fn a_job_that_joins_a_group_is_closed_after_the_first_list_that_names_it() {
         while world.state("b") == JobState::Opened {
             world.pass(secs(1));
         }
-        assert_eq!(lists(&world), 1, "{expression}");
+        assert_eq!(world.lists(), 1, "{expression}");
     }
 }
 
@@ -139,13 +134,19 @@ fn who_lost_its_job_to_an_older_object_begins_anew_when_that_is_gone() {
     assert_eq!(world.forces(), 1);
 }
 
-#[test]
-fn of_a_long_silence_between_two_lists_a_minute_counts_for_what_they_miss() {
+/// What an object means is no id and matches nothing.
+fn missing() -> World {
     let mut world = World::new();
     world.jobs.insert(job("a"), opened(&[]));
     world.create("o", desired("Low", Wanted::Closed, policy()));
+    world
+}
+
+#[test]
+fn of_a_long_silence_between_two_lists_a_minute_counts_for_what_they_miss() {
+    let mut world = missing();
     world.pass(secs(5));
-    let mut silence = super::world::trouble(Reason::ClusterUnreachable);
+    let mut silence = trouble(Reason::ClusterUnreachable);
     silence.retry_after = Some(secs(100));
     world.trouble = Some(silence);
     world.pass(secs(90));
@@ -158,24 +159,21 @@ fn of_a_long_silence_between_two_lists_a_minute_counts_for_what_they_miss() {
         assert!(counted < 400);
     }
     // A minute of the silence and a minute of lists.
-
     assert!((60..100).contains(&counted), "{counted}");
 }
 
 #[test]
 fn what_matches_nothing_is_sought_every_ten_seconds_until_a_human_is_called() {
-    let mut world = World::new();
-    world.jobs.insert(job("a"), opened(&[]));
-    world.create("o", desired("Low", Wanted::Closed, policy()));
+    let mut world = missing();
     world.pass(secs(150));
     assert!(world.is("o", "Stalled", "True", "JobNotFound"));
-    assert_eq!(lists(&world), 13);
+    assert_eq!(world.lists(), 13);
 }
 
 #[test]
 fn a_deletion_that_closes_waits_for_nothing_that_an_open_was_refused() {
     let mut fake = fed(JobState::Closed, DatafeedState::Stopped);
-    fake.refuses_start = Some(super::world::trouble(Reason::RetryingAfterError));
+    fake.refuses_start = Some(trouble(Reason::RetryingAfterError));
     let mut world = World::new();
     world.jobs.insert(job("a"), fake);
     let mut wish = desired("a", Wanted::Opened, policy());

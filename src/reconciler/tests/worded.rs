@@ -68,15 +68,7 @@ fn after_a_long_silence_the_counts_of_before_are_not_claimed_and_the_silence_is_
 
 #[test]
 fn a_status_tells_where_that_was_seen_and_how_many_are_opened() {
-    let mut world = World::new();
-    for name in ["a", "b"] {
-        let fake = FakeJob {
-            groups: vec!["g"],
-            ..FakeJob::new(JobState::Closed)
-        };
-        world.jobs.insert(job(name), fake);
-    }
-    world.create("o", desired("g", Wanted::Opened, policy()));
+    let mut world = grouped(2, Wanted::Opened, |_, fake| fake.state = JobState::Closed);
     world.pass(secs(60));
     let status = world.status("o");
     assert_eq!(status.summary, "2/2 opened");
@@ -289,8 +281,7 @@ fn who_joins_a_group_is_looked_at_before_a_human_is_called_for_another() {
     assert!(world.is("o", "Stalled", "True", "JobFailed"));
     world.jobs.insert(job("b"), opened(&["g"]));
     world.count_from_now();
-    let lists = |world: &World| world.reads.contains(&Question::Catalogue);
-    while !lists(&world) {
+    while world.lists() == 0 {
         world.pass(MS);
     }
     world.slow = secs(100);

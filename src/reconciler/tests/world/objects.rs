@@ -196,6 +196,12 @@ impl World {
         self.calls.iter().filter(|(_, call)| wanted(call)).count()
     }
 
+    /// How often the configs were asked for.
+    pub(in super::super) fn lists(&self) -> usize {
+        let list = |question: &&Question| matches!(question, Question::Catalogue);
+        self.reads.iter().filter(list).count()
+    }
+
     pub(in super::super) fn closes(&self) -> usize {
         self.count(|call| matches!(call, Call::Close(_)))
     }
