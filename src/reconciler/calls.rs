@@ -488,3 +488,7 @@ impl Calls {
         assert!(self.closes.is_empty() && self.others.is_empty() && self.waiting == 0);
     }
 }
+
+#[cfg(test)]
+#[path = "calls_tests.rs"]
+mod tests;

@@ -64,8 +64,8 @@ pub(super) fn ready(object: &Object, sum: &Sum, around: &Surroundings) -> (Says,
     if object.members.is_empty() && object.resolved && all_meant {
         return nothing_matched(object);
     }
-    let rests = sum.stalled.count == 0 && sum.moving.count == 0;
-    if all_there && (rests || around.health.trouble().is_some()) {
+    // Whatever is decided of a job that is not where it should be undoes its arrival, but for silence.
+    if all_there {
         return in_desired_state(object);
     }
     away(object, sum, around)
