@@ -303,6 +303,18 @@ fn each_close_of_an_object_is_summed_up_by_itself_from_its_first_request_to_its_
 }
 
 #[test]
+fn the_close_of_one_job_tells_when_it_was_asked_for() {
+    let mut world = next_day();
+    let begun = world.clock;
+    let fake = FakeJob::new(JobState::Opened);
+    world.jobs.insert(job("a"), fake);
+    world.apply("a", Wanted::Closed, policy());
+    world.pass(secs(120));
+    let last = last(&world, "a");
+    assert!(last.graceful == 1 && is_at(&last, begun), "{last:?}");
+}
+
+#[test]
 fn the_start_of_a_close_is_that_of_the_job_that_was_asked_for_first() {
     // One of them closes at once; the close of the other was asked for before, alone, and takes longer.
     let mut world = next_day();

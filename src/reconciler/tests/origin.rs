@@ -90,6 +90,7 @@ fn a_request_that_was_handled_stays_handled_on_another_cluster() {
     let another = leads_to(&world, "another");
     world.tell(Input::Connection(another));
     // Nothing of it was listed before it is away again.
+    world.pending.clear();
     world.tell(Input::Connection(missing()));
     world.pass(secs(300));
     let handled = |(_, status): &(ObjectKey, crate::api::AnomalyJobStatus)| {
