@@ -66,6 +66,40 @@ impl At {
     }
 }
 
+/// The write that was acknowledged last. Until the watch brings it back, what the watch has told of is older.
+#[derive(Default)]
+pub(super) struct Acknowledged(Option<Written>);
+
+struct Written {
+    over: At,
+    version: Arc<str>,
+    status: ElasticsearchConnectionStatus,
+}
+
+impl Acknowledged {
+    /// This status was stored under this version.
+    pub(super) fn note(
+        &mut self,
+        over: At,
+        version: Arc<str>,
+        status: ElasticsearchConnectionStatus,
+    ) {
+        self.0 = Some(Written {
+            over,
+            version,
+            status,
+        });
+    }
+
+    /// The object is the one that was written over.
+    fn of(&self, at: &At) -> Option<&Written> {
+        let same = |written: &&Written| {
+            written.over.uid == at.uid && written.over.resource_version == at.resource_version
+        };
+        self.0.as_ref().filter(same)
+    }
+}
+
 /// Connected, what the credentials may not do, and what failed all the same: nothing of that keeps a connection from being used.
 fn connected(probe: &Probe, beside: Beside) -> String {
     let mut text = "connected".to_owned();
@@ -197,11 +231,12 @@ fn seen(
 /// The status that follows from the probe, or nothing where it is stored already.
 pub(super) fn next(
     object: &Source,
+    acknowledged: &Acknowledged,
     outcome: &Result<Probe, Trouble>,
     beside: Beside,
     now: Timestamp,
 ) -> Option<(At, ElasticsearchConnectionStatus)> {
-    let before = object.status.clone().unwrap_or_default();
+    let (at, before) = stored(object, acknowledged);
     let generation = object.metadata.generation.unwrap_or_default();
     let trouble = match outcome {
         Ok(probe) => concern(probe, beside.signs),
@@ -239,16 +274,28 @@ pub(super) fn next(
         conditions,
         ..seen(before.clone(), outcome, reason, beside)
     };
+    (after != before).then_some((at, after))
+}
+
+/// What the API server has, as far as it is known, and what has to be written over.
+fn stored(object: &Source, acknowledged: &Acknowledged) -> (At, ElasticsearchConnectionStatus) {
     let meta = &object.metadata;
-    (after != before).then(|| {
-        let at = At {
-            namespace: meta.namespace.clone().unwrap_or_default(),
-            name: meta.name.clone().unwrap_or_default(),
-            uid: meta.uid.clone().unwrap_or_default(),
-            resource_version: meta.resource_version.clone().unwrap_or_default(),
-        };
-        (at, after)
-    })
+    let told = At {
+        namespace: meta.namespace.clone().unwrap_or_default(),
+        name: meta.name.clone().unwrap_or_default(),
+        uid: meta.uid.clone().unwrap_or_default(),
+        resource_version: meta.resource_version.clone().unwrap_or_default(),
+    };
+    match acknowledged.of(&told) {
+        Some(written) => (
+            At {
+                resource_version: written.version.to_string(),
+                ..told
+            },
+            written.status.clone(),
+        ),
+        None => (told, object.status.clone().unwrap_or_default()),
+    }
 }
 
 #[cfg(test)]

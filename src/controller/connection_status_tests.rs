@@ -30,10 +30,23 @@ fn said(
     beside: Beside,
 ) -> (ElasticsearchConnectionStatus, Vec<String>) {
     let now = Timestamp::from_second(1_790_000_000).unwrap();
-    let (_, status) = next(&object(None), outcome, beside, now).expect("news");
+    let (_, status) = next(
+        &object(None),
+        &Acknowledged::default(),
+        outcome,
+        beside,
+        now,
+    )
+    .expect("news");
     // What is stored is not written again, however much later it is.
     let later = Timestamp::from_second(1_790_009_999).unwrap();
-    let again = next(&object(Some(status.clone())), outcome, beside, later);
+    let again = next(
+        &object(Some(status.clone())),
+        &Acknowledged::default(),
+        outcome,
+        beside,
+        later,
+    );
     assert!(again.is_none());
     let words = status.conditions.iter();
     let words = words.map(|said| format!("{}={}/{}", said.type_, said.status, said.reason));
@@ -76,6 +89,30 @@ fn what_a_cluster_does_to_itself_has_its_own_reason_and_goes_by_itself() {
     let (status, words) = said(&Ok(probe()), signs(no_master));
     assert_eq!(words, ["Ready=False/NoMaster", "Reconciling=True/NoMaster"]);
     assert_eq!(status.cluster_uuid.as_deref(), Some("uuid"));
+}
+
+#[test]
+fn what_was_acknowledged_counts_before_the_watch_brings_it_back() {
+    let mut told = object(None);
+    told.metadata.resource_version = Some("7".to_owned());
+    let (now, known) = (Timestamp::UNIX_EPOCH, Ok(probe()));
+    let mut acknowledged = Acknowledged::default();
+    let calm = signs(in_upgrade_mode(false));
+    let (over, status) = next(&told, &acknowledged, &known, calm, now).expect("news");
+    assert_eq!(over.borrowed().resource_version, "7");
+    acknowledged.note(over, Arc::from("8"), status);
+    assert!(next(&told, &acknowledged, &known, calm, now).is_none());
+    // What is new meanwhile is written over what was acknowledged.
+    let upgrades = signs(in_upgrade_mode(true));
+    let (over, _) = next(&told, &acknowledged, &known, upgrades, now).expect("news");
+    assert_eq!(over.borrowed().resource_version, "8");
+    // Somebody else has written since, or it is another object of the same name.
+    told.metadata.resource_version = Some("9".to_owned());
+    let (over, _) = next(&told, &acknowledged, &known, calm, now).expect("news");
+    assert_eq!(over.borrowed().resource_version, "9");
+    told.metadata.resource_version = Some("7".to_owned());
+    told.metadata.uid = Some("another".to_owned());
+    assert!(next(&told, &acknowledged, &known, calm, now).is_some());
 }
 
 #[test]

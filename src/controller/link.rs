@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::Dial;
 use super::cluster::Message;
-use super::connection_status::{self, Beside, Probe};
+use super::connection_status::{self, Acknowledged, Beside, Probe};
 use super::pulse::{Pulse, Signs};
 use super::rejection::Rejection;
 use super::resolve::Place;
@@ -102,6 +102,7 @@ pub(super) struct Way {
     proven: Option<Probe>,
     /// What failed beside the probes, for its owner. As it was at the last one: each change of it is a write.
     complaint: Option<Trouble>,
+    acknowledged: Acknowledged,
 }
 
 impl Link {
@@ -326,19 +327,19 @@ impl Link {
         trouble
     }
 
-    async fn report(&self, object: &Source, outcome: &Result<Probe, Trouble>) {
+    async fn report(&mut self, object: &Source, outcome: &Result<Probe, Trouble>) {
         let beside = Beside {
             lacks: self.way.lacks.as_deref(),
             signs: self.pulse.signs(),
             complaint: self.way.complaint.as_ref(),
         };
-        let next = connection_status::next(object, outcome, beside, self.clock.now());
-        if let Some((at, status)) = next {
+        let (known, now) = (&self.way.acknowledged, self.clock.now());
+        if let Some((over, status)) = connection_status::next(object, known, outcome, beside, now) {
             let tenant = Arc::from(self.home.namespace());
             let turn = self.writer.turn(&tenant, Urgency::ForCall).await;
             // A conflict or an outage: the next probe, or the delivery of what changed, comes here again.
-            let (writer, at) = (&self.writer, at.borrowed());
-            let _ = match object.kind() {
+            let (writer, at) = (&self.writer, over.borrowed());
+            let answer = match object.kind() {
                 ConnectionKind::ElasticsearchConnection => {
                     let write = writer.write::<ElasticsearchConnection>(turn, &at, &status);
                     write.await
@@ -348,6 +349,9 @@ impl Link {
                     write.await
                 }
             };
+            if let Ok(version) = answer {
+                self.way.acknowledged.note(over, version, status);
+            }
         }
     }
 }

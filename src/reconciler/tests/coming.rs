@@ -87,7 +87,8 @@ impl Coming {
                     ghost.acknowledged(key, uid, version.parse().unwrap(), status);
                 }
             }
-            Self::Ruled(_) | Self::Turn(_) | Self::Listed | Self::Finalized(..) => {}
+            Self::Ruled(rulings) => ghost.ruled(rulings),
+            Self::Turn(_) | Self::Listed | Self::Finalized(..) => {}
         }
     }
 

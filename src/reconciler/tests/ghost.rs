@@ -62,6 +62,11 @@ pub(super) struct Ghost {
     doubted: bool,
     /// The last read that was sent before a call for the job ended.
     touched: BTreeMap<JobId, u64>,
+    /// What objects were told to leave to another.
+    rivals: BTreeSet<(ObjectKey, JobId)>,
+    /// The last read that was sent before an object took over the job from another: it may be believed or not, for the other
+    /// one may have called since.
+    taken_over: BTreeMap<JobId, u64>,
     is_dark: bool,
     noticed: bool,
     mixed: bool,
@@ -90,6 +95,8 @@ impl Ghost {
         self.listed.clear();
         self.doubted = false;
         self.touched.clear();
+        self.rivals.clear();
+        self.taken_over.clear();
     }
 
     /// The brain is being told of an object, at this version of the world.
@@ -227,6 +234,18 @@ impl Ghost {
             .filter(|(_, sample)| sample.ticket == ticket)
         {
             sample.answered_at = Some(now);
+        }
+    }
+
+    /// Objects are being told who acts.
+    pub(super) fn ruled(&mut self, rulings: &[Ruling]) {
+        for ruling in rulings {
+            let spot = (ruling.key.clone(), ruling.job.clone());
+            if ruling.rival.is_some() {
+                self.rivals.insert(spot);
+            } else if self.rivals.remove(&spot) {
+                self.taken_over.insert(spot.1, self.order);
+            }
         }
     }
 

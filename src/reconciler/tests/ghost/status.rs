@@ -47,7 +47,9 @@ impl Ghost {
             () => return,
         };
         for id in meant(&object.desired, &self.listed) {
+            let doubted = self.taken_over.get(&id);
             let seen = self.seen.get(&id);
+            let seen = seen.filter(|(order, _)| doubted.is_none_or(|last| last < order));
             let seen = seen.map(|(_, seen)| seen.state.as_ref().map(|state| state.state));
             assert!(
                 self.was_seen(told, object, &id, claimed == JobState::Opened),

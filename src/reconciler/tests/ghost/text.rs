@@ -38,7 +38,7 @@ impl Ghost {
         }
         write!(
             text,
-            "{:?}{:?}{:?}{:?}{:?}{:?}forced: {:?}{:?}{}{}{}{}",
+            "{:?}{:?}{:?}{:?}{:?}{:?}forced: {:?}{:?}{:?}{:?}{}{}{}{}",
             self.sessions,
             self.samples,
             self.in_flight,
@@ -47,6 +47,8 @@ impl Ghost {
             self.all_seen(),
             self.forced,
             self.touched,
+            self.rivals,
+            self.taken_over,
             self.is_dark,
             self.noticed,
             self.mixed,
