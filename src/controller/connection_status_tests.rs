@@ -30,23 +30,12 @@ fn said(
     beside: Beside,
 ) -> (ElasticsearchConnectionStatus, Vec<String>) {
     let now = Timestamp::from_second(1_790_000_000).unwrap();
-    let (_, status) = next(
-        &object(None),
-        &Acknowledged::default(),
-        outcome,
-        beside,
-        now,
-    )
-    .expect("news");
+    let nothing = Acknowledged::default();
+    let (_, status) = next(&object(None), &nothing, outcome, beside, now).expect("news");
     // What is stored is not written again, however much later it is.
     let later = Timestamp::from_second(1_790_009_999).unwrap();
-    let again = next(
-        &object(Some(status.clone())),
-        &Acknowledged::default(),
-        outcome,
-        beside,
-        later,
-    );
+    let stored = object(Some(status.clone()));
+    let again = next(&stored, &nothing, outcome, beside, later);
     assert!(again.is_none());
     let words = status.conditions.iter();
     let words = words.map(|said| format!("{}={}/{}", said.type_, said.status, said.reason));

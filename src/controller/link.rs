@@ -102,6 +102,7 @@ pub(super) struct Way {
     proven: Option<Probe>,
     /// What failed beside the probes, for its owner. As it was at the last one: each change of it is a write.
     complaint: Option<Trouble>,
+    /// Its own last write.
     acknowledged: Acknowledged,
 }
 

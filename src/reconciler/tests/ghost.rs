@@ -64,9 +64,11 @@ pub(super) struct Ghost {
     touched: BTreeMap<JobId, u64>,
     /// What objects were told to leave to another.
     rivals: BTreeSet<(ObjectKey, JobId)>,
-    /// The last read that was sent before an object took over the job from another: it may be believed or not, for the other
-    /// one may have called since.
+    /// The last read that was sent before an object took over the job from another.
     taken_over: BTreeMap<JobId, u64>,
+    /// What was told of a job before the answer to such a read came: that may be believed or not, for the other one may have
+    /// called since.
+    or_before: BTreeMap<JobId, Option<JobState>>,
     is_dark: bool,
     noticed: bool,
     mixed: bool,
@@ -97,6 +99,7 @@ impl Ghost {
         self.touched.clear();
         self.rivals.clear();
         self.taken_over.clear();
+        self.or_before.clear();
     }
 
     /// The brain is being told of an object, at this version of the world.
@@ -175,8 +178,20 @@ impl Ghost {
             self.hear_of(id, state, order);
             let current = self.touched.get(id).is_none_or(|last| *last < order);
             if newest && current {
+                self.dispute(id, order);
                 self.seen.insert(id.clone(), (order, seen.clone()));
             }
+        }
+    }
+
+    /// A newer word comes of a job: whether what was told before may still be said.
+    fn dispute(&mut self, id: &JobId, order: u64) {
+        let disputed = self.taken_over.get(id).is_some_and(|last| order <= *last);
+        if !disputed {
+            self.or_before.remove(id);
+        } else if let Some((_, before)) = self.seen.get(id) {
+            let before = before.state.as_ref().map(|state| state.state);
+            self.or_before.entry(id.clone()).or_insert(before);
         }
     }
 

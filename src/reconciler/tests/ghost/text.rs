@@ -38,7 +38,7 @@ impl Ghost {
         }
         write!(
             text,
-            "{:?}{:?}{:?}{:?}{:?}{:?}forced: {:?}{:?}{:?}{:?}{}{}{}{}",
+            "{:?}{:?}{:?}{:?}{:?}{:?}forced: {:?}{:?}{:?}{:?}{:?}{}{}{}{}",
             self.sessions,
             self.samples,
             self.in_flight,
@@ -49,6 +49,7 @@ impl Ghost {
             self.touched,
             self.rivals,
             self.taken_over,
+            self.or_before,
             self.is_dark,
             self.noticed,
             self.mixed,
