@@ -72,16 +72,16 @@ impl Anew {
 
     /// Reads these objects after a while; a read for each namespace.
     pub(super) fn read(&mut self, objects: &[ObjectKey], after: Duration) {
-        let namespaces: BTreeSet<&Arc<str>> = objects.iter().map(|key| &key.namespace).collect();
+        let namespaces: BTreeSet<&Arc<str>> = objects.iter().map(|key| key.namespace()).collect();
         for namespace in namespaces {
             self.last += 1;
             let number = self.last;
-            let here = objects.iter().filter(|key| key.namespace == *namespace);
+            let here = objects.iter().filter(|key| key.namespace() == namespace);
             let mut names = BTreeSet::new();
             for key in here {
                 self.forget(key);
                 self.expected.insert(key.clone(), number);
-                names.insert(Arc::clone(&key.name));
+                names.insert(Box::from(key.name()));
             }
             let expected = names.len();
             let pages = Pages {
@@ -155,7 +155,7 @@ fn key_of(object: &AnomalyJob) -> ObjectKey {
 /// The objects of a namespace, page by page, of which these are kept.
 struct Pages {
     api: Api<Guarded<AnomalyJob>>,
-    names: BTreeSet<Arc<str>>,
+    names: BTreeSet<Box<str>>,
     places: Arc<Semaphore>,
 }
 

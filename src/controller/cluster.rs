@@ -324,7 +324,7 @@ impl Driver {
         }
         let writer = self.cluster.writer.clone();
         self.running.spawn(async move {
-            let turn = writer.turn(&key.namespace, urgency).await;
+            let turn = writer.turn(key.namespace(), urgency).await;
             Done::Turn(key, turn)
         });
     }
@@ -412,7 +412,7 @@ impl Driver {
                 let look = look.map_err(Refusal::Cluster)?;
                 // These last: they take milliseconds, the other read may take a minute, and what is allowed must be the
                 // newest of all.
-                let allow = fresh.allow(&key.namespace).await?;
+                let allow = fresh.allow(key.namespace()).await?;
                 let object = fresh.object(&key).await?;
                 let object = object.filter(|object| object.uid == uid);
                 Ok(Box::new(Live {
@@ -448,14 +448,14 @@ impl Driver {
 async fn turn_for(writer: &Writer, key: &ObjectKey, given: Option<Turn>) -> Turn {
     match given {
         Some(turn) => turn,
-        None => writer.turn(&key.namespace, Urgency::None).await,
+        None => writer.turn(key.namespace(), Urgency::None).await,
     }
 }
 
 fn precondition<'a>(key: &'a ObjectKey, uid: &'a str, version: &'a str) -> Precondition<'a> {
     Precondition {
-        namespace: &key.namespace,
-        name: &key.name,
+        namespace: key.namespace(),
+        name: key.name(),
         uid,
         resource_version: version,
     }

@@ -27,15 +27,15 @@ pub(super) struct Fresh {
 impl Fresh {
     /// An object; `None` when it is gone or names another connection by now, and so is another cluster's.
     pub(super) async fn object(&self, key: &ObjectKey) -> Result<Option<Delivered>, Refusal> {
-        let api: Api<AnomalyJob> = Api::namespaced(self.kube.clone(), &key.namespace);
-        match tokio::time::timeout(API_SERVER_LIMIT, api.get(&key.name)).await {
+        let api: Api<AnomalyJob> = Api::namespaced(self.kube.clone(), key.namespace());
+        match tokio::time::timeout(API_SERVER_LIMIT, api.get(key.name())).await {
             Ok(Ok(found)) => {
                 let reference = Reference::of(&found);
                 let here = self.home.may_be_meant_by(&reference)
                     && !self.has_a_nearer_one(&reference).await?;
                 Ok(here.then(|| delivered(found)))
             }
-            Ok(Err(error)) if is_gone(&error, &key.name) => Ok(None),
+            Ok(Err(error)) if is_gone(&error, key.name()) => Ok(None),
             Ok(Err(error)) => Err(unread("the object", "anomalyjobs", Some(&error))),
             Err(_) => Err(unread("the object", "anomalyjobs", None)),
         }

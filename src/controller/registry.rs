@@ -127,10 +127,7 @@ mod tests {
     fn claim(name: &str, created: i64) -> Claim {
         Claim {
             cluster: Arc::from("uuid"),
-            key: ObjectKey {
-                namespace: Arc::from("ns"),
-                name: Arc::from(name),
-            },
+            key: ObjectKey::new("ns", name),
             uid: Arc::from(name),
             through: crate::api::ConnectionKind::default(),
             created_at: Timestamp::from_second(created).unwrap(),
@@ -147,7 +144,7 @@ mod tests {
             _ => Vec::new(),
         });
         rulings
-            .map(|ruling| (ruling.key.name.to_string(), ruling.rival.is_none()))
+            .map(|ruling| (ruling.key.name().to_string(), ruling.rival.is_none()))
             .collect()
     }
 

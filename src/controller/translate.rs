@@ -13,10 +13,7 @@ use k8s_openapi::jiff::Timestamp;
 
 /// The key of an object.
 pub(super) fn key(namespace: &str, name: &str) -> ObjectKey {
-    ObjectKey {
-        namespace: Arc::from(namespace),
-        name: Arc::from(name),
-    }
+    ObjectKey::new(namespace, name)
 }
 
 /// An object as the brain takes it.

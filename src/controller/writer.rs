@@ -272,8 +272,8 @@ fn reference(key: &ObjectKey, uid: &str) -> k8s_openapi::api::core::v1::ObjectRe
     k8s_openapi::api::core::v1::ObjectReference {
         api_version: Some(AnomalyJob::api_version(&()).into_owned()),
         kind: Some(AnomalyJob::kind(&()).into_owned()),
-        namespace: Some(key.namespace.to_string()),
-        name: Some(key.name.to_string()),
+        namespace: Some(key.namespace().to_string()),
+        name: Some(key.name().to_string()),
         uid: Some(uid.to_owned()),
         ..Default::default()
     }

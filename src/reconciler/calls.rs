@@ -128,7 +128,7 @@ impl Calls {
     }
 
     fn wait(&mut self, spot: &Spot, ask: &Ask, lane: Lane, now: Moment) {
-        let tenant = &spot.0.namespace;
+        let tenant = spot.0.namespace();
         if *ask != Ask::Close {
             if self.closes.contains(spot) {
                 self.forget(spot);

@@ -13,10 +13,7 @@ fn calls(closing: usize, waiting: usize, lane: Lane) -> Calls {
         freed_at: Some(FREED_AT),
         ..Calls::default()
     };
-    let key = ObjectKey {
-        namespace: Arc::from("team"),
-        name: Arc::from("object"),
-    };
+    let key = ObjectKey::new("team", "object");
     let now = Moment {
         monotonic: FREED_AT,
         wall: k8s_openapi::jiff::Timestamp::UNIX_EPOCH,

@@ -3,10 +3,7 @@
 use super::*;
 
 fn key(name: &str) -> ObjectKey {
-    ObjectKey {
-        namespace: Arc::from("ns"),
-        name: Arc::from(name),
-    }
+    ObjectKey::new("ns", name)
 }
 
 fn job() -> JobId {
@@ -29,8 +26,8 @@ fn says(rulings: &Rulings) -> Vec<(u64, String, Option<String>)> {
     let one = |(brain, rulings): (&u64, &Vec<Ruling>)| {
         let brain = *brain;
         let said = rulings.iter().map(move |ruling| {
-            let rival = ruling.rival.as_ref().map(|key| key.name.to_string());
-            (brain, ruling.key.name.to_string(), rival)
+            let rival = ruling.rival.as_ref().map(|key| key.name().to_string());
+            (brain, ruling.key.name().to_string(), rival)
         });
         said.collect::<Vec<_>>()
     };

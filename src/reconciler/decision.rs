@@ -58,7 +58,7 @@ impl Situation<'_> {
 
     /// What the connection lets the object do.
     pub(super) fn allow(&self) -> &Allow {
-        self.health.allow(&self.key.namespace)
+        self.health.allow(self.key.namespace())
     }
 }
 

@@ -27,18 +27,30 @@ pub struct Moment {
     pub wall: Timestamp,
 }
 
-/// Namespace and name of an `AnomalyJob`.
+/// Namespace and name of an `AnomalyJob`. One word wide: at rest most of what is kept of an object is its place in maps.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ObjectKey {
+pub struct ObjectKey(Arc<(Arc<str>, Box<str>)>);
+
+impl ObjectKey {
+    /// The object of this name in this namespace.
+    pub fn new(namespace: impl Into<Arc<str>>, name: impl Into<Box<str>>) -> Self {
+        Self(Arc::new((namespace.into(), name.into())))
+    }
+
     /// The namespace.
-    pub namespace: Arc<str>,
+    pub fn namespace(&self) -> &Arc<str> {
+        &self.0.0
+    }
+
     /// The name.
-    pub name: Arc<str>,
+    pub fn name(&self) -> &str {
+        &self.0.1
+    }
 }
 
 impl std::fmt::Display for ObjectKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}/{}", self.namespace, self.name)
+        write!(f, "{}/{}", self.namespace(), self.name())
     }
 }
 

@@ -37,7 +37,7 @@ impl Reconciler {
             scope.allow_no_match,
             self.catalogue.names(),
         );
-        let allow = self.health.allow(&key.namespace);
+        let allow = self.health.allow(key.namespace());
         let jobs = meant(object, found, &self.catalogue, allow);
         object.resolved = true;
         object.interrupt_all_but(&jobs);
@@ -263,7 +263,7 @@ impl Reconciler {
             return;
         };
         let differs =
-            |key: &&ObjectKey| before.of(&key.namespace) != self.health.allow(&key.namespace);
+            |key: &&ObjectKey| before.of(key.namespace()) != self.health.allow(key.namespace());
         let concerned: Vec<ObjectKey> = self.objects.keys().filter(differs).cloned().collect();
         for key in concerned {
             self.resolve(&key, now);

@@ -93,8 +93,8 @@ fn why_nothing(desired: &Desired) -> Reason {
 /// The other object is named where it is in the same namespace, and nowhere else.
 fn conflict(situation: &Situation, rival: &ObjectKey) -> String {
     let id = situation.id;
-    let who = if rival.namespace == situation.key.namespace {
-        format!("the AnomalyJob {}", rival.name)
+    let who = if rival.namespace() == situation.key.namespace() {
+        format!("the AnomalyJob {}", rival.name())
     } else {
         "an AnomalyJob of another namespace".to_owned()
     };

@@ -70,7 +70,7 @@ impl Reconciler {
                 None => self.gone(&key),
                 Some(delivered) => {
                     let told = self.health.allowances().clone();
-                    self.allowed(told.with(&key.namespace, live.allow), now);
+                    self.allowed(told.with(key.namespace(), live.allow), now);
                     self.delivered(delivered, now);
                     self.take_live(ticket, &key, &job, live.look, now);
                 }

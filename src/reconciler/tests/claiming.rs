@@ -11,10 +11,7 @@ use crate::api::{
 use crate::reconciler::input::*;
 
 fn far(name: &str) -> ObjectKey {
-    ObjectKey {
-        namespace: Arc::from("elsewhere"),
-        name: Arc::from(name),
-    }
+    ObjectKey::new("elsewhere", name)
 }
 
 /// An open job that `old` means since ten seconds, and now `young` too.
@@ -377,7 +374,7 @@ fn what_the_connection_does_not_cover_is_neither_looked_at_nor_told_of() {
     world.pass(secs(900));
     for (key, status) in &world.writes {
         let mut status = status.clone();
-        if key.name.starts_with("by-") {
+        if key.name().starts_with("by-") {
             let target = |target: &Target| (target.state, target.datafeed.is_some());
             assert!(
                 status
@@ -393,7 +390,7 @@ fn what_the_connection_does_not_cover_is_neither_looked_at_nor_told_of() {
         assert!(!told.contains("hers"), "{key}: {told}");
     }
     assert!(world.writes.iter().any(|(key, status)| {
-        &*key.name == "by-Observed"
+        &*key.name() == "by-Observed"
             && status.targets.len() == 1
             && status.jobs == Some(JobCounts::default())
     }));

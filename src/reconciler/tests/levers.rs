@@ -282,7 +282,7 @@ fn every_version_ever_written_is_success_progress_or_failure_and_only_one_of_the
     let ready_at: Vec<i64> = world
         .writes
         .iter()
-        .filter(|(key, status)| *key.name == *"o" && has(status, "Ready"))
+        .filter(|(key, status)| *key.name() == *"o" && has(status, "Ready"))
         .map(|(_, status)| status.observed_generation)
         .collect();
     assert_eq!(ready_at, [0; 0], "one of its jobs does not exist");

@@ -412,7 +412,7 @@ fn namespaces_take_turns_so_that_a_flood_in_one_delays_no_other() {
             world.pass(MS * 50);
             assert!(world.clock - begun < secs(600));
         }
-        (world.clock - begun, key("quiet/x").namespace.len())
+        (world.clock - begun, key("quiet/x").namespace().len())
     };
     let (alone, _) = last_of_quiet(0);
     let (beside, _) = last_of_quiet(2000);

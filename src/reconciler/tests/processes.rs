@@ -170,10 +170,7 @@ fn an_object_that_watches_many_jobs_is_not_written_for_each_of_them() {
     world.create("close", desired("*", Wanted::Closed, policy()));
     world.pass(secs(60));
     assert!(world.is("watch", "Closed", "True", "AllClosed"));
-    let writes = world
-        .writes
-        .iter()
-        .filter(|(of, _)| of.name.as_ref() == "watch");
+    let writes = world.writes.iter().filter(|(of, _)| of.name() == "watch");
     assert!((2..=4).contains(&writes.count()));
     world.reopen("job-7");
     world.edit("watch", |desired| desired.suspended = true);

@@ -245,7 +245,7 @@ impl Chaos {
                 self.world.version += 1;
                 self.world.stored.remove(&key);
             } else {
-                self.world.edit_silently(&key.name, |desired| {
+                self.world.edit_silently(key.name(), |desired| {
                     desired.deleting.get_or_insert(now);
                 });
             }

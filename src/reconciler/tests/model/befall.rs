@@ -31,7 +31,7 @@ impl Scene {
             }
             Fault::Edited(key, number) => {
                 let edit = &self.plan.edits[*number];
-                self.others(|world| perform(world, &key.name, edit));
+                self.others(|world| perform(world, key.name(), edit));
             }
         }
     }

@@ -53,10 +53,10 @@ impl Scene {
             Fault::Away(what) => format!("now {}", away(*what, true)),
             Fault::Befalls(id, blow) => format!("now {}", befalls(id, *blow)),
             Fault::Edited(key, number) => match &self.plan.edits[*number] {
-                Edit::Wishes(text, _) => format!("edit {}: {text}", key.name),
-                Edit::Delete => format!("delete {}", key.name),
-                Edit::Recreate => format!("recreate {}", key.name),
-                Edit::Wipe => format!("now the status of {} is wiped", key.name),
+                Edit::Wishes(text, _) => format!("edit {}: {text}", key.name()),
+                Edit::Delete => format!("delete {}", key.name()),
+                Edit::Recreate => format!("recreate {}", key.name()),
+                Edit::Wipe => format!("now the status of {} is wiped", key.name()),
             },
         }
     }
@@ -104,15 +104,15 @@ fn name_of(sent: &Sent) -> String {
     match sent {
         Sent::Asked(request, _) => request_name(request),
         Sent::Comes(coming) => match coming {
-            Coming::Watched(key, ..) => format!("news of {}", key.name),
-            Coming::Refreshed(key, ..) => format!("refreshed {}", key.name),
+            Coming::Watched(key, ..) => format!("news of {}", key.name()),
+            Coming::Refreshed(key, ..) => format!("refreshed {}", key.name()),
             Coming::Read(..) => "an answer to a read".to_owned(),
             Coming::Ruled(_) => "who acts".to_owned(),
             Coming::Listed => "the end of the list of objects".to_owned(),
-            Coming::Turn(key) => format!("the turn of {}", key.name),
+            Coming::Turn(key) => format!("the turn of {}", key.name()),
             Coming::Verified(_, job, ..) => format!("an answer to the live reads of {job}"),
             Coming::Called(..) => "an answer to a call".to_owned(),
-            Coming::Written(_, key, ..) => format!("an answer to the status of {}", key.name),
+            Coming::Written(_, key, ..) => format!("an answer to the status of {}", key.name()),
             Coming::Finalized(..) => "an answer to finalizers".to_owned(),
         },
     }
@@ -131,9 +131,9 @@ fn request_name(request: &Output) -> String {
         },
         Output::Call { call, .. } => text_of(call),
         Output::Verify { job, .. } => format!("live reads of {job}"),
-        Output::Write { key, .. } => format!("the status of {}", key.name),
-        Output::Finalize { key, .. } => format!("finalizers of {}", key.name),
-        Output::Refresh(key, _) => format!("a look at object {}", key.name),
+        Output::Write { key, .. } => format!("the status of {}", key.name()),
+        Output::Finalize { key, .. } => format!("finalizers of {}", key.name()),
+        Output::Refresh(key, _) => format!("a look at object {}", key.name()),
         _ => "nothing".to_owned(),
     }
 }

@@ -137,7 +137,7 @@ fn tale(world: &World, told: &[(Duration, &str)]) -> String {
     }
     for (key, stored) in &world.stored {
         for of in &stored.status.conditions {
-            let (name, what) = (&key.name, &of.type_);
+            let (name, what) = (key.name(), &of.type_);
             let _ = writeln!(
                 tale,
                 "  {name} says {what}={}/{}: {}",

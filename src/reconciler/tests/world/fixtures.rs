@@ -19,10 +19,7 @@ pub(in crate::reconciler) fn job(id: &str) -> JobId {
 /// A key of the usual namespace; `other/a` is `a` of another one.
 pub(in crate::reconciler) fn key(name: &str) -> ObjectKey {
     let (namespace, name) = name.split_once('/').unwrap_or(("ns", name));
-    ObjectKey {
-        namespace: Arc::from(namespace),
-        name: Arc::from(name),
-    }
+    ObjectKey::new(namespace, name)
 }
 
 pub(in crate::reconciler) fn policy() -> ClosePolicy {

@@ -33,7 +33,7 @@ impl World {
                 self.answer(self.slow, Input::Read(ticket, answer));
             }
             Output::WantTurn(key, urgency) => {
-                let tenant = Arc::clone(&key.namespace);
+                let tenant = Arc::clone(key.namespace());
                 self.turns
                     .ask(&tenant, (self.side, key), urgency.lane(), self.clock);
             }
