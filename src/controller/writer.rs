@@ -2,7 +2,7 @@
 //!
 //! A status is replaced whole through its subresource, and the finalizers by a patch that names nothing else, both with
 //! uid and resource version as preconditions; `spec` is never written. Nothing is written without a current claim, and no
-//! more than eight writes are on their way at once, in the fair order of `turn`.
+//! more than eight writes are on their way at once, events among them, in the fair order of `turn`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,7 +61,6 @@ impl Writer {
         metrics: Metrics,
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
         let (events, told) = mpsc::channel(WAITING_EVENTS);
-        let telling = tell(client.clone(), claim.clone(), metrics.clone(), told);
         let writer = Self {
             client,
             claim,
@@ -69,7 +68,13 @@ impl Writer {
             gate: Gate::new(WRITERS, WRITERS_BESIDE_EDITS),
             events,
         };
-        (writer, telling)
+        let telling = Telling {
+            client: writer.client.clone(),
+            claim: writer.claim.clone(),
+            metrics: writer.metrics.clone(),
+            gate: writer.gate.clone(),
+        };
+        (writer, telling.tell(told))
     }
 
     /// Waits for a fair turn among all writes of the process; the tenant is the namespace that is written to.
@@ -230,22 +235,36 @@ fn event_type(event: &Event) -> EventType {
     }
 }
 
-async fn tell(
+/// Tells events, one after the other. It has no [`Writer`], which would keep its own queue open for ever.
+struct Telling {
     client: Client,
     claim: Claim,
     metrics: Metrics,
-    mut events: mpsc::Receiver<(ObjectKey, Arc<str>, Event)>,
-) {
-    let recorder = || Recorder::new(client.clone(), Reporter::from(FIELD_MANAGER));
-    let (mut teller, mut told) = (recorder(), 0);
-    while let Some((key, uid, event)) = events.recv().await {
-        // A recorder keeps what it told for six minutes, several KiB each, to count repetitions: that has to have a bound.
-        told += 1;
-        if told % REMEMBERED_EVENTS == 0 {
-            teller = recorder();
+    gate: Gate,
+}
+
+impl Telling {
+    async fn tell(self, mut events: mpsc::Receiver<(ObjectKey, Arc<str>, Event)>) {
+        let recorder = || Recorder::new(self.client.clone(), Reporter::from(FIELD_MANAGER));
+        let (mut teller, mut told) = (recorder(), 0);
+        while let Some((key, uid, event)) = events.recv().await {
+            // A recorder keeps what it told for six minutes, several KiB each, to count repetitions: that has to have a bound.
+            told += 1;
+            if told % REMEMBERED_EVENTS == 0 {
+                teller = recorder();
+            }
+            let of = event_type(&event);
+            let outcome = if self.publish(&teller, &key, &uid, event).await {
+                EventOutcome::Published
+            } else {
+                EventOutcome::Dropped
+            };
+            self.metrics.event(of, outcome);
         }
-        let of = event_type(&event);
-        let object = reference(&key, &uid);
+    }
+
+    /// Nobody waits for an event: it stands behind what its namespace has to write already.
+    async fn publish(&self, teller: &Recorder, key: &ObjectKey, uid: &str, event: Event) -> bool {
         let kube_event = KubeEvent {
             type_: if event.warning {
                 KubeEventType::Warning
@@ -257,14 +276,12 @@ async fn tell(
             action: "Reconcile".to_owned(),
             secondary: None,
         };
+        let object = reference(key, uid);
+        let turn = self.gate.wait(key.namespace(), Urgency::None).await;
         let publish = tokio::time::timeout(API_SERVER_LIMIT, teller.publish(&kube_event, &object));
-        let published = claim.is_current() && matches!(publish.await, Ok(Ok(())));
-        let outcome = if published {
-            EventOutcome::Published
-        } else {
-            EventOutcome::Dropped
-        };
-        metrics.event(of, outcome);
+        let published = self.claim.is_current() && matches!(publish.await, Ok(Ok(())));
+        drop(turn);
+        published
     }
 }
 

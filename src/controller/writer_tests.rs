@@ -24,8 +24,16 @@ const AT: Precondition<'static> = Precondition {
     resource_version: "7",
 };
 
-/// A writer before an API server that always gives this answer, or none at all.
+/// A writer before an API server that always gives this answer, or none at all. Nobody tells its events.
 fn writer(answer: Option<(u16, Value)>) -> (Writer, Asked, Grant) {
+    let (writer, asked, grant, _telling) = writer_that_tells(answer);
+    (writer, asked, grant)
+}
+
+/// The same, with the task that tells events.
+fn writer_that_tells(
+    answer: Option<(u16, Value)>,
+) -> (Writer, Asked, Grant, impl Future<Output = ()> + Send) {
     let asked = Asked::default();
     let seen = Arc::clone(&asked);
     let server = move |request: Request| {
@@ -43,8 +51,8 @@ fn writer(answer: Option<(u16, Value)>) -> (Writer, Asked, Grant) {
     };
     let client = Client::new(Router::new().fallback(server), "default");
     let (grant, claim) = Grant::new(Instant::now(), Duration::from_secs(600), Clock::system());
-    let (writer, _telling) = Writer::new(client, claim, Metrics::new("x"));
-    (writer, asked, grant)
+    let (writer, telling) = Writer::new(client, claim, Metrics::new("x"));
+    (writer, asked, grant, telling)
 }
 
 fn stored() -> (u16, Value) {
@@ -151,4 +159,42 @@ async fn nine_writes_of_one_tenant_are_eight_at_once_and_the_ninth_after() {
     while running.join_next().await.is_some() {}
     assert_eq!(asked.lock().unwrap().len(), WRITERS + 1);
     writer.assert_idle();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_stands_behind_the_writes_that_its_namespace_waits_for() {
+    let (writer, asked, _grant, telling) = writer_that_tells(Some(stored()));
+    let telling = tokio::spawn(telling);
+    let mut held: Vec<Turn> = std::iter::from_fn(|| writer.try_turn(Urgency::None)).collect();
+    let tenant = Arc::from("a");
+    let status = json!({});
+    let writes = async {
+        let turn = writer.turn(&tenant, Urgency::None).await;
+        writer.write::<AnomalyJob>(turn, &AT, &status).await
+    };
+    let event = Event {
+        reason: "JobClosed",
+        note: "Closed job one".to_owned(),
+        warning: false,
+    };
+    let begins = async {
+        tokio::task::yield_now().await;
+        writer.tell(ObjectKey::new("a", "one"), Arc::from("u"), event);
+        tokio::time::sleep(API_SERVER_LIMIT).await;
+        assert!(asked.lock().unwrap().is_empty(), "no place is free");
+        drop(held.pop());
+    };
+    let (written, ()) = tokio::join!(writes, begins);
+    written.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let lines = asked.lock().unwrap().clone();
+    let methods: Vec<&str> = lines
+        .iter()
+        .map(|(line, _)| line.split(' ').next().unwrap())
+        .collect();
+    assert_eq!(methods, ["PUT", "POST"]);
+    drop(held);
+    writer.assert_idle();
+    drop(writer);
+    telling.await.unwrap();
 }
