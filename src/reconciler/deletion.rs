@@ -105,6 +105,7 @@ fn closed(object: &Object) -> bool {
         )
     };
     if object
+        .unmet
         .obstacle
         .as_ref()
         .is_some_and(|obstacle| beyond_help(obstacle.reason))

@@ -4,11 +4,14 @@
 //! of it either, but that it is not allowed; and not even by its name, where the object does not name it.
 
 use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use super::catalogue::Catalogue;
 use super::expression::Resolution;
 use super::input::Trouble;
 use super::object::Object;
+use super::seldom::Rare;
 use crate::api::{Allow, JobExpression, JobId, Reason};
 
 /// Jobs that are meant, and that the connection does not cover.
@@ -24,6 +27,30 @@ impl Barred {
     /// All that is meant is covered.
     pub fn is_empty(&self) -> bool {
         self.named.is_empty() && self.others == 0
+    }
+}
+
+/// What of an object's expression no member stands for, and why.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Unmet {
+    /// Jobs that matched, where they are too many to be members.
+    pub too_many: Option<usize>,
+    /// Why what is meant cannot be found out, or part of it cannot be.
+    pub obstacle: Option<Trouble>,
+    /// What is meant, and not allowed.
+    pub barred: Barred,
+    /// Tokens that match nothing and must.
+    pub unmatched: Vec<Arc<str>>,
+    /// For how long answered lists have not known them.
+    pub unmatched_for: Duration,
+    /// When they were missed last.
+    pub unmatched_at: Option<Duration>,
+}
+
+impl Rare for Unmet {
+    fn nothing() -> &'static Self {
+        static NOTHING: LazyLock<Unmet> = LazyLock::new(Unmet::default);
+        &NOTHING
     }
 }
 
@@ -50,12 +77,13 @@ pub(super) fn meant(
     catalogue: &Catalogue,
     allow: &Allow,
 ) -> BTreeSet<JobId> {
-    object.obstacle = None;
-    object.too_many = None;
-    object.unmatched = Vec::new();
-    object.barred = Barred::default();
+    *object.unmet = Unmet {
+        unmatched_for: object.unmet.unmatched_for,
+        unmatched_at: object.unmet.unmatched_at,
+        ..Unmet::default()
+    };
     if found.refused {
-        object.obstacle = Some(Trouble::new(
+        object.unmet.obstacle = Some(Trouble::new(
             Reason::ExpressionRefused,
             "Elasticsearch refuses an expression of 512 wildcards or more; write fewer, or name a group",
         ));
@@ -63,29 +91,29 @@ pub(super) fn meant(
     }
     let scope = &object.desired.scope;
     let mut jobs = found.jobs;
-    object.barred = bar(&mut jobs, &scope.expression, allow);
-    object.obstacle = drop_namesakes(&mut jobs, catalogue);
+    object.unmet.barred = bar(&mut jobs, &scope.expression, allow);
+    object.unmet.obstacle = drop_namesakes(&mut jobs, catalogue);
     if !catalogue.is_complete() && !names_only_listed(&scope.expression, catalogue, allow) {
         let named: BTreeSet<JobId> = ids(&scope.expression).flatten().collect();
         jobs.retain(|job| named.contains(job));
-        object.obstacle = Some(Trouble::new(
+        object.unmet.obstacle = Some(Trouble::new(
             Reason::ViewIncomplete,
             "the cluster has more jobs than Elasticsearch tells, so it is not known which of them are meant; name the jobs by their ids",
         ));
         return jobs;
     }
     if jobs.len() > usize::try_from(scope.max_jobs).unwrap_or(usize::MAX) {
-        object.too_many = Some(jobs.len());
-        object.obstacle = Some(too_many(jobs.len(), scope.max_jobs));
+        object.unmet.too_many = Some(jobs.len());
+        object.unmet.obstacle = Some(too_many(jobs.len(), scope.max_jobs));
         return BTreeSet::new();
     }
     for token in found.unmatched {
         let id = JobId::parse(&token).ok();
         // An id that is not listed yet may come, or have lost its config: it is looked at by its name.
         match id.filter(|id| !scope.exclude.iter().any(|pattern| pattern.matches(id))) {
-            Some(id) if !allow.covers(&id) => drop(object.barred.named.insert(id)),
+            Some(id) if !allow.covers(&id) => drop(object.unmet.barred.named.insert(id)),
             Some(id) => drop(jobs.insert(id)),
-            None => object.unmatched.push(token),
+            None => object.unmet.unmatched.push(token),
         }
     }
     jobs

@@ -44,7 +44,11 @@ impl Reconciler {
         let mut members = std::mem::take(&mut object.members);
         let (came, went) = members.become_these(&jobs, |job| object.member_for(job, now));
         // Nobody looks at them for this object any more.
-        object.requested.1.retain(|job| !went.contains(job));
+        object
+            .unfinished
+            .requested
+            .1
+            .retain(|job| !went.contains(job));
         object.members = members;
         self.join(key, &came, now);
         for job in &went {
@@ -54,9 +58,9 @@ impl Reconciler {
             self.release(key, went);
         }
         if let Some(object) = self.objects.get_mut(key)
-            && object.obstacle.is_none()
+            && object.unmet.obstacle.is_none()
         {
-            object.restoring = Vec::new();
+            object.unfinished.restoring = Vec::new();
         }
         self.claim(key);
         self.unsaid.insert(key.clone());
@@ -87,7 +91,11 @@ impl Reconciler {
                 // The close that the status told of is not wanted any more.
                 report::cut_short(object, job);
             }
-            let stored = object.restoring.iter().find(|target| target.job_id == *job);
+            let stored = object
+                .unfinished
+                .restoring
+                .iter()
+                .find(|target| target.job_id == *job);
             if let Some((state, feed)) = stored.and_then(remembered) {
                 known.remember(state, feed);
             }
@@ -190,18 +198,22 @@ impl Reconciler {
     /// How long answered lists have not known what is meant.
     fn count_unmatched(&mut self, now: Moment) {
         for (key, object) in &mut self.objects {
-            if object.unmatched.is_empty() {
-                object.unmatched_for = Duration::ZERO;
-                object.unmatched_at = None;
+            if object.unmet.unmatched.is_empty() {
+                if object.unmet.unmatched_at.is_some() {
+                    object.unmet.unmatched_for = Duration::ZERO;
+                    object.unmet.unmatched_at = None;
+                    object.unmet.pack();
+                }
                 continue;
             }
             let gap = object
+                .unmet
                 .unmatched_at
                 .map_or(Duration::ZERO, |at| now.monotonic.saturating_sub(at));
-            object.unmatched_for += gap.min(pace::SWEEP * 2);
-            object.unmatched_at = Some(now.monotonic);
+            object.unmet.unmatched_for += gap.min(pace::SWEEP * 2);
+            object.unmet.unmatched_at = Some(now.monotonic);
             self.unsaid.insert(key.clone());
-            let soon = object.unmatched_for < pace::GRACE;
+            let soon = object.unmet.unmatched_for < pace::GRACE;
             let gap = if soon {
                 pace::SWEEP / 3
             } else {

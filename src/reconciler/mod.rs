@@ -10,7 +10,7 @@
 //! - [`expression`], [`catalogue`], `meant`, `membership`: who is meant; [`claims`]: who of several objects acts
 //! - [`job`], [`object`], [`member`], [`health`]: what is known of a job, an object, a job of an object, the cluster;
 //!   [`allowances`]: what its owner lets them do;
-//!   [`stored`]: what a stored status tells; `origin`: of which cluster
+//!   [`stored`]: what a stored status tells; `seldom`: what costs a word at rest; `origin`: of which cluster
 //! - `steps`: from a decision to notes, looks and calls; `drift`: what others did; `deletion`: how an object goes
 //! - `calls`, [`batch`], [`isolate`], [`turns`], [`pace`]: what is sent together, in which order, how often, how many
 //! - `reads`, `roll`: one shared read for all objects; `kinds`: whether a datafeed has an end; [`cover`]: many jobs in few words
@@ -46,6 +46,7 @@ mod reads;
 mod report;
 mod roll;
 pub mod seen;
+pub mod seldom;
 mod steps;
 pub mod stored;
 pub mod target;
@@ -157,6 +158,9 @@ impl Reconciler {
         }
         while let Some(key) = self.unsaid.pop_first() {
             self.publish(&key, now);
+            if let Some(object) = self.objects.get_mut(&key) {
+                object.pack();
+            }
         }
         self.send_reads(now);
         std::mem::take(&mut self.outputs)
@@ -234,7 +238,7 @@ impl Reconciler {
         let new = known.is_none();
         let (scope, requested) = if let Some(object) = known {
             match object.deliver(delivered, digest, sight_from) {
-                News::Echo => return,
+                News::Echo => return object.pack(),
                 News::Changed { scope, requested } => (scope, requested),
             }
         } else {

@@ -4,14 +4,15 @@
 //! is decided here; what follows from it is not.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::input::{Delivered, Desired, Lane, Moment, ObjectKey, Ticket, Trouble, Wanted};
-use super::meant::Barred;
+use super::input::{Delivered, Desired, Lane, Moment, ObjectKey, Ticket, Wanted};
+use super::meant::Unmet;
 use super::member::{Member, Members};
+use super::seldom::{Rare, Seldom};
 use super::stored::{Durable, Held, Published, durable, held, restorable};
 use super::writing::{Dealings, Writing};
 use crate::api::{
@@ -42,18 +43,8 @@ pub struct Object {
     pub members: Members,
     /// It is known which jobs are meant.
     pub resolved: bool,
-    /// Jobs that matched, where they are too many to be members.
-    pub too_many: Option<usize>,
-    /// Why what is meant cannot be found out, or part of it cannot be.
-    pub obstacle: Option<Trouble>,
-    /// What is meant, and not allowed.
-    pub barred: Barred,
-    /// Tokens that match nothing and must, and for how long answered lists have not known them.
-    pub unmatched: Vec<Arc<str>>,
-    /// See above.
-    pub unmatched_for: Duration,
-    /// When they were missed last.
-    pub unmatched_at: Option<Duration>,
+    /// What of it no member stands for.
+    pub unmet: Seldom<Unmet>,
     /// Reads with an earlier ticket were sent before this generation was known.
     pub sight_from: Ticket,
     /// Before it calls for jobs that it does not mean by their one id, it needs a list under this ticket or a later one: who
@@ -65,34 +56,44 @@ pub struct Object {
     pub resume: Arc<BTreeSet<DatafeedId>>,
     /// What the API server acknowledged of it, and of the forces.
     pub durable: Durable,
-    /// Datafeeds that ran and cannot be started again as they were: told once an attempt.
-    pub told_not_resumable: BTreeSet<DatafeedId>,
     /// The close in progress, or the last one that came to an end.
     pub last_close: Option<LastClose>,
     /// The request to look at everything that was answered last.
     pub handled_request: Option<Arc<str>>,
-    /// Jobs that are still to be looked at for the newest one, by reads from this ticket on.
-    pub requested: (Ticket, BTreeSet<JobId>),
+    /// What was begun, or asked for, and is not through.
+    pub unfinished: Seldom<Unfinished>,
     /// The cluster answers again after a long silence and not all jobs were looked at since.
     pub regaining: bool,
     /// What the API server has.
     pub published: Published,
     /// What is under way between it and the API server.
-    pub dealings: Dealings,
-    /// When progress was written last.
-    pub progress_at: Option<Duration>,
-    /// Since when the status differs from what is stored.
-    pub unwritten_since: Option<Duration>,
-    /// What the status told of jobs that are not members yet.
-    pub restoring: Vec<Target>,
+    pub dealings: Seldom<Dealings>,
     /// What it told was of this generation.
     pub looked_at: bool,
-    /// Jobs that ceased to be members in the middle of something: where one comes back, who ran before is still to be known.
-    pub interrupted: BTreeSet<JobId>,
     /// Where that was seen what it knows, as long as it is not known whether that is the cluster of now.
     pub from: Option<Box<ConnectionSeen>>,
     /// Counts arrivals.
     pub arrivals: u64,
+}
+
+/// What was begun, or asked for, and is not through.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Unfinished {
+    /// Jobs that are still to be looked at for the newest request, by reads from this ticket on.
+    pub requested: (Ticket, BTreeSet<JobId>),
+    /// What the status told of jobs that are not members yet.
+    pub restoring: Vec<Target>,
+    /// Jobs that ceased to be members in the middle of something: where one comes back, who ran before is still to be known.
+    pub interrupted: BTreeSet<JobId>,
+    /// Datafeeds that ran and cannot be started again as they were: told once an attempt.
+    pub told_not_resumable: BTreeSet<DatafeedId>,
+}
+
+impl Rare for Unfinished {
+    fn nothing() -> &'static Self {
+        static NOTHING: LazyLock<Unfinished> = LazyLock::new(Unfinished::default);
+        &NOTHING
+    }
 }
 
 /// What a delivery meant.
@@ -133,6 +134,8 @@ impl Object {
         let looked_at = status.observed_generation == generation;
         let regaining = looked_at && told_nothing(&published);
         let arrivals = u64::try_from(status.targets.len()).unwrap_or_default();
+        let mut unfinished = Seldom::<Unfinished>::default();
+        unfinished.restoring = restorable(status.targets, looked_at);
         Self {
             uid,
             created_at,
@@ -141,38 +144,37 @@ impl Object {
             finalizers,
             members: Members::default(),
             resolved: false,
-            too_many: None,
-            obstacle: None,
-            barred: Barred::default(),
-            unmatched: Vec::new(),
-            unmatched_for: Duration::ZERO,
-            unmatched_at: None,
+            unmet: Seldom::default(),
             sight_from,
             list_from: Ticket::default(),
             lane: if fresh { Lane::Fresh } else { Lane::Slow },
             resume: Arc::clone(&durable.resume),
             durable,
-            told_not_resumable: BTreeSet::new(),
             last_close: status.last_close,
             handled_request: status.last_handled_reconcile_at.map(Arc::from),
-            requested: (Ticket::default(), BTreeSet::new()),
+            unfinished,
             regaining,
             published,
-            dealings: Dealings::default(),
-            progress_at: None,
-            unwritten_since: None,
-            restoring: restorable(status.targets, looked_at),
+            dealings: Seldom::default(),
             looked_at,
-            interrupted: BTreeSet::new(),
             from: status.connection.map(Box::new),
             arrivals,
             desired,
         }
     }
 
+    /// Gives back the room of what is nothing at rest.
+    pub fn pack(&mut self) {
+        self.unmet.pack();
+        self.unfinished.pack();
+        self.dealings.pack();
+    }
+
     /// The same object, of which nothing is known but what it asks for: what it knew was of another cluster.
     #[must_use]
     pub fn anew(mut self, key: &ObjectKey, sight_from: Ticket, now: Moment) -> Self {
+        self.dealings.progress_at = None;
+        self.dealings.unwritten_since = None;
         if let Some(writing) = &mut self.dealings.writing {
             writing.overtaken = true;
         }
@@ -224,15 +226,16 @@ impl Object {
         if generation {
             self.generation = delivered.generation;
             self.looked_at = false;
-            self.interrupted.clear();
+            self.unfinished.interrupted.clear();
             self.sight_from = sight_from;
             self.lane = Lane::Fresh;
-            self.restoring = restorable(std::mem::take(&mut self.restoring), false);
+            self.unfinished.restoring =
+                restorable(std::mem::take(&mut self.unfinished.restoring), false);
         }
         self.begin_anew(&before, generation, requested);
         let scope = before.scope != self.desired.scope;
         if scope {
-            self.restoring.clear();
+            self.unfinished.restoring.clear();
         }
         News::Changed { scope, requested }
     }
@@ -241,8 +244,8 @@ impl Object {
         let other_state = wants(before) != wants(&self.desired);
         if generation || requested {
             // Whoever asked is answered at once.
-            self.progress_at = None;
-            self.told_not_resumable.clear();
+            self.dealings.progress_at = None;
+            self.unfinished.told_not_resumable.clear();
         }
         if other_state {
             let jobs: Vec<JobId> = self.members.iter().map(|(job, _)| job.clone()).collect();
@@ -275,7 +278,7 @@ impl Object {
             .filter(|(job, member)| !jobs.contains(*job) && begun(member));
         for job in went.map(|(job, _)| job.clone()).collect::<Vec<_>>() {
             super::report::cut_short(self, &job);
-            self.interrupted.insert(job);
+            self.unfinished.interrupted.insert(job);
         }
     }
 
@@ -330,7 +333,7 @@ impl Object {
         if let Some((published, durable)) = writing.content {
             self.published = published;
             self.is_durable(durable);
-            self.unwritten_since = None;
+            self.dealings.unwritten_since = None;
         }
         true
     }
@@ -357,20 +360,25 @@ impl Object {
     /// A member for a job that came to be meant.
     pub fn member_for(&self, job: &JobId, now: Moment) -> Member {
         let stored = self
+            .unfinished
             .restoring
             .iter()
             .position(|target| target.job_id == *job);
         let mut member = Member::default();
-        if let Some((at, target)) = stored.and_then(|at| Some((at, self.restoring.get(at)?))) {
+        if let Some((at, target)) =
+            stored.and_then(|at| Some((at, self.unfinished.restoring.get(at)?)))
+        {
             member = Member::restored(target, now);
             // The process that noted the force may have ended before it could tell of it.
             let noted = target.forced_at.as_ref();
             let mode = self.desired.close.mode;
             member.force_reason = noted.map(|_| Member::why_forced(target.state, mode));
             // The latest to arrive stands first, and stays there: another order alone is no reason to write.
-            member.arrival = u64::try_from(self.restoring.len() - at).unwrap_or_default();
+            member.arrival =
+                u64::try_from(self.unfinished.restoring.len() - at).unwrap_or_default();
         }
-        member.resuming |= stored.is_none() && !self.looked_at || self.interrupted.contains(job);
+        member.resuming |=
+            stored.is_none() && !self.looked_at || self.unfinished.interrupted.contains(job);
         member.durable_force(self.durable.forced.get(job).copied());
         // What was seen where it should be, and stored of this generation, stands until somebody looks.
         member.sighted = member.arrived && !self.regaining;

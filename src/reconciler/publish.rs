@@ -72,7 +72,7 @@ fn only_ticks(object: &Object) -> bool {
     let rests = object.enforces().is_none() && object.members.len() > 1;
     let ready = object.stored(ConditionType::Ready).map(|held| held.reason);
     let told = matches!(ready, Some(Reason::Observing | Reason::Suspended));
-    rests && told && object.progress_at.is_some()
+    rests && told && object.dealings.progress_at.is_some()
 }
 
 /// Of jobs that are restored as they were stored nothing new is known, and a start is no reason to write. A trouble of the
@@ -82,7 +82,7 @@ fn only_remembers(object: &Object, troubled: bool) -> bool {
     let ready = object.stored(ConditionType::Ready);
     let there = |held: &Held| held.status == ConditionStatus::True && object.looked_at;
     let stands = ready.is_some_and(|held| !troubled || there(held));
-    !object.resolved && object.obstacle.is_none() && stands
+    !object.resolved && object.unmet.obstacle.is_none() && stands
 }
 
 /// A status that differs from what is stored.
@@ -117,7 +117,10 @@ fn due_at(object: &Object, since: Duration, patience: Duration) -> Duration {
         return object.dealings.not_before;
     }
     // Progress of many jobs ticks; of one job each step is a word of its own.
-    let spaced = object.progress_at.filter(|_| object.members.len() > 1);
+    let spaced = object
+        .dealings
+        .progress_at
+        .filter(|_| object.members.len() > 1);
     let spaced = spaced.map_or(Duration::ZERO, |at| at + pace::PROGRESS);
     let quiet_for = if is_spoken_soon(object) {
         pace::QUIET_FOR
@@ -208,7 +211,7 @@ impl Reconciler {
         {
             return false;
         }
-        let since = object.unwritten_since.get_or_insert(now.monotonic);
+        let since = object.dealings.unwritten_since.get_or_insert(now.monotonic);
         now.monotonic < *since + pace::NOT_OBSERVED_AFTER
     }
 
@@ -251,23 +254,24 @@ impl Reconciler {
         let due = |since| due_at(object, since, patience);
         // To make a status costs more than all else, and one that waits is made when its time has come.
         let waits = object
+            .dealings
             .unwritten_since
             .map(due)
             .filter(|due| *due > now.monotonic);
         if let Some(due) = waits {
             return Some(Unwritten { due, made: None });
         }
-        let due = due(object.unwritten_since.unwrap_or(now.monotonic));
+        let due = due(object.dealings.unwritten_since.unwrap_or(now.monotonic));
         let (status, conditions) = self.report(object, now);
         let digest = digest(&status);
         let unchanged = digest == object.published.digest;
         let object = self.objects.get_mut(key)?;
         if unchanged {
-            object.unwritten_since = None;
+            object.dealings.unwritten_since = None;
             rest_at_outcome(object);
             return None;
         }
-        object.unwritten_since.get_or_insert(now.monotonic);
+        object.dealings.unwritten_since.get_or_insert(now.monotonic);
         let made = Some((Box::new(status), Published { digest, conditions }));
         Some(Unwritten { due, made })
     }
@@ -326,7 +330,7 @@ impl Reconciler {
             published,
             durable(&status),
         )));
-        object.progress_at = Some(now.monotonic);
+        object.dealings.progress_at = Some(now.monotonic);
         object.handled_request = status.last_handled_reconcile_at.as_deref().map(Arc::from);
         rest_at_outcome(object);
         let resource_version = Arc::clone(&object.resource_version);

@@ -234,7 +234,8 @@ impl Reconciler {
         let close = object.desired.close.timeout.as_duration();
         let open = object.desired.open.timeout.as_duration();
         let sight_from = object.sight_from;
-        let answers = sent >= object.requested.0 && object.requested.1.remove(job);
+        let answers =
+            sent >= object.unfinished.requested.0 && object.unfinished.requested.1.remove(job);
         let Some(member) = object.members.get_mut(job) else {
             return false;
         };
@@ -355,8 +356,8 @@ impl Reconciler {
         for job in &jobs {
             self.reads.look(job, now.monotonic);
         }
-        object.requested = (next, jobs);
-        object.unmatched_for = Duration::ZERO;
+        object.unfinished.requested = (next, jobs);
+        object.unmet.unmatched_for = Duration::ZERO;
     }
 }
 

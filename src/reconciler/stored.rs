@@ -25,7 +25,7 @@ pub struct Held {
 }
 
 /// What is stored of us at the API server.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Published {
     /// A digest of the whole status.
     pub digest: u64,

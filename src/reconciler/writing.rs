@@ -3,14 +3,15 @@
 //! What its answer means is decided by the object: a watch may have been faster, and somebody else may have written meanwhile.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use super::input::{Ticket, Urgency};
+use super::seldom::Rare;
 use super::stored::{Durable, Published};
 
 /// All of it. It goes on whatever becomes of the clusters that the object means.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Dealings {
     /// The write in flight.
     pub writing: Option<Box<Writing>>,
@@ -22,6 +23,10 @@ pub struct Dealings {
     pub not_before: Duration,
     /// When it is looked at again for a write, or the end of its deletion.
     pub timer: Option<Duration>,
+    /// When progress was written last.
+    pub progress_at: Option<Duration>,
+    /// Since when the status differs from what is stored.
+    pub unwritten_since: Option<Duration>,
     /// An answer to a read of the object is wanted; one that comes after a later write was acknowledged is not.
     pub refreshing: bool,
     /// Nothing more is done: its finalizer is off, or being taken off.
@@ -39,6 +44,13 @@ pub enum Said {
     Outcome,
 }
 
+impl Rare for Dealings {
+    fn nothing() -> &'static Self {
+        static NOTHING: LazyLock<Dealings> = LazyLock::new(Dealings::default);
+        &NOTHING
+    }
+}
+
 impl Dealings {
     /// The turn that was asked for is to tell an outcome.
     pub fn is_outcome_wanted(&self) -> bool {
@@ -48,7 +60,7 @@ impl Dealings {
 }
 
 /// A write that was sent and not answered yet.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Writing {
     /// Its ticket.
     pub ticket: Ticket,

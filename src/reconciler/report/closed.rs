@@ -28,7 +28,7 @@ fn not_known(object: &Object, sum: &Sum, around: &Surroundings) -> Option<(Reaso
     if around.unobserved || object.regaining {
         return Some((Reason::NotObserved, not_observed(around)));
     }
-    if let Some(obstacle) = &object.obstacle {
+    if let Some(obstacle) = &object.unmet.obstacle {
         return Some((obstacle.reason, obstacle.message.to_string()));
     }
     if let Some(message) = barred(object) {
@@ -46,7 +46,7 @@ fn not_known(object: &Object, sum: &Sum, around: &Surroundings) -> Option<(Reaso
 fn missing(object: &Object, sum: &Sum) -> Option<(Reason, String)> {
     let message = if sum.missing.count > 0 {
         format!("Elasticsearch knows no job {}", sum.missing.names())
-    } else if object.unmatched.is_empty() {
+    } else if object.unmet.unmatched.is_empty() {
         return None;
     } else {
         "part of spec.jobId matches nothing".to_owned()

@@ -63,7 +63,7 @@ pub(in super::super) fn not_resumed(
         return None;
     }
     let feed = running(job.seen.as_ref()?).filter(|feed| feed.real_time != Some(true))?;
-    if !object.told_not_resumable.insert(feed.id.clone()) {
+    if !object.unfinished.told_not_resumable.insert(feed.id.clone()) {
         return None;
     }
     let why = match feed.real_time {

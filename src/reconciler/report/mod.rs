@@ -91,7 +91,7 @@ fn connection(object: &Object, around: &Surroundings) -> ConnectionSeen {
 
 /// The newest request that was answered: everything was looked at since.
 fn handled(object: &Object) -> Option<String> {
-    let answered = object.resolved && object.requested.1.is_empty();
+    let answered = object.resolved && object.unfinished.requested.1.is_empty();
     let newest = object.desired.requested.as_ref().filter(|_| answered);
     newest
         .or(object.handled_request.as_ref())
@@ -123,11 +123,11 @@ fn summary(object: &Object, sum: &Sum) -> String {
             (_, Some(state)) => state.as_str().to_owned(),
         };
     }
-    let named_only = object.barred.named.len() == 1 && object.literal().is_some();
+    let named_only = object.unmet.barred.named.len() == 1 && object.literal().is_some();
     if !object.resolved || named_only {
         return "unknown".to_owned();
     }
-    if let Some(matched) = object.too_many {
+    if let Some(matched) = object.unmet.too_many {
         return format!("{matched} jobs");
     }
     let (word, there) = match object.enforces() {
@@ -139,7 +139,7 @@ fn summary(object: &Object, sum: &Sum) -> String {
 
 fn counts(object: &Object, sum: &Sum) -> JobCounts {
     let mut counts = sum.counts;
-    if let Some(matched) = object.too_many {
+    if let Some(matched) = object.unmet.too_many {
         counts.matched = u32::try_from(matched).unwrap_or(u32::MAX);
     }
     counts

@@ -413,13 +413,13 @@ fn anything(choices: &mut Choices, now: Moment) -> (Object, Around) {
     object.regaining = choices.chance(10);
     object.desired.suspended = choices.chance(10);
     object.desired.scope.allow_no_match = choices.chance(50);
-    object.obstacle = choices.some(10, trouble);
-    object.unmatched = choices
+    object.unmet.obstacle = choices.some(10, trouble);
+    object.unmet.unmatched = choices
         .many(1, |_| Arc::from("x*"))
         .into_iter()
         .filter(|_| choices.chance(30))
         .collect();
-    object.unmatched_for = Duration::from_secs(u64::from(choices.number() >> 24));
+    object.unmet.unmatched_for = Duration::from_secs(u64::from(choices.number() >> 24));
     let mut around = Around::of(seen(&before), moment(Duration::ZERO));
     match choices.below(6) {
         4 => drop(
@@ -449,7 +449,7 @@ fn kstatus_never_says_current_of_an_object_that_is_not_where_it_should_be() {
         let all =
             |wanted: fn(&Member) -> bool| object.members.iter().all(|(_, member)| wanted(member));
         let known = object.resolved && !object.regaining && !around.unobserved;
-        let whole = object.obstacle.is_none() && object.unmatched.is_empty();
+        let whole = object.unmet.obstacle.is_none() && object.unmet.unmatched.is_empty();
         let there = match object.enforces() {
             _ if object.desired.suspended => false,
             None => all(|member| member.sighted),

@@ -38,7 +38,7 @@ fn not_ready(reason: Reason, message: String, outlook: Outlook) -> (Says, Outloo
 
 /// Ready, and what follows from it.
 pub(super) fn ready(object: &Object, sum: &Sum, around: &Surroundings) -> (Says, Outlook) {
-    let all_meant = object.unmatched.is_empty() && object.barred.is_empty();
+    let all_meant = object.unmet.unmatched.is_empty() && object.unmet.barred.is_empty();
     let all_there = object.resolved && sum.there == object.members.len() && all_meant;
     if let Some(trouble) = around.health.shut_out() {
         return in_trouble(&trouble, around);
@@ -82,14 +82,14 @@ fn in_trouble(trouble: &Trouble, around: &Surroundings) -> (Says, Outlook) {
 
 /// What keeps the object as a whole from what it wants.
 fn in_the_way(object: &Object, around: &Surroundings) -> Option<(Says, Outlook)> {
-    if let Some(obstacle) = &object.obstacle {
+    if let Some(obstacle) = &object.unmet.obstacle {
         let message = obstacle.message.to_string();
         return Some(not_ready(obstacle.reason, message, Outlook::Stalled));
     }
-    if object.unmatched.is_empty() || around.health.trouble().is_some() {
+    if object.unmet.unmatched.is_empty() || around.health.trouble().is_some() {
         return None;
     }
-    let late = object.unmatched_for >= pace::GRACE;
+    let late = object.unmet.unmatched_for >= pace::GRACE;
     let moves = object.members.iter().any(|(_, member)| !member.arrived);
     let outlook = if late && !moves {
         Outlook::Stalled
@@ -97,6 +97,7 @@ fn in_the_way(object: &Object, around: &Surroundings) -> Option<(Says, Outlook)>
         Outlook::Moves
     };
     let tokens: Vec<String> = object
+        .unmet
         .unmatched
         .iter()
         .take(super::sum::NAMED)
@@ -115,7 +116,7 @@ fn observing(object: &Object, sum: &Sum, around: &Surroundings) -> (Says, Outloo
     if let Some(message) = barred(object).filter(|_| all_seen) {
         return not_ready(Reason::NotAllowed, message, Outlook::Stalled);
     }
-    if all_seen && object.unmatched.is_empty() {
+    if all_seen && object.unmet.unmatched.is_empty() {
         return is_ready(
             Reason::Observing,
             format!("observing {what}; spec.state is absent, so nothing is called"),

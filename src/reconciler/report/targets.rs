@@ -17,7 +17,7 @@ const LISTED: usize = 100;
 pub(super) fn listed(object: &Object, around: &Surroundings) -> Vec<Target> {
     if !object.resolved {
         // Who is meant is not known yet: what was stored of them must survive this write too.
-        return object.restoring.clone();
+        return object.unfinished.restoring.clone();
     }
     let mut all: Vec<(u8, u64, &JobId, &Member)> = object
         .members
@@ -34,7 +34,7 @@ pub(super) fn listed(object: &Object, around: &Surroundings) -> Vec<Target> {
         .into_iter()
         .map(|(_, _, job, member)| target(object, job, member, around));
     // Of what is not allowed nothing is told but that it waits.
-    let barred = object.barred.named.iter().map(|job| Target {
+    let barred = object.unmet.barred.named.iter().map(|job| Target {
         step: Step::Waiting,
         ..Target::new(job.clone())
     });

@@ -30,7 +30,7 @@ pub(super) fn some_are(count: usize, object: &Object) -> String {
 
 /// What is meant and not allowed, if anything: by its name only where the object names it.
 pub(super) fn barred(object: &Object) -> Option<String> {
-    let (named, others) = (&object.barred.named, object.barred.others);
+    let (named, others) = (&object.unmet.barred.named, object.unmet.barred.others);
     let mut said = Vec::new();
     if !named.is_empty() {
         let first: Vec<&str> = named.iter().take(NAMED).map(JobId::as_str).collect();

@@ -400,7 +400,7 @@ fn what_was_begun_of_a_job_is_remembered_where_it_leaves_and_where_it_is_wanted_
         begin(&mut known);
         let mut left = known.clone();
         left.interrupt_all_but(&[].into());
-        assert_eq!(left.interrupted.contains(&job("new")), begun);
+        assert_eq!(left.unfinished.interrupted.contains(&job("new")), begun);
         let mut edit = delivered(3, "12", told(2));
         edit.desired.wanted = Wanted::Opened;
         known.deliver(edit, 3, Ticket(2));

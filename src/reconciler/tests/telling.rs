@@ -203,7 +203,7 @@ fn while_outcomes_wait_for_their_turn_a_word_on_the_way_asks_for_none_for_five_m
     world.crash();
     world.pass(secs(10));
     let object = |world: &World| world.brain.objects[&key("a")].clone();
-    let since = object(&world).unwritten_since.unwrap();
+    let since = object(&world).dealings.unwritten_since.unwrap();
     assert_eq!(world.state("a"), JobState::Closing);
     world.pass(since + secs(299) - world.clock);
     assert_eq!(object(&world).dealings.wants_turn, None);

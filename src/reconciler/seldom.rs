@@ -1,0 +1,69 @@
+//! What an object has only while something is under way or amiss, kept so that it costs one word where there is nothing.
+//!
+//! Ten thousand objects at rest differ in a few fields; the others would be most of what the process keeps. It reads as
+//! what it holds, and holds nothing again when it is packed. It must not hold what a rest needs.
+
+use std::ops::{Deref, DerefMut};
+
+/// A value that has a state of nothing.
+pub trait Rare: Default + PartialEq + 'static {
+    /// Nothing of it.
+    fn nothing() -> &'static Self;
+}
+
+/// Such a value; one word where it is nothing.
+#[derive(Debug, Clone)]
+pub struct Seldom<T>(Option<Box<T>>);
+
+impl<T> Default for Seldom<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<T: Rare> Seldom<T> {
+    /// Gives its room back where it became nothing.
+    pub fn pack(&mut self) {
+        self.0.take_if(|value| **value == *T::nothing());
+    }
+}
+
+impl<T: Rare> Deref for Seldom<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.0.as_deref().unwrap_or_else(|| T::nothing())
+    }
+}
+
+impl<T: Rare> DerefMut for Seldom<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.0.get_or_insert_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+
+    use super::*;
+
+    impl Rare for Vec<u8> {
+        fn nothing() -> &'static Self {
+            static NOTHING: LazyLock<Vec<u8>> = LazyLock::new(Vec::new);
+            &NOTHING
+        }
+    }
+
+    #[test]
+    fn it_reads_as_what_it_holds_and_has_no_room_where_that_is_nothing() {
+        let mut bytes: Seldom<Vec<u8>> = Seldom::default();
+        assert!(bytes.is_empty() && bytes.0.is_none());
+        bytes.push(7);
+        bytes.pack();
+        assert_eq!(**bytes, [7]);
+        bytes.clear();
+        bytes.pack();
+        assert!(bytes.0.is_none() && bytes.is_empty());
+    }
+}
