@@ -52,15 +52,18 @@ impl Catalogue {
             everything: first || self.complete != listing.complete || self.corrected,
         };
         self.corrected = false;
+        self.complete = listing.complete;
+        if !changes.jobs.is_empty() {
+            // Otherwise it is the same in other memory, and members and names share the ids of the one that is kept.
+            self.jobs = listing.jobs;
+            self.datafeeds = listing.datafeeds;
+        }
         if changes.everything || !changes.names.is_empty() {
             self.names = Names::default();
-            for (id, config) in &listing.jobs {
+            for (id, config) in &self.jobs {
                 self.names.insert(id, &config.groups, config.deleting);
             }
         }
-        self.complete = listing.complete;
-        self.jobs = listing.jobs;
-        self.datafeeds = listing.datafeeds;
         Some(changes)
     }
 

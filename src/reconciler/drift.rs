@@ -48,21 +48,23 @@ pub(super) fn notice(
         _ => Reason::ReopenedElsewhere,
     };
     member.start_over();
-    member.drift = Some(Drift {
+    member.drifting.drift = Some(Drift {
         cause,
         seen: state,
         at: stamped(now),
         corrected: false,
     });
     let since = member
+        .drifting
         .corrected_at
         .map(|at| Duration::try_from(now.wall.duration_since(at)).unwrap_or_default());
     if since.is_some_and(|since| since > pace::FLAPPING_WITHIN) {
-        member.corrections = 0;
+        member.drifting.corrections = 0;
     }
-    member.correct_after = now.monotonic + pace::correction_gap(member.corrections);
-    member.corrections = member.corrections.saturating_add(1);
-    member.corrected_at = Some(stamped(now));
+    member.drifting.correct_after =
+        now.monotonic + pace::correction_gap(member.drifting.corrections);
+    member.drifting.corrections = member.drifting.corrections.saturating_add(1);
+    member.drifting.corrected_at = Some(stamped(now));
 }
 
 /// Who closed a job that is wanted opened, as far as it can be told (reference sections 7, 10.2: J26, J28).

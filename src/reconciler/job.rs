@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use smallvec::SmallVec;
+
 use super::decision::Ask;
 use super::input::{Moment, ObjectKey, SeenDatafeed, SeenJob, SeenState, SeenTask, Ticket};
 use super::pace;
@@ -14,7 +16,7 @@ use crate::api::{DatafeedId, JobState};
 #[derive(Debug, Clone, Default)]
 pub struct Job {
     /// The objects that mean it.
-    pub users: Vec<ObjectKey>,
+    pub users: SmallVec<[ObjectKey; 2]>,
     /// The newest observation.
     pub seen: Option<Seen>,
     /// The call that concerns it, at most one.
@@ -49,10 +51,6 @@ pub struct Seen {
 impl Job {
     /// This object means it too.
     pub fn used_by(&mut self, key: &ObjectKey) {
-        // Most jobs have one user for ever; a vector that grows by itself begins with room for four.
-        if self.users.is_empty() {
-            self.users.reserve_exact(1);
-        }
         self.users.push(key.clone());
     }
 

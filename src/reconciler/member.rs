@@ -4,7 +4,7 @@
 //! done about it is decided elsewhere.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
@@ -13,6 +13,7 @@ use super::decision::Decision;
 use super::facts::Facts;
 use super::input::{Moment, ObjectKey, Ticket, Trouble};
 use super::pace;
+use super::seldom::{Rare, Seldom};
 use crate::api::{CloseMode, JobId, JobState, Reason, Step, Target, stamp};
 
 /// Whether this object acts on the job.
@@ -42,6 +43,26 @@ pub struct Drift {
     pub corrected: bool,
 }
 
+/// The last drift of a job and the corrections that led to it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Drifting {
+    /// What somebody else did.
+    pub drift: Option<Drift>,
+    /// Corrections of drift, each soon after the one before.
+    pub corrections: u32,
+    /// When the last of them was decided.
+    pub corrected_at: Option<Timestamp>,
+    /// The next correction may be made after this.
+    pub correct_after: Duration,
+}
+
+impl Rare for Drifting {
+    fn nothing() -> &'static Self {
+        static NOTHING: LazyLock<Drifting> = LazyLock::new(Drifting::default);
+        &NOTHING
+    }
+}
+
 /// One job of one object.
 #[derive(Debug, Clone, Default)]
 pub struct Member {
@@ -56,14 +77,8 @@ pub struct Member {
     pub claimed: Claimed,
     /// The claim that a ruling must answer to be one.
     pub claim: Ticket,
-    /// What somebody else did.
-    pub drift: Option<Drift>,
-    /// Corrections of drift, each soon after the one before.
-    pub corrections: u32,
-    /// When the last of them was decided.
-    pub corrected_at: Option<Timestamp>,
-    /// The next correction may be made after this.
-    pub correct_after: Duration,
+    /// What somebody else did, and what was done about it.
+    pub drifting: Seldom<Drifting>,
     /// Why the close in progress, or the last one, used force.
     pub force_reason: Option<Reason>,
     /// A close or an open was begun and its end not seen yet: who ran before it is still to be known, also where a crash
@@ -102,9 +117,10 @@ impl Member {
 
     /// What a new generation, or a human's request, makes worth another try.
     pub fn rearm(&mut self) {
-        self.corrections = 0;
-        self.corrected_at = None;
-        self.correct_after = Duration::ZERO;
+        self.drifting = Seldom::from(Drifting {
+            drift: self.drifting.drift,
+            ..Drifting::default()
+        });
         if let Some(facts) = &mut self.facts {
             facts.failures = 0;
             facts.last_error = None;
@@ -119,18 +135,8 @@ impl Member {
         Self {
             arrived: step == Step::Done,
             resuming: step != Step::Done,
-            corrections: target.corrections,
-            corrected_at: target.corrected_at.as_ref().map(|at| at.0),
-            drift: target.drift.as_ref().and_then(|drift| {
-                Some(Drift {
-                    cause: Reason::parse(&drift.cause)?,
-                    seen: drift.state,
-                    at: drift.at.0,
-                    corrected: drift.corrected,
-                })
-            }),
+            drifting: Seldom::from(drifting_of(target, now)),
             facts: (facts != Facts::NONE).then(|| Box::new(facts)),
-            correct_after: correct_after(target, now),
             ..Self::default()
         }
     }
@@ -160,8 +166,9 @@ impl Member {
 
     /// A call was refused. Where the licence is missing, that is also why Elasticsearch had closed the job.
     pub fn refused(&mut self, trouble: Trouble, now: Moment) {
-        if let Some(drift) = self.drift.as_mut().filter(|drift| !drift.corrected)
-            && trouble.reason == Reason::LicenseMissing
+        if trouble.reason == Reason::LicenseMissing
+            && let Some(drift) = &mut self.drifting.drift
+            && !drift.corrected
         {
             drift.cause = trouble.reason;
         }
@@ -171,16 +178,16 @@ impl Member {
     /// The job is where it should be again. Returns whether it was put there here; where others did that, or Elasticsearch,
     /// nothing was corrected and nothing is left to be told.
     pub fn is_back(&mut self) -> bool {
-        let Some(drift) = self.drift.filter(|drift| !drift.corrected) else {
+        let Some(drift) = self.drifting.drift.filter(|drift| !drift.corrected) else {
             return false;
         };
         let ours = self.facts().in_progress();
-        self.drift = ours.then_some(Drift {
+        self.drifting.drift = ours.then_some(Drift {
             corrected: true,
             ..drift
         });
         if !ours {
-            self.corrections = self.corrections.saturating_sub(1);
+            self.drifting.corrections = self.drifting.corrections.saturating_sub(1);
         }
         ours
     }
@@ -188,6 +195,23 @@ impl Member {
     /// Nothing is under way.
     pub fn is_settled(&self) -> bool {
         matches!(self.decision, Some(Decision::Done | Decision::Rest(_)))
+    }
+}
+
+fn drifting_of(target: &Target, now: Moment) -> Drifting {
+    let drift = target.drift.as_ref().and_then(|drift| {
+        Some(Drift {
+            cause: Reason::parse(&drift.cause)?,
+            seen: drift.state,
+            at: drift.at.0,
+            corrected: drift.corrected,
+        })
+    });
+    Drifting {
+        drift,
+        corrections: target.corrections,
+        corrected_at: target.corrected_at.as_ref().map(|at| at.0),
+        correct_after: correct_after(target, now),
     }
 }
 

@@ -362,7 +362,7 @@ impl Reconciler {
         report::cut_short(object, &spot.1);
         if let Some(member) = object.members.get_mut(&spot.1) {
             member.start_over();
-            member.drift = None;
+            member.drifting.drift = None;
         }
     }
 

@@ -149,6 +149,9 @@ impl Reconciler {
         loop {
             while let Some((key, job)) = self.due.pop_first() {
                 self.step(&key, &job, now);
+                if let Some(member) = self.member(&key, &job) {
+                    member.drifting.pack();
+                }
                 self.unsaid.insert(key);
             }
             self.send_calls(now);

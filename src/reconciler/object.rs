@@ -134,8 +134,10 @@ impl Object {
         let looked_at = status.observed_generation == generation;
         let regaining = looked_at && told_nothing(&published);
         let arrivals = u64::try_from(status.targets.len()).unwrap_or_default();
-        let mut unfinished = Seldom::<Unfinished>::default();
-        unfinished.restoring = restorable(status.targets, looked_at);
+        let unfinished = Unfinished {
+            restoring: restorable(status.targets, looked_at),
+            ..Unfinished::default()
+        };
         Self {
             uid,
             created_at,
@@ -152,7 +154,7 @@ impl Object {
             durable,
             last_close: status.last_close,
             handled_request: status.last_handled_reconcile_at.map(Arc::from),
-            unfinished,
+            unfinished: Seldom::from(unfinished),
             regaining,
             published,
             dealings: Seldom::default(),
@@ -257,7 +259,7 @@ impl Object {
             if generation {
                 member.arrived = false;
                 member.sighted = false;
-                member.drift = None;
+                member.drifting.drift = None;
             }
             if generation || requested {
                 member.rearm();

@@ -43,7 +43,12 @@ pub(super) fn decide(situation: &Situation, seen: &Seen) -> Decision {
 }
 
 fn closed(situation: &Situation) -> Decision {
-    if let Some(drift) = situation.member.drift.filter(|drift| !drift.corrected) {
+    if let Some(drift) = situation
+        .member
+        .drifting
+        .drift
+        .filter(|drift| !drift.corrected)
+    {
         match drift.cause {
             Reason::Completed => return stall(drift.cause, completed(situation)),
             Reason::IdleClosed => return stall(drift.cause, idle(situation)),

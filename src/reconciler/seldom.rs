@@ -21,6 +21,13 @@ impl<T> Default for Seldom<T> {
     }
 }
 
+impl<T: Rare> From<T> for Seldom<T> {
+    fn from(value: T) -> Self {
+        let nothing = value == *T::nothing();
+        Self((!nothing).then(|| Box::new(value)))
+    }
+}
+
 impl<T: Rare> Seldom<T> {
     /// Gives its room back where it became nothing.
     pub fn pack(&mut self) {
@@ -53,6 +60,12 @@ mod tests {
             static NOTHING: LazyLock<Vec<u8>> = LazyLock::new(Vec::new);
             &NOTHING
         }
+    }
+
+    #[test]
+    fn what_is_nothing_has_no_room_from_the_beginning() {
+        assert!(Seldom::from(Vec::new()).0.is_none());
+        assert_eq!(**Seldom::from(vec![7]), [7]);
     }
 
     #[test]

@@ -256,9 +256,9 @@ impl Reconciler {
         } else if unusual {
             member.facts_mut().observe(state, config, close, now);
         }
-        let was = member.drift;
+        let was = member.drifting.drift;
         drift::notice(member, enforces, known, before, closes_idle_jobs, now);
-        let drifted = member.drift != was;
+        let drifted = member.drifting.drift != was;
         let settled = member.is_settled();
         if drifted {
             object.list_from = next;

@@ -258,14 +258,18 @@ fn out_of_time(situation: &Situation, reason: Reason) -> Decision {
 
 /// What was done to a job that had been where it should be: put it back, or only say so; never in a hurry twice.
 pub(super) fn drifted(situation: &Situation) -> Option<Decision> {
-    let Drift { cause, .. } = situation.member.drift.filter(|drift| !drift.corrected)?;
+    let Drift { cause, .. } = situation
+        .member
+        .drifting
+        .drift
+        .filter(|drift| !drift.corrected)?;
     let id = situation.id;
     if situation.desired.drift == DriftPolicy::Report {
         let message =
             format!("somebody else changed the state of job {id}, and driftPolicy is Report");
         return Some(stall(cause, message));
     }
-    if situation.member.corrections > pace::FLAPPING_AFTER {
+    if situation.member.drifting.corrections > pace::FLAPPING_AFTER {
         let message = format!(
             "job {id} was put back {} times and changed again each time; find out who does that, then edit this object or annotate it with anomalyjob.dev/reconcile-requested-at",
             pace::FLAPPING_AFTER
@@ -274,6 +278,7 @@ pub(super) fn drifted(situation: &Situation) -> Option<Decision> {
     }
     let left = situation
         .member
+        .drifting
         .correct_after
         .saturating_sub(situation.now.monotonic);
     (!left.is_zero()).then(|| Decision::Wait(Step::Waiting, cause, left.min(pace::SWEEP)))

@@ -102,7 +102,7 @@ fn drifted(object: &Object) -> Option<Says> {
     let drifts = object
         .members
         .iter()
-        .filter_map(|(job, member)| Some((job, member, member.drift?)));
+        .filter_map(|(job, member)| Some((job, member, member.drifting.drift?)));
     let (job, member, drift) = drifts.max_by_key(|(_, _, drift)| (!drift.corrected, drift.at))?;
     let Drift {
         cause,

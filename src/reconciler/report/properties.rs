@@ -394,7 +394,7 @@ fn anything(choices: &mut Choices, now: Moment) -> (Object, Around) {
     for (_, member) in object.members.iter_mut() {
         member.sighted = choices.chance(70);
         decide(choices, member);
-        member.drift = choices.some(20, |choices| Drift {
+        member.drifting.drift = choices.some(20, |choices| Drift {
             cause: choices.of(Reason::ALL),
             seen: choices.of(&STATES),
             at: at(choices),

@@ -50,7 +50,7 @@ fn rank(member: &Member) -> u8 {
         Some(Decision::Stall(_)) => 1,
         _ if facts.accepted_at.is_some() => 2,
         _ if facts.in_progress() => 3,
-        _ if member.drift.is_some_and(|drift| !drift.corrected) => 4,
+        _ if member.drifting.drift.is_some_and(|drift| !drift.corrected) => 4,
         _ if !member.arrived => 5,
         _ => 6,
     }
@@ -84,9 +84,9 @@ fn target(object: &Object, job: &JobId, member: &Member, around: &Surroundings) 
             category: error.reason.as_str().to_owned(),
             message: error.message.to_string(),
         }),
-        corrections: member.corrections,
-        corrected_at: micro(member.corrected_at),
-        drift: member.drift.map(|drift| DriftSeen {
+        corrections: member.drifting.corrections,
+        corrected_at: micro(member.drifting.corrected_at),
+        drift: member.drifting.drift.map(|drift| DriftSeen {
             cause: drift.cause.as_str().to_owned(),
             state: drift.seen,
             at: stamp(drift.at),
@@ -137,7 +137,7 @@ mod tests {
     fn drifted(corrected: bool) -> Member {
         member(|member| {
             member.arrived = true;
-            member.drift = Some(Drift {
+            member.drifting.drift = Some(Drift {
                 cause: Reason::ReopenedElsewhere,
                 seen: JobState::Opened,
                 at: Timestamp::UNIX_EPOCH,
