@@ -72,7 +72,7 @@ impl Anew {
 
     /// Reads these objects after a while; a read for each namespace.
     pub(super) fn read(&mut self, objects: &[ObjectKey], after: Duration) {
-        let namespaces: BTreeSet<&Arc<str>> = objects.iter().map(|key| key.namespace()).collect();
+        let namespaces: BTreeSet<&Arc<str>> = objects.iter().map(ObjectKey::namespace).collect();
         for namespace in namespaces {
             self.last += 1;
             let number = self.last;

@@ -168,7 +168,7 @@ async fn an_event_stands_behind_the_writes_that_its_namespace_waits_for() {
     let mut held: Vec<Turn> = std::iter::from_fn(|| writer.try_turn(Urgency::None)).collect();
     let tenant = Arc::from("a");
     let status = json!({});
-    let writes = async {
+    let status_written = async {
         let turn = writer.turn(&tenant, Urgency::None).await;
         writer.write::<AnomalyJob>(turn, &AT, &status).await
     };
@@ -184,7 +184,7 @@ async fn an_event_stands_behind_the_writes_that_its_namespace_waits_for() {
         assert!(asked.lock().unwrap().is_empty(), "no place is free");
         drop(held.pop());
     };
-    let (written, ()) = tokio::join!(writes, begins);
+    let (written, ()) = tokio::join!(status_written, begins);
     written.unwrap();
     tokio::time::sleep(Duration::from_secs(1)).await;
     let lines = asked.lock().unwrap().clone();

@@ -390,7 +390,7 @@ fn what_the_connection_does_not_cover_is_neither_looked_at_nor_told_of() {
         assert!(!told.contains("hers"), "{key}: {told}");
     }
     assert!(world.writes.iter().any(|(key, status)| {
-        &*key.name() == "by-Observed"
+        key.name() == "by-Observed"
             && status.targets.len() == 1
             && status.jobs == Some(JobCounts::default())
     }));
