@@ -117,10 +117,8 @@ fn due_at(object: &Object, since: Duration, patience: Duration) -> Duration {
         return object.dealings.not_before;
     }
     // Progress of many jobs ticks; of one job each step is a word of its own.
-    let spaced = object
-        .dealings
-        .progress_at
-        .filter(|_| object.members.len() > 1);
+    let many = object.members.len() > 1;
+    let spaced = object.dealings.progress_at.filter(|_| many);
     let spaced = spaced.map_or(Duration::ZERO, |at| at + pace::PROGRESS);
     let quiet_for = if is_spoken_soon(object) {
         pace::QUIET_FOR
@@ -330,7 +328,9 @@ impl Reconciler {
             published,
             durable(&status),
         )));
-        object.dealings.progress_at = Some(now.monotonic);
+        // Of one job alone each step is a word of its own, and nothing is kept for it at rest.
+        let many = object.members.len() > 1;
+        object.dealings.progress_at = many.then_some(now.monotonic);
         object.handled_request = status.last_handled_reconcile_at.as_deref().map(Arc::from);
         rest_at_outcome(object);
         let resource_version = Arc::clone(&object.resource_version);

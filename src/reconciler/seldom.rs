@@ -33,6 +33,12 @@ impl<T: Rare> Seldom<T> {
     pub fn pack(&mut self) {
         self.0.take_if(|value| **value == *T::nothing());
     }
+
+    /// It has room of its own.
+    #[cfg(test)]
+    pub(super) fn has_room(&self) -> bool {
+        self.0.is_some()
+    }
 }
 
 impl<T: Rare> Deref for Seldom<T> {
@@ -64,19 +70,19 @@ mod tests {
 
     #[test]
     fn what_is_nothing_has_no_room_from_the_beginning() {
-        assert!(Seldom::from(Vec::new()).0.is_none());
+        assert!(!Seldom::from(Vec::new()).has_room());
         assert_eq!(**Seldom::from(vec![7]), [7]);
     }
 
     #[test]
     fn it_reads_as_what_it_holds_and_has_no_room_where_that_is_nothing() {
         let mut bytes: Seldom<Vec<u8>> = Seldom::default();
-        assert!(bytes.is_empty() && bytes.0.is_none());
+        assert!(bytes.is_empty() && !bytes.has_room());
         bytes.push(7);
         bytes.pack();
         assert_eq!(**bytes, [7]);
         bytes.clear();
         bytes.pack();
-        assert!(bytes.0.is_none() && bytes.is_empty());
+        assert!(!bytes.has_room() && bytes.is_empty());
     }
 }

@@ -23,7 +23,7 @@ pub struct Dealings {
     pub not_before: Duration,
     /// When it is looked at again for a write, or the end of its deletion.
     pub timer: Option<Duration>,
-    /// When progress was written last.
+    /// When status was written last, of an object with more than one job.
     pub progress_at: Option<Duration>,
     /// Since when the status differs from what is stored.
     pub unwritten_since: Option<Duration>,

@@ -45,6 +45,7 @@ mod processes;
 mod reading;
 mod recorded;
 mod refused;
+mod resting;
 mod restored;
 mod rows;
 mod rules;
