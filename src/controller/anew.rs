@@ -15,7 +15,6 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use super::guard::Guarded;
 use super::source::Home;
-use super::translate::key;
 use super::watch::PAGE;
 use super::writer::API_SERVER_LIMIT;
 use crate::api::AnomalyJob;
@@ -149,7 +148,7 @@ impl Anew {
 }
 
 fn key_of(object: &AnomalyJob) -> ObjectKey {
-    key(&object.namespace().unwrap_or_default(), &object.name_any())
+    ObjectKey::new(object.namespace().unwrap_or_default(), object.name_any())
 }
 
 /// The objects of a namespace, page by page, of which these are kept.

@@ -75,11 +75,11 @@ async fn namespaces_that_may_not_be_listed_keep_no_other_waiting_and_end_when_no
     let mut anew = Anew::new(server(&asked, &["lost-"], 1));
     let keys: Vec<ObjectKey> = lost
         .iter()
-        .map(|namespace| key(namespace, "gone"))
+        .map(|namespace| ObjectKey::new(*namespace, "gone"))
         .collect();
     anew.read(&keys, Duration::ZERO);
     assert_eq!(back(&mut anew).await, None, "nothing is told of them");
-    anew.read(&[key("team", "object-0")], Duration::ZERO);
+    anew.read(&[ObjectKey::new("team", "object-0")], Duration::ZERO);
     assert_eq!(back(&mut anew).await, Some(vec!["object-0".to_owned()]));
     for key in &keys {
         anew.forget(key);
@@ -96,7 +96,10 @@ async fn a_namespace_is_read_in_pages_of_which_the_objects_that_are_waited_for_a
     let asked = Asked::default();
     let mut anew = Anew::new(server(&asked, &[], 250));
     anew.read(
-        &[key("team", "object-3"), key("team", "object-249")],
+        &[
+            ObjectKey::new("team", "object-3"),
+            ObjectKey::new("team", "object-249"),
+        ],
         Duration::ZERO,
     );
     let names = ["object-3", "object-249"].map(str::to_owned).to_vec();
@@ -113,7 +116,7 @@ async fn a_namespace_is_read_in_pages_of_which_the_objects_that_are_waited_for_a
 #[tokio::test(start_paused = true)]
 async fn an_object_that_is_read_again_is_brought_by_the_newer_read_alone() {
     let mut anew = Anew::new(server(&Asked::default(), &[], 1));
-    let keys = [key("team", "object-0")];
+    let keys = [ObjectKey::new("team", "object-0")];
     anew.read(&keys, Duration::from_secs(5));
     anew.read(&keys, Duration::from_secs(10));
     assert_eq!(back(&mut anew).await, Some(vec!["object-0".to_owned()]));

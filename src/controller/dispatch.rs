@@ -23,7 +23,7 @@ use super::link::{Link, Way};
 use super::pulse::Pulse;
 use super::registry::Registry;
 use super::source::{Home, Known, Reference, Source};
-use super::translate::{delivered, key};
+use super::translate::delivered;
 use super::watch::{Change, Undecodable};
 use super::writer::Writer;
 use crate::api::{AnomalyJob, ConnectionKind};
@@ -97,7 +97,7 @@ impl Dispatch {
         match change {
             Change::Present(object) => self.present(*object),
             Change::Gone { namespace, name } => {
-                let key = key(&namespace, &name);
+                let key = ObjectKey::new(namespace, name);
                 self.invalid.forget::<AnomalyJob>(&key);
                 self.gone(&key);
             }
@@ -150,7 +150,8 @@ impl Dispatch {
                 Some(name)
             }
             Change::Gone { namespace, name } => {
-                self.invalid.forget::<K>(&key(&namespace, &name));
+                self.invalid
+                    .forget::<K>(&ObjectKey::new(&*namespace, &*name));
                 let name = (namespace, name);
                 self.directory.remove(&name, Instant::now());
                 Some(name)
@@ -299,7 +300,7 @@ impl Dispatch {
     }
 
     fn undecodable(&mut self, object: &Undecodable) {
-        let key = key(&object.namespace, &object.name);
+        let key = ObjectKey::new(&*object.namespace, &*object.name);
         self.gone(&key);
         if self.report_invalid::<AnomalyJob>(object) {
             // Its status may be refused by the same schema that the object breaks; an event is always taken.

@@ -299,7 +299,7 @@ impl World {
     }
 
     fn kind_in_use(&self) -> Option<ConnectionKind> {
-        let home = self.dispatch.home_of(&key("ns", "object"))?;
+        let home = self.dispatch.home_of(&ObjectKey::new("ns", "object"))?;
         Some(home.kind())
     }
 }

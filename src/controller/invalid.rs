@@ -10,7 +10,6 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
 use serde_json::json;
 
-use super::translate::key;
 use super::watch::Undecodable;
 use super::writer::{Precondition, Writer};
 use crate::api::{ConditionStatus, ConditionType, Reason, new_condition};
@@ -31,7 +30,10 @@ impl Told {
 
     /// Whether it was not told of yet at this generation. It is from now on.
     pub(super) fn is_news<K: 'static>(&mut self, object: &Undecodable) -> bool {
-        let key = (TypeId::of::<K>(), key(&object.namespace, &object.name));
+        let key = (
+            TypeId::of::<K>(),
+            ObjectKey::new(&*object.namespace, &*object.name),
+        );
         let version = (object.uid.clone(), object.generation);
         self.0.insert(key, version.clone()) != Some(version)
     }

@@ -70,7 +70,7 @@ impl Server {
 }
 
 fn key(name: &str) -> ObjectKey {
-    crate::controller::translate::key("team", name)
+    ObjectKey::new("team", name)
 }
 
 #[tokio::test]

@@ -11,11 +11,6 @@ use crate::reconciler::input::{
 };
 use k8s_openapi::jiff::Timestamp;
 
-/// The key of an object.
-pub(super) fn key(namespace: &str, name: &str) -> ObjectKey {
-    ObjectKey::new(namespace, name)
-}
-
 /// An object as the brain takes it.
 pub(super) fn delivered(object: AnomalyJob) -> Delivered {
     let AnomalyJob {
@@ -34,9 +29,9 @@ pub(super) fn delivered(object: AnomalyJob) -> Delivered {
         .as_ref()
         .and_then(|all| all.get(RECONCILE_REQUESTED));
     Delivered {
-        key: key(
-            &meta.namespace.unwrap_or_default(),
-            &meta.name.unwrap_or_default(),
+        key: ObjectKey::new(
+            meta.namespace.unwrap_or_default(),
+            meta.name.unwrap_or_default(),
         ),
         uid: Arc::from(meta.uid.unwrap_or_default()),
         created_at: meta
