@@ -9,6 +9,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::input::{Moment, SeenConfig, SeenState, Trouble};
 use super::pace;
+use super::seldom::Rare;
 use super::turns::Lane;
 use crate::api::{JobState, stamp};
 
@@ -82,6 +83,19 @@ pub(super) enum Counted {
     Closing,
     StillOpen(JobState),
     Absent,
+}
+
+impl Default for Facts {
+    fn default() -> Self {
+        Self::NONE
+    }
+}
+
+impl Rare for Facts {
+    fn nothing() -> &'static Self {
+        static NOTHING: Facts = Facts::NONE;
+        &NOTHING
+    }
 }
 
 impl Facts {

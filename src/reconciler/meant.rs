@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use super::catalogue::Catalogue;
 use super::expression::Resolution;
-use super::input::Trouble;
-use super::object::Object;
+use super::input::{Scope, Trouble};
 use super::seldom::Rare;
 use crate::api::{Allow, JobExpression, JobId, Reason};
 
@@ -70,53 +69,53 @@ fn bar(jobs: &mut BTreeSet<JobId>, expression: &JobExpression, allow: &Allow) ->
     barred
 }
 
-/// The jobs that are members, with what stands in the way of others.
+/// The jobs that are members, and what no member stands for; since when, is known of before.
 pub(super) fn meant(
-    object: &mut Object,
+    scope: &Scope,
+    before: &Unmet,
     found: Resolution,
     catalogue: &Catalogue,
     allow: &Allow,
-) -> BTreeSet<JobId> {
-    *object.unmet = Unmet {
-        unmatched_for: object.unmet.unmatched_for,
-        unmatched_at: object.unmet.unmatched_at,
+) -> (BTreeSet<JobId>, Unmet) {
+    let mut unmet = Unmet {
+        unmatched_for: before.unmatched_for,
+        unmatched_at: before.unmatched_at,
         ..Unmet::default()
     };
     if found.refused {
-        object.unmet.obstacle = Some(Trouble::new(
+        unmet.obstacle = Some(Trouble::new(
             Reason::ExpressionRefused,
             "Elasticsearch refuses an expression of 512 wildcards or more; write fewer, or name a group",
         ));
-        return BTreeSet::new();
+        return (BTreeSet::new(), unmet);
     }
-    let scope = &object.desired.scope;
     let mut jobs = found.jobs;
-    object.unmet.barred = bar(&mut jobs, &scope.expression, allow);
-    object.unmet.obstacle = drop_namesakes(&mut jobs, catalogue);
+    unmet.barred = bar(&mut jobs, &scope.expression, allow);
+    unmet.obstacle = drop_namesakes(&mut jobs, catalogue);
     if !catalogue.is_complete() && !names_only_listed(&scope.expression, catalogue, allow) {
         let named: BTreeSet<JobId> = ids(&scope.expression).flatten().collect();
         jobs.retain(|job| named.contains(job));
-        object.unmet.obstacle = Some(Trouble::new(
+        unmet.obstacle = Some(Trouble::new(
             Reason::ViewIncomplete,
             "the cluster has more jobs than Elasticsearch tells, so it is not known which of them are meant; name the jobs by their ids",
         ));
-        return jobs;
+        return (jobs, unmet);
     }
     if jobs.len() > usize::try_from(scope.max_jobs).unwrap_or(usize::MAX) {
-        object.unmet.too_many = Some(jobs.len());
-        object.unmet.obstacle = Some(too_many(jobs.len(), scope.max_jobs));
-        return BTreeSet::new();
+        unmet.too_many = Some(jobs.len());
+        unmet.obstacle = Some(too_many(jobs.len(), scope.max_jobs));
+        return (BTreeSet::new(), unmet);
     }
     for token in found.unmatched {
         let id = JobId::parse(&token).ok();
         // An id that is not listed yet may come, or have lost its config: it is looked at by its name.
         match id.filter(|id| !scope.exclude.iter().any(|pattern| pattern.matches(id))) {
-            Some(id) if !allow.covers(&id) => drop(object.unmet.barred.named.insert(id)),
+            Some(id) if !allow.covers(&id) => drop(unmet.barred.named.insert(id)),
             Some(id) => drop(jobs.insert(id)),
-            None => object.unmet.unmatched.push(token),
+            None => unmet.unmatched.push(token),
         }
     }
-    jobs
+    (jobs, unmet)
 }
 
 /// The ids an expression names, and nothing for each of its wildcards.

@@ -66,7 +66,7 @@ impl Rare for Drifting {
 /// One job of one object.
 #[derive(Debug, Clone, Default)]
 pub struct Member {
-    facts: Option<Box<Facts>>,
+    facts: Seldom<Facts>,
     /// The last decision.
     pub decision: Option<Decision>,
     /// The job was seen where it should be, at this generation.
@@ -92,51 +92,45 @@ pub struct Member {
     pub arrival: u64,
 }
 
-static NOTHING: Facts = Facts::NONE;
-
 impl Member {
     /// The facts of the attempt in progress.
     pub fn facts(&self) -> &Facts {
-        self.facts.as_deref().unwrap_or(&NOTHING)
+        &self.facts
     }
 
     /// The same, to be changed.
     pub fn facts_mut(&mut self) -> &mut Facts {
-        self.facts.get_or_insert_with(|| Box::new(Facts::NONE))
+        &mut self.facts
     }
 
     /// Everything begins again.
     pub fn start_over(&mut self) {
-        if let Some(facts) = &mut self.facts {
-            facts.start_over();
-            if **facts == Facts::NONE {
-                self.facts = None;
-            }
-        }
+        self.facts.lessen(Facts::start_over);
     }
 
     /// What a new generation, or a human's request, makes worth another try.
     pub fn rearm(&mut self) {
-        self.drifting = Seldom::from(Drifting {
-            drift: self.drifting.drift,
-            ..Drifting::default()
+        self.drifting.lessen(|drifting| {
+            *drifting = Drifting {
+                drift: drifting.drift,
+                ..Drifting::default()
+            };
         });
-        if let Some(facts) = &mut self.facts {
+        self.facts.lessen(|facts| {
             facts.failures = 0;
             facts.last_error = None;
             facts.call_ended = None;
-        }
+        });
     }
 
     /// A member as a status told of it: what must survive a crash is taken from there.
     pub fn restored(target: &Target, now: Moment) -> Self {
-        let facts = facts_of(target, now);
         let step = target.step;
         Self {
             arrived: step == Step::Done,
             resuming: step != Step::Done,
             drifting: Seldom::from(drifting_of(target, now)),
-            facts: (facts != Facts::NONE).then(|| Box::new(facts)),
+            facts: Seldom::from(facts_of(target, now)),
             ..Self::default()
         }
     }
@@ -387,6 +381,6 @@ mod tests {
         member.facts_mut().attempts = 3;
         assert_eq!(member.facts().attempts, 3);
         member.start_over();
-        assert!(member.facts.is_none());
+        assert!(!member.facts.has_room());
     }
 }

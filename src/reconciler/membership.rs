@@ -15,6 +15,7 @@ use super::input::{
 use super::meant::meant;
 use super::member::Claimed;
 use super::object::Object;
+use super::seldom::Seldom;
 use super::{Reconciler, Spot, drift, pace, report};
 use crate::api::{JobId, Reason, Target};
 
@@ -38,7 +39,8 @@ impl Reconciler {
             self.catalogue.names(),
         );
         let allow = self.health.allow(key.namespace());
-        let jobs = meant(object, found, &self.catalogue, allow);
+        let (jobs, unmet) = meant(scope, &object.unmet, found, &self.catalogue, allow);
+        object.unmet = Seldom::from(unmet);
         object.resolved = true;
         object.interrupt_all_but(&jobs);
         let mut members = std::mem::take(&mut object.members);
@@ -46,9 +48,7 @@ impl Reconciler {
         // Nobody looks at them for this object any more.
         object
             .unfinished
-            .requested
-            .1
-            .retain(|job| !went.contains(job));
+            .lessen(|rest| rest.requested.1.retain(|job| !went.contains(job)));
         object.members = members;
         self.join(key, &came, now);
         for job in &went {
@@ -60,7 +60,7 @@ impl Reconciler {
         if let Some(object) = self.objects.get_mut(key)
             && object.unmet.obstacle.is_none()
         {
-            object.unfinished.restoring = Vec::new();
+            object.unfinished.lessen(|rest| rest.restoring = Vec::new());
         }
         self.claim(key);
         self.unsaid.insert(key.clone());
@@ -199,11 +199,10 @@ impl Reconciler {
     fn count_unmatched(&mut self, now: Moment) {
         for (key, object) in &mut self.objects {
             if object.unmet.unmatched.is_empty() {
-                if object.unmet.unmatched_at.is_some() {
-                    object.unmet.unmatched_for = Duration::ZERO;
-                    object.unmet.unmatched_at = None;
-                    object.unmet.pack();
-                }
+                object.unmet.lessen(|unmet| {
+                    unmet.unmatched_for = Duration::ZERO;
+                    unmet.unmatched_at = None;
+                });
                 continue;
             }
             let gap = object
@@ -362,7 +361,7 @@ impl Reconciler {
         report::cut_short(object, &spot.1);
         if let Some(member) = object.members.get_mut(&spot.1) {
             member.start_over();
-            member.drifting.drift = None;
+            member.drifting.lessen(|drifting| drifting.drift = None);
         }
     }
 

@@ -259,7 +259,7 @@ impl Object {
             if generation {
                 member.arrived = false;
                 member.sighted = false;
-                member.drifting.drift = None;
+                member.drifting.lessen(|drifting| drifting.drift = None);
             }
             if generation || requested {
                 member.rearm();

@@ -265,7 +265,9 @@ impl Reconciler {
         let unchanged = digest == object.published.digest;
         let object = self.objects.get_mut(key)?;
         if unchanged {
-            object.dealings.unwritten_since = None;
+            object
+                .dealings
+                .lessen(|dealings| dealings.unwritten_since = None);
             rest_at_outcome(object);
             return None;
         }

@@ -34,6 +34,17 @@ impl<T: Rare> Seldom<T> {
         self.0.take_if(|value| **value == *T::nothing());
     }
 
+    /// Takes something away where there is anything, and the room with the last of it. What is nothing stays so without
+    /// ever having had room.
+    pub fn lessen<R: Default>(&mut self, take: impl FnOnce(&mut T) -> R) -> R {
+        let Some(value) = &mut self.0 else {
+            return R::default();
+        };
+        let taken = take(value);
+        self.pack();
+        taken
+    }
+
     /// It has room of its own.
     #[cfg(test)]
     pub(super) fn has_room(&self) -> bool {
@@ -66,6 +77,16 @@ mod tests {
             static NOTHING: LazyLock<Vec<u8>> = LazyLock::new(Vec::new);
             &NOTHING
         }
+    }
+
+    #[test]
+    fn what_is_taken_from_nothing_makes_no_room_and_the_last_that_is_taken_gives_it_back() {
+        let mut bytes: Seldom<Vec<u8>> = Seldom::default();
+        assert_eq!(bytes.lessen(Vec::pop), None);
+        assert!(!bytes.has_room());
+        bytes.extend([7, 8]);
+        assert_eq!((bytes.lessen(Vec::pop), bytes.has_room()), (Some(8), true));
+        assert_eq!((bytes.lessen(Vec::pop), bytes.has_room()), (Some(7), false));
     }
 
     #[test]

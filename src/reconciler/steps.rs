@@ -234,8 +234,9 @@ impl Reconciler {
         let close = object.desired.close.timeout.as_duration();
         let open = object.desired.open.timeout.as_duration();
         let sight_from = object.sight_from;
-        let answers =
-            sent >= object.unfinished.requested.0 && object.unfinished.requested.1.remove(job);
+        let answers = object
+            .unfinished
+            .lessen(|rest| sent >= rest.requested.0 && rest.requested.1.remove(job));
         let Some(member) = object.members.get_mut(job) else {
             return false;
         };
@@ -357,7 +358,9 @@ impl Reconciler {
             self.reads.look(job, now.monotonic);
         }
         object.unfinished.requested = (next, jobs);
-        object.unmet.unmatched_for = Duration::ZERO;
+        object
+            .unmet
+            .lessen(|unmet| unmet.unmatched_for = Duration::ZERO);
     }
 }
 
