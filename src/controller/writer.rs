@@ -7,11 +7,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
-use kube::core::{PartialObjectMeta, Request};
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::core::Request;
 use kube::runtime::events::{Event as KubeEvent, EventType as KubeEventType, Recorder, Reporter};
-use kube::{Client, Resource, ResourceExt as _};
-use serde::Serialize;
+use kube::{Client, Resource};
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::turn::{Gate, Turn};
@@ -45,12 +45,38 @@ pub(super) struct Writer {
 }
 
 /// Which object is written, and on which condition.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(super) struct Precondition<'a> {
     /// Empty for an object that stands in none.
+    #[serde(skip_serializing_if = "str::is_empty")]
     pub(super) namespace: &'a str,
     pub(super) name: &'a str,
     pub(super) uid: &'a str,
     pub(super) resource_version: &'a str,
+}
+
+/// What is sent of an object. It is made of its parts as they are: a tree of values in between would cost as much as the
+/// write itself.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Body<'a, S> {
+    api_version: &'a str,
+    kind: &'a str,
+    metadata: &'a Precondition<'a>,
+    status: &'a S,
+}
+
+/// What is read of an answer. Its managed fields would be a tree of values, the largest part of the object.
+#[derive(Deserialize)]
+struct Stored {
+    metadata: StoredMeta,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StoredMeta {
+    resource_version: String,
 }
 
 impl Writer {
@@ -163,8 +189,8 @@ impl Writer {
         let request = Request::new(AnomalyJob::url_path(&(), Some(at.namespace)))
             .patch(at.name, &params, &Patch::Merge(body))
             .map_err(kube::Error::BuildRequest)?;
-        let written: PartialObjectMeta<DynamicObject> = self.client.request(request).await?;
-        Ok(written.resource_version().unwrap_or_default())
+        let stored: Stored = self.client.request(request).await?;
+        Ok(stored.metadata.resource_version)
     }
 
     async fn put<K>(
@@ -175,17 +201,12 @@ impl Writer {
     where
         K: Resource<DynamicType = ()>,
     {
-        let body = serde_json::json!({
-            "apiVersion": K::api_version(&()),
-            "kind": K::kind(&()),
-            "metadata": {
-                "namespace": at.namespace,
-                "name": at.name,
-                "uid": at.uid,
-                "resourceVersion": at.resource_version,
-            },
-            "status": status,
-        });
+        let body = Body {
+            api_version: &K::api_version(&()),
+            kind: &K::kind(&()),
+            metadata: at,
+            status,
+        };
         let bytes = serde_json::to_vec(&body).map_err(kube::Error::SerdeError)?;
         let params = PostParams {
             field_manager: Some(FIELD_MANAGER.to_owned()),
@@ -195,8 +216,8 @@ impl Writer {
         let request = Request::new(K::url_path(&(), namespace))
             .replace_subresource("status", at.name, &params, bytes)
             .map_err(kube::Error::BuildRequest)?;
-        let written: PartialObjectMeta<DynamicObject> = self.client.request(request).await?;
-        Ok(written.resource_version().unwrap_or_default())
+        let stored: Stored = self.client.request(request).await?;
+        Ok(stored.metadata.resource_version)
     }
 
     /// Tells an event, if there is room for it.

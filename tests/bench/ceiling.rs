@@ -8,9 +8,10 @@ use std::time::Instant;
 use anomalyjob_operator::api::AnomalyJob;
 use anyhow::Context as _;
 use futures::{TryStreamExt as _, stream};
-use kube::api::{Api, DeleteParams, DynamicObject, ListParams, PostParams};
+use kube::api::{Api, DeleteParams, ListParams, PostParams};
 use kube::core::{PartialObjectMeta, Request};
 use kube::{Resource as _, ResourceExt as _};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::world::World;
@@ -47,6 +48,18 @@ pub(crate) async fn measure(namespace: &str, status: &Value) -> anyhow::Result<C
     Ok(Ceiling { rate, bytes })
 }
 
+#[derive(Deserialize)]
+struct Stored {
+    #[serde(rename = "metadata")]
+    _metadata: StoredMeta,
+}
+
+#[derive(Deserialize)]
+struct StoredMeta {
+    #[serde(rename = "resourceVersion")]
+    _resource_version: String,
+}
+
 fn body(object: &PartialObjectMeta<AnomalyJob>, status: &Value) -> Value {
     json!({
         "apiVersion": AnomalyJob::api_version(&()),
@@ -73,7 +86,8 @@ async fn put(
     };
     let request = Request::new(AnomalyJob::url_path(&(), Some(&world.namespace)))
         .replace_subresource("status", &object.name_any(), &params, bytes)?;
-    let _: PartialObjectMeta<DynamicObject> = world.client.request(request).await?;
+    // No more is looked at than the operator does.
+    let _: Stored = world.client.request(request).await?;
     Ok(())
 }
 
