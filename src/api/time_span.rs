@@ -24,66 +24,54 @@ const UNITS: [(char, u64); 4] = [('d', 86_400), ('h', 3_600), ('m', 60), ('s', 1
 )]
 pub struct InvalidTimeSpan(String);
 
-/// One integer and one unit of `s`, `m`, `h`, `d`; at least one second. Keeps its text.
-#[derive(Clone, PartialEq, Eq)]
+/// One integer and one unit of `s`, `m`, `h`, `d`; at least one second. Shown as it was written.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TimeSpan {
-    text: String,
-    seconds: u64,
+    count: u32,
+    unit: char,
 }
 
 impl TimeSpan {
     /// Takes a text such as `30m`.
     pub fn parse(text: &str) -> Result<Self, InvalidTimeSpan> {
-        Self::seconds_of(text)
-            .map(|seconds| Self {
-                text: text.to_owned(),
-                seconds,
-            })
-            .ok_or_else(|| InvalidTimeSpan(text.chars().take(40).collect()))
+        Self::read(text).ok_or_else(|| InvalidTimeSpan(text.chars().take(40).collect()))
     }
 
-    fn seconds_of(text: &str) -> Option<u64> {
+    fn read(text: &str) -> Option<Self> {
         let unit = text.chars().next_back()?;
         let digits = text.strip_suffix(unit)?;
-        let (_, scale) = UNITS.into_iter().find(|(name, _)| *name == unit)?;
-        let well_formed = (1..=9).contains(&digits.len())
+        let well_formed = UNITS.iter().any(|(name, _)| *name == unit)
+            && (1..=9).contains(&digits.len())
             && digits.bytes().all(|b| b.is_ascii_digit())
             && !digits.starts_with('0');
-        // Nine digits of days are far below the end of u64.
-        well_formed
-            .then(|| digits.parse::<u64>().ok())
-            .flatten()?
-            .checked_mul(scale)
+        let count = digits.parse().ok()?;
+        well_formed.then_some(Self { count, unit })
     }
 
     /// A span of whole minutes, for defaults.
     pub fn minutes(minutes: u32) -> Self {
-        let minutes = u64::from(minutes.clamp(1, 999_999_999));
         Self {
-            text: format!("{minutes}m"),
-            seconds: minutes * 60,
+            count: minutes.clamp(1, 999_999_999),
+            unit: 'm',
         }
     }
 
     /// The length. Up to 2.7 million years: add it to a point in time with a checked addition only.
-    pub fn as_duration(&self) -> Duration {
-        Duration::from_secs(self.seconds)
-    }
-
-    /// The text as the user wrote it, which Elasticsearch takes too.
-    pub fn as_str(&self) -> &str {
-        &self.text
+    pub fn as_duration(self) -> Duration {
+        let scale = UNITS.iter().find(|(name, _)| *name == self.unit);
+        // Nine digits of days are far below the end of u64.
+        Duration::from_secs(scale.map_or(1, |(_, scale)| *scale) * u64::from(self.count))
     }
 }
 
 impl fmt::Display for TimeSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        write!(f, "{}{}", self.count, self.unit)
     }
 }
 impl fmt::Debug for TimeSpan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        fmt::Display::fmt(self, f)
     }
 }
 impl std::str::FromStr for TimeSpan {
@@ -94,7 +82,7 @@ impl std::str::FromStr for TimeSpan {
 }
 impl Serialize for TimeSpan {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.text)
+        serializer.collect_str(self)
     }
 }
 impl<'de> Deserialize<'de> for TimeSpan {

@@ -70,7 +70,7 @@ fn what_the_schema_takes_for_a_span_is_one_here_and_in_elasticsearch_and_nothing
             return;
         };
         assert_eq!(serde_json::to_string(&span).unwrap(), json);
-        let theirs = TimeValue::parse(span.as_str(), "timeout").unwrap();
+        let theirs = TimeValue::parse(&span.to_string(), "timeout").unwrap();
         assert_eq!(u128::from(theirs.millis()), span.as_duration().as_millis());
         assert!(!theirs.is_none());
     });

@@ -6,9 +6,10 @@ use std::time::SystemTime;
 use crate::api::{AnomalyJob, DatafeedId, JobState, RECONCILE_REQUESTED, Reason, WantedState};
 use crate::elasticsearch::{self, Error, Scope};
 use crate::reconciler::input::{
-    Call, Delivered, Desired, ObjectKey, Refusal, Scope as Meant, SeenConfig, SeenDatafeed,
+    Call, Delivered, Desired, ObjectKey, OnNode, Refusal, Scope as Meant, SeenConfig, SeenDatafeed,
     SeenSnapshot, SeenState, SeenTask, Tasks, Trouble, Wanted,
 };
+use crate::reconciler::seldom::Seldom;
 use k8s_openapi::jiff::Timestamp;
 
 /// An object as the brain takes it.
@@ -126,8 +127,10 @@ pub(super) fn seen_state(stats: &elasticsearch::JobStats) -> SeenState {
         state: stats.state,
         assigned: unassigned.is_none(),
         upgrade_mode: explanation.is_some_and(|text| text.contains("upgrade mode")),
-        explanation: unassigned.map(Arc::from),
-        open_for: stats.open_for,
+        on_node: Seldom::from(OnNode {
+            explanation: unassigned.map(Arc::from),
+            open_for: stats.open_for,
+        }),
         latest_record: stats.latest_record.and_then(timestamp),
     }
 }

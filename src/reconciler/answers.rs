@@ -331,7 +331,7 @@ impl Reconciler {
         let Some(job) = self.jobs.get_mut(id) else {
             return;
         };
-        let Some((ticket, ask)) = &job.in_flight else {
+        let Some((ticket, ask)) = job.in_flight.as_deref() else {
             return;
         };
         let Some(sent) = self.calls.in_flight.get_mut(ticket) else {

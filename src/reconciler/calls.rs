@@ -405,7 +405,7 @@ impl Reconciler {
         let Some(job) = self.jobs.get_mut(id) else {
             return;
         };
-        job.in_flight = Some((ticket, ask.clone()));
+        job.in_flight = Some(Box::new((ticket, ask.clone())));
         if *ask == Ask::Force {
             job.forced = Some(now.monotonic);
         }
@@ -450,7 +450,8 @@ impl Reconciler {
     /// Counts the job where it is closing, or is being asked to.
     pub(super) fn note_closing(&mut self, id: &JobId) {
         let job = self.jobs.get(id);
-        let asked = job.is_some_and(|job| matches!(job.in_flight, Some((_, Ask::Close))));
+        let asked =
+            job.is_some_and(|job| matches!(job.in_flight.as_deref(), Some((_, Ask::Close))));
         let seen = job.and_then(|job| job.state());
         if asked || seen == Some(JobState::Closing) {
             self.calls.closing.insert(id.clone());
@@ -471,7 +472,7 @@ fn forget_resume(object: &mut super::object::Object, job: &Job) {
         return;
     };
     if !feed.runs() && object.resume.contains(&feed.id) {
-        Arc::make_mut(&mut object.resume).remove(&feed.id);
+        object.resume.lessen(|resume| resume.remove(&feed.id));
     }
 }
 

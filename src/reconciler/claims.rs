@@ -77,12 +77,15 @@ impl Claimant {
 /// All claims of the process.
 #[derive(Debug, Clone, Default)]
 pub struct Claims {
-    jobs: BTreeMap<(Arc<str>, JobId), Vec<Claimant>>,
-    /// The cluster of each object that claims anything, and how many jobs it claims there.
-    of: BTreeMap<(u64, ObjectKey), (Arc<str>, usize)>,
+    /// The claimants of each job of each cluster.
+    clusters: BTreeMap<Arc<str>, Claimed>,
+    /// The cluster in which a brain claims, where anybody does.
+    of: BTreeMap<u64, Arc<str>>,
     /// Brains that were not told of all objects yet.
     waiting: BTreeSet<u64>,
 }
+
+type Claimed = BTreeMap<JobId, Vec<Claimant>>;
 
 /// Rulings and the brains they are for.
 pub type Rulings = BTreeMap<u64, Vec<Ruling>>;
@@ -91,7 +94,7 @@ impl Claims {
     /// Nobody claims anything.
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.jobs.is_empty() && self.of.is_empty() && self.waiting.is_empty()
+        self.clusters.is_empty() && self.of.is_empty() && self.waiting.is_empty()
     }
 
     /// This brain is going to be told of objects that are there already, in any order. Until it knows them all none of them
@@ -104,61 +107,32 @@ impl Claims {
     pub fn complete(&mut self, brain: u64) -> Rulings {
         let mut rulings = Rulings::new();
         if self.waiting.remove(&brain) {
-            for (job, claimants) in &mut self.jobs {
-                settle(&job.1, claimants, &self.waiting, &mut rulings);
+            let cluster = self.of.get(&brain);
+            let claimed = cluster.and_then(|cluster| self.clusters.get_mut(cluster));
+            for (job, claimants) in claimed.into_iter().flatten() {
+                settle(job, claimants, &self.waiting, &mut rulings);
             }
         }
         rulings
     }
 
-    /// An object of this brain claims jobs, in addition to those that it has claimed.
-    pub fn claim(&mut self, brain: u64, claim: Claim) -> Rulings {
+    /// An object of this brain claims jobs, in addition to those that it has claimed. A brain that claims in another cluster
+    /// than before has no claim in that one any more.
+    pub fn claim(&mut self, brain: u64, claim: &Claim) -> Rulings {
         let mut rulings = Rulings::new();
-        let Claim {
-            cluster,
-            key,
-            uid,
-            through,
-            created_at,
-            ticket,
-            jobs,
-        } = claim;
-        let mut new = 0;
-        for job in jobs {
-            let at = (Arc::clone(&cluster), job);
-            // Nearly always there is one, and a vector that grows by itself begins with room for four.
-            let claimants = self
-                .jobs
-                .entry(at.clone())
-                .or_insert_with(|| Vec::with_capacity(1));
-            let before = claimants.len();
-            claimants.retain(|known| known.brain != brain || known.key != key || known.uid == uid);
-            let same = |known: &&mut Claimant| known.brain == brain && known.key == key;
-            if let Some(known) = claimants.iter_mut().find(same) {
-                if known.ticket != ticket {
-                    (known.ticket, known.told) = (ticket, Told::Nothing);
-                }
-            } else {
-                new += usize::from(before == claimants.len());
-                claimants.push(Claimant {
-                    brain,
-                    key: key.clone(),
-                    uid: Arc::clone(&uid),
-                    through,
-                    created_at,
-                    ticket,
-                    holds: false,
-                    told: Told::Nothing,
-                });
-            }
-            settle(&at.1, claimants, &self.waiting, &mut rulings);
+        let before = self.of.insert(brain, Arc::clone(&claim.cluster));
+        if let Some(before) = before.filter(|before| *before != claim.cluster) {
+            self.leave(brain, &before, &mut rulings);
         }
-        let (of, count) = self
-            .of
-            .entry((brain, key))
-            .or_insert_with(|| (Arc::clone(&cluster), 0));
-        *of = cluster;
-        *count += new;
+        let claimed = self.clusters.entry(Arc::clone(&claim.cluster)).or_default();
+        for job in &claim.jobs {
+            // Nearly always there is one, and a vector that grows by itself begins with room for four.
+            let claimants = claimed
+                .entry(job.clone())
+                .or_insert_with(|| Vec::with_capacity(1));
+            take(claimants, brain, claim);
+            settle(job, claimants, &self.waiting, &mut rulings);
+        }
         rulings
     }
 
@@ -186,26 +160,26 @@ impl Claims {
         change: impl Fn(&mut Vec<Claimant>, &dyn Fn(&Claimant) -> bool),
     ) -> Rulings {
         let mut rulings = Rulings::new();
-        let name = (brain, key.clone());
-        let Some((cluster, mut count)) = self.of.remove(&name) else {
+        let cluster = self.of.get(&brain);
+        let Some((cluster, claimed)) =
+            cluster.and_then(|cluster| Some((cluster, self.clusters.get_mut(cluster)?)))
+        else {
             return rulings;
         };
         let ours = |known: &Claimant| known.brain == brain && known.key == *key;
         for job in jobs {
-            let at = (Arc::clone(&cluster), job.clone());
-            let Some(claimants) = self.jobs.get_mut(&at) else {
+            let Some(claimants) = claimed.get_mut(job) else {
                 continue;
             };
-            let before = claimants.len();
             change(claimants, &ours);
-            count = count.saturating_sub(before - claimants.len());
             settle(job, claimants, &self.waiting, &mut rulings);
             if claimants.is_empty() {
-                self.jobs.remove(&at);
+                claimed.remove(job);
             }
         }
-        if count > 0 {
-            self.of.insert(name, (cluster, count));
+        if claimed.is_empty() {
+            let cluster = Arc::clone(cluster);
+            self.vacate(&cluster);
         }
         rulings
     }
@@ -214,13 +188,50 @@ impl Claims {
     pub fn forget(&mut self, brain: u64) -> Rulings {
         let mut rulings = Rulings::new();
         self.waiting.remove(&brain);
-        for (job, claimants) in &mut self.jobs {
-            claimants.retain(|known| known.brain != brain);
-            settle(&job.1, claimants, &self.waiting, &mut rulings);
+        if let Some(cluster) = self.of.remove(&brain) {
+            self.leave(brain, &cluster, &mut rulings);
         }
-        self.jobs.retain(|_, claimants| !claimants.is_empty());
-        self.of.retain(|(of, _), _| *of != brain);
         rulings
+    }
+
+    fn leave(&mut self, brain: u64, cluster: &Arc<str>, rulings: &mut Rulings) {
+        let Some(claimed) = self.clusters.get_mut(cluster) else {
+            return;
+        };
+        for (job, claimants) in &mut *claimed {
+            claimants.retain(|known| known.brain != brain);
+            settle(job, claimants, &self.waiting, rulings);
+        }
+        claimed.retain(|_, claimants| !claimants.is_empty());
+        if claimed.is_empty() {
+            self.vacate(cluster);
+        }
+    }
+
+    /// Nobody claims anything in this cluster any more.
+    fn vacate(&mut self, cluster: &Arc<str>) {
+        self.clusters.remove(cluster);
+        self.of.retain(|_, of| of != cluster);
+    }
+}
+
+/// A claim on a job: a new one, one that is made again, or that of an object of the same name, which is another one.
+fn take(claimants: &mut Vec<Claimant>, brain: u64, claim: &Claim) {
+    let same = |known: &Claimant| known.brain == brain && known.key == claim.key;
+    claimants.retain(|known| !same(known) || known.uid == claim.uid);
+    match claimants.iter_mut().find(|known| same(known)) {
+        Some(known) if known.ticket == claim.ticket => {}
+        Some(known) => (known.ticket, known.told) = (claim.ticket, Told::Nothing),
+        None => claimants.push(Claimant {
+            brain,
+            key: claim.key.clone(),
+            uid: Arc::clone(&claim.uid),
+            through: claim.through,
+            created_at: claim.created_at,
+            ticket: claim.ticket,
+            holds: false,
+            told: Told::Nothing,
+        }),
     }
 }
 

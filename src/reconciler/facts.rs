@@ -223,7 +223,7 @@ impl Facts {
         let unbroken = self.counted.is_some_and(|(before, at)| {
             before == kind && now.monotonic.saturating_sub(at) <= pace::UNBROKEN
         });
-        if state.open_for.is_none() && !unbroken {
+        if state.on_node.open_for.is_none() && !unbroken {
             // Nothing tells whether this is the session that was seen before.
             self.evidence = Duration::ZERO;
             self.answered = 0;
@@ -266,6 +266,7 @@ impl Facts {
         };
         let age = now.wall.duration_since(since);
         let opened_later = state
+            .on_node
             .open_for
             .and_then(|open_for| SignedDuration::try_from(open_for).ok())
             .is_some_and(|open_for| open_for + SESSION_MARGIN < age);

@@ -20,7 +20,7 @@ pub struct Job {
     /// The newest observation.
     pub seen: Option<Seen>,
     /// The call that concerns it, at most one.
-    pub in_flight: Option<(Ticket, Ask)>,
+    pub in_flight: Option<Box<(Ticket, Ask)>>,
     /// It belongs to a refused list in which the refused ones are being sought.
     pub suspect: bool,
     /// Something contradicts what was seen of its datafeed, so that its state is to be asked for.

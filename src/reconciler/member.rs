@@ -8,6 +8,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
+use smallvec::SmallVec;
 
 use super::decision::Decision;
 use super::facts::Facts;
@@ -248,9 +249,9 @@ fn facts_of(target: &Target, now: Moment) -> Facts {
     }
 }
 
-/// The members of an object, sorted by job.
+/// The members of an object, sorted by job; nearly always it is one.
 #[derive(Debug, Clone, Default)]
-pub struct Members(Vec<(JobId, Member)>);
+pub struct Members(SmallVec<[(JobId, Member); 1]>);
 
 impl Members {
     /// The member for this job.
@@ -301,7 +302,7 @@ impl Members {
     ) -> (Vec<JobId>, Vec<JobId>) {
         let (mut came, mut went) = (Vec::new(), Vec::new());
         let mut before = std::mem::take(&mut self.0).into_iter().peekable();
-        self.0 = Vec::with_capacity(jobs.len());
+        self.0 = SmallVec::with_capacity(jobs.len());
         for job in jobs {
             while let Some((old, _)) = before.next_if(|(known, _)| known < job) {
                 went.push(old);

@@ -36,7 +36,7 @@ pub struct Object {
     /// The precondition of the next write.
     pub resource_version: Arc<str>,
     /// The finalizers that it has.
-    pub finalizers: Vec<String>,
+    pub finalizers: Seldom<Vec<String>>,
     /// The spec.
     pub desired: Desired,
     /// The jobs that it means; empty until the catalogue was read.
@@ -53,9 +53,9 @@ pub struct Object {
     /// Somebody waits for it, or it is one of many at a start.
     pub lane: Lane,
     /// Datafeeds that ran when we closed.
-    pub resume: Arc<BTreeSet<DatafeedId>>,
+    pub resume: Seldom<BTreeSet<DatafeedId>>,
     /// What the API server acknowledged of it, and of the forces.
-    pub durable: Durable,
+    pub durable: Seldom<Durable>,
     /// The close in progress, or the last one that came to an end.
     pub last_close: Option<LastClose>,
     /// The request to look at everything that was answered last.
@@ -143,15 +143,15 @@ impl Object {
             created_at,
             generation,
             resource_version,
-            finalizers,
+            finalizers: Seldom::from(finalizers),
             members: Members::default(),
             resolved: false,
             unmet: Seldom::default(),
             sight_from,
             list_from: Ticket::default(),
             lane: if fresh { Lane::Fresh } else { Lane::Slow },
-            resume: Arc::clone(&durable.resume),
-            durable,
+            resume: Seldom::from(durable.resume.clone()),
+            durable: Seldom::from(durable),
             last_close: status.last_close,
             handled_request: status.last_handled_reconcile_at.map(Arc::from),
             unfinished: Seldom::from(unfinished),
@@ -187,7 +187,7 @@ impl Object {
             created_at: self.created_at,
             generation: self.generation,
             resource_version: self.resource_version,
-            finalizers: self.finalizers,
+            finalizers: self.finalizers.unpack(),
             desired: self.desired,
             status: AnomalyJobStatus {
                 last_handled_reconcile_at: handled,
@@ -211,7 +211,7 @@ impl Object {
             writing.overtaken = true;
         }
         self.resource_version = delivered.resource_version;
-        self.finalizers = delivered.finalizers;
+        self.finalizers = Seldom::from(delivered.finalizers);
         // Whatever is stored now, it is compared with what should be, also where somebody else wrote it; and only
         // what is in there is durable, also where the acknowledgement of our own write was lost.
         self.published = Published {
@@ -330,7 +330,7 @@ impl Object {
         self.dealings.refreshing = false;
         self.resource_version = version;
         if let Some(finalizers) = writing.finalizers {
-            self.finalizers = finalizers;
+            self.finalizers = Seldom::from(finalizers);
         }
         if let Some((published, durable)) = writing.content {
             self.published = published;
@@ -347,7 +347,7 @@ impl Object {
                 member.durable_force(durable.forced.get(job).copied());
             }
         }
-        self.durable = durable;
+        self.durable = Seldom::from(durable);
     }
 
     /// The datafeed is stored as running, and stays so when the write on its way arrives.

@@ -87,7 +87,7 @@ fn opening(situation: &Situation, state: &SeenState) -> Decision {
     let facts = situation.facts();
     let timeout = situation.desired.open.timeout.as_duration();
     if facts.opening_for >= timeout {
-        let why = match state.explanation.as_deref().filter(|_| !assigned) {
+        let why = match state.on_node.explanation.as_deref().filter(|_| !assigned) {
             Some(explanation) => format!("no node takes it: {explanation}"),
             None => "a node has it and says nothing more; look into its log".to_owned(),
         };

@@ -12,7 +12,7 @@ use super::decision::Decision;
 use super::input::{Moment, ObjectKey, Output, Ticket, Urgency, WriteRefused};
 use super::member::Member;
 use super::object::Object;
-use super::stored::{Held, Published, durable};
+use super::stored::{Conditions, Held, Published, durable};
 use super::turns::Lane;
 use super::writing::{Said, Writing};
 use super::{Reconciler, pace, report};
@@ -38,7 +38,7 @@ fn gates_a_call(object: &Object) -> bool {
         .iter()
         .any(|(_, member)| member.waits_for_the_note());
     forces
-        || object.resume != object.durable.resume
+        || *object.resume != object.durable.resume
             && object
                 .members
                 .iter()
@@ -276,7 +276,7 @@ impl Reconciler {
         Some(Unwritten { due, made })
     }
 
-    pub(super) fn report(&self, object: &Object, now: Moment) -> (AnomalyJobStatus, Vec<Held>) {
+    pub(super) fn report(&self, object: &Object, now: Moment) -> (AnomalyJobStatus, Conditions) {
         report::status(
             object,
             &report::Surroundings {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 
 use super::input::Delivered;
+use super::seldom::{Rare, Seldom};
 use crate::api::{Allow, DatafeedId, DatafeedState, JobId, JobPattern, JobState};
 
 /// What a read is to find out.
@@ -100,12 +101,29 @@ pub struct SeenState {
     pub assigned: bool,
     /// The assignment explanation speaks of upgrade mode.
     pub upgrade_mode: bool,
+    /// What only a job tells that has a task.
+    pub on_node: Seldom<OnNode>,
+    /// The time of the newest record that it has analysed.
+    pub latest_record: Option<Timestamp>,
+}
+
+/// What `_stats` says of the task of a job.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OnNode {
     /// Why no node runs it, in Elasticsearch's words, cut and without control characters.
     pub explanation: Option<Arc<str>>,
     /// How long the job has been open on its node, to the second; absent without a live process.
     pub open_for: Option<Duration>,
-    /// The time of the newest record that it has analysed.
-    pub latest_record: Option<Timestamp>,
+}
+
+impl Rare for OnNode {
+    fn nothing() -> &'static Self {
+        static NOTHING: OnNode = OnNode {
+            explanation: None,
+            open_for: None,
+        };
+        &NOTHING
+    }
 }
 
 impl SeenState {
@@ -115,8 +133,7 @@ impl SeenState {
             state,
             assigned: true,
             upgrade_mode: false,
-            explanation: None,
-            open_for: None,
+            on_node: Seldom::default(),
             latest_record: None,
         }
     }

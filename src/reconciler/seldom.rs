@@ -12,7 +12,7 @@ pub trait Rare: Default + PartialEq + 'static {
 }
 
 /// Such a value; one word where it is nothing.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seldom<T>(Option<Box<T>>);
 
 impl<T> Default for Seldom<T> {
@@ -45,10 +45,22 @@ impl<T: Rare> Seldom<T> {
         taken
     }
 
+    /// What it holds.
+    pub fn unpack(self) -> T {
+        self.0.map_or_else(T::default, |value| *value)
+    }
+
     /// It has room of its own.
     #[cfg(test)]
     pub(super) fn has_room(&self) -> bool {
         self.0.is_some()
+    }
+}
+
+impl Rare for Vec<String> {
+    fn nothing() -> &'static Self {
+        static NOTHING: Vec<String> = Vec::new();
+        &NOTHING
     }
 }
 
@@ -68,42 +80,39 @@ impl<T: Rare> DerefMut for Seldom<T> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::LazyLock;
-
     use super::*;
 
-    impl Rare for Vec<u8> {
-        fn nothing() -> &'static Self {
-            static NOTHING: LazyLock<Vec<u8>> = LazyLock::new(Vec::new);
-            &NOTHING
-        }
+    fn of(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(ToString::to_string).collect()
     }
 
     #[test]
     fn what_is_taken_from_nothing_makes_no_room_and_the_last_that_is_taken_gives_it_back() {
-        let mut bytes: Seldom<Vec<u8>> = Seldom::default();
-        assert_eq!(bytes.lessen(Vec::pop), None);
-        assert!(!bytes.has_room());
-        bytes.extend([7, 8]);
-        assert_eq!((bytes.lessen(Vec::pop), bytes.has_room()), (Some(8), true));
-        assert_eq!((bytes.lessen(Vec::pop), bytes.has_room()), (Some(7), false));
+        let mut texts: Seldom<Vec<String>> = Seldom::default();
+        assert_eq!(texts.lessen(Vec::pop), None);
+        assert!(!texts.has_room());
+        texts.extend(of(&["a", "b"]));
+        assert!(texts.lessen(Vec::pop).is_some() && texts.has_room());
+        assert!(texts.lessen(Vec::pop).is_some() && !texts.has_room());
     }
 
     #[test]
     fn what_is_nothing_has_no_room_from_the_beginning() {
-        assert!(!Seldom::from(Vec::new()).has_room());
-        assert_eq!(**Seldom::from(vec![7]), [7]);
+        assert!(!Seldom::from(of(&[])).has_room());
+        assert_eq!(**Seldom::from(of(&["a"])), of(&["a"]));
+        assert_eq!(Seldom::from(of(&["a"])).unpack(), of(&["a"]));
+        assert_eq!(Seldom::from(of(&[])).unpack(), of(&[]));
     }
 
     #[test]
     fn it_reads_as_what_it_holds_and_has_no_room_where_that_is_nothing() {
-        let mut bytes: Seldom<Vec<u8>> = Seldom::default();
-        assert!(bytes.is_empty() && !bytes.has_room());
-        bytes.push(7);
-        bytes.pack();
-        assert_eq!(**bytes, [7]);
-        bytes.clear();
-        bytes.pack();
-        assert!(!bytes.has_room() && bytes.is_empty());
+        let mut texts: Seldom<Vec<String>> = Seldom::default();
+        assert!(texts.is_empty() && !texts.has_room());
+        texts.push("a".to_owned());
+        texts.pack();
+        assert_eq!(**texts, of(&["a"]));
+        texts.clear();
+        texts.pack();
+        assert!(!texts.has_room() && texts.is_empty());
     }
 }

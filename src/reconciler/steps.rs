@@ -3,7 +3,6 @@
 //! It never decides what a situation means (that is the tables') and never says it to people (the report's).
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::decision::{Ask, Decision, Situation};
@@ -126,7 +125,7 @@ impl Reconciler {
             Decision::Done => self.arrive(key, job, now),
             Decision::NoteDatafeed(datafeed) => {
                 if let Some(object) = self.objects.get_mut(key) {
-                    Arc::make_mut(&mut object.resume).insert(datafeed.clone());
+                    object.resume.insert(datafeed.clone());
                 }
             }
             Decision::NoteForce => {
@@ -366,7 +365,7 @@ impl Reconciler {
 
 fn forget(object: &mut Object, feed: Option<&DatafeedId>) {
     if let Some(feed) = feed.filter(|feed| object.resume.contains(*feed)) {
-        Arc::make_mut(&mut object.resume).remove(feed);
+        object.resume.lessen(|resume| resume.remove(feed));
     }
 }
 

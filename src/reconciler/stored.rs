@@ -3,10 +3,11 @@
 //! Read once, when an object is delivered; the status itself is not kept. What follows from it is not decided here.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use k8s_openapi::jiff::Timestamp;
+use smallvec::SmallVec;
 
+use super::seldom::Rare;
 use crate::api::{
     AnomalyJobStatus, ConditionStatus, ConditionType, DatafeedId, JobId, Reason, Target,
 };
@@ -24,13 +25,16 @@ pub struct Held {
     pub since: Timestamp,
 }
 
+/// Conditions as they are held; an object at rest has two.
+pub type Conditions = SmallVec<[Held; 2]>;
+
 /// What is stored of us at the API server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Published {
     /// A digest of the whole status.
     pub digest: u64,
     /// Its conditions.
-    pub conditions: Vec<Held>,
+    pub conditions: Conditions,
 }
 
 /// The facts of a status on which calls depend.
@@ -39,7 +43,24 @@ pub struct Durable {
     /// Forces that were noted.
     pub forced: BTreeMap<JobId, Timestamp>,
     /// Datafeeds that ran when their jobs were closed.
-    pub resume: Arc<BTreeSet<DatafeedId>>,
+    pub resume: BTreeSet<DatafeedId>,
+}
+
+impl Rare for Durable {
+    fn nothing() -> &'static Self {
+        static NOTHING: Durable = Durable {
+            forced: BTreeMap::new(),
+            resume: BTreeSet::new(),
+        };
+        &NOTHING
+    }
+}
+
+impl Rare for BTreeSet<DatafeedId> {
+    fn nothing() -> &'static Self {
+        static NOTHING: BTreeSet<DatafeedId> = BTreeSet::new();
+        &NOTHING
+    }
 }
 
 /// Of a status of an earlier generation only what was begun is still true; where a job is, is to be seen anew.
@@ -61,11 +82,11 @@ pub fn durable(status: &AnomalyJobStatus) -> Durable {
         .filter_map(|target| Some((target.job_id.clone(), target.forced_at.as_ref()?.0)));
     Durable {
         forced: forced.collect(),
-        resume: Arc::new(status.resume_datafeeds.iter().cloned().collect()),
+        resume: status.resume_datafeeds.iter().cloned().collect(),
     }
 }
 
-pub(super) fn held(status: &AnomalyJobStatus) -> Vec<Held> {
+pub(super) fn held(status: &AnomalyJobStatus) -> Conditions {
     let held = status.conditions.iter().filter_map(|condition| {
         Some(Held {
             of: ConditionType::parse(&condition.type_)?,
@@ -74,8 +95,5 @@ pub(super) fn held(status: &AnomalyJobStatus) -> Vec<Held> {
             since: condition.last_transition_time.0,
         })
     });
-    // The length of a filtered list is not known before, and what grows by itself takes too much room for ever.
-    let mut held: Vec<Held> = held.collect();
-    held.shrink_to_fit();
-    held
+    held.collect()
 }

@@ -126,7 +126,7 @@ fn in_flight(situation: &Situation) -> Decision {
     let timeout = situation.desired.close.timeout.as_duration();
     // Until it is seen to be taken it holds a place among the calls.
     let gap = pace::look_gap(situation.facts().age(situation.now), timeout, Lane::Fresh);
-    let (step, reason) = match &situation.job.in_flight {
+    let (step, reason) = match situation.job.in_flight.as_deref() {
         Some((_, Ask::Force)) => (Step::ForceClosing, Reason::ForceClosing),
         Some((_, Ask::StopDatafeed { .. })) => (Step::StoppingDatafeed, Reason::StoppingDatafeed),
         Some((_, Ask::Open)) => (Step::Opening, Reason::Opening),

@@ -25,7 +25,7 @@ use super::health::Health;
 use super::input::{Moment, Wanted};
 use super::job::Job;
 use super::object::Object;
-use super::stored::Held;
+use super::stored::{Conditions, Held};
 use crate::api::{AnomalyJobStatus, ConnectionSeen, JobCounts, JobId, JobState, new_condition};
 use conditions::{Says, conditions};
 pub(super) use events::{corrected, events, forcing, not_resumed, opened};
@@ -51,10 +51,10 @@ pub(super) fn status(
     object: &Object,
     around: &Surroundings,
     now: Moment,
-) -> (AnomalyJobStatus, Vec<Held>) {
+) -> (AnomalyJobStatus, Conditions) {
     let sum = Sum::of(object, around);
     let said = conditions(object, &sum, around);
-    let held: Vec<Held> = said.iter().map(|said| hold(object, said, now)).collect();
+    let held: Conditions = said.iter().map(|said| hold(object, said, now)).collect();
     let written = said.iter().zip(&held).map(|(said, held)| {
         new_condition(
             said.of,

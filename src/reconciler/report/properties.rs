@@ -229,7 +229,7 @@ impl Around {
         }
     }
 
-    fn says(&self, object: &Object, now: Moment) -> (AnomalyJobStatus, Vec<Held>) {
+    fn says(&self, object: &Object, now: Moment) -> (AnomalyJobStatus, Conditions) {
         let surroundings = Surroundings {
             jobs: &self.jobs,
             catalogue: &self.catalogue,

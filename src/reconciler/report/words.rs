@@ -132,7 +132,7 @@ pub(super) fn doing(
 
 fn awaiting(job: &JobId, around: &Surroundings) -> String {
     let seen = around.jobs.get(job).and_then(|job| job.seen.as_ref());
-    let why = seen.and_then(|seen| seen.state.as_ref()?.explanation.clone());
+    let why = seen.and_then(|seen| seen.state.as_ref()?.on_node.explanation.clone());
     let why = why.unwrap_or_else(|| "Elasticsearch gives no reason".into());
     format!("no node runs job {job}: {why}")
 }

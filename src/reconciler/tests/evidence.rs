@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::world::{moment, secs};
 use crate::api::JobState;
 use crate::reconciler::facts::Facts;
-use crate::reconciler::input::{SeenConfig, SeenState};
+use crate::reconciler::input::{OnNode, SeenConfig, SeenState};
+use crate::reconciler::seldom::Seldom;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -101,7 +102,10 @@ fn a_job_that_was_opened_two_seconds_and_more_after_it_was_asked_to_close_was_no
         let mut facts = Facts::NONE;
         facts.calling(moment(secs(0)));
         let opened = SeenState {
-            open_for: Some(secs(open_for)),
+            on_node: Seldom::from(OnNode {
+                open_for: Some(secs(open_for)),
+                ..OnNode::default()
+            }),
             ..SeenState::of(JobState::Opened)
         };
         look(&mut facts, Some(&opened), 10);

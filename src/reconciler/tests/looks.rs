@@ -56,7 +56,7 @@ fn a_read_that_was_sent_before_a_newer_one_or_before_a_call_ended_says_nothing_o
     assert_eq!(known.state(), Some(JobState::Opened));
     assert!(known.is_newer_than(Ticket(10)) && !known.is_newer_than(Ticket(11)));
 
-    known.in_flight = Some((Ticket(12), Ask::Close));
+    known.in_flight = Some(Box::new((Ticket(12), Ask::Close)));
     known.touch(Ticket(14));
     assert!(known.in_flight.is_none());
     assert!(known.fresh(moment(secs(14))).is_none());

@@ -349,7 +349,7 @@ impl Judge {
         let timeout = close["timeout"]
             .as_str()
             .and_then(|text| TimeSpan::parse(text).ok());
-        let timeout = timeout.map_or(Duration::from_secs(1800), |span| span.as_duration());
+        let timeout = timeout.map_or(Duration::from_secs(1800), TimeSpan::as_duration);
         let since = self.closing_since(job, session, at);
         let Some(since) = since else {
             return Some("without a close before".to_owned());

@@ -46,7 +46,7 @@ fn what_is_left_over_cannot_hide() {
     assert!(left_over(&format!("{claims:#?}")).is_empty());
     drop(claims.claim(
         1,
-        Claim {
+        &Claim {
             cluster: "uuid".into(),
             key: key("x"),
             uid: "uid".into(),
@@ -57,7 +57,7 @@ fn what_is_left_over_cannot_hide() {
         },
     ));
     let left = left_over(&format!("{claims:#?}"));
-    for map in ["jobs: {", "of: {"] {
+    for map in ["clusters: {", "of: {"] {
         assert!(left.iter().any(|line| line == map), "{left:#?}");
     }
 }

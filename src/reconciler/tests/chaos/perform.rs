@@ -31,7 +31,7 @@ impl Chaos {
                 self.send(wait, Coming::Turn(key));
             }
             Output::Claim(claim) => {
-                let rulings = self.claims.lock().unwrap().claim(self.number, claim);
+                let rulings = self.claims.lock().unwrap().claim(self.number, &claim);
                 self.rule(rulings);
             }
             Output::Release(key, jobs) => {

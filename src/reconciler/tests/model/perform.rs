@@ -22,7 +22,7 @@ impl Scene {
     pub(super) fn take(&mut self, output: Output) {
         match output {
             Output::Claim(claim) => {
-                let rulings = self.claims.claim(1, claim);
+                let rulings = self.claims.claim(1, &claim);
                 self.rule(rulings);
             }
             Output::Release(key, jobs) => {

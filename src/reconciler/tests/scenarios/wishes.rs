@@ -42,7 +42,7 @@ pub(super) const ALL: Table<Ask> = &[
         wish.close.mode = CloseMode::Graceful;
     }),
     ("timeout TIME", |wish, args| {
-        wish.close.timeout = args.span.clone().unwrap();
+        wish.close.timeout = args.span.unwrap();
     }),
     ("onTimeout Force", |wish, _| {
         wish.close.on_timeout = OnTimeout::Force;
@@ -60,7 +60,7 @@ pub(super) const ALL: Table<Ask> = &[
         wish.close.on_failed = OnFailed::Stall;
     }),
     ("open.timeout TIME", |wish, args| {
-        wish.open.timeout = args.span.clone().unwrap();
+        wish.open.timeout = args.span.unwrap();
     }),
     ("datafeed Start", |wish, _| {
         wish.open.datafeed = OpenDatafeed::Start;

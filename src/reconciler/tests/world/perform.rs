@@ -38,7 +38,7 @@ impl World {
                     .ask(&tenant, (self.side, key), urgency.lane(), self.clock);
             }
             Output::Claim(claim) => {
-                let rulings = self.claims.claim(self.side, claim);
+                let rulings = self.claims.claim(self.side, &claim);
                 self.rule(rulings);
             }
             Output::Release(key, jobs) => {

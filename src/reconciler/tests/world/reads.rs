@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{FakeJob, World, moment, secs};
 use crate::api::{JobId, JobPattern, JobState};
 use crate::reconciler::input::*;
+use crate::reconciler::seldom::Seldom;
 
 /// Of these sorted ids those that a wildcard means; all wildcards are beginnings.
 fn meant<'a>(
@@ -149,8 +150,11 @@ impl World {
                 state: job.state,
                 assigned: job.assigned,
                 upgrade_mode: self.upgrade_mode && job.state != JobState::Closed,
-                explanation: (!job.assigned).then(|| Arc::from("no node has room")),
-                open_for: live.then(|| secs(self.clock.saturating_sub(job.opened_at).as_secs())),
+                on_node: Seldom::from(OnNode {
+                    explanation: (!job.assigned).then(|| Arc::from("no node has room")),
+                    open_for: live
+                        .then(|| secs(self.clock.saturating_sub(job.opened_at).as_secs())),
+                }),
                 latest_record: job.latest_record.map(|at| moment(at).wall),
             }),
             datafeed: job
