@@ -14,14 +14,14 @@ use crate::api::{DatafeedId, JobId};
 #[derive(Debug, Clone, Default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Catalogue {
-    jobs: BTreeMap<JobId, SeenConfig>,
-    datafeeds: BTreeMap<JobId, DatafeedId>,
     names: Names,
+    /// What live reads found of single jobs since; `None`: gone. Who is meant is decided by whole lists, so it is not among
+    /// the names.
+    corrections: BTreeMap<JobId, Option<SeenConfig>>,
+    datafeeds: BTreeMap<JobId, DatafeedId>,
     complete: bool,
     known: bool,
     doubted: bool,
-    /// A live read found a job come or gone, or in other groups, since the names were taken.
-    corrected: bool,
 }
 
 /// What a new list changed.
@@ -38,7 +38,7 @@ pub struct Changes {
 impl Catalogue {
     /// Takes a list. `None`: it is empty and the one before was not, so it is to be read once more before it is believed.
     pub fn take(&mut self, listing: Listing) -> Option<Changes> {
-        let emptied = listing.jobs.is_empty() && (!self.jobs.is_empty() || !self.known);
+        let emptied = listing.jobs.is_empty() && (self.len() > 0 || !self.known);
         if emptied && !self.doubted {
             self.doubted = true;
             return None;
@@ -49,32 +49,25 @@ impl Catalogue {
         let changes = Changes {
             names: self.renamed(&jobs, &listing),
             jobs,
-            everything: first || self.complete != listing.complete || self.corrected,
+            everything: first || self.complete != listing.complete || self.are_names_doubtful(),
         };
-        self.corrected = false;
         self.complete = listing.complete;
-        if !changes.jobs.is_empty() {
-            // Otherwise it is the same in other memory, and members and names share the ids of the one that is kept.
-            self.jobs = listing.jobs;
+        if !(changes.jobs.is_empty() && self.corrections.is_empty()) {
+            // Otherwise it is the same in other memory, and members share the ids of the one that is kept.
+            self.names = Names::of(listing.jobs);
             self.datafeeds = listing.datafeeds;
-        }
-        if changes.everything || !changes.names.is_empty() {
-            self.names = Names::default();
-            for (id, config) in &self.jobs {
-                self.names.insert(id, &config.groups, config.deleting);
-            }
+            self.corrections.clear();
         }
         Some(changes)
     }
 
     fn changed(&self, listing: &Listing) -> BTreeSet<JobId> {
         let new = listing.jobs.iter().filter(|(id, config)| {
-            self.jobs.get(*id) != Some(config)
-                || self.datafeeds.get(*id) != listing.datafeeds.get(*id)
+            self.config(id) != Some(config) || self.datafeeds.get(*id) != listing.datafeeds.get(*id)
         });
         let gone = self
-            .jobs
-            .keys()
+            .iter()
+            .map(|(id, _)| id)
             .filter(|id| !listing.jobs.contains_key(*id));
         new.map(|(id, _)| id).chain(gone).cloned().collect()
     }
@@ -83,7 +76,7 @@ impl Catalogue {
     fn renamed(&self, jobs: &BTreeSet<JobId>, listing: &Listing) -> BTreeSet<Arc<str>> {
         let mut names = BTreeSet::new();
         for job in jobs {
-            let both = [self.jobs.get(job), listing.jobs.get(job)];
+            let both = [self.config(job), listing.jobs.get(job)];
             let [before, after] =
                 both.map(|config| config.map(|config| (&config.groups, config.deleting)));
             if before != after {
@@ -98,25 +91,34 @@ impl Catalogue {
         names
     }
 
-    /// The config of a job.
-    pub fn config(&self, job: &JobId) -> Option<&SeenConfig> {
-        self.jobs.get(job)
+    /// A live read found a job come or gone, or in other groups, since the names were taken.
+    fn are_names_doubtful(&self) -> bool {
+        let named = |config: &SeenConfig| (config.groups.clone(), config.deleting);
+        self.corrections
+            .iter()
+            .any(|(job, now)| self.names.jobs().get(job).map(named) != now.as_ref().map(named))
     }
 
-    /// All configs, in the order of their ids.
+    /// The config of a job.
+    pub fn config(&self, job: &JobId) -> Option<&SeenConfig> {
+        match self.corrections.get(job) {
+            Some(corrected) => corrected.as_ref(),
+            None => self.names.jobs().get(job),
+        }
+    }
+
+    /// All configs, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&JobId, &SeenConfig)> {
-        self.jobs.iter()
+        let listed = self.names.jobs().iter();
+        let corrected = self.corrections.iter();
+        listed
+            .filter(|(job, _)| !self.corrections.contains_key(*job))
+            .chain(corrected.filter_map(|(job, config)| Some((job, config.as_ref()?))))
     }
 
     /// What the live reads found of one job is newer than the list.
     pub fn correct(&mut self, job: &JobId, config: Option<SeenConfig>) {
-        // Names stay until the next list: who is meant is decided by whole lists.
-        let named = |config: &SeenConfig| (config.groups.clone(), config.deleting);
-        self.corrected |= self.jobs.get(job).map(named) != config.as_ref().map(named);
-        match config {
-            Some(config) => drop(self.jobs.insert(job.clone(), config)),
-            None => drop(self.jobs.remove(job)),
-        }
+        self.corrections.insert(job.clone(), config);
     }
 
     /// The datafeed of a job.
@@ -129,9 +131,9 @@ impl Catalogue {
         &self.names
     }
 
-    /// How many jobs there are.
+    /// How many jobs were listed.
     pub(super) fn len(&self) -> usize {
-        self.jobs.len()
+        self.names.jobs().len()
     }
 
     /// It was read.

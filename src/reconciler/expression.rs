@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use super::seen::SeenConfig;
 use crate::api::glob::Glob;
 use crate::api::{JobExpression, JobId, JobPattern};
 
@@ -19,47 +20,30 @@ mod tests;
 /// The first number of wildcard tokens that Elasticsearch refuses: two clauses each, 1024 clauses a query.
 const TOO_MANY_WILDCARDS: usize = 512;
 
-/// The ids and groups of one cluster, as its configs said. Over two that are equal every expression means the same, so
-/// a new view that tells nothing new need not be looked through again.
+/// The jobs of one cluster as its configs said, and their groups.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Names {
-    jobs: BTreeMap<JobId, Job>,
+    jobs: BTreeMap<JobId, SeenConfig>,
     /// The members of each group, without the jobs that are being deleted.
     groups: BTreeMap<Arc<str>, BTreeSet<JobId>>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Job {
-    groups: Box<[Arc<str>]>,
-    deleting: bool,
-}
-
 impl Names {
-    /// Takes a job up; one that was known is known by its new groups from now on.
-    pub fn insert(&mut self, id: &JobId, groups: &[Arc<str>], deleting: bool) {
-        let job = Job {
-            groups: groups.into(),
-            deleting,
-        };
-        if let Some(before) = self.jobs.insert(id.clone(), job) {
-            self.leave(id, &before);
-        }
-        for group in groups.iter().filter(|_| !deleting) {
-            let members = self.groups.entry(Arc::clone(group)).or_default();
-            members.insert(id.clone());
-        }
-    }
-
-    fn leave(&mut self, id: &JobId, job: &Job) {
-        for group in &job.groups {
-            let Some(members) = self.groups.get_mut(group) else {
-                continue;
-            };
-            members.remove(id);
-            if members.is_empty() {
-                self.groups.remove(group);
+    /// The names of these jobs.
+    pub fn of(jobs: BTreeMap<JobId, SeenConfig>) -> Self {
+        let mut groups: BTreeMap<Arc<str>, BTreeSet<JobId>> = BTreeMap::new();
+        for (id, config) in jobs.iter().filter(|(_, config)| !config.deleting) {
+            for group in &config.groups {
+                let members = groups.entry(Arc::clone(group)).or_default();
+                members.insert(id.clone());
             }
         }
+        Self { jobs, groups }
+    }
+
+    /// What the configs said of each.
+    pub fn jobs(&self) -> &BTreeMap<JobId, SeenConfig> {
+        &self.jobs
     }
 
     /// Whether the cluster has this job, also while it is being deleted.
@@ -81,7 +65,7 @@ impl Names {
 
     /// Every job that a wildcard may match.
     fn all(&self) -> impl Iterator<Item = &JobId> {
-        let live = |(id, job): (_, &Job)| (!job.deleting).then_some(id);
+        let live = |(id, job): (_, &SeenConfig)| (!job.deleting).then_some(id);
         self.jobs.iter().filter_map(live)
     }
 

@@ -64,12 +64,15 @@ fn pattern(choices: &mut Choices) -> JobPattern {
 }
 
 fn names(cluster: &Cluster) -> Names {
-    let mut names = Names::default();
-    for (id, (groups, deleting)) in cluster {
-        let groups: Vec<Arc<str>> = groups.iter().map(|group| Arc::from(&**group)).collect();
-        names.insert(&JobId::parse(id).unwrap(), &groups, *deleting);
-    }
-    names
+    let config = |(id, (groups, deleting)): (&String, &(Vec<String>, bool))| {
+        let config = SeenConfig {
+            groups: groups.iter().map(|group| Arc::from(&**group)).collect(),
+            deleting: *deleting,
+            ..SeenConfig::default()
+        };
+        (JobId::parse(id).unwrap(), config)
+    };
+    Names::of(cluster.iter().map(config).collect())
 }
 
 /// Whether it is refused for what a user may write, whatever Elasticsearch would make of it.

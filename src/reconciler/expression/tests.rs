@@ -4,26 +4,27 @@ use super::*;
 
 /// `a` in g1; `b` in g1 and g2; `c`; `leaving` in g1 and gone, being deleted; `g9` is a job and a group of `z`.
 fn names() -> Names {
-    let mut names = Names::default();
-    for (id, groups, deleting) in [
-        ("a", &["g1"] as &[&str], false),
-        ("b", &["g1", "g2"], false),
-        ("c", &[], false),
-        ("leaving", &["g1", "gone"], true),
-        ("g9", &[], false),
-        ("z", &["g9"], false),
-    ] {
-        names.insert(&id_of(id), &groups_of(groups), deleting);
-    }
-    names
+    Names::of(BTreeMap::from([
+        config("a", &["g1"], false),
+        config("b", &["g1", "g2"], false),
+        config("c", &[], false),
+        config("leaving", &["g1", "gone"], true),
+        config("g9", &[], false),
+        config("z", &["g9"], false),
+    ]))
+}
+
+fn config(id: &str, groups: &[&str], deleting: bool) -> (JobId, SeenConfig) {
+    let config = SeenConfig {
+        groups: groups.iter().copied().map(Arc::from).collect(),
+        deleting,
+        ..SeenConfig::default()
+    };
+    (id_of(id), config)
 }
 
 fn id_of(text: &str) -> JobId {
     JobId::parse(text).unwrap()
-}
-
-fn groups_of(groups: &[&str]) -> Vec<Arc<str>> {
-    groups.iter().copied().map(Arc::from).collect()
 }
 
 /// The ids joined by commas, or `404` and what is missing, or `400`; and how many are left out.
@@ -102,7 +103,7 @@ fn where_something_is_missing_the_others_are_told_all_the_same() {
     let expression = JobExpression::parse("a,ghost,g2").unwrap();
     let found = resolve(&expression, &[], true, &names());
     assert_eq!(found.jobs, BTreeSet::from([id_of("a"), id_of("b")]));
-    assert_eq!(found.unmatched, groups_of(&["ghost"]));
+    assert_eq!(found.unmatched, [Arc::from("ghost")]);
 }
 
 #[test]
@@ -117,7 +118,7 @@ fn all_is_every_job_alone_and_a_name_beside_others() {
     for text in ["_all", "*"] {
         let expression = JobExpression::parse(text).unwrap();
         let none = resolve(&expression, &[], false, &Names::default());
-        assert_eq!(none.unmatched, groups_of(&["*"]), "{text}");
+        assert_eq!(none.unmatched, [Arc::from("*")], "{text}");
         let none = resolve(&expression, &[], true, &Names::default());
         assert_eq!(none, Resolution::default(), "{text}");
     }
@@ -173,21 +174,4 @@ fn five_hundred_and_twelve_wildcards_are_refused_and_nothing_is_meant() {
     assert_eq!(meant(&["a*"; 512].join(","), &[], true), "400");
     let literals = vec!["b"; 2000].join(",");
     assert_eq!(meant(&literals, &[], true), "b");
-}
-
-#[test]
-fn a_job_that_changes_its_groups_is_found_by_the_new_ones_only() {
-    let mut names = names();
-    let by = |names: &Names, text: &str| {
-        let expression = JobExpression::parse(text).unwrap();
-        resolve(&expression, &[], true, names).jobs
-    };
-    names.insert(&id_of("b"), &groups_of(&["g3"]), false);
-    assert_eq!(by(&names, "g1"), BTreeSet::from([id_of("a")]));
-    assert_eq!(by(&names, "g2,g3"), BTreeSet::from([id_of("b")]));
-    names.insert(&id_of("leaving"), &groups_of(&["gone"]), false);
-    assert_eq!(by(&names, "gone"), BTreeSet::from([id_of("leaving")]));
-    names.insert(&id_of("leaving"), &groups_of(&["gone"]), true);
-    assert_eq!(by(&names, "gon*"), BTreeSet::new());
-    assert_eq!(names.jobs.len(), 6);
 }

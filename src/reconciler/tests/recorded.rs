@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::api::expression::tokens;
 use crate::api::{JobExpression, JobId};
 use crate::reconciler::expression::*;
+use crate::reconciler::input::SeenConfig;
 
 /// Read when the test runs: an image is built without the recordings.
 fn recorded() -> String {
@@ -26,13 +27,17 @@ fn words(value: &Value) -> Vec<&str> {
 }
 
 fn fixture(file: &Value) -> Names {
-    let mut names = Names::default();
-    for job in list(&file["fixture"]["jobs"]) {
-        let groups: Vec<Arc<str>> = words(&job["groups"]).into_iter().map(Arc::from).collect();
-        let id = JobId::parse(job["job_id"].as_str().unwrap()).unwrap();
-        names.insert(&id, &groups, false);
-    }
-    names
+    let config = |job: &Value| {
+        let config = SeenConfig {
+            groups: words(&job["groups"]).into_iter().map(Arc::from).collect(),
+            ..SeenConfig::default()
+        };
+        (
+            JobId::parse(job["job_id"].as_str().unwrap()).unwrap(),
+            config,
+        )
+    };
+    Names::of(list(&file["fixture"]["jobs"]).map(config).collect())
 }
 
 /// The expression that the server sees. None where the case is a matter of HTTP, as the README of the recordings tells
