@@ -137,10 +137,16 @@ impl Anew {
         }
     }
 
-    /// The objects that were waited for of what came back.
-    pub(super) fn take(&mut self, back: Back) -> Vec<AnomalyJob> {
-        let mut objects = back.objects;
-        objects.retain(|object| self.expected.get(&key_of(object)) == Some(&back.number));
+    /// The objects that were waited for of what came back, with the keys by which they were.
+    pub(super) fn take(&mut self, back: Back) -> Vec<(ObjectKey, AnomalyJob)> {
+        let awaited = |object: &AnomalyJob| {
+            let (key, of) = self.expected.get_key_value(&key_of(object))?;
+            (*of == back.number).then(|| key.clone())
+        };
+        let objects = back.objects.into_iter();
+        let objects = objects
+            .filter_map(|object| Some((awaited(&object)?, object)))
+            .collect();
         self.expected.retain(|_, of| *of != back.number);
         self.waited_for.remove(&back.number);
         objects

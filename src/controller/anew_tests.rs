@@ -65,7 +65,8 @@ async fn back(anew: &mut Anew) -> Option<Vec<String>> {
     let hour = Duration::from_secs(3600);
     let back = tokio::time::timeout(hour, anew.next()).await.ok()??;
     let objects = anew.take(back);
-    Some(objects.iter().map(kube::ResourceExt::name_any).collect())
+    let names = objects.iter().map(|(key, _)| key.name().to_owned());
+    Some(names.collect())
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Namespace;
-use kube::ResourceExt as _;
 use tokio::time::Instant;
 
 use super::source::{Home, Known, Reference, Serves, Source};
@@ -17,10 +16,15 @@ use super::watch::{Change, Failure};
 use crate::api::{
     Allow, AllowedNamespaces, ConnectionKind, DEFAULT_CONNECTION, Granted, Labels, Reason,
 };
-use crate::reconciler::input::{Allowances, Trouble};
+use crate::reconciler::input::{Allowances, ObjectKey, Trouble};
 
 /// Namespace and name of a connection; the namespace is empty for those that have none.
 pub(super) type Name = (String, String);
+
+/// The name of a connection of this key.
+pub(super) fn name_of(key: &ObjectKey) -> Name {
+    (key.namespace().to_string(), key.name().to_owned())
+}
 
 /// A connection as it was delivered.
 #[derive(Debug)]
@@ -189,15 +193,15 @@ impl Directory {
     pub(super) fn namespace(&mut self, change: Change<Namespace>) {
         let of = Asked::Namespaces;
         match change {
-            Change::Present(object) => {
+            Change::Present(key, object) => {
                 if let Some(answer) = self.answers.get_mut(&(of, String::new())) {
                     answer.failed = None;
                 }
                 let labels = object.metadata.labels.clone().unwrap_or_default();
-                self.label(object.name_any(), Some(labels));
+                self.label(key.name().to_owned(), Some(labels));
             }
             Change::Undecodable(object) => self.label(object.name, None),
-            Change::Gone { name, .. } => self.label(name, None),
+            Change::Gone(key) => self.label(key.name().to_owned(), None),
             Change::Came { namespace } => self.listed(of, namespace),
             Change::Failed { namespace, why } => self.failed(of, namespace, why),
         }

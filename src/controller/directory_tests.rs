@@ -320,7 +320,7 @@ fn a_right_that_is_taken_away_is_named_where_something_is_not_known() {
     assert!(message.contains("watch on namespaces"), "{message}");
     // It is back, and so is whatever is not known yet.
     let other: Namespace = serde_json::from_value(json!({"metadata": {"name": "team-d"}})).unwrap();
-    directory.namespace(Change::Present(Box::new(other)));
+    directory.namespace(Change::of(other));
     let known = directory.known(&new);
     assert!(known.is(&Known::NotYet), "{known:?}");
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Namespace;
-use kube::{Resource, ResourceExt as _};
+use kube::Resource;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Settings;
 use super::anew::Anew;
 use super::cluster::{Cluster, Message};
-use super::directory::{Asked, Directory, Entry};
+use super::directory::{Asked, Directory, Entry, name_of};
 use super::invalid::{self, Told};
 use super::link::{Link, Way};
 use super::pulse::Pulse;
@@ -95,9 +95,8 @@ impl Dispatch {
     /// An AnomalyJob changed.
     pub(super) fn job(&mut self, change: Change<AnomalyJob>) {
         match change {
-            Change::Present(object) => self.present(*object),
-            Change::Gone { namespace, name } => {
-                let key = ObjectKey::new(namespace, name);
+            Change::Present(key, object) => self.present(key, *object),
+            Change::Gone(key) => {
                 self.invalid.forget::<AnomalyJob>(&key);
                 self.gone(&key);
             }
@@ -131,12 +130,8 @@ impl Dispatch {
         K: Resource<DynamicType = ()> + Into<Source> + 'static,
     {
         let changed = match change {
-            Change::Present(object) => {
-                let meta = object.meta();
-                let name = (
-                    meta.namespace.clone().unwrap_or_default(),
-                    object.name_any(),
-                );
+            Change::Present(key, object) => {
+                let name = name_of(&key);
                 let source = Arc::new((*object).into());
                 self.directory.put(name.clone(), Entry::Object(source));
                 Some(name)
@@ -149,10 +144,9 @@ impl Dispatch {
                 self.report_invalid::<K>(&object);
                 Some(name)
             }
-            Change::Gone { namespace, name } => {
-                self.invalid
-                    .forget::<K>(&ObjectKey::new(&*namespace, &*name));
-                let name = (namespace, name);
+            Change::Gone(key) => {
+                self.invalid.forget::<K>(&key);
+                let name = name_of(&key);
                 self.directory.remove(&name, Instant::now());
                 Some(name)
             }
@@ -231,14 +225,14 @@ impl Dispatch {
         self.anew.read(&leaving, Duration::ZERO);
     }
 
-    fn present(&mut self, object: AnomalyJob) {
+    fn present(&mut self, key: ObjectKey, object: AnomalyJob) {
         let reference = Reference::of(&object);
         if Reference::remembers_an_own(&object)
             && let Some(home) = self.directory.recall(&reference.namespace, Instant::now())
         {
             self.arrange(Some(home));
         }
-        let delivered = delivered(object);
+        let delivered = delivered(key, object);
         self.invalid.forget::<AnomalyJob>(&delivered.key);
         self.anew.forget(&delivered.key);
         let before = self.objects.get(&delivered.key);
@@ -452,8 +446,8 @@ impl Dispatch {
             }
             Some(mut back) = self.anew.next() => {
                 let begin = back.begin.take();
-                for object in self.anew.take(back) {
-                    self.present(object);
+                for (key, object) in self.anew.take(back) {
+                    self.present(key, object);
                 }
                 if let Some(home) = begin {
                     self.begin(&home);

@@ -140,8 +140,7 @@ impl World {
     }
 
     fn gone<K>(name: &str) -> Change<K> {
-        let (namespace, name) = ("ns".to_owned(), name.to_owned());
-        Change::Gone { namespace, name }
+        Change::Gone(ObjectKey::new("ns", name))
     }
 
     fn change_object(&mut self, name: &str) {
@@ -150,7 +149,7 @@ impl World {
                 let object = self.object(name);
                 let mut stored = self.stored.lock().unwrap();
                 stored.insert(name.to_owned(), object.clone());
-                Change::Present(Box::new(serde_json::from_value(object).unwrap()))
+                Change::of(serde_json::from_value(object).unwrap())
             }
             6 => {
                 self.stored.lock().unwrap().remove(name);
@@ -169,7 +168,7 @@ impl World {
             0..6 => {
                 let spec = json!({"url": "http://elasticsearch.test:9200", "allowPlaintext": true});
                 let object = json!({"metadata": self.meta(name), "spec": spec});
-                Change::Present(Box::new(serde_json::from_value(object).unwrap()))
+                Change::of(serde_json::from_value(object).unwrap())
             }
             6 => Change::Undecodable(Box::new(self.unreadable(name))),
             _ => Self::gone(name),
@@ -278,14 +277,12 @@ impl World {
             meta["namespace"] = json!(namespace);
             let object = json!({"metadata": meta, "spec": spec});
             let object: ElasticsearchConnection = serde_json::from_value(object).unwrap();
-            self.dispatch
-                .connection(OWN, Change::Present(Box::new(object)));
+            self.dispatch.connection(OWN, Change::of(object));
         } else {
             spec["allowedNamespaces"] = json!([{"selector": {}}]);
             let object = json!({"metadata": meta, "spec": spec});
             let object: ClusterElasticsearchConnection = serde_json::from_value(object).unwrap();
-            self.dispatch
-                .connection(WIDE, Change::Present(Box::new(object)));
+            self.dispatch.connection(WIDE, Change::of(object));
         }
     }
 
@@ -326,12 +323,12 @@ impl World {
         stored.insert("object".to_owned(), object.clone());
         drop(stored);
         let object = serde_json::from_value(object).unwrap();
-        self.dispatch.job(Change::Present(Box::new(object)));
+        self.dispatch.job(Change::of(object));
     }
 
     fn wide_goes(&mut self) {
-        let (namespace, name) = (String::new(), "default".to_owned());
-        let gone: Change<ClusterElasticsearchConnection> = Change::Gone { namespace, name };
+        let gone: Change<ClusterElasticsearchConnection> =
+            Change::Gone(ObjectKey::new("", "default"));
         self.dispatch.connection(WIDE, gone);
     }
 }

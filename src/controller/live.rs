@@ -33,7 +33,7 @@ impl Fresh {
                 let reference = Reference::of(&found);
                 let here = self.home.may_be_meant_by(&reference)
                     && !self.has_a_nearer_one(&reference).await?;
-                Ok(here.then(|| delivered(found)))
+                Ok(here.then(|| delivered(key.clone(), found)))
             }
             Ok(Err(error)) if is_gone(&error, key.name()) => Ok(None),
             Ok(Err(error)) => Err(unread("the object", "anomalyjobs", Some(&error))),

@@ -13,7 +13,7 @@ use crate::reconciler::seldom::Seldom;
 use k8s_openapi::jiff::Timestamp;
 
 /// An object as the brain takes it.
-pub(super) fn delivered(object: AnomalyJob) -> Delivered {
+pub(super) fn delivered(key: ObjectKey, object: AnomalyJob) -> Delivered {
     let AnomalyJob {
         metadata: meta,
         spec,
@@ -30,10 +30,7 @@ pub(super) fn delivered(object: AnomalyJob) -> Delivered {
         .as_ref()
         .and_then(|all| all.get(RECONCILE_REQUESTED));
     Delivered {
-        key: ObjectKey::new(
-            meta.namespace.unwrap_or_default(),
-            meta.name.unwrap_or_default(),
-        ),
+        key,
         uid: Arc::from(meta.uid.unwrap_or_default()),
         created_at: meta
             .creation_timestamp

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::{Stream, StreamExt as _, stream};
@@ -17,6 +18,7 @@ use serde::de::DeserializeOwned;
 use tower::BoxError;
 
 use super::guard::{Guarded, Undecoded};
+use crate::reconciler::input::ObjectKey;
 
 /// Where lists do not stream, fewer objects a page keep the peak of memory low at the start.
 pub(super) const PAGE: u32 = 100;
@@ -26,12 +28,12 @@ const BEGUN_WITHIN: Duration = Duration::from_secs(30);
 /// What happened to an object of kind `K`.
 #[derive(Debug)]
 pub(super) enum Change<K> {
-    /// It is there, like this.
-    Present(Box<K>),
+    /// It is there, like this. Its key is the one that is kept here, so that all who keep it share it.
+    Present(ObjectKey, Box<K>),
     /// It is there, and cannot be decoded.
     Undecodable(Box<Undecodable>),
     /// It is gone.
-    Gone { namespace: String, name: String },
+    Gone(ObjectKey),
     /// The list of this namespace, or where that is empty of all, was delivered to its end.
     Came { namespace: String },
     /// The API server did not give it; it is asked again.
@@ -99,8 +101,7 @@ fn one_api<K>(of: String, api: Api<Guarded<K>>) -> impl Stream<Item = Change<K>>
 where
     K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
 {
-    let mut known = BTreeSet::new();
-    let mut listing = BTreeSet::new();
+    let mut keys = Keys::default();
     events(api).flat_map(move |event| {
         let changes = match event {
             Err(error) => {
@@ -109,29 +110,28 @@ where
                 vec![Change::Failed { namespace, why }]
             }
             Ok(Event::Init) => {
-                // What a list that broke off has told of may be gone by now too.
-                known.append(&mut listing);
+                keys.begin();
                 Vec::new()
             }
             Ok(Event::InitApply(object)) => {
-                listing.insert(name_of(&object));
-                vec![present(object)]
+                let key = keys.of(&object);
+                keys.listing.insert(key.clone());
+                vec![present(key, object)]
             }
             Ok(Event::InitDone) => {
-                let gone: Vec<_> = known.difference(&listing).cloned().collect();
-                known = std::mem::take(&mut listing);
-                let gone = gone.into_iter().map(|text| gone_by(&text));
+                let gone = keys.end().into_iter().map(Change::Gone);
                 let namespace = of.clone();
                 gone.chain([Change::Came { namespace }]).collect()
             }
             Ok(Event::Apply(object)) => {
-                known.insert(name_of(&object));
-                vec![present(object)]
+                let key = keys.of(&object);
+                keys.known.insert(key.clone());
+                vec![present(key, object)]
             }
             Ok(Event::Delete(object)) => {
-                let text = name_of(&object);
-                known.remove(&text);
-                vec![gone_by(&text)]
+                let key = keys.of(&object);
+                keys.known.remove(&key);
+                vec![Change::Gone(key)]
             }
         };
         stream::iter(changes)
@@ -209,23 +209,43 @@ fn failure(error: &WatchError) -> Failure {
     }
 }
 
-/// Namespace and name in one text, because ten thousand of them are kept. Neither has a slash in it.
-fn name_of<K: Resource<DynamicType = ()>>(object: &Guarded<K>) -> Box<str> {
-    let namespace = object.namespace().unwrap_or_default();
-    format!("{namespace}/{}", object.name_any()).into()
+/// The keys of all objects that are there.
+#[derive(Default)]
+struct Keys {
+    known: BTreeSet<ObjectKey>,
+    /// Those that a list has told of that is not at its end yet.
+    listing: BTreeSet<ObjectKey>,
+    /// The namespace of the last: most objects come with many others of theirs.
+    namespace: Arc<str>,
 }
 
-fn gone_by<K>(text: &str) -> Change<K> {
-    let (namespace, name) = text.split_once('/').unwrap_or(("", text));
-    Change::Gone {
-        namespace: namespace.to_owned(),
-        name: name.to_owned(),
+impl Keys {
+    /// The key of an object, and where it is known the same one.
+    fn of<K: Resource<DynamicType = ()>>(&mut self, object: &Guarded<K>) -> ObjectKey {
+        let namespace = object.meta().namespace.as_deref().unwrap_or_default();
+        if *self.namespace != *namespace {
+            self.namespace = Arc::from(namespace);
+        }
+        let key = ObjectKey::new(Arc::clone(&self.namespace), object.name_any());
+        self.known.get(&key).cloned().unwrap_or(key)
+    }
+
+    /// A list begins. What one that broke off has told of may be gone by now too.
+    fn begin(&mut self) {
+        self.known.append(&mut self.listing);
+    }
+
+    /// It is at its end; what it did not tell of is gone.
+    fn end(&mut self) -> Vec<ObjectKey> {
+        let gone = self.known.difference(&self.listing).cloned().collect();
+        self.known = std::mem::take(&mut self.listing);
+        gone
     }
 }
 
-fn present<K: Resource<DynamicType = ()>>(object: Guarded<K>) -> Change<K> {
+fn present<K: Resource<DynamicType = ()>>(key: ObjectKey, object: Guarded<K>) -> Change<K> {
     match object.0 {
-        Ok(object) => Change::Present(Box::new(object)),
+        Ok(object) => Change::Present(key, Box::new(object)),
         Err(Undecoded { error, metadata }) => Change::Undecodable(Box::new(Undecodable {
             namespace: metadata.namespace.unwrap_or_default(),
             name: metadata.name.unwrap_or_default(),
@@ -234,6 +254,15 @@ fn present<K: Resource<DynamicType = ()>>(object: Guarded<K>) -> Change<K> {
             generation: metadata.generation.unwrap_or_default(),
             why: error,
         })),
+    }
+}
+
+#[cfg(test)]
+impl<K: Resource<DynamicType = ()>> Change<K> {
+    /// As of an object that came.
+    pub(super) fn of(object: K) -> Self {
+        let object = Guarded(Ok(object));
+        present(Keys::default().of(&object), object)
     }
 }
 

@@ -52,8 +52,8 @@ async fn what_a_list_that_broke_off_has_told_of_is_gone_where_the_next_has_it_no
     futures::pin_mut!(changes);
     while let Some(change) = changes.next().await {
         let (word, last) = match change {
-            Change::Present(object) => (object.name_any(), false),
-            Change::Gone { namespace, name } => (format!("{namespace}/{name} is gone"), false),
+            Change::Present(key, _) => (key.name().to_owned(), false),
+            Change::Gone(key) => (format!("{key} is gone"), false),
             Change::Failed { .. } => ("failed".to_owned(), false),
             Change::Came { .. } => ("came".to_owned(), true),
             Change::Undecodable(object) => panic!("{}", object.why),

@@ -239,6 +239,13 @@ impl Health {
             .filter(|trouble| needs_a_human(trouble.reason) && now.monotonic >= self.stalled_at())
     }
 
+    /// When that will be, or was, where it comes to that.
+    pub fn stalls_at(&self) -> Option<Duration> {
+        let trouble = self.trouble();
+        let needs = trouble.is_some_and(|trouble| needs_a_human(trouble.reason));
+        needs.then(|| self.stalled_at())
+    }
+
     /// When that is or was.
     pub fn stalled_at(&self) -> Duration {
         self.since + pace::GRACE

@@ -95,6 +95,8 @@ pub struct Reconciler {
     timers: BTreeSet<(Duration, ObjectKey, Option<JobId>)>,
     /// Nothing is claimed of the cluster, because it was silent for too long.
     unobserved: bool,
+    /// The trouble of the cluster is one that a human must mend, and those were told that nothing else is known of.
+    stalled: bool,
     last_ticket: u64,
     outputs: Vec<Output>,
 }
@@ -123,6 +125,7 @@ impl Reconciler {
             unsaid: BTreeSet::new(),
             timers: BTreeSet::new(),
             unobserved: false,
+            stalled: false,
             last_ticket: 0,
             outputs: Vec::new(),
         }
@@ -146,6 +149,7 @@ impl Reconciler {
         }
         self.take_timers(now);
         self.watch_silence(now);
+        self.watch_stall(now);
         loop {
             while let Some((key, job)) = self.due.pop_first() {
                 self.step(&key, &job, now);
@@ -174,7 +178,8 @@ impl Reconciler {
         let timer = self.timers.first().map(|(at, ..)| *at);
         let silence = (self.health.trouble().is_some() && !self.unobserved)
             .then(|| self.health.not_observed_at());
-        [timer, silence, self.next_read(), self.next_call()]
+        let stall = self.health.stalls_at().filter(|_| !self.stalled);
+        [timer, silence, stall, self.next_read(), self.next_call()]
             .into_iter()
             .flatten()
             .min()
@@ -346,6 +351,19 @@ impl Reconciler {
                 self.due.insert((key.clone(), job.clone()));
             }
         }
+    }
+
+    /// Objects whose jobs are not known yet, or not to be asked for, have nothing else that would step them when it is time to
+    /// call a human.
+    fn watch_stall(&mut self, now: Moment) {
+        let stalled = self.health.stalled(now).is_some();
+        if std::mem::replace(&mut self.stalled, stalled) || !stalled {
+            return;
+        }
+        let shut_out = self.health.shut_out().is_some();
+        let objects = self.objects.iter();
+        let unknown = objects.filter(|(_, object)| shut_out || !object.resolved);
+        self.unsaid.extend(unknown.map(|(key, _)| key.clone()));
     }
 
     /// Steps a member again at `at`, or at the earlier time that is set already.

@@ -214,7 +214,7 @@ impl Reconciler {
     }
 
     /// Nothing is written of an object that goes at once, or of which nothing is known but what is stored.
-    fn is_silent(&mut self, key: &ObjectKey, now: Moment) -> bool {
+    fn is_silent(&self, key: &ObjectKey, now: Moment) -> bool {
         let Some(object) = self.objects.get(key) else {
             return true;
         };
@@ -225,9 +225,6 @@ impl Reconciler {
         let silent = only_remembers(object, troubled)
             && !(self.unobserved || shut_out)
             && self.health.stalled(now).is_none();
-        if (shut_out || !object.resolved) && self.health.stalled_at() > now.monotonic {
-            self.wake_object_at(self.health.stalled_at(), key);
-        }
         goes || silent
     }
 

@@ -25,8 +25,7 @@ fn a_closed_object_has_no_room_for_what_is_over_also_after_a_restart_and_a_flip(
     assert_eq!(world.state("a"), JobState::Closed);
     assert_no_room(&world);
     world.crash();
-    // For two minutes it is thought of what to say where the cluster never answers.
-    world.pass(secs(180));
+    world.pass(secs(60));
     assert_no_room(&world);
     world.apply("a", Wanted::Opened, policy());
     world.pass(secs(180));
