@@ -201,7 +201,7 @@ pub struct Target {
     /// What went wrong last. Absent: the last call went well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "LastError")]
-    pub last_error: Option<LastError>,
+    pub last_error: Option<Box<LastError>>,
 
     /// How often of late the job was put back after somebody else had changed its state; the next time comes the later,
     /// the more there are. Example: 0.
@@ -217,7 +217,7 @@ pub struct Target {
     /// What somebody else, or Elasticsearch itself, did to the job after it had been where it should be. Absent: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "DriftSeen")]
-    pub drift: Option<DriftSeen>,
+    pub drift: Option<Box<DriftSeen>>,
 }
 
 impl Target {

@@ -60,7 +60,9 @@ impl Reconciler {
         if let Some(object) = self.objects.get_mut(key)
             && object.unmet.obstacle.is_none()
         {
-            object.unfinished.lessen(|rest| rest.restoring = Vec::new());
+            object
+                .unfinished
+                .lessen(|rest| rest.restoring = Box::default());
         }
         self.claim(key);
         self.unsaid.insert(key.clone());

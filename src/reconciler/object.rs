@@ -82,7 +82,7 @@ pub struct Unfinished {
     /// Jobs that are still to be looked at for the newest request, by reads from this ticket on.
     pub requested: (Ticket, BTreeSet<JobId>),
     /// What the status told of jobs that are not members yet.
-    pub restoring: Vec<Target>,
+    pub restoring: Box<[Target]>,
     /// Jobs that ceased to be members in the middle of something: where one comes back, who ran before is still to be known.
     pub interrupted: BTreeSet<JobId>,
     /// Datafeeds that ran and cannot be started again as they were: told once an attempt.
@@ -237,7 +237,7 @@ impl Object {
         self.begin_anew(&before, generation, requested);
         let scope = before.scope != self.desired.scope;
         if scope {
-            self.unfinished.restoring.clear();
+            self.unfinished.restoring = Box::default();
         }
         News::Changed { scope, requested }
     }

@@ -63,8 +63,12 @@ impl Rare for BTreeSet<DatafeedId> {
     }
 }
 
-/// Of a status of an earlier generation only what was begun is still true; where a job is, is to be seen anew.
-pub(super) fn restorable(targets: Vec<Target>, looked_at: bool) -> Vec<Target> {
+/// Of a status of an earlier generation only what was begun is still true; where a job is, is to be seen anew. A slice, for a
+/// list that was decoded has room for four, and at a start ten thousand objects wait with it for the first list of jobs.
+pub(super) fn restorable(
+    targets: impl IntoIterator<Item = Target>,
+    looked_at: bool,
+) -> Box<[Target]> {
     let keep = |mut target: Target| {
         if !looked_at && target.step == crate::api::Step::Done {
             target.step = crate::api::Step::Pending;

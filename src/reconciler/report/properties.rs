@@ -70,17 +70,21 @@ fn target(choices: &mut Choices, job: JobId) -> Target {
         forced_at: time(choices, 20),
         attempts: choices.number() >> 29,
         failures: choices.number() >> 29,
-        last_error: choices.some(20, |choices| LastError {
-            category: choices.of(Reason::ALL).to_string(),
-            message: choices.many(4, Choices::sign).into_iter().collect(),
+        last_error: choices.some(20, |choices| {
+            Box::new(LastError {
+                category: choices.of(Reason::ALL).to_string(),
+                message: choices.many(4, Choices::sign).into_iter().collect(),
+            })
         }),
         corrections: choices.number() >> 29,
         corrected_at: time(choices, 20),
-        drift: choices.some(20, |choices| DriftSeen {
-            cause: choices.of(Reason::ALL).to_string(),
-            state: choices.of(&STATES),
-            at: stamp(at(choices)),
-            corrected: choices.chance(50),
+        drift: choices.some(20, |choices| {
+            Box::new(DriftSeen {
+                cause: choices.of(Reason::ALL).to_string(),
+                state: choices.of(&STATES),
+                at: stamp(at(choices)),
+                corrected: choices.chance(50),
+            })
         }),
         ..Target::new(job)
     }

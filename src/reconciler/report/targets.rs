@@ -17,7 +17,7 @@ const LISTED: usize = 100;
 pub(super) fn listed(object: &Object, around: &Surroundings) -> Vec<Target> {
     if !object.resolved {
         // Who is meant is not known yet: what was stored of them must survive this write too.
-        return object.unfinished.restoring.clone();
+        return object.unfinished.restoring.to_vec();
     }
     let mut all: Vec<(u8, u64, &JobId, &Member)> = object
         .members
@@ -80,17 +80,21 @@ fn target(object: &Object, job: &JobId, member: &Member, around: &Surroundings) 
         forced_at: micro(facts.forced_at),
         attempts: facts.attempts,
         failures: facts.failures,
-        last_error: facts.last_error.as_ref().map(|error| LastError {
-            category: error.reason.as_str().to_owned(),
-            message: error.message.to_string(),
+        last_error: facts.last_error.as_ref().map(|error| {
+            Box::new(LastError {
+                category: error.reason.as_str().to_owned(),
+                message: error.message.to_string(),
+            })
         }),
         corrections: member.drifting.corrections,
         corrected_at: micro(member.drifting.corrected_at),
-        drift: member.drifting.drift.map(|drift| DriftSeen {
-            cause: drift.cause.as_str().to_owned(),
-            state: drift.seen,
-            at: stamp(drift.at),
-            corrected: drift.corrected,
+        drift: member.drifting.drift.map(|drift| {
+            Box::new(DriftSeen {
+                cause: drift.cause.as_str().to_owned(),
+                state: drift.seen,
+                at: stamp(drift.at),
+                corrected: drift.corrected,
+            })
         }),
         ..Target::new(job.clone())
     }
