@@ -67,14 +67,15 @@ pub(crate) async fn measure(
     }
     let created = Instant::now();
     let old_enough = tokio::time::sleep_until((created + WAITING).into());
-    let ceiling = ceiling::measure(&format!("ceiling-{}", run.namespace), status).await?;
+    let before = ceiling::measure(&format!("before-{}", run.namespace), status).await?;
     old_enough.await;
     let operator = Operator::start(&programs.operator, &programs.kubeconfig, &[run.namespace])?;
     let found = watch(run, &mut world, &operator, &simulator).await?;
-    tell(figures, run, &ceiling, &found);
     let memory = operator.memory_line().await?;
-    figures::show("resident afterwards", memory);
     operator.stop().await?;
+    let after = ceiling::measure(&format!("after-{}", run.namespace), status).await?;
+    tell(figures, run, &[before, after], &found);
+    figures::show("resident afterwards", memory);
     if !run.edits && run.close_ms == 0 {
         at_rest(figures, programs, run, &simulator).await?;
     }
@@ -141,12 +142,15 @@ impl Edits {
 }
 
 #[allow(clippy::cast_precision_loss)]
-fn tell(figures: &mut Figures, run: &Run, ceiling: &Ceiling, found: &Found) {
+fn tell(figures: &mut Figures, run: &Run, [before, after]: &[Ceiling; 2], found: &Found) {
     figures::title(run.title);
-    let bytes = ceiling.bytes;
+    let ceiling = f64::midpoint(before.rate, after.rate);
     figures::show(
-        "raw ceiling just before",
-        format!("{:.0} status writes/s of {bytes} bytes", ceiling.rate),
+        "raw ceiling, before and after",
+        format!(
+            "{:.0} and {:.0} status writes/s of {} bytes",
+            before.rate, after.rate, before.bytes
+        ),
     );
     let rate = |time: Duration| run.objects as f64 / time.as_secs_f64();
     let whole = rate(found.took);
@@ -155,7 +159,7 @@ fn tell(figures: &mut Figures, run: &Run, ceiling: &Ceiling, found: &Found) {
         format!(
             "{:.1} s, {whole:.0}/s, {:.0} % of the ceiling",
             found.took.as_secs_f64(),
-            whole / ceiling.rate * 100.0
+            whole / ceiling * 100.0
         ),
         run.bar,
     );
@@ -165,7 +169,7 @@ fn tell(figures: &mut Figures, run: &Run, ceiling: &Ceiling, found: &Found) {
         format!(
             "{:.1} s, {writing:.0}/s, {:.0} % of the ceiling",
             found.writing.as_secs_f64(),
-            writing / ceiling.rate * 100.0
+            writing / ceiling * 100.0
         ),
     );
     counts(figures, run, found);

@@ -13,8 +13,8 @@ use crate::world::{World, name};
 const EDITS: usize = 300;
 /// How many edits at once.
 const BURST: usize = 200;
-/// How many edits beside a cluster that hangs, and as many before it does.
-const COMPARED: usize = 300;
+/// How many edits beside a cluster that hangs, and as many of an operator that has none.
+const COMPARED: usize = 600;
 /// How many edits right after the objects of that cluster were created, while each of them is told that it hangs.
 const MEANWHILE: usize = 100;
 /// Objects of the cluster that hangs.
@@ -37,7 +37,7 @@ async fn cost(operator: &Operator, simulator: &Simulator) -> anyhow::Result<Cost
 /// Measures edits, and gives a status as the operator writes it.
 pub(crate) async fn measure(figures: &mut Figures, programs: &Programs) -> anyhow::Result<Value> {
     let simulator = Simulator::start(&programs.simulator, 0)?;
-    let all = EDITS + BURST + 2 * COMPARED + MEANWHILE;
+    let all = EDITS + BURST + COMPARED + MEANWHILE;
     simulator.open_jobs(PREFIX, all).await?;
     let mut world = World::new("edits").await?;
     world.connect(&simulator, None).await?;
@@ -54,7 +54,7 @@ pub(crate) async fn measure(figures: &mut Figures, programs: &Programs) -> anyho
     world.observe(PREFIX, 0..all).await?;
     sequential(figures, &mut world, &operator, &simulator).await?;
     burst(figures, &mut world, &operator, &simulator).await?;
-    beside(programs, &operator, &mut world, &mut hung).await?;
+    beside(programs, &operator, &mut world, &mut hung, &simulator).await?;
     operator.stop().await?;
     let found = world.jobs.get(&name(PREFIX, 0)).await?;
     let status = serde_json::to_value(found.status.context("no status")?)?;
@@ -116,52 +116,65 @@ async fn burst(
     Ok(())
 }
 
-/// The same edits with and without another cluster that takes requests and never answers.
+/// Edits beside another cluster that takes requests and never answers; and those of a second operator that has no such cluster,
+/// in turn, so that what else happens on the machine meets both alike.
 async fn beside(
     programs: &Programs,
     operator: &Operator,
     world: &mut World,
     hung: &mut World,
+    simulator: &Simulator,
 ) -> anyhow::Result<()> {
-    let first = EDITS + BURST;
-    let alone = edits(world, first..first + COMPARED).await?;
+    let alone_prefix = "bench_an_alone_";
+    simulator.open_jobs(alone_prefix, COMPARED).await?;
+    let mut alone = World::new("alone").await?;
+    alone.connect(simulator, None).await?;
+    let other = Operator::start_under(
+        "alone",
+        &programs.operator,
+        &programs.kubeconfig,
+        &["alone"],
+    )?;
+    alone.connection_ready().await?;
+    alone.observe(alone_prefix, 0..COMPARED).await?;
     let prefix = "bench_it_hangs_";
-    let simulator = Simulator::start(&programs.simulator, 0)?;
-    simulator.open_jobs(prefix, HUNG).await?;
-    hung.connect(&simulator, None).await?;
+    let hanging = Simulator::start(&programs.simulator, 0)?;
+    hanging.open_jobs(prefix, HUNG).await?;
+    hung.connect(&hanging, None).await?;
     hung.connection_ready().await?;
     hung.observe(prefix, 0..1).await?;
-    simulator.hang().await?;
+    hanging.hang().await?;
     hung.create(prefix, 1..HUNG, Some("Closed")).await?;
-    let first = first + COMPARED;
-    let meanwhile = edits(world, first..first + MEANWHILE).await?;
+    let first = EDITS + BURST;
+    let mut meanwhile = Times::default();
+    for index in first..first + MEANWHILE {
+        meanwhile.push(world.close_one(PREFIX, index).await?.1);
+    }
     // What is told of them once is the price of the outage; what is compared is how it goes on.
     hung.written(prefix, 1..HUNG).await?;
     operator.settled_writes().await?;
-    let first = first + MEANWHILE;
-    let accompanied = edits(world, first..first + COMPARED).await?;
+    let (mut with, mut without) = (Times::default(), Times::default());
+    for index in 0..COMPARED {
+        let beside = first + MEANWHILE + index;
+        with.push(world.close_one(PREFIX, beside).await?.1);
+        without.push(alone.close_one(alone_prefix, index).await?.1);
+    }
+    other.stop().await?;
     figures::title(&format!(
         "Edits beside a cluster that hangs, with {HUNG} objects"
     ));
-    figures::show("alone", &alone);
     figures::show("while each of them is told of", &meanwhile);
-    figures::show("beside it", &accompanied);
-    let ratio = |percentile| {
-        let (with, without) = (
-            accompanied.percentile(percentile),
-            alone.percentile(percentile),
-        );
-        with.as_secs_f64() / without.as_secs_f64()
-    };
-    figures::show("p50, ratio", format!("{:.2}", ratio(50)));
-    figures::beside("p99, ratio", format!("{:.2}", ratio(99)), "1.10");
+    compare(&with, &without);
     Ok(())
 }
 
-async fn edits(world: &mut World, objects: std::ops::Range<usize>) -> anyhow::Result<Times> {
-    let mut times = Times::default();
-    for index in objects {
-        times.push(world.close_one(PREFIX, index).await?.1);
-    }
-    Ok(times)
+fn compare(with: &Times, without: &Times) {
+    figures::show("beside it", with);
+    figures::show("of an operator without it, in turn", without);
+    let ratio = |percentile| {
+        let [with, without] = [with, without].map(|times| times.percentile(percentile));
+        format!("{:.2}", with.as_secs_f64() / without.as_secs_f64())
+    };
+    figures::show("p50, ratio", ratio(50));
+    figures::beside("p99, ratio", ratio(99), "1.10");
 }

@@ -36,8 +36,18 @@ pub(crate) struct Writes {
 }
 
 impl Operator {
-    /// Starts one that watches these namespaces.
+    /// Starts one that watches these namespaces, when no other acts under this lease.
     pub(crate) fn start(
+        program: &Path,
+        kubeconfig: &Path,
+        namespaces: &[&str],
+    ) -> anyhow::Result<Self> {
+        Self::start_under("anomalyjob-operator", program, kubeconfig, namespaces)
+    }
+
+    /// The same under a lease of its own, so that it acts beside others.
+    pub(crate) fn start_under(
+        lease: &str,
         program: &Path,
         kubeconfig: &Path,
         namespaces: &[&str],
@@ -52,6 +62,7 @@ impl Operator {
                 // The simulator listens on this machine.
                 "--allow-endpoints=127.0.0.0/8",
             ])
+            .arg(format!("--lease-name={lease}"))
             .arg(format!("--watch-namespace={}", namespaces.join(",")))
             .env("KUBECONFIG", kubeconfig)
             .stdin(Stdio::null())
