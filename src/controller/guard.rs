@@ -124,8 +124,12 @@ mod tests {
     use crate::api::AnomalyJob;
 
     fn object(spec: &str) -> String {
+        object_of(r#""name":"a","namespace":"n""#, spec)
+    }
+
+    fn object_of(metadata: &str, spec: &str) -> String {
         format!(
-            r#"{{"apiVersion":"anomalyjob.dev/v1alpha1","kind":"AnomalyJob","metadata":{{"name":"a","namespace":"n"}},"spec":{spec}}}"#
+            r#"{{"apiVersion":"anomalyjob.dev/v1alpha1","kind":"AnomalyJob","metadata":{{{metadata}}},"spec":{spec}}}"#
         )
     }
 
@@ -167,8 +171,8 @@ mod tests {
         let owned = r#""managedFields":[{"manager":"kubectl","operation":"Apply","fieldsV1":{"f:spec":{"f:jobId":{}}}}]"#;
         let annotations = r#""annotations":{"managedFields":"[]"}"#;
         for [one, other] in [[owned, annotations], [annotations, owned]] {
-            let more = format!(r#"{one},{other},"name":"a""#);
-            let text = object(r#"{"jobId":"x"}"#).replace(r#""name":"a""#, &more);
+            let metadata = format!(r#"{one},{other},"name":"a","namespace":"n""#);
+            let text = object_of(&metadata, r#"{"jobId":"x"}"#);
             let found: Guarded<AnomalyJob> = serde_json::from_str(&text).unwrap();
             assert_eq!(decoded(&found), Ok("x"));
             let mut whole: AnomalyJob = serde_json::from_str(&text).unwrap();

@@ -15,7 +15,7 @@ use crate::api::{DatafeedId, JobId};
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Catalogue {
     names: Names,
-    /// What live reads found of single jobs since; `None`: gone. Who is meant is decided by whole lists, so it is not among
+    /// What live reads found of single jobs that differs; `None`: gone. Who is meant is decided by whole lists, so it is not among
     /// the names.
     corrections: BTreeMap<JobId, Option<SeenConfig>>,
     datafeeds: BTreeMap<JobId, DatafeedId>,
@@ -31,14 +31,15 @@ pub struct Changes {
     pub jobs: BTreeSet<JobId>,
     /// Ids and groups that came, went, or mean other jobs now.
     pub names: BTreeSet<Arc<str>>,
-    /// Every expression may mean other jobs: at the first list, after one that was not complete, or after a correction.
+    /// Every expression may mean other jobs: at the first list, after one that was not complete, or where a live read had found
+    /// a job come or gone, or in other groups.
     pub everything: bool,
 }
 
 impl Catalogue {
     /// Takes a list. `None`: it is empty and the one before was not, so it is to be read once more before it is believed.
     pub fn take(&mut self, listing: Listing) -> Option<Changes> {
-        let emptied = listing.jobs.is_empty() && (self.len() > 0 || !self.known);
+        let emptied = listing.jobs.is_empty() && (self.iter().next().is_some() || !self.known);
         if emptied && !self.doubted {
             self.doubted = true;
             return None;
@@ -118,7 +119,11 @@ impl Catalogue {
 
     /// What the live reads found of one job is newer than the list.
     pub fn correct(&mut self, job: &JobId, config: Option<SeenConfig>) {
-        self.corrections.insert(job.clone(), config);
+        if self.names.jobs().get(job) == config.as_ref() {
+            self.corrections.remove(job);
+        } else {
+            self.corrections.insert(job.clone(), config);
+        }
     }
 
     /// The datafeed of a job.

@@ -77,10 +77,8 @@ impl Claimant {
 /// All claims of the process.
 #[derive(Debug, Clone, Default)]
 pub struct Claims {
-    /// The claimants of each job of each cluster.
+    /// The claimants of each job of each cluster. Few clusters are known, so nothing is kept of who claims in which.
     clusters: BTreeMap<Arc<str>, Claimed>,
-    /// The cluster in which a brain claims, where anybody does.
-    of: BTreeMap<u64, Arc<str>>,
     /// Brains that were not told of all objects yet.
     waiting: BTreeSet<u64>,
 }
@@ -94,7 +92,7 @@ impl Claims {
     /// Nobody claims anything.
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.clusters.is_empty() && self.of.is_empty() && self.waiting.is_empty()
+        self.clusters.is_empty() && self.waiting.is_empty()
     }
 
     /// This brain is going to be told of objects that are there already, in any order. Until it knows them all none of them
@@ -107,23 +105,16 @@ impl Claims {
     pub fn complete(&mut self, brain: u64) -> Rulings {
         let mut rulings = Rulings::new();
         if self.waiting.remove(&brain) {
-            let cluster = self.of.get(&brain);
-            let claimed = cluster.and_then(|cluster| self.clusters.get_mut(cluster));
-            for (job, claimants) in claimed.into_iter().flatten() {
+            for (job, claimants) in self.clusters.values_mut().flatten() {
                 settle(job, claimants, &self.waiting, &mut rulings);
             }
         }
         rulings
     }
 
-    /// An object of this brain claims jobs, in addition to those that it has claimed. A brain that claims in another cluster
-    /// than before has no claim in that one any more.
+    /// An object of this brain claims jobs, in addition to those that it has claimed.
     pub fn claim(&mut self, brain: u64, claim: &Claim) -> Rulings {
         let mut rulings = Rulings::new();
-        let before = self.of.insert(brain, Arc::clone(&claim.cluster));
-        if let Some(before) = before.filter(|before| *before != claim.cluster) {
-            self.leave(brain, &before, &mut rulings);
-        }
         let claimed = self.clusters.entry(Arc::clone(&claim.cluster)).or_default();
         for job in &claim.jobs {
             // Nearly always there is one, and a vector that grows by itself begins with room for four.
@@ -160,27 +151,20 @@ impl Claims {
         change: impl Fn(&mut Vec<Claimant>, &dyn Fn(&Claimant) -> bool),
     ) -> Rulings {
         let mut rulings = Rulings::new();
-        let cluster = self.of.get(&brain);
-        let Some((cluster, claimed)) =
-            cluster.and_then(|cluster| Some((cluster, self.clusters.get_mut(cluster)?)))
-        else {
-            return rulings;
-        };
         let ours = |known: &Claimant| known.brain == brain && known.key == *key;
-        for job in jobs {
-            let Some(claimants) = claimed.get_mut(job) else {
-                continue;
-            };
-            change(claimants, &ours);
-            settle(job, claimants, &self.waiting, &mut rulings);
-            if claimants.is_empty() {
-                claimed.remove(job);
+        for claimed in self.clusters.values_mut() {
+            for job in jobs {
+                let Some(claimants) = claimed.get_mut(job) else {
+                    continue;
+                };
+                change(claimants, &ours);
+                settle(job, claimants, &self.waiting, &mut rulings);
+                if claimants.is_empty() {
+                    claimed.remove(job);
+                }
             }
         }
-        if claimed.is_empty() {
-            let cluster = Arc::clone(cluster);
-            self.vacate(&cluster);
-        }
+        self.clusters.retain(|_, claimed| !claimed.is_empty());
         rulings
     }
 
@@ -188,30 +172,15 @@ impl Claims {
     pub fn forget(&mut self, brain: u64) -> Rulings {
         let mut rulings = Rulings::new();
         self.waiting.remove(&brain);
-        if let Some(cluster) = self.of.remove(&brain) {
-            self.leave(brain, &cluster, &mut rulings);
+        for claimed in self.clusters.values_mut() {
+            for (job, claimants) in &mut *claimed {
+                claimants.retain(|known| known.brain != brain);
+                settle(job, claimants, &self.waiting, &mut rulings);
+            }
+            claimed.retain(|_, claimants| !claimants.is_empty());
         }
+        self.clusters.retain(|_, claimed| !claimed.is_empty());
         rulings
-    }
-
-    fn leave(&mut self, brain: u64, cluster: &Arc<str>, rulings: &mut Rulings) {
-        let Some(claimed) = self.clusters.get_mut(cluster) else {
-            return;
-        };
-        for (job, claimants) in &mut *claimed {
-            claimants.retain(|known| known.brain != brain);
-            settle(job, claimants, &self.waiting, rulings);
-        }
-        claimed.retain(|_, claimants| !claimants.is_empty());
-        if claimed.is_empty() {
-            self.vacate(cluster);
-        }
-    }
-
-    /// Nobody claims anything in this cluster any more.
-    fn vacate(&mut self, cluster: &Arc<str>) {
-        self.clusters.remove(cluster);
-        self.of.retain(|_, of| of != cluster);
     }
 }
 

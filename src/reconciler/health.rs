@@ -239,14 +239,14 @@ impl Health {
             .filter(|trouble| needs_a_human(trouble.reason) && now.monotonic >= self.stalled_at())
     }
 
-    /// When that will be, or was, where it comes to that.
+    /// From when on that is so, as long as this trouble lasts; `None` where it is no such trouble.
     pub fn stalls_at(&self) -> Option<Duration> {
         let trouble = self.trouble();
         let needs = trouble.is_some_and(|trouble| needs_a_human(trouble.reason));
         needs.then(|| self.stalled_at())
     }
 
-    /// When that is or was.
+    /// When a trouble that a human must mend has lasted for so long.
     pub fn stalled_at(&self) -> Duration {
         self.since + pace::GRACE
     }

@@ -154,7 +154,7 @@ impl Reconciler {
             while let Some((key, job)) = self.due.pop_first() {
                 self.step(&key, &job, now);
                 if let Some(member) = self.member(&key, &job) {
-                    member.drifting.pack();
+                    member.pack();
                 }
                 self.unsaid.insert(key);
             }

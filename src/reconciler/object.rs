@@ -55,7 +55,7 @@ pub struct Object {
     /// Datafeeds that ran when we closed.
     pub resume: Seldom<BTreeSet<DatafeedId>>,
     /// What the API server acknowledged of it, and of the forces.
-    pub durable: Seldom<Durable>,
+    pub durable: Durable,
     /// The close in progress, or the last one that came to an end.
     pub last_close: Option<LastClose>,
     /// The request to look at everything that was answered last.
@@ -150,8 +150,8 @@ impl Object {
             sight_from,
             list_from: Ticket::default(),
             lane: if fresh { Lane::Fresh } else { Lane::Slow },
-            resume: Seldom::from(durable.resume.clone()),
-            durable: Seldom::from(durable),
+            resume: durable.resume.clone(),
+            durable,
             last_close: status.last_close,
             handled_request: status.last_handled_reconcile_at.map(Arc::from),
             unfinished: Seldom::from(unfinished),
@@ -347,7 +347,10 @@ impl Object {
                 member.durable_force(durable.forced.get(job).copied());
             }
         }
-        self.durable = Seldom::from(durable);
+        self.durable = durable;
+        if self.durable.resume == self.resume {
+            self.durable.resume = self.resume.clone();
+        }
     }
 
     /// The datafeed is stored as running, and stays so when the write on its way arrives.

@@ -38,7 +38,7 @@ fn gates_a_call(object: &Object) -> bool {
         .iter()
         .any(|(_, member)| member.waits_for_the_note());
     forces
-        || *object.resume != object.durable.resume
+        || object.resume != object.durable.resume
             && object
                 .members
                 .iter()

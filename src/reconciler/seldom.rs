@@ -1,19 +1,22 @@
-//! What an object has only while something is under way or amiss, kept so that it costs one word where there is nothing.
+//! What most objects do not have, or only while something is under way or amiss, kept so that it costs one word where there is
+//! nothing.
 //!
 //! Ten thousand objects at rest differ in a few fields; the others would be most of what the process keeps. It reads as
-//! what it holds, and holds nothing again when it is packed. It must not hold what a rest needs.
+//! what it holds, and holds nothing again when it is packed. Copies share what they hold until one of them changes. It must
+//! not hold what every rest needs.
 
 use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
 /// A value that has a state of nothing.
-pub trait Rare: Default + PartialEq + 'static {
+pub trait Rare: Clone + Default + PartialEq + 'static {
     /// Nothing of it.
     fn nothing() -> &'static Self;
 }
 
 /// Such a value; one word where it is nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seldom<T>(Option<Box<T>>);
+pub struct Seldom<T>(Option<Arc<T>>);
 
 impl<T> Default for Seldom<T> {
     fn default() -> Self {
@@ -24,7 +27,7 @@ impl<T> Default for Seldom<T> {
 impl<T: Rare> From<T> for Seldom<T> {
     fn from(value: T) -> Self {
         let nothing = value == *T::nothing();
-        Self((!nothing).then(|| Box::new(value)))
+        Self((!nothing).then(|| Arc::new(value)))
     }
 }
 
@@ -40,14 +43,20 @@ impl<T: Rare> Seldom<T> {
         let Some(value) = &mut self.0 else {
             return R::default();
         };
-        let taken = take(value);
+        let taken = take(Arc::make_mut(value));
         self.pack();
         taken
     }
 
     /// What it holds.
     pub fn unpack(self) -> T {
-        self.0.map_or_else(T::default, |value| *value)
+        self.0.map_or_else(T::default, Arc::unwrap_or_clone)
+    }
+
+    /// Both hold the same, and in the same room.
+    #[cfg(test)]
+    pub(super) fn shares(&self, other: &Self) -> bool {
+        matches!((&self.0, &other.0), (Some(this), Some(that)) if Arc::ptr_eq(this, that))
     }
 
     /// It has room of its own.
@@ -74,7 +83,7 @@ impl<T: Rare> Deref for Seldom<T> {
 
 impl<T: Rare> DerefMut for Seldom<T> {
     fn deref_mut(&mut self) -> &mut T {
-        self.0.get_or_insert_default()
+        Arc::make_mut(self.0.get_or_insert_default())
     }
 }
 

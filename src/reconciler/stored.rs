@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::jiff::Timestamp;
 use smallvec::SmallVec;
 
-use super::seldom::Rare;
+use super::seldom::{Rare, Seldom};
 use crate::api::{
     AnomalyJobStatus, ConditionStatus, ConditionType, DatafeedId, JobId, Reason, Target,
 };
@@ -25,7 +25,7 @@ pub struct Held {
     pub since: Timestamp,
 }
 
-/// Conditions as they are held; an object at rest has two.
+/// Conditions as they are held; an object at rest of which there is nothing to tell has two.
 pub type Conditions = SmallVec<[Held; 2]>;
 
 /// What is stored of us at the API server.
@@ -41,17 +41,14 @@ pub struct Published {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Durable {
     /// Forces that were noted.
-    pub forced: BTreeMap<JobId, Timestamp>,
+    pub forced: Seldom<BTreeMap<JobId, Timestamp>>,
     /// Datafeeds that ran when their jobs were closed.
-    pub resume: BTreeSet<DatafeedId>,
+    pub resume: Seldom<BTreeSet<DatafeedId>>,
 }
 
-impl Rare for Durable {
+impl Rare for BTreeMap<JobId, Timestamp> {
     fn nothing() -> &'static Self {
-        static NOTHING: Durable = Durable {
-            forced: BTreeMap::new(),
-            resume: BTreeSet::new(),
-        };
+        static NOTHING: BTreeMap<JobId, Timestamp> = BTreeMap::new();
         &NOTHING
     }
 }
@@ -84,9 +81,11 @@ pub fn durable(status: &AnomalyJobStatus) -> Durable {
         .targets
         .iter()
         .filter_map(|target| Some((target.job_id.clone(), target.forced_at.as_ref()?.0)));
+    let forced: BTreeMap<JobId, Timestamp> = forced.collect();
+    let resume: BTreeSet<DatafeedId> = status.resume_datafeeds.iter().cloned().collect();
     Durable {
-        forced: forced.collect(),
-        resume: status.resume_datafeeds.iter().cloned().collect(),
+        forced: Seldom::from(forced),
+        resume: Seldom::from(resume),
     }
 }
 
@@ -99,5 +98,8 @@ pub(super) fn held(status: &AnomalyJobStatus) -> Conditions {
             since: condition.last_transition_time.0,
         })
     });
-    held.collect()
+    // Where there are more, a list that grows by itself has room for four.
+    let mut held: Conditions = held.collect();
+    held.shrink_to_fit();
+    held
 }

@@ -20,6 +20,8 @@ const MEANWHILE: usize = 100;
 /// Objects of the cluster that hangs.
 const HUNG: usize = 1000;
 const PREFIX: &str = "bench_an_edit__";
+const ALONE: &str = "bench_an_alone_";
+const HANGING: &str = "bench_it_hangs_";
 
 /// What happened between two looks.
 struct Cost {
@@ -117,7 +119,8 @@ async fn burst(
 }
 
 /// Edits beside another cluster that takes requests and never answers; and those of a second operator that has no such cluster,
-/// in turn, so that what else happens on the machine meets both alike.
+/// in turn, so that what else happens on the machine meets both alike. What the hung one costs the whole machine meets both alike
+/// too: that is told by the processor time of each.
 async fn beside(
     programs: &Programs,
     operator: &Operator,
@@ -125,8 +128,7 @@ async fn beside(
     hung: &mut World,
     simulator: &Simulator,
 ) -> anyhow::Result<()> {
-    let alone_prefix = "bench_an_alone_";
-    simulator.open_jobs(alone_prefix, COMPARED).await?;
+    simulator.open_jobs(ALONE, COMPARED).await?;
     let mut alone = World::new("alone").await?;
     alone.connect(simulator, None).await?;
     let other = Operator::start_under(
@@ -136,36 +138,51 @@ async fn beside(
         &["alone"],
     )?;
     alone.connection_ready().await?;
-    alone.observe(alone_prefix, 0..COMPARED).await?;
-    let prefix = "bench_it_hangs_";
-    let hanging = Simulator::start(&programs.simulator, 0)?;
-    hanging.open_jobs(prefix, HUNG).await?;
-    hung.connect(&hanging, None).await?;
-    hung.connection_ready().await?;
-    hung.observe(prefix, 0..1).await?;
-    hanging.hang().await?;
-    hung.create(prefix, 1..HUNG, Some("Closed")).await?;
+    alone.observe(ALONE, 0..COMPARED).await?;
+    let _hanging = hang(programs, hung).await?;
     let first = EDITS + BURST;
     let mut meanwhile = Times::default();
     for index in first..first + MEANWHILE {
         meanwhile.push(world.close_one(PREFIX, index).await?.1);
     }
     // What is told of them once is the price of the outage; what is compared is how it goes on.
-    hung.written(prefix, 1..HUNG).await?;
+    hung.written(HANGING, 1..HUNG).await?;
     operator.settled_writes().await?;
     let (mut with, mut without) = (Times::default(), Times::default());
+    let used = [operator.cpu()?, other.cpu()?];
     for index in 0..COMPARED {
         let beside = first + MEANWHILE + index;
         with.push(world.close_one(PREFIX, beside).await?.1);
-        without.push(alone.close_one(alone_prefix, index).await?.1);
+        without.push(alone.close_one(ALONE, index).await?.1);
     }
+    let used = [
+        operator.cpu()?.saturating_sub(used[0]),
+        other.cpu()?.saturating_sub(used[1]),
+    ];
     other.stop().await?;
     figures::title(&format!(
         "Edits beside a cluster that hangs, with {HUNG} objects"
     ));
     figures::show("while each of them is told of", &meanwhile);
     compare(&with, &without);
+    let [with, without] = used.map(|used| used.as_secs_f64());
+    figures::show(
+        "processor time meanwhile",
+        format!("{with:.2} s, and {without:.2} s of the one without it"),
+    );
     Ok(())
+}
+
+/// A cluster that hangs from here on, and objects that want its jobs closed.
+async fn hang(programs: &Programs, hung: &mut World) -> anyhow::Result<Simulator> {
+    let simulator = Simulator::start(&programs.simulator, 0)?;
+    simulator.open_jobs(HANGING, HUNG).await?;
+    hung.connect(&simulator, None).await?;
+    hung.connection_ready().await?;
+    hung.observe(HANGING, 0..1).await?;
+    simulator.hang().await?;
+    hung.create(HANGING, 1..HUNG, Some("Closed")).await?;
+    Ok(simulator)
 }
 
 fn compare(with: &Times, without: &Times) {

@@ -365,10 +365,7 @@ fn a_datafeed_is_safe_to_stop_where_the_write_on_its_way_tells_of_it_too() {
     let feed = DatafeedId::parse("feed").unwrap();
     let mut known = object(told(2));
     assert!(known.is_safe_to_stop(&feed));
-    for (durable, is_safe) in [
-        ((*known.durable).clone(), true),
-        (Durable::default(), false),
-    ] {
+    for (durable, is_safe) in [(known.durable.clone(), true), (Durable::default(), false)] {
         let writing = Writing::status(Ticket(1), Published::default(), durable);
         known.dealings.writing = Some(Box::new(writing));
         assert_eq!(known.is_safe_to_stop(&feed), is_safe);

@@ -1,7 +1,7 @@
 //! What an object keeps while it rests: ten thousand of them do, and most of the process is what they keep.
 
 use super::world::{FakeJob, World, key, policy, secs};
-use crate::api::JobState;
+use crate::api::{DatafeedState, JobState};
 use crate::reconciler::input::*;
 use crate::reconciler::job::Job;
 use crate::reconciler::member::Member;
@@ -14,7 +14,7 @@ fn assert_no_room(world: &World) {
     assert!(!object.unfinished.has_room(), "{:?}", object.unfinished);
     assert!(!object.dealings.has_room(), "{:?}", object.dealings);
     for (_, member) in object.members.iter() {
-        assert!(!member.drifting.has_room(), "{:?}", member.drifting);
+        assert!(!member.has_room(), "{member:?}");
     }
 }
 
@@ -34,7 +34,25 @@ fn a_closed_object_has_no_room_for_what_is_over_also_after_a_restart_and_a_flip(
 }
 
 #[test]
+fn of_a_closed_job_what_ran_is_kept_once_also_after_a_restart() {
+    let running = FakeJob::new(JobState::Opened).with_feed(DatafeedState::Started);
+    let mut world = World::of("a", running, Wanted::Closed);
+    world.pass(secs(60));
+    let kept_once = |world: &World| {
+        let object = &world.brain.objects[&key("a")];
+        object.resume.len() == 1 && object.resume.shares(&object.durable.resume)
+    };
+    assert_eq!(world.state("a"), JobState::Closed);
+    assert!(kept_once(&world));
+    assert_no_room(&world);
+    world.crash();
+    world.pass(secs(60));
+    assert!(kept_once(&world));
+    assert_no_room(&world);
+}
+
+#[test]
 fn an_object_a_member_and_a_job_stay_as_small_as_they_are() {
     let sizes = [size_of::<Object>(), size_of::<Member>(), size_of::<Job>()];
-    assert_eq!(sizes, [648, 136, 184]);
+    assert_eq!(sizes, [656, 136, 184]);
 }

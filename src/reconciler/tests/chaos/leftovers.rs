@@ -57,7 +57,5 @@ fn what_is_left_over_cannot_hide() {
         },
     ));
     let left = left_over(&format!("{claims:#?}"));
-    for map in ["clusters: {", "of: {"] {
-        assert!(left.iter().any(|line| line == map), "{left:#?}");
-    }
+    assert!(left.iter().any(|line| line == "clusters: {"), "{left:#?}");
 }
