@@ -200,7 +200,7 @@ impl Directory {
                 let labels = object.metadata.labels.clone().unwrap_or_default();
                 self.label(key.name().to_owned(), Some(labels));
             }
-            Change::Undecodable(object) => self.label(object.name, None),
+            Change::Undecodable(object) => self.label(object.key.name().to_owned(), None),
             Change::Gone(key) => self.label(key.name().to_owned(), None),
             Change::Came { namespace } => self.listed(of, namespace),
             Change::Failed { namespace, why } => self.failed(of, namespace, why),

@@ -137,7 +137,7 @@ impl Dispatch {
                 Some(name)
             }
             Change::Undecodable(object) => {
-                let name = (object.namespace.clone(), object.name.clone());
+                let name = name_of(&object.key);
                 let shown = invalid::shown(&object.why);
                 let why = Arc::from(format!("the {kind} cannot be read: {shown}"));
                 self.directory.put(name.clone(), Entry::Invalid(why));
@@ -294,8 +294,7 @@ impl Dispatch {
     }
 
     fn undecodable(&mut self, object: &Undecodable) {
-        let key = ObjectKey::new(&*object.namespace, &*object.name);
-        self.gone(&key);
+        self.gone(&object.key);
         if self.report_invalid::<AnomalyJob>(object) {
             // Its status may be refused by the same schema that the object breaks; an event is always taken.
             let event = Event {
@@ -303,7 +302,8 @@ impl Dispatch {
                 note: invalid::message(&object.why),
                 warning: true,
             };
-            self.writer.tell(key, Arc::from(object.uid.as_str()), event);
+            self.writer
+                .tell(object.key.clone(), Arc::from(object.uid.as_str()), event);
         }
     }
 
@@ -316,7 +316,7 @@ impl Dispatch {
         if !self.invalid.is_news::<K>(object) {
             return false;
         }
-        tracing::warn!(kind = %K::kind(&()), namespace = object.namespace, name = object.name, "cannot be decoded: {}", invalid::shown(&object.why));
+        tracing::warn!(kind = %K::kind(&()), namespace = %object.key.namespace(), name = object.key.name(), "cannot be decoded: {}", invalid::shown(&object.why));
         let (writer, now) = (self.writer.clone(), self.settings.clock.now());
         let seen = invalid::Seen::of(object);
         self.tasks.spawn(invalid::report::<K>(writer, seen, now));

@@ -130,8 +130,7 @@ impl World {
     fn unreadable(&mut self, name: &str) -> Undecodable {
         self.uids += 1;
         Undecodable {
-            namespace: "ns".to_owned(),
-            name: name.to_owned(),
+            key: ObjectKey::new("ns", name),
             uid: format!("uid-{}", self.uids),
             resource_version: self.uids.to_string(),
             generation: 1,
@@ -347,7 +346,7 @@ async fn the_task_of_a_wide_connection_outlives_its_being_replaced() {
     assert_eq!(world.kind_in_use(), Some(WIDE));
     let invalid = world.unreadable("default");
     let invalid = Undecodable {
-        namespace: String::new(),
+        key: ObjectKey::new("", invalid.key.name()),
         ..invalid
     };
     let change = Change::<ClusterElasticsearchConnection>::Undecodable(Box::new(invalid));

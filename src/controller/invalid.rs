@@ -4,7 +4,6 @@
 
 use std::any::TypeId;
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use k8s_openapi::jiff::Timestamp;
 use kube::Resource;
@@ -30,10 +29,7 @@ impl Told {
 
     /// Whether it was not told of yet at this generation. It is from now on.
     pub(super) fn is_news<K: 'static>(&mut self, object: &Undecodable) -> bool {
-        let key = (
-            TypeId::of::<K>(),
-            ObjectKey::new(&*object.namespace, &*object.name),
-        );
+        let key = (TypeId::of::<K>(), object.key.clone());
         let version = (object.uid.clone(), object.generation);
         self.0.insert(key, version.clone()) != Some(version)
     }
@@ -46,8 +42,7 @@ impl Told {
 
 /// What the status is written about.
 pub(super) struct Seen {
-    namespace: Arc<str>,
-    name: String,
+    key: ObjectKey,
     uid: String,
     resource_version: String,
     generation: i64,
@@ -57,8 +52,7 @@ pub(super) struct Seen {
 impl Seen {
     pub(super) fn of(object: &Undecodable) -> Self {
         Self {
-            namespace: Arc::from(object.namespace.as_str()),
-            name: object.name.clone(),
+            key: object.key.clone(),
             uid: object.uid.clone(),
             resource_version: object.resource_version.clone(),
             generation: object.generation,
@@ -107,12 +101,12 @@ pub(super) async fn report<K: Resource<DynamicType = ()>>(
         ],
     });
     let at = Precondition {
-        namespace: &seen.namespace,
-        name: &seen.name,
+        namespace: seen.key.namespace(),
+        name: seen.key.name(),
         uid: &seen.uid,
         resource_version: &seen.resource_version,
     };
     // A conflict means that it was changed, and then it is delivered again.
-    let turn = writer.turn(&seen.namespace, Urgency::None).await;
+    let turn = writer.turn(seen.key.namespace(), Urgency::None).await;
     let _ = writer.write::<K>(turn, &at, &status).await;
 }

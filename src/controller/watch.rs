@@ -54,8 +54,7 @@ pub(super) enum Failure {
 /// What is known of an object that cannot be decoded.
 #[derive(Debug)]
 pub(super) struct Undecodable {
-    pub(super) namespace: String,
-    pub(super) name: String,
+    pub(super) key: ObjectKey,
     pub(super) uid: String,
     pub(super) resource_version: String,
     pub(super) generation: i64,
@@ -247,8 +246,7 @@ fn present<K: Resource<DynamicType = ()>>(key: ObjectKey, object: Guarded<K>) ->
     match object.0 {
         Ok(object) => Change::Present(key, Box::new(object)),
         Err(Undecoded { error, metadata }) => Change::Undecodable(Box::new(Undecodable {
-            namespace: metadata.namespace.unwrap_or_default(),
-            name: metadata.name.unwrap_or_default(),
+            key,
             uid: metadata.uid.unwrap_or_default(),
             resource_version: metadata.resource_version.unwrap_or_default(),
             generation: metadata.generation.unwrap_or_default(),

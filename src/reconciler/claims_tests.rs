@@ -84,7 +84,7 @@ fn a_cluster_wide_connection_comes_before_one_of_a_namespace_whatever_their_age(
         through: ConnectionKind::ClusterElasticsearchConnection,
         ..claim("young", 20)
     };
-    let asked = claims.claim(2, &wide.clone());
+    let asked = claims.claim(2, &wide);
     assert_eq!(says(&asked), [(1, "old".into(), Some("young".into()))]);
     let given = claims.give_way(1, &key("old"), &[job()]);
     assert_eq!(says(&given), [(2, "young".into(), None)]);

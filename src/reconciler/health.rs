@@ -235,8 +235,8 @@ impl Health {
 
     /// The trouble is one that a human must mend and has lasted longer than the time in which it may still be created.
     pub fn stalled(&self, now: Moment) -> Option<Trouble> {
-        self.trouble()
-            .filter(|trouble| needs_a_human(trouble.reason) && now.monotonic >= self.stalled_at())
+        let stalled = self.stalls_at().is_some_and(|at| now.monotonic >= at);
+        self.trouble().filter(|_| stalled)
     }
 
     /// From when on that is so, as long as this trouble lasts; `None` where it is no such trouble.
