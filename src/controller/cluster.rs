@@ -273,7 +273,7 @@ impl Driver {
                 resource_version,
                 finalizers,
             } => self.finalize(ticket, key, uid, resource_version, finalizers),
-            Output::Claim(claim) => self.cluster.seat.claim(&claim),
+            Output::Claim(claims) => self.cluster.seat.claim(&claims),
             Output::Release(key, jobs) => self.cluster.seat.release(&key, &jobs),
             Output::GiveWay(key, job) => self.cluster.seat.give_way(&key, job),
             Output::Refresh(key, uid) => self.refresh(key, uid),

@@ -57,8 +57,8 @@ impl Registry {
 
 impl Seat {
     /// Claims jobs.
-    pub(super) fn claim(&self, claim: &Claim) {
-        self.change(|claims, brain| claims.claim(brain, claim));
+    pub(super) fn claim(&self, new: &[Claim]) {
+        self.change(|claims, brain| claims.claim(brain, new));
     }
 
     /// Gives up jobs.
@@ -153,9 +153,9 @@ mod tests {
         let registry = Registry::default();
         let (inbox, mut messages) = mpsc::unbounded_channel();
         let seat = registry.join(inbox, true);
-        seat.claim(&claim("young", 20));
+        seat.claim(&[claim("young", 20)]);
         assert!(heard(&mut messages).is_empty());
-        seat.claim(&claim("old", 10));
+        seat.claim(&[claim("old", 10)]);
         assert_eq!(heard(&mut messages), [("young".to_owned(), false)]);
         seat.complete();
         assert_eq!(heard(&mut messages), [("old".to_owned(), true)]);
@@ -172,11 +172,11 @@ mod tests {
             registry.join(inbox, false),
             registry.join(other_inbox, false),
         );
-        other.claim(&claim("oldest", 1));
-        seat.claim(&claim("young", 20));
+        other.claim(&[claim("oldest", 1)]);
+        seat.claim(&[claim("young", 20)]);
         // That the young one acts is said while its own brain is about to claim for an older one.
         other.release(&claim("oldest", 1).key, &claim("oldest", 1).jobs);
-        seat.claim(&claim("old", 10));
+        seat.claim(&[claim("old", 10)]);
         assert_eq!(
             heard(&mut messages),
             [("young", false), ("young", true), ("young", false)]

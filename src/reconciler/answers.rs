@@ -162,7 +162,7 @@ impl Reconciler {
         for id in ids {
             if let Some(job) = self.jobs.get_mut(id) {
                 job.touch(next);
-                self.reads.look(id, now.monotonic);
+                self.reads.looks.by(id, now.monotonic);
             }
         }
     }
@@ -245,7 +245,7 @@ impl Reconciler {
             let next = self.next_ticket();
             if let Some(job) = self.jobs.get_mut(&id) {
                 job.touch(next);
-                self.reads.look(&id, now.monotonic);
+                self.reads.looks.by(&id, now.monotonic);
             }
             if let Some(member) = self.member(&owner, &id) {
                 member.facts_mut().calling(now);

@@ -112,9 +112,16 @@ impl Claims {
         rulings
     }
 
-    /// An object of this brain claims jobs, in addition to those that it has claimed.
-    pub fn claim(&mut self, brain: u64, claim: &Claim) -> Rulings {
+    /// Objects of this brain claim jobs, in addition to those that they have claimed.
+    pub fn claim(&mut self, brain: u64, claims: &[Claim]) -> Rulings {
         let mut rulings = Rulings::new();
+        for claim in claims {
+            self.enter(brain, claim, &mut rulings);
+        }
+        rulings
+    }
+
+    fn enter(&mut self, brain: u64, claim: &Claim, rulings: &mut Rulings) {
         let claimed = self.clusters.entry(Arc::clone(&claim.cluster)).or_default();
         for job in &claim.jobs {
             // Nearly always there is one, and a vector that grows by itself begins with room for four.
@@ -122,9 +129,8 @@ impl Claims {
                 .entry(job.clone())
                 .or_insert_with(|| Vec::with_capacity(1));
             take(claimants, brain, claim);
-            settle(job, claimants, &self.waiting, &mut rulings);
+            settle(job, claimants, &self.waiting, rulings);
         }
-        rulings
     }
 
     /// An object does not mean these jobs any more.

@@ -390,8 +390,8 @@ pub enum Output {
         /// All finalizers that it shall have.
         finalizers: Vec<String>,
     },
-    /// This object means to act on these jobs; [`Input::Ruled`] says whether it may.
-    Claim(Claim),
+    /// These objects mean to act on jobs; [`Input::Ruled`] says whether they may.
+    Claim(Vec<Claim>),
     /// This object does not mean these jobs any more.
     Release(ObjectKey, Vec<JobId>),
     /// This object gives way on this job, for which no call is on its way.

@@ -147,7 +147,7 @@ impl Reconciler {
         });
         if unused {
             self.jobs.remove(job);
-            self.reads.forget(job);
+            self.reads.looks.forget(job);
             self.calls.free(job);
         }
     }
@@ -180,9 +180,6 @@ impl Reconciler {
                 .catalogue
                 .config(job)
                 .is_none_or(|config| config.blocked.is_some());
-            if !first {
-                self.reads.look(job, now.monotonic);
-            }
             for key in &known.users {
                 let member = self
                     .objects
@@ -191,6 +188,11 @@ impl Reconciler {
                 if odd || member.is_some_and(|member| !member.is_settled()) {
                     self.due.insert((key.clone(), job.clone()));
                 }
+            }
+        }
+        for job in changes.jobs.iter().filter(|_| !first) {
+            if self.jobs.contains_key(job) {
+                self.look_now(job, asked, now.monotonic);
             }
         }
         self.due.extend(self.missing.iter().cloned());
@@ -259,7 +261,7 @@ impl Reconciler {
             return;
         }
         let ticket = self.ticket();
-        self.outputs.push(Output::Claim(Claim {
+        let claim = Claim {
             cluster,
             key: key.clone(),
             uid,
@@ -267,7 +269,12 @@ impl Reconciler {
             created_at,
             ticket,
             jobs,
-        }));
+        };
+        // Those of one moment are ruled on at one moment.
+        match self.outputs.last_mut() {
+            Some(Output::Claim(claims)) => claims.push(claim),
+            _ => self.outputs.push(Output::Claim(vec![claim])),
+        }
     }
 
     /// The connection allows something else than before: what is not covered any more is let go, and what is now is meant.

@@ -12,24 +12,18 @@ use super::cover::cover;
 use super::decision::Decision;
 use super::due::Due;
 use super::input::{Answer, Listing, Moment, Output, Question, SeenJob, Tasks, Ticket, Trouble};
+use super::looks::{Looks, VERY_MANY};
 use super::turns::Lane;
 use super::{Reconciler, pace};
 use crate::api::{DatafeedId, JobId, JobPattern, JobState};
 
-/// Looks within this time of one that is due go with it.
-const TOGETHER: Duration = Duration::from_millis(100);
 /// Bytes of ids that are asked for in one request line.
 pub(super) const LINE: usize = 3500;
-/// More jobs than this are asked for all at once, where they are most of the cluster's.
-const ASK_FOR_ALL: usize = 400;
 
 /// What is to be read, and what is being read.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Reads {
-    looks: BTreeMap<JobId, Duration>,
-    by_time: BTreeMap<Duration, BTreeSet<JobId>>,
-    /// Jobs that somebody waits for and that are to be looked at now.
-    hurried: BTreeSet<JobId>,
+    pub(super) looks: Looks,
     /// The reads of states that are on their way: one, and beside one of very many jobs another of a few.
     states: Vec<(Ticket, Vec<JobId>)>,
     /// The list, the tasks, upgrade mode: when next, and the read in flight.
@@ -49,58 +43,12 @@ pub(super) struct Reads {
 }
 
 impl Reads {
-    /// Asks for a read of the job's state at `at` or earlier.
-    pub(super) fn look(&mut self, job: &JobId, at: Duration) {
-        let at = self.looks.get(job).map_or(at, |set| at.min(*set));
-        self.put_off(job);
-        self.looks.insert(job.clone(), at);
-        self.by_time.entry(at).or_default().insert(job.clone());
-    }
-
-    /// When a job is looked at that was just called, or found: at once where somebody waits for it, else with others.
-    pub(super) fn soon(&self, now: Duration, lane: Lane) -> Duration {
-        match lane {
-            Lane::Fresh => now,
-            Lane::Slow => self.shared(now, now + pace::LOOK_TOGETHER),
-        }
-    }
-
-    /// When a job is looked at again that is to be looked at within `gap`.
-    pub(super) fn within(&self, now: Duration, gap: Duration, lane: Lane) -> Duration {
-        match lane {
-            Lane::Fresh => now + gap,
-            Lane::Slow => self.shared(now + gap * 3 / 4, now + gap),
-        }
-    }
-
-    /// The first moment from `earliest` on at which others are looked at anyway, or else the latest.
-    fn shared(&self, earliest: Duration, latest: Duration) -> Duration {
-        let planned = self.by_time.range(earliest..=latest).next();
-        planned.map_or(latest, |(at, _)| *at)
-    }
-
-    pub(super) fn forget(&mut self, job: &JobId) {
-        self.hurried.remove(job);
-        self.put_off(job);
-    }
-
-    fn put_off(&mut self, job: &JobId) {
-        let Some(at) = self.looks.remove(job) else {
-            return;
-        };
-        if let Some(jobs) = self.by_time.get_mut(&at) {
-            jobs.remove(job);
-            if jobs.is_empty() {
-                self.by_time.remove(&at);
-            }
-        }
-    }
-
     /// Looks at a job after a call for it: where somebody waits for it, also beside a read of very many.
     pub(super) fn look_after_call(&mut self, job: &JobId, call: &Sent, now: Moment) {
-        self.look(job, self.soon(now.monotonic, call.lane));
+        let at = self.looks.soon(now.monotonic, call.lane);
+        self.looks.by(job, at);
         if call.lane == Lane::Fresh && call.call.jobs().len() <= FEW {
-            self.hurried.insert(job.clone());
+            self.looks.hurry(job);
         }
     }
 
@@ -113,15 +61,10 @@ impl Reads {
 
     /// What may be asked for beside a read that is on its way: nothing, but a few jobs beside very many.
     fn take_hurried(&mut self) -> Vec<JobId> {
-        let beside_many = matches!(self.states.as_slice(), [(_, jobs)] if jobs.len() > ASK_FOR_ALL);
-        if !beside_many {
-            return Vec::new();
+        match self.states.as_slice() {
+            [(_, jobs)] if jobs.len() > VERY_MANY => self.looks.take_hurried(),
+            _ => Vec::new(),
         }
-        let jobs: Vec<JobId> = self.hurried.iter().cloned().collect();
-        for job in &jobs {
-            self.forget(job);
-        }
-        jobs
     }
 
     /// Asks for the configs at `at` or earlier.
@@ -144,15 +87,6 @@ impl Reads {
         self.roll = None;
         self.list.by(now.monotonic);
         self.tasks.by(now.monotonic);
-    }
-
-    fn take_due(&mut self, until: Duration) -> Vec<JobId> {
-        let due = self.by_time.range(..=until);
-        let jobs: BTreeSet<JobId> = due.flat_map(|(_, jobs)| jobs).cloned().collect();
-        for job in &jobs {
-            self.forget(job);
-        }
-        jobs.into_iter().collect()
     }
 }
 
@@ -204,17 +138,18 @@ impl Reconciler {
         ticket
     }
 
+    /// When the next jobs are looked at, and until when others are planned that go with them. A call on its way brings more.
+    fn next_look(&self) -> Option<(Duration, Duration)> {
+        self.reads.looks.next(!self.calls.in_flight.is_empty())
+    }
+
     fn read_states(&mut self, now: Duration, probing: bool) {
-        let due = self
-            .reads
-            .by_time
-            .first_key_value()
-            .is_some_and(|(at, _)| *at <= now);
-        if !due {
+        let next = self.next_look();
+        let Some((_, until)) = next.filter(|(at, _)| *at <= now) else {
             return;
-        }
+        };
         let mut jobs = if self.reads.states.is_empty() {
-            self.reads.take_due(now + TOGETHER)
+            self.reads.looks.take(until, now)
         } else {
             self.reads.take_hurried()
         };
@@ -223,7 +158,7 @@ impl Reconciler {
         }
         if probing {
             for job in jobs.split_off(1.min(jobs.len())) {
-                self.reads.look(&job, now);
+                self.reads.looks.by(&job, now);
             }
         }
         let rolling = &mut self.reads.rolling;
@@ -244,7 +179,7 @@ impl Reconciler {
         if bytes <= LINE || !self.catalogue.is_complete() {
             return Vec::new();
         }
-        if jobs.len() > ASK_FOR_ALL && jobs.len() * 2 >= self.catalogue.len() {
+        if jobs.len() > VERY_MANY && jobs.len() * 2 >= self.catalogue.len() {
             return JobPattern::parse("*").into_iter().collect();
         }
         cover(jobs, &self.catalogue)
@@ -283,13 +218,13 @@ impl Reconciler {
         let planned = self
             .reads
             .looks
-            .get(id)
-            .is_some_and(|set| *set <= at + pace::LOOK_TOGETHER);
+            .planned(id)
+            .is_some_and(|set| set <= at + pace::LOOK_TOGETHER);
         let awaited = asked.is_some_and(|asked| known.is_some_and(|job| job.believes(asked)));
         if awaited || touched && planned {
             return;
         }
-        self.reads.look(id, at);
+        self.reads.looks.by(id, at);
     }
 
     /// When the next read becomes due.
@@ -300,11 +235,8 @@ impl Reconciler {
         }
         let reads = &self.reads;
         let listed = self.catalogue.is_known();
-        let look = reads
-            .by_time
-            .first_key_value()
-            .map(|(at, _)| *at)
-            .filter(|_| reads.states.is_empty());
+        let look = self.next_look().map(|(at, _)| at);
+        let look = look.filter(|_| reads.states.is_empty());
         let roll = reads.roll.as_ref().and_then(Due::next);
         let tasks = reads.tasks.next().filter(|_| listed);
         let next = [look, reads.list.next(), tasks, reads.info.next(), roll];
@@ -327,7 +259,7 @@ impl Reconciler {
             let (_, jobs) = reads.states.swap_remove(at);
             let meant = jobs.iter().filter(|job| self.jobs.contains_key(*job));
             for job in meant.filter(|_| answer.is_err()) {
-                reads.look(job, again);
+                reads.looks.by(job, again);
             }
         } else {
             return;

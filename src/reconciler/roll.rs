@@ -29,7 +29,7 @@ impl Reconciler {
             if bytes > LINE {
                 break;
             }
-            reads.look(job, now);
+            reads.looks.by(job, now);
             reads.rolling.insert(job.clone());
             last = Some(job.clone());
         }

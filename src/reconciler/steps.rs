@@ -101,7 +101,7 @@ impl Reconciler {
             Decision::Rest(_) => self.rest(key, job, now),
             Decision::Hold(_) => self.held(key, job, now),
             Decision::Observe => {
-                let at = self.reads.soon(now.monotonic, self.lane(key));
+                let at = self.reads.looks.soon(now.monotonic, self.lane(key));
                 self.observe(key, job, at);
             }
             Decision::Wait(_, reason, gap) => {
@@ -112,8 +112,8 @@ impl Reconciler {
                 if listed {
                     self.reads.list_by(now.monotonic + *gap);
                 }
-                let at = self.reads.within(now.monotonic, *gap, self.lane(key));
-                self.reads.look(job, at);
+                let at = self.reads.looks.within(now.monotonic, *gap, self.lane(key));
+                self.reads.looks.by(job, at);
             }
             Decision::Stall(trouble) => {
                 if matches!(trouble.reason, Reason::Conflict | Reason::NotAllowed) {
@@ -193,7 +193,8 @@ impl Reconciler {
             self.reads
                 .list_by(now.monotonic + pace::CATALOGUE_UNRESOLVED);
             self.reads
-                .look(job, now.monotonic + pace::CATALOGUE_UNRESOLVED);
+                .looks
+                .by(job, now.monotonic + pace::CATALOGUE_UNRESOLVED);
         }
         if self.member(key, job).is_some_and(|member| !member.sighted) {
             // What another object acts on is told of all the same.
@@ -354,7 +355,7 @@ impl Reconciler {
         };
         let jobs: BTreeSet<JobId> = object.members.iter().map(|(job, _)| job.clone()).collect();
         for job in &jobs {
-            self.reads.look(job, now.monotonic);
+            self.reads.looks.by(job, now.monotonic);
         }
         object.unfinished.requested = (next, jobs);
         object

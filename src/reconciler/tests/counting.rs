@@ -154,7 +154,7 @@ fn two_hundred_that_are_created_at_once() {
     }
     world.pass(secs(20));
     assert_eq!(world.not_closed(), 0);
-    assert_eq!(spent(&world), costs(17, 1019, 5, 200).and_events(200));
+    assert_eq!(spent(&world), costs(14, 1015, 4, 200).and_events(200));
 }
 
 #[test]
@@ -204,7 +204,7 @@ fn ten_thousand_that_are_created_at_once() {
     assert_eq!(world.not_closed(), 0);
     assert_eq!(
         spent(&world),
-        costs(65, 50_124, 54, 10_000).and_events(10_000)
+        costs(62, 50_112, 53, 10_000).and_events(10_000)
     );
     assert!(world.requests <= 100);
 }
@@ -279,7 +279,7 @@ fn hanging() -> FakeJob {
 fn one_in_a_hundred_has_failed_and_is_forced() {
     let expected = [
         costs(20, 1020, 4, 202).and_events(202),
-        costs(567, 50_800, 153, 10_100).and_events(10_100),
+        costs(567, 50_808, 153, 10_100).and_events(10_100),
     ];
     one_in_a_hundred(
         &policy(),
@@ -359,7 +359,7 @@ fn a_deletion_policy_of_close_is_a_write_of_the_finalizer_before_and_one_after()
     assert_eq!(world.not_closed(), 0);
     assert_eq!(
         spent(&world),
-        costs(31, 1043, 15, 200).and_events(200).and_finalizers(200)
+        costs(30, 1042, 15, 200).and_events(200).and_finalizers(200)
     );
     world.count_from_now();
     for n in 0..200 {

@@ -187,17 +187,19 @@ impl Walk {
         self.world.clock += Duration::from_millis(5);
         match self.asked.remove(0) {
             Output::Read { ticket, question } => self.read(ticket, &question),
-            Output::Claim(claim) => {
+            Output::Claim(claims) => {
                 let rival = choices.some(5, |_| key("older"));
-                let ruling = |job| Ruling {
-                    ticket: claim.ticket,
-                    key: claim.key.clone(),
-                    uid: Arc::clone(&claim.uid),
-                    job,
-                    rival: rival.clone(),
+                let ruled = |claim: Claim| {
+                    let ruling = |job: &JobId| Ruling {
+                        ticket: claim.ticket,
+                        key: claim.key.clone(),
+                        uid: Arc::clone(&claim.uid),
+                        job: job.clone(),
+                        rival: rival.clone(),
+                    };
+                    claim.jobs.iter().map(ruling).collect::<Vec<_>>()
                 };
-                let rulings = claim.jobs.into_iter().map(ruling).collect();
-                self.tell(Input::Ruled(rulings));
+                self.tell(Input::Ruled(claims.into_iter().flat_map(ruled).collect()));
             }
             Output::Call { ticket, call, .. } => {
                 let (_, answer) = self.world.call(&call);

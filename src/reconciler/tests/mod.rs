@@ -13,6 +13,7 @@
 
 mod agreement;
 mod batching;
+mod believed;
 mod chaos;
 mod claiming;
 mod coming;
@@ -33,7 +34,6 @@ mod isolating;
 mod kstatus;
 mod levers;
 mod life;
-mod looks;
 mod meant;
 mod mixed;
 mod model;

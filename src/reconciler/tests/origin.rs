@@ -43,7 +43,10 @@ fn claims(outputs: Vec<Output>) -> (Claimed, GivenUp) {
     let (mut claimed, mut given_up) = (Vec::new(), Vec::new());
     for output in outputs {
         match output {
-            Output::Claim(claim) => claimed.push((claim.cluster.to_string(), claim.jobs)),
+            Output::Claim(claims) => {
+                let claims = claims.into_iter();
+                claimed.extend(claims.map(|claim| (claim.cluster.to_string(), claim.jobs)));
+            }
             Output::Release(key, jobs) => given_up.push((key, jobs)),
             _ => {}
         }

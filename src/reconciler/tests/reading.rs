@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use super::life::fed;
-use super::world::{FakeJob, World, desired, job, policy, secs, trouble};
+use super::world::{FakeJob, World, desired, job, key, policy, secs, trouble};
 use crate::api::{DatafeedState, JobId, JobState, Reason, TimeSpan};
 use crate::reconciler::input::*;
-use crate::reconciler::reads::Reads;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -55,16 +54,6 @@ fn more_than_four_hundred_jobs_that_are_half_of_all_are_asked_for_as_all_and_few
         assert!(!words.is_empty(), "{meant} beside {others}");
         assert!(words.iter().all(|word| word.starts_with("meant-")));
     }
-}
-
-#[test]
-fn a_look_goes_with_others_that_are_planned_in_the_last_quarter_of_its_gap() {
-    let mut reads = Reads::default();
-    reads.look(&job("early"), secs(2));
-    assert_eq!(reads.within(secs(0), secs(10), Lane::Slow), secs(10));
-    reads.look(&job("late"), secs(8));
-    assert_eq!(reads.within(secs(0), secs(10), Lane::Slow), secs(8));
-    assert_eq!(reads.within(secs(0), secs(10), Lane::Fresh), secs(10));
 }
 
 #[test]
@@ -253,4 +242,36 @@ fn nor_that_of_a_close_that_nobody_waits_for() {
     let looks = looks(&world);
     assert_eq!(looks.len(), 1, "and nothing beside it");
     assert!(looks[0].len() >= 600);
+}
+
+/// So many objects of long ago that a new process finds, each with an open job of its own.
+fn found(count: usize) -> World {
+    let mut world = World::new();
+    world.max_closing = 2000;
+    for n in 0..count {
+        let id = format!("j-{n:04}");
+        world.jobs.insert(job(&id), FakeJob::new(JobState::Opened));
+        let desired = desired(&id, Wanted::Closed, policy());
+        world.store(key(&id), desired);
+    }
+    world.pass(secs(120));
+    world.count_from_now();
+    world.crash();
+    world
+}
+
+#[test]
+fn after_their_calls_many_are_looked_at_as_soon_as_the_last_is_answered_and_few_wait_for_others() {
+    let looked_at = |world: &World| -> Vec<usize> {
+        let looks = looks(world);
+        looks.iter().map(|jobs| jobs.len()).collect()
+    };
+    let mut many = found(1000);
+    many.pass(MS * 100);
+    assert_eq!(looked_at(&many), [1000, 1000]);
+    let mut few = found(400);
+    few.pass(MS * 490);
+    assert_eq!(looked_at(&few), [400]);
+    few.pass(secs(2));
+    assert_eq!(looked_at(&few), [400, 400]);
 }

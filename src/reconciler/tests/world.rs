@@ -192,10 +192,14 @@ impl World {
         self.claims = Claims::default();
     }
 
+    /// Tells of all that are stored, and like the shell lets none of them act before the last was told of.
     pub(super) fn deliver_all(&mut self) {
+        self.claims.wait(self.side);
         for delivered in self.stored.values().cloned().collect::<Vec<_>>() {
             self.tell(Input::Delivered(Box::new(delivered)));
         }
+        let rulings = self.claims.complete(self.side);
+        self.rule(rulings);
     }
 
     /// Lets time pass, event by event.

@@ -46,7 +46,7 @@ fn what_is_left_over_cannot_hide() {
     assert!(left_over(&format!("{claims:#?}")).is_empty());
     drop(claims.claim(
         1,
-        &Claim {
+        &[Claim {
             cluster: "uuid".into(),
             key: key("x"),
             uid: "uid".into(),
@@ -54,7 +54,7 @@ fn what_is_left_over_cannot_hide() {
             created_at: moment(Duration::ZERO).wall,
             ticket: Ticket(1),
             jobs: vec![job("a")],
-        },
+        }],
     ));
     let left = left_over(&format!("{claims:#?}"));
     assert!(left.iter().any(|line| line == "clusters: {"), "{left:#?}");

@@ -30,8 +30,8 @@ impl Chaos {
                 };
                 self.send(wait, Coming::Turn(key));
             }
-            Output::Claim(claim) => {
-                let rulings = self.claims.lock().unwrap().claim(self.number, &claim);
+            Output::Claim(new) => {
+                let rulings = self.claims.lock().unwrap().claim(self.number, &new);
                 self.rule(rulings);
             }
             Output::Release(key, jobs) => {

@@ -21,8 +21,8 @@ impl Scene {
     /// The brain asks for this.
     pub(super) fn take(&mut self, output: Output) {
         match output {
-            Output::Claim(claim) => {
-                let rulings = self.claims.claim(1, &claim);
+            Output::Claim(claims) => {
+                let rulings = self.claims.claim(1, &claims);
                 self.rule(rulings);
             }
             Output::Release(key, jobs) => {

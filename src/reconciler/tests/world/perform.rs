@@ -37,8 +37,8 @@ impl World {
                 self.turns
                     .ask(&tenant, (self.side, key), urgency.lane(), self.clock);
             }
-            Output::Claim(claim) => {
-                let rulings = self.claims.claim(self.side, &claim);
+            Output::Claim(claims) => {
+                let rulings = self.claims.claim(self.side, &claims);
                 self.rule(rulings);
             }
             Output::Release(key, jobs) => {
