@@ -10,9 +10,9 @@ use super::pace;
 use super::turns::Lane;
 use crate::api::JobId;
 
-/// Looks within this time of one that is due go with it.
+/// Looks within this time of one that is due go with it; and where so long none came to those that gather, none are coming.
 const TOGETHER: Duration = Duration::from_millis(100);
-/// More jobs than this are worth a read of their own.
+/// More jobs than this are worth a read of their own, and are asked for all at once where they are most of the cluster's.
 pub(super) const VERY_MANY: usize = 400;
 
 /// The looks that are planned.
@@ -20,8 +20,9 @@ pub(super) const VERY_MANY: usize = 400;
 pub(super) struct Looks {
     by_job: BTreeMap<JobId, Duration>,
     by_time: BTreeMap<Duration, BTreeSet<JobId>>,
-    /// When those are looked at that wait for others, and when the last of them came.
-    gathering: Option<(Duration, Duration)>,
+    /// Of those that are planned the ones that only wait for others, and when the last of them came.
+    gathering: BTreeSet<JobId>,
+    came: Duration,
     /// Jobs that somebody waits for and that are to be looked at now.
     hurried: BTreeSet<JobId>,
 }
@@ -40,14 +41,14 @@ impl Looks {
         self.by_job.get(job).copied()
     }
 
-    /// When a job is looked at that was just called, or found: at once where somebody waits for it, else with others.
-    pub(super) fn soon(&mut self, now: Duration, lane: Lane) -> Duration {
+    /// Asks for a read of a job that was just called, or found: at once where somebody waits for it, else with others.
+    pub(super) fn gather(&mut self, job: &JobId, now: Duration, lane: Lane) {
         match lane {
-            Lane::Fresh => now,
+            Lane::Fresh => self.by(job, now),
             Lane::Slow => {
-                let at = self.shared(now, now + pace::LOOK_TOGETHER);
-                self.gathering = Some((at, now));
-                at
+                self.by(job, self.shared(now, now + pace::LOOK_TOGETHER));
+                self.gathering.insert(job.clone());
+                self.came = now;
             }
         }
     }
@@ -66,27 +67,30 @@ impl Looks {
         planned.map_or(latest, |(at, _)| *at)
     }
 
-    /// When the next jobs are looked at, and until when others are planned that go with them.
-    pub(super) fn next(&self, more_may_come: bool) -> Option<(Duration, Duration)> {
+    /// When the next jobs are looked at.
+    pub(super) fn next(&self, more_may_come: bool) -> Option<Duration> {
         let (first, _) = self.by_time.first_key_value()?;
-        let due = (*first, *first + TOGETHER);
-        let gathered = self.gathered(more_may_come);
-        Some(gathered.map_or(due, |gathered| gathered.min(due)))
+        let gathered = self.gathered_at(more_may_come);
+        Some(gathered.map_or(*first, |at| at.min(*first)))
     }
 
-    /// When those that wait for others are enough, and until when they would have waited: very many do not wait for more
-    /// where no more are coming.
-    fn gathered(&self, more_may_come: bool) -> Option<(Duration, Duration)> {
-        let (at, last) = self.gathering?;
-        let many = self.by_time.get(&at)?.len() > VERY_MANY;
-        let enough = if more_may_come { last + TOGETHER } else { last };
-        many.then_some((enough, at))
+    /// When those that wait for others are enough: very many do not wait for more where no more are coming.
+    fn gathered_at(&self, more_may_come: bool) -> Option<Duration> {
+        let wait = if more_may_come {
+            TOGETHER
+        } else {
+            Duration::ZERO
+        };
+        (self.gathering.len() > VERY_MANY).then(|| self.came + wait)
     }
 
-    /// Takes what is planned until then, and what is planned so soon after now that it goes with it; sorted.
-    pub(super) fn take(&mut self, until: Duration, now: Duration) -> Vec<JobId> {
-        let due = self.by_time.range(..=until.max(now + TOGETHER));
-        let jobs: BTreeSet<JobId> = due.flat_map(|(_, jobs)| jobs).cloned().collect();
+    /// Takes what is due, and what goes with it; sorted.
+    pub(super) fn take(&mut self, now: Duration, more_may_come: bool) -> Vec<JobId> {
+        let due = self.by_time.range(..=now + TOGETHER);
+        let mut jobs: BTreeSet<JobId> = due.flat_map(|(_, jobs)| jobs).cloned().collect();
+        if self.gathered_at(more_may_come).is_some_and(|at| at <= now) {
+            jobs.extend(self.gathering.iter().cloned());
+        }
         self.forget_all(jobs)
     }
 
@@ -104,6 +108,7 @@ impl Looks {
     /// Nobody wants to know.
     pub(super) fn forget(&mut self, job: &JobId) {
         self.hurried.remove(job);
+        self.gathering.remove(job);
         self.put_off(job);
     }
 
@@ -137,12 +142,11 @@ mod tests {
         JobId::parse(&format!("j-{n}")).unwrap()
     }
 
-    /// So many jobs that nobody waits for, each found a millisecond after the one before.
+    /// So many jobs that nobody waits for, found at the same moment.
     fn found(count: usize) -> Looks {
         let mut looks = Looks::default();
-        for (n, now) in (0..count).zip(std::iter::successors(Some(MS), |at| Some(*at + MS))) {
-            let at = looks.soon(now, Lane::Slow);
-            looks.by(&job(n), at);
+        for n in 0..count {
+            looks.gather(&job(n), MS, Lane::Slow);
         }
         looks
     }
@@ -159,26 +163,52 @@ mod tests {
 
     #[test]
     fn what_waits_for_others_waits_half_a_second_and_very_many_only_while_more_are_coming() {
-        let few = found(VERY_MANY);
-        for more_may_come in [true, false] {
-            assert_eq!(few.next(more_may_come), Some((MS * 501, MS * 601)));
-        }
-        let many = found(VERY_MANY + 1);
-        assert_eq!(many.next(true), Some((MS * 501, MS * 501)));
-        assert_eq!(many.next(false), Some((MS * 401, MS * 501)));
         assert!(Looks::default().next(false).is_none());
+        let mut few = found(VERY_MANY);
+        for more_may_come in [true, false] {
+            assert_eq!(few.next(more_may_come), Some(MS * 501));
+        }
+        assert!(few.take(MS * 101, false).is_empty());
+        let mut many = found(VERY_MANY + 1);
+        assert_eq!(many.next(false), Some(MS));
+        assert_eq!(many.next(true), Some(MS * 101));
+        many.gather(&job(0), MS * 50, Lane::Slow);
+        assert_eq!(many.next(true), Some(MS * 150), "one more came");
+        assert!(many.take(MS * 149, true).is_empty());
+        assert_eq!(many.take(MS * 150, true).len(), VERY_MANY + 1);
+        assert!(many.next(true).is_none());
+    }
+
+    #[test]
+    fn what_has_a_time_of_its_own_does_not_make_those_many_that_wait_for_others() {
+        let mut looks = found(VERY_MANY);
+        looks.by(&job(VERY_MANY), MS * 501);
+        assert_eq!(looks.next(false), Some(MS * 501));
+        looks.gather(&job(VERY_MANY), MS * 2, Lane::Slow);
+        looks.by(&job(VERY_MANY + 1), MS * 700);
+        assert_eq!(looks.next(false), Some(MS * 2));
+        assert_eq!(looks.take(MS * 2, false).len(), VERY_MANY + 1);
+        assert_eq!(looks.next(false), Some(MS * 700));
+    }
+
+    #[test]
+    fn one_that_is_overdue_does_not_keep_very_many_waiting() {
+        let mut looks = found(VERY_MANY + 1);
+        looks.by(&job(9999), Duration::ZERO);
+        assert_eq!(looks.next(false), Some(Duration::ZERO));
+        assert_eq!(looks.take(MS * 5, false).len(), VERY_MANY + 2);
     }
 
     #[test]
     fn what_is_taken_is_planned_no_more_and_what_is_planned_soon_after_goes_with_it() {
         let mut looks = Looks::default();
-        for (n, at) in [(1, 10), (2, 109), (3, 111)] {
+        for (n, at) in [(1, 10), (2, 110), (3, 111)] {
             looks.by(&job(n), MS * at);
         }
         looks.by(&job(3), MS * 500);
         assert_eq!(looks.planned(&job(3)), Some(MS * 111), "the earlier stays");
-        assert_eq!(looks.take(MS * 10, MS * 10), [job(1), job(2)]);
-        assert_eq!(looks.take(MS * 300, MS * 10), [job(3)]);
+        assert_eq!(looks.take(MS * 10, true), [job(1), job(2)]);
+        assert_eq!(looks.take(MS * 300, true), [job(3)]);
         assert!(looks.next(true).is_none() && looks.planned(&job(1)).is_none());
         looks.hurry(&job(4));
         looks.forget(&job(4));

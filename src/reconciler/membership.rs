@@ -10,7 +10,8 @@ use super::catalogue::Changes;
 use super::decision::Decision;
 use super::expression::resolve;
 use super::input::{
-    Allowances, Claim, Moment, ObjectKey, Output, Ruling, SeenDatafeed, SeenState, Ticket, Wanted,
+    Allowances, Claim, Lane, Moment, ObjectKey, Output, Ruling, SeenDatafeed, SeenState, Ticket,
+    Wanted,
 };
 use super::meant::meant;
 use super::member::Claimed;
@@ -192,7 +193,7 @@ impl Reconciler {
         }
         for job in changes.jobs.iter().filter(|_| !first) {
             if self.jobs.contains_key(job) {
-                self.look_now(job, asked, now.monotonic);
+                self.look_soon(job, next, Lane::Fresh, now);
             }
         }
         self.due.extend(self.missing.iter().cloned());
@@ -270,7 +271,7 @@ impl Reconciler {
             ticket,
             jobs,
         };
-        // Those of one moment are ruled on at one moment.
+        // Claims that follow each other are ruled on at one moment.
         match self.outputs.last_mut() {
             Some(Output::Claim(claims)) => claims.push(claim),
             _ => self.outputs.push(Output::Claim(vec![claim])),
@@ -311,18 +312,18 @@ impl Reconciler {
 
     /// The cluster turned out to be known by another name: what was claimed under the old one is claimed again.
     pub(super) fn claim_anew(&mut self) {
-        for key in self.objects.keys().cloned().collect::<Vec<_>>() {
+        for (key, object) in &mut self.objects {
             let mut held = Vec::new();
-            if let Some(object) = self.objects.get_mut(&key) {
-                for (job, member) in object.members.iter_mut() {
-                    if std::mem::take(&mut member.claimed) != Claimed::No {
-                        held.push(job.clone());
-                    }
+            for (job, member) in object.members.iter_mut() {
+                if std::mem::take(&mut member.claimed) != Claimed::No {
+                    held.push(job.clone());
                 }
             }
             if !held.is_empty() {
                 self.outputs.push(Output::Release(key.clone(), held));
             }
+        }
+        for key in self.objects.keys().cloned().collect::<Vec<_>>() {
             self.claim(&key);
         }
     }

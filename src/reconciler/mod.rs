@@ -13,7 +13,8 @@
 //!   [`stored`]: what a stored status tells; `seldom`: what costs a word at rest; `origin`: of which cluster
 //! - `steps`: from a decision to notes, looks and calls; `drift`: what others did; `deletion`: how an object goes
 //! - `calls`, [`batch`], [`isolate`], [`turns`], [`pace`]: what is sent together, in which order, how often, how many
-//! - `looks`: who is to be looked at when; `reads`, `roll`: one shared read for all objects; `kinds`: whether a datafeed has an end; [`cover`]: many jobs in few words
+//! - `looks`: who is to be looked at when; `reads`, `roll`: one shared read for all objects; `kinds`: whether a datafeed has
+//!   an end; [`cover`]: many jobs in few words
 //! - `report`: status and conditions from facts; `publish`: when they are written; `writing`: one that is on its way
 
 pub mod allowances;

@@ -1,8 +1,9 @@
 //! Shared reads for all objects of a cluster: one list of configs, one list of tasks, states only where something moves.
 //!
 //! Jobs ask to be looked at by a time; what is due together is read together, and while one read is in flight the next
-//! ones gather; only the end of an edit is read beside a read of very many. At rest the tasks tell when a state has changed; where they may not be read, some of the quiet jobs are
-//! asked at a time, in turn. A cluster in trouble is probed with growing gaps, once.
+//! ones gather; only the end of an edit is read beside a read of very many. At rest the tasks tell when a state has
+//! changed; where they may not be read, some of the quiet jobs are asked at a time, in turn. A cluster in trouble is probed
+//! with growing gaps, once.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -45,8 +46,7 @@ pub(super) struct Reads {
 impl Reads {
     /// Looks at a job after a call for it: where somebody waits for it, also beside a read of very many.
     pub(super) fn look_after_call(&mut self, job: &JobId, call: &Sent, now: Moment) {
-        let at = self.looks.soon(now.monotonic, call.lane);
-        self.looks.by(job, at);
+        self.looks.gather(job, now.monotonic, call.lane);
         if call.lane == Lane::Fresh && call.call.jobs().len() <= FEW {
             self.looks.hurry(job);
         }
@@ -138,18 +138,19 @@ impl Reconciler {
         ticket
     }
 
-    /// When the next jobs are looked at, and until when others are planned that go with them. A call on its way brings more.
-    fn next_look(&self) -> Option<(Duration, Duration)> {
-        self.reads.looks.next(!self.calls.in_flight.is_empty())
+    /// The answer of a call is followed by looks, also where all of its jobs were seen to be taken.
+    fn more_looks_may_come(&self) -> bool {
+        !self.calls.in_flight.is_empty()
     }
 
     fn read_states(&mut self, now: Duration, probing: bool) {
-        let next = self.next_look();
-        let Some((_, until)) = next.filter(|(at, _)| *at <= now) else {
+        let more_may_come = self.more_looks_may_come();
+        let next = self.reads.looks.next(more_may_come);
+        if next.is_none_or(|at| at > now) {
             return;
-        };
+        }
         let mut jobs = if self.reads.states.is_empty() {
-            self.reads.looks.take(until, now)
+            self.reads.looks.take(now, more_may_come)
         } else {
             self.reads.take_hurried()
         };
@@ -208,7 +209,7 @@ impl Reconciler {
     }
 
     /// Looks at a job, where no read is on its way that was sent under ticket `from` or later and will tell the same.
-    pub(super) fn look_now(&mut self, id: &JobId, from: Ticket, at: Duration) {
+    pub(super) fn look_soon(&mut self, id: &JobId, from: Ticket, lane: Lane, now: Moment) {
         let asked = self.reads.looking(id).filter(|asked| *asked >= from);
         let known = self.jobs.get(id);
         // What a call has touched is looked at when that was planned at its end, together with others.
@@ -219,12 +220,12 @@ impl Reconciler {
             .reads
             .looks
             .planned(id)
-            .is_some_and(|set| set <= at + pace::LOOK_TOGETHER);
+            .is_some_and(|set| set <= now.monotonic + pace::LOOK_TOGETHER);
         let awaited = asked.is_some_and(|asked| known.is_some_and(|job| job.believes(asked)));
         if awaited || touched && planned {
             return;
         }
-        self.reads.looks.by(id, at);
+        self.reads.looks.gather(id, now.monotonic, lane);
     }
 
     /// When the next read becomes due.
@@ -235,7 +236,7 @@ impl Reconciler {
         }
         let reads = &self.reads;
         let listed = self.catalogue.is_known();
-        let look = self.next_look().map(|(at, _)| at);
+        let look = reads.looks.next(self.more_looks_may_come());
         let look = look.filter(|_| reads.states.is_empty());
         let roll = reads.roll.as_ref().and_then(Due::next);
         let tasks = reads.tasks.next().filter(|_| listed);
@@ -346,7 +347,7 @@ impl Reconciler {
             }
         }
         for id in odd {
-            self.look_now(&id, Ticket::default(), now.monotonic);
+            self.look_soon(&id, Ticket::default(), Lane::Fresh, now);
         }
         // New, or without its config for ever: that is worth one list, not one at each look.
         if self.catalogue.is_known() && !unheard.is_subset(&self.reads.unheard) {

@@ -101,8 +101,7 @@ impl Reconciler {
             Decision::Rest(_) => self.rest(key, job, now),
             Decision::Hold(_) => self.held(key, job, now),
             Decision::Observe => {
-                let at = self.reads.looks.soon(now.monotonic, self.lane(key));
-                self.observe(key, job, at);
+                self.observe(key, job, self.lane(key), now);
             }
             Decision::Wait(_, reason, gap) => {
                 let listed = matches!(
@@ -165,13 +164,13 @@ impl Reconciler {
         object.list_from > self.reads.listed() && object.literal().as_ref() != Some(job)
     }
 
-    fn observe(&mut self, key: &ObjectKey, job: &JobId, at: Duration) {
+    fn observe(&mut self, key: &ObjectKey, job: &JobId, lane: Lane, now: Moment) {
         let from = self
             .objects
             .get(key)
             .map(|object| object.sight_from)
             .unwrap_or_default();
-        self.look_now(job, from, at);
+        self.look_soon(job, from, lane, now);
     }
 
     fn rest(&mut self, key: &ObjectKey, job: &JobId, now: Moment) {
@@ -183,7 +182,7 @@ impl Reconciler {
                     .is_some_and(|member| !member.sighted)
         });
         if unseen {
-            self.observe(key, job, now.monotonic);
+            self.observe(key, job, Lane::Fresh, now);
         }
     }
 
@@ -198,7 +197,7 @@ impl Reconciler {
         }
         if self.member(key, job).is_some_and(|member| !member.sighted) {
             // What another object acts on is told of all the same.
-            self.observe(key, job, now.monotonic);
+            self.observe(key, job, Lane::Fresh, now);
         }
         let ended = self
             .member(key, job)

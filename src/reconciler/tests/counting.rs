@@ -147,14 +147,14 @@ fn one_close_of_a_new_object_is_a_read_more() {
 fn two_hundred_that_are_created_at_once() {
     let mut world = World::new();
     for n in 0..200 {
-        world
-            .jobs
-            .insert(job(&id(n)), FakeJob::new(JobState::Opened));
+        world.jobs.insert(job(&id(n)), opened());
+    }
+    for n in 0..200 {
         world.apply(&id(n), Wanted::Closed, policy());
     }
     world.pass(secs(20));
     assert_eq!(world.not_closed(), 0);
-    assert_eq!(spent(&world), costs(14, 1015, 4, 200).and_events(200));
+    assert_eq!(spent(&world), costs(11, 1013, 4, 200).and_events(200));
 }
 
 #[test]
@@ -195,16 +195,16 @@ fn ten_thousand_that_are_created_at_once() {
     world.max_closing = 2000;
     world.connect();
     for n in 0..10_000 {
-        world
-            .jobs
-            .insert(job(&id(n)), FakeJob::new(JobState::Opened));
+        world.jobs.insert(job(&id(n)), opened());
+    }
+    for n in 0..10_000 {
         world.apply(&id(n), Wanted::Closed, policy());
     }
     world.pass(secs(40));
     assert_eq!(world.not_closed(), 0);
     assert_eq!(
         spent(&world),
-        costs(62, 50_112, 53, 10_000).and_events(10_000)
+        costs(59, 50_110, 53, 10_000).and_events(10_000)
     );
     assert!(world.requests <= 100);
 }
@@ -351,6 +351,8 @@ fn a_deletion_policy_of_close_is_a_write_of_the_finalizer_before_and_one_after()
     let mut world = World::new();
     for n in 0..200 {
         world.jobs.insert(job(&id(n)), opened());
+    }
+    for n in 0..200 {
         let mut desired = desired(&id(n), Wanted::Closed, policy());
         desired.deletion = DeletionPolicy::Close;
         world.create(&id(n), desired);
@@ -359,7 +361,7 @@ fn a_deletion_policy_of_close_is_a_write_of_the_finalizer_before_and_one_after()
     assert_eq!(world.not_closed(), 0);
     assert_eq!(
         spent(&world),
-        costs(30, 1042, 15, 200).and_events(200).and_finalizers(200)
+        costs(27, 1040, 15, 200).and_events(200).and_finalizers(200)
     );
     world.count_from_now();
     for n in 0..200 {

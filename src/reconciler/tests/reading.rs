@@ -275,3 +275,26 @@ fn after_their_calls_many_are_looked_at_as_soon_as_the_last_is_answered_and_few_
     few.pass(secs(2));
     assert_eq!(looked_at(&few), [400, 400]);
 }
+
+#[test]
+fn a_job_that_a_list_names_first_is_looked_at_also_where_a_read_that_is_on_its_way_does_not_know_it()
+ {
+    let mut world = World::of("other", FakeJob::new(JobState::Closed), Wanted::Closed);
+    world.apply("a", Wanted::Closed, policy());
+    world.pass(secs(1));
+    world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
+    let states = |input: &mut Input| match input {
+        Input::Read(_, Ok(Answer::States(states))) => states.get_mut(&job("a"))?.state.take(),
+        _ => None,
+    };
+    // It is asked for together with the list, and was created between the answers.
+    while world
+        .pending
+        .values_mut()
+        .all(|(_, input)| states(input).is_none())
+    {
+        world.pass(MS);
+    }
+    world.pass(MS * 100);
+    assert_eq!(world.state("a"), JobState::Closed);
+}
