@@ -64,6 +64,13 @@ impl JobExpression {
         &self.text
     }
 
+    /// Where it is nothing but this id, keeps its text in the same room.
+    pub fn share(&mut self, id: &JobId) {
+        if self.text == *id.text() {
+            self.text = Arc::clone(id.text());
+        }
+    }
+
     /// What stands between the commas, in its order, as Elasticsearch takes it: trimmed, and without what is empty.
     pub fn tokens(&self) -> impl Iterator<Item = &str> {
         tokens(&self.text)

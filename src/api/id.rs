@@ -89,6 +89,11 @@ impl<Of> Id<Of> {
     pub fn as_str(&self) -> &str {
         &self.text
     }
+
+    /// The room of its text, for another who keeps the same text.
+    pub(super) fn text(&self) -> &Arc<str> {
+        &self.text
+    }
 }
 
 // Written out, because a derive would ask the same of the marker types.

@@ -14,6 +14,8 @@ use crate::api::JobId;
 const TOGETHER: Duration = Duration::from_millis(100);
 /// More jobs than this are worth a read of their own, and are asked for all at once where they are most of the cluster's.
 pub(super) const VERY_MANY: usize = 400;
+/// The same while more may come: ten reads of ten thousand jobs at most are made before the half second is over.
+const ENOUGH: usize = 1000;
 
 /// The looks that are planned.
 #[derive(Debug, Clone, Default)]
@@ -76,12 +78,12 @@ impl Looks {
 
     /// When those that wait for others are enough: very many do not wait for more where no more are coming.
     fn gathered_at(&self, more_may_come: bool) -> Option<Duration> {
-        let wait = if more_may_come {
-            TOGETHER
+        let (least, wait) = if more_may_come {
+            (ENOUGH, TOGETHER)
         } else {
-            Duration::ZERO
+            (VERY_MANY, Duration::ZERO)
         };
-        (self.gathering.len() > VERY_MANY).then(|| self.came + wait)
+        (self.gathering.len() > least).then(|| self.came + wait)
     }
 
     /// Takes what is due, and what goes with it; sorted.
@@ -169,14 +171,16 @@ mod tests {
             assert_eq!(few.next(more_may_come), Some(MS * 501));
         }
         assert!(few.take(MS * 101, false).is_empty());
-        let mut many = found(VERY_MANY + 1);
+        let many = found(VERY_MANY + 1);
         assert_eq!(many.next(false), Some(MS));
-        assert_eq!(many.next(true), Some(MS * 101));
-        many.gather(&job(0), MS * 50, Lane::Slow);
-        assert_eq!(many.next(true), Some(MS * 150), "one more came");
-        assert!(many.take(MS * 149, true).is_empty());
-        assert_eq!(many.take(MS * 150, true).len(), VERY_MANY + 1);
-        assert!(many.next(true).is_none());
+        assert_eq!(many.next(true), Some(MS * 501));
+        let mut more = found(ENOUGH + 1);
+        assert_eq!(more.next(true), Some(MS * 101));
+        more.gather(&job(0), MS * 50, Lane::Slow);
+        assert_eq!(more.next(true), Some(MS * 150), "one came again");
+        assert!(more.take(MS * 149, true).is_empty());
+        assert_eq!(more.take(MS * 150, true).len(), ENOUGH + 1);
+        assert!(more.next(true).is_none());
     }
 
     #[test]

@@ -51,6 +51,9 @@ impl Reconciler {
             .unfinished
             .lessen(|rest| rest.requested.1.retain(|job| !went.contains(job)));
         object.members = members;
+        if let [id] = came.as_slice() {
+            object.desired.scope.expression.share(id);
+        }
         self.join(key, &came, now);
         for job in &went {
             self.leave(key, job);

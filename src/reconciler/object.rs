@@ -238,6 +238,9 @@ impl Object {
         let scope = before.scope != self.desired.scope;
         if scope {
             self.unfinished.restoring = Box::default();
+        } else {
+            // It shares its room with others.
+            self.desired.scope = before.scope;
         }
         News::Changed { scope, requested }
     }

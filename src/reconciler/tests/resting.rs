@@ -52,6 +52,22 @@ fn of_a_closed_job_what_ran_is_kept_once_also_after_a_restart() {
 }
 
 #[test]
+fn the_one_job_that_an_object_names_and_its_expression_are_one_text_also_after_an_edit() {
+    let mut world = World::of("a", FakeJob::new(JobState::Opened), Wanted::Closed);
+    let one_text = |world: &World| {
+        let object = &world.brain.objects[&key("a")];
+        let (job, _) = object.members.only().unwrap();
+        let text = object.desired.scope.expression.as_str();
+        std::ptr::eq(job.as_str(), text)
+    };
+    world.pass(secs(60));
+    assert!(one_text(&world));
+    world.apply("a", Wanted::Opened, policy());
+    world.pass(secs(60));
+    assert!(one_text(&world));
+}
+
+#[test]
 fn an_object_a_member_and_a_job_stay_as_small_as_they_are() {
     let sizes = [size_of::<Object>(), size_of::<Member>(), size_of::<Job>()];
     assert_eq!(sizes, [656, 136, 184]);
