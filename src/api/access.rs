@@ -84,8 +84,9 @@ pub struct Limits {
     #[schemars(schema_with = "schema::max_closing")]
     pub max_closing: Option<u32>,
 
-    /// How many calls that change something (close, open, start, stop) may wait for their answer at once. Fewer are
-    /// made while Elasticsearch says that it has too much to do. Default: 8. Example: 2.
+    /// How many calls that change something (close, open, start, stop) may be on their way at once. One whose jobs were all
+    /// seen to have taken it is not counted. Fewer are made while Elasticsearch says that it has too much to do.
+    /// Default: 8. Example: 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::max_in_flight")]
     pub max_in_flight: Option<u32>,

@@ -203,7 +203,8 @@ pub struct AnomalyJobSpec {
     /// - `Close`: they are closed first, as `close` says. The object goes when they are closed, and at the
     ///   latest one minute after `close.timeout`, whatever Elasticsearch answers; after two minutes already where
     ///   it cannot be reached before a human acts (credentials rejected, no connection). Not while `suspend` is true or
-    ///   `state` is absent: then nothing is called and the object goes at once.
+    ///   `state` is absent: then nothing is called and the object goes at once. Jobs that this object may not call (Conflict,
+    ///   NotAllowed), or cannot find (TooManyJobs, ExpressionRefused, ViewIncomplete), are not waited for.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
 }

@@ -50,7 +50,7 @@ words! {
     ConditionType {
         Ready = "Each job was seen in the wanted state at this generation, or the object only observes; on a connection: Elasticsearch answers and the credentials may manage jobs. Always present.",
         Closed = "Each job was seen closed, whatever state is wanted. `kubectl wait --for=condition=Closed aj/NAME` waits for it. Always present.",
-        Reconciling = "Present only while True: the operator is working towards the wanted state, or waits for what heals by itself. Never together with Stalled: as long as one job moves, nothing has failed. Nothing to do but wait.",
+        Reconciling = "Present only while True: the operator is working towards the wanted state, or waits for what may heal by itself. Never together with Stalled: as long as one job moves, nothing has failed. Wait, unless the reason says what to mend (certificates, an address, a lack of room).",
         Stalled = "Present only while True: a human must act, the reason says on what. An outage alone never brings it, and it goes without an edit when its cause does.",
         Forced = "The last close of a job used force; the message names the jobs and what was lost. Goes when the job is next closed without force, or opened by this object.",
         Drifted = "Somebody else, or Elasticsearch itself, changed the state of a job; the message says what was seen and when, the reason who did it. False with the reason Corrected: it was put back.",
@@ -72,7 +72,7 @@ words! {
         InDesiredState = "Each job was seen in the wanted state. Nothing to do.",
         Observing = "`spec.state` is absent: the jobs are reported and nothing is called. Set `state: Closed` or `Opened` to have it enforced.",
         Suspended = "`spec.suspend` is true: the jobs are reported and nothing is called. Remove it to go on.",
-        Pending = "Nothing was asked for the jobs yet: the operator is connecting, finding out which jobs are meant or who acts on them, or they wait for their turn (`limits.maxClosing` of the connection). It passes.",
+        Pending = "Nothing was asked for the jobs yet: the operator is connecting, finding out which jobs are meant or who acts on them, or they wait for their turn (`limits.maxClosing` of the connection). It passes, unless the message names a right or a CustomResourceDefinition that the operator lacks.",
         NotObserved = "Elasticsearch has not answered for five minutes, so nothing is claimed of its jobs. See the conditions of the connection.",
         Closing = "A close was asked for, or goes on, and the job has not been seen closed yet. It passes. With `state: Opened` the job is opened when that has ended.",
         ForceClosing = "A forced close is being made and the job has not been seen closed yet. It passes.",

@@ -123,8 +123,7 @@ pub struct ElasticsearchConnectionStatus {
     #[schemars(schema_with = "schema::conditions")]
     pub conditions: Vec<Condition>,
 
-    /// The cluster's own id. Absent: not seen yet, or the credentials may not read it (it needs the
-    /// privilege `monitor`). Example: `tWIJ7ufnTgqhx6CQ3OV_sA`.
+    /// The cluster's own id. Absent: never seen; it needs the privilege `monitor`, and stays when that is lost. Example: `tWIJ7ufnTgqhx6CQ3OV_sA`.
     #[serde(
         rename = "clusterUUID",
         default,

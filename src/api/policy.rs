@@ -27,8 +27,8 @@ pub struct ClosePolicy {
     ///   have no effect.
     pub mode: CloseMode,
 
-    /// How long Elasticsearch may work on a graceful close that it has accepted. Only time in which
-    /// the job was seen closing counts: an outage never brings a force nearer.
+    /// How long Elasticsearch may work on a graceful close that it has answered. Only time in which
+    /// the job was seen closing counts, or seen not to close: an outage never brings a force nearer.
     ///
     /// One whole number from 1 and one unit of `s`, `m`, `h`, `d`. Default: `30m`, as in Elasticsearch.
     /// Examples: `90s`, `30m`, `2h`, `1d`.
@@ -106,7 +106,7 @@ pub struct OpenPolicy {
     /// - `Start`: it is started, whether it ran before or not.
     /// - `Leave`: it is left as it is.
     ///
-    /// A datafeed that somebody stops later, while the job is open, is left stopped.
+    /// A datafeed that somebody stops later, while the job is open, is left stopped; with `Start` until `spec` is edited.
     pub datafeed: OpenDatafeed,
 }
 

@@ -391,8 +391,8 @@ pub struct ConnectionSeen {
     #[schemars(schema_with = "schema::long_text")]
     pub name: String,
 
-    /// The cluster's own id. Nothing is called on a cluster whose id differs. Absent: the credentials
-    /// may not read it. Example: `tWIJ7ufnTgqhx6CQ3OV_sA`.
+    /// The cluster's own id. Nothing is called on a cluster that tells another one. Absent: the credentials
+    /// may not read it (`monitor`). Example: `tWIJ7ufnTgqhx6CQ3OV_sA`.
     #[serde(
         rename = "clusterUUID",
         default,

@@ -128,6 +128,19 @@ fn a_claim_is_held_where_it_was_made_until_it_is_given_up_whatever_the_cluster_i
 }
 
 #[test]
+fn a_claim_that_is_made_again_is_ruled_on_again() {
+    let mut claims = Claims::default();
+    claims.claim(1, &[claim("x", 10)]);
+    let again = Claim {
+        ticket: Ticket(2),
+        ..claim("x", 10)
+    };
+    let rulings = claims.claim(1, &[again]);
+    assert_eq!(says(&rulings), [(1, "x".into(), None)]);
+    assert_eq!(rulings[&1][0].ticket, Ticket(2));
+}
+
+#[test]
 fn an_object_made_anew_claims_anew() {
     let mut claims = Claims::default();
     claims.claim(1, &[claim("x", 10)]);

@@ -98,20 +98,6 @@ impl Reconciler {
 
 /// All that it means was seen closed since it is being deleted, or there is nothing that could be.
 fn closed(object: &Object) -> bool {
-    let beyond_help = |reason: Reason| {
-        matches!(
-            reason,
-            Reason::TooManyJobs | Reason::ExpressionRefused | Reason::ViewIncomplete
-        )
-    };
-    if object
-        .unmet
-        .obstacle
-        .as_ref()
-        .is_some_and(|obstacle| beyond_help(obstacle.reason))
-    {
-        return true;
-    }
     object.resolved
         && object.members.iter().all(|(_, member)| {
             use super::decision::Decision;

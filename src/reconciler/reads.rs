@@ -417,3 +417,31 @@ impl Reconciler {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_somebody_waits_for_is_asked_for_beside_a_read_of_very_many_and_waits_for_one_of_fewer_or_for_two()
+     {
+        let hurried = JobId::parse("hurried").unwrap();
+        let read = |count: usize| {
+            let jobs = (0..count).map(|n| JobId::parse(&format!("j-{n:04}")).unwrap());
+            (Ticket(1), jobs.collect::<Vec<_>>())
+        };
+        for (states, taken) in [
+            (vec![read(VERY_MANY)], 0),
+            (vec![read(VERY_MANY + 1)], 1),
+            (vec![read(VERY_MANY + 1), read(1)], 0),
+        ] {
+            let mut reads = Reads {
+                states,
+                ..Reads::default()
+            };
+            reads.looks.by(&hurried, Duration::ZERO);
+            reads.looks.hurry(&hurried);
+            assert_eq!(reads.take_hurried().len(), taken);
+        }
+    }
+}

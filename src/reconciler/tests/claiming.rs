@@ -48,6 +48,14 @@ fn a_winner_of_another_namespace_is_not_named() {
 }
 
 #[test]
+fn who_takes_over_acts_within_a_second() {
+    let mut world = two(Wanted::Opened);
+    world.delete("old");
+    world.pass(secs(1));
+    assert_eq!(world.state("a"), JobState::Closed);
+}
+
+#[test]
 fn of_the_same_second_the_name_decides() {
     for (first, second) in [("x", "y"), ("y", "x")] {
         let mut world = World::new();

@@ -311,6 +311,24 @@ fn a_member_that_is_missing_or_anothers_does_not_hold_the_deletion() {
 }
 
 #[test]
+fn what_is_known_to_be_meant_is_closed_before_the_object_goes_also_where_not_all_that_is_meant_can_be_found_out()
+ {
+    let mut world = World::new();
+    for name in ["a", "b", "c"] {
+        world.jobs.insert(job(name), FakeJob::new(JobState::Opened));
+    }
+    world.cut_at = Some(2);
+    let mut wish = desired("a,c", Wanted::Opened, policy());
+    wish.deletion = DeletionPolicy::Close;
+    world.create("a", wish);
+    world.pass(secs(60));
+    assert!(world.is("a", "Closed", "Unknown", "ViewIncomplete"));
+    world.delete("a");
+    world.pass(secs(10));
+    assert!(gone(&world) && world.state("a") == JobState::Closed);
+}
+
+#[test]
 fn the_job_of_a_deleted_object_is_left_to_the_next_one_that_means_it() {
     let mut world = closing_one(FakeJob::new(JobState::Opened), Wanted::Opened);
     world.create("next", desired("a", Wanted::Opened, policy()));

@@ -44,6 +44,11 @@ fn what_is_stored_as_being_where_it_should_be_is_neither_looked_at_nor_written_a
             "{wanted:?}"
         );
         assert_eq!(*world.status("o"), before);
+        // News of the connection has everything told again.
+        world.max_closing += 1;
+        world.connect();
+        world.pass(secs(3));
+        assert!(world.writes.is_empty(), "{wanted:?}");
     }
 }
 
