@@ -80,10 +80,11 @@ fn run(of: impl Future<Output = ExitCode>) -> ExitCode {
         warn!("a cryptography provider was installed already");
     }
     // Two workers, so that a long turn of one cluster's brain never delays the renewal of the lease or a probe; not one per core,
-    // because each costs stack and allocator memory, and the work is waiting. Blocking threads serve name lookups only.
+    // because each costs stack and allocator memory, and the work is waiting. Blocking threads serve name lookups only; each ends
+    // soon after its last one, and there may be many, for a lookup that nobody answers holds its thread for ten seconds.
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
-        .max_blocking_threads(2)
+        .max_blocking_threads(64)
         .thread_name("operator")
         .enable_all()
         .build();

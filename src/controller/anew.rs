@@ -167,8 +167,6 @@ struct Pages {
 /// How a page was answered.
 enum Page {
     Here(ObjectList<Guarded<AnomalyJob>>),
-    /// The kind is not there, and so no object of it.
-    Nothing,
     /// What was read so far is too old to be gone on with.
     Expired,
     Forbidden,
@@ -193,7 +191,6 @@ impl Pages {
                     }
                     continue;
                 }
-                Page::Nothing => return Vec::new(),
                 Page::Expired => {
                     objects.clear();
                     params.continue_token = None;
@@ -214,8 +211,8 @@ impl Pages {
             Ok(Ok(list)) => Page::Here(list),
             Ok(Err(kube::Error::Api(status))) => match status.code {
                 403 => Page::Forbidden,
-                404 => Page::Nothing,
                 410 if params.continue_token.is_some() => Page::Expired,
+                // Also 404: a server that does not know the kind just now says nothing of its objects.
                 _ => Page::Failed,
             },
             Ok(Err(_)) | Err(_) => Page::Failed,

@@ -123,3 +123,28 @@ async fn an_object_that_is_read_again_is_brought_by_the_newer_read_alone() {
     assert_eq!(back(&mut anew).await, Some(vec!["object-0".to_owned()]));
     assert!(anew.is_empty() || back(&mut anew).await.is_none());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_know_the_kind_for_a_moment_makes_no_object_forgotten() {
+    let asked = Asked::default();
+    let (known, first) = (Arc::clone(&asked), Arc::clone(&asked));
+    let answer = move |request: Request| {
+        let query = request.uri().query().unwrap_or_default().to_owned();
+        let number = {
+            let mut asked = first.lock().unwrap();
+            asked.push(query.clone());
+            asked.len()
+        };
+        async move {
+            if number <= 3 {
+                return (StatusCode::NOT_FOUND, "404 page not found".to_owned());
+            }
+            (StatusCode::OK, page(&query, 1).to_string())
+        }
+    };
+    let client = Client::new(Router::new().fallback(answer), "default");
+    let mut anew = Anew::new(client);
+    anew.read(&[ObjectKey::new("team", "object-0")], Duration::ZERO);
+    assert_eq!(back(&mut anew).await, Some(vec!["object-0".to_owned()]));
+    assert_eq!(known.lock().unwrap().len(), 4);
+}

@@ -32,6 +32,8 @@ use crate::reconciler::input::{Connection, Trouble, Urgency, Usable};
 const PROBE: Duration = Duration::from_secs(60);
 /// A cluster that has answered within this time need not be probed.
 const PULSE: Duration = Duration::from_secs(150);
+/// So long its version and licence are taken to be what they were.
+const SAME_FOR: Duration = Duration::from_secs(3600);
 /// How many jobs close at once where the connection does not say.
 const DEFAULT_MAX_CLOSING: usize = 64;
 /// How many calls are on their way at once, likewise.
@@ -100,6 +102,8 @@ pub(super) struct Way {
     licensed: Option<bool>,
     /// What the last probe found, for as long as nothing says that it is no longer so.
     proven: Option<Probe>,
+    /// When that was asked.
+    probed: Option<Instant>,
     /// What failed beside the probes, for its owner. As it was at the last one: each change of it is a write.
     complaint: Option<Trouble>,
     /// Its own last write.
@@ -228,7 +232,9 @@ impl Link {
         }
         let suspected = std::mem::take(&mut self.way.suspected);
         self.connect(&object).await?;
-        let proven = self.way.proven.take().filter(|_| self.pulse.within(PULSE));
+        let recent = self.way.probed.is_some_and(|at| at.elapsed() < SAME_FOR);
+        let proven = self.way.proven.take();
+        let proven = proven.filter(|_| recent && self.pulse.within(PULSE));
         if let Some(probe) =
             proven.filter(|probe| probe.has_license && !self.lacks_what_is_needed())
         {
@@ -251,6 +257,7 @@ impl Link {
             self.way.lacks = self.lacks().await;
         }
         let probe = answer.map_err(|error| self.trouble(&error))?;
+        self.way.probed = Some(Instant::now());
         self.way.licensed = Some(probe.has_license);
         same_cluster(&object, &probe)?;
         Ok(probe)

@@ -201,6 +201,7 @@ fn class(error: &ElasticsearchError) -> ElasticsearchOutcome {
         | E::DatafeedNoNode
         | E::NotFormed => ElasticsearchOutcome::Overloaded,
         E::LineTooLong
+        | E::IndexClosed
         | E::RequestRefused { .. }
         | E::SnapshotTooOld
         | E::DatafeedRefused

@@ -120,7 +120,12 @@ impl Observer<'_> {
         if wildcards.is_empty() {
             return self.timed(api, client.job_stats(ids)).await;
         }
-        let mut stats = self.timed(api, client.job_stats_like(wildcards)).await?;
+        let mut stats = match self.counted(api, client.job_stats_like(wildcards)).await {
+            Ok(stats) => stats,
+            // Perhaps by a job that nobody means.
+            Err(Error::IndexClosed) => return self.timed(api, client.job_stats(ids)).await,
+            Err(error) => return Err(trouble_of(&error)),
+        };
         let meant = |id: &JobId| wildcards.iter().any(|wildcard| wildcard.matches(id));
         let is_left = |id: &&JobId| {
             !(if stats.cut {

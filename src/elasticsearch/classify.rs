@@ -122,6 +122,7 @@ fn by_type(answer: &Answer, refusal: &Refusal) -> Option<Error> {
         | "node_not_connected_exception"
         | "connect_transport_exception" => Error::NodeLost,
         "cluster_block_exception" if refusal.mentions("/no master]") => Error::NoMaster,
+        "cluster_block_exception" if refusal.mentions("/index closed]") => Error::IndexClosed,
         "cluster_block_exception" | "search_phase_execution_exception" if answer.status == 503 => {
             Error::StateNotRecovered
         }

@@ -280,6 +280,19 @@ fn failures_of_the_server_are_told_apart() {
 }
 
 #[test]
+fn a_closed_index_of_results_is_no_lack_of_a_right_and_no_trouble_of_the_cluster() {
+    let reason = "index [.ml-anomalies-old] blocked by: [FORBIDDEN/4/index closed];";
+    let closed = of(403, "cluster_block_exception", reason);
+    assert_eq!(closed, Error::IndexClosed);
+    assert_eq!(closed.scope(), crate::elasticsearch::Scope::Call);
+    let read_only = "blocked by: [FORBIDDEN/6/cluster read-only (api)];";
+    assert_eq!(
+        of(403, "cluster_block_exception", read_only),
+        refused(403, "cluster_block_exception")
+    );
+}
+
+#[test]
 fn a_cluster_without_master_or_without_state_is_known_as_such() {
     let mut silent = body(503, "master_not_discovered_exception", "");
     silent["error"]["reason"] = Value::Null;

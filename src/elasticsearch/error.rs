@@ -241,6 +241,9 @@ pub enum Error {
     /// A node left during the call.
     #[error("a node of the cluster left during the call")]
     NodeLost,
+    /// 403: the index that one of the jobs writes its results to is closed, so their states are not told (case 52).
+    #[error("the index of results of a job is closed; open it")]
+    IndexClosed,
     /// The request line is longer than the server, or this client, takes.
     #[error("the request line is too long")]
     LineTooLong,
@@ -308,7 +311,7 @@ impl Error {
             Self::DatafeedJobNotOpen | Self::DatafeedRefused => "DatafeedRefused",
             Self::DatafeedNoNode | Self::DatafeedStartTimedOut => "StartingDatafeed",
             Self::NodeLost => "NodeLost",
-            Self::LineTooLong | Self::RequestRefused { .. } => "RequestRefused",
+            Self::LineTooLong | Self::IndexClosed | Self::RequestRefused { .. } => "RequestRefused",
             Self::ServerError { .. } => "ServerError",
             Self::Unsendable => "InternalError",
         }
@@ -325,6 +328,7 @@ impl Error {
     }
 
     /// Whom it concerns.
+    #[allow(clippy::too_many_lines, reason = "one line an error")]
     pub fn scope(&self) -> Scope {
         match self {
             Self::NameNotResolved
@@ -372,6 +376,7 @@ impl Error {
             | Self::DatafeedRefused
             | Self::NodeLost
             | Self::LineTooLong
+            | Self::IndexClosed
             | Self::RequestRefused { .. }
             | Self::ServerError { .. }
             | Self::Unsendable => Scope::Call,

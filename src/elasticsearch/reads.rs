@@ -1,7 +1,7 @@
 //! Reads that may need more than one request.
 //!
-//! By id: in as many requests as the line makes necessary, with shorter lines where they are refused, and again without
-//! ids that turn out to be unknown. Of everything: in parts, where one answer cannot hold it. How many requests it took
+//! By id: in as many requests as the line makes necessary, with shorter lines where they are refused, again without ids
+//! that turn out to be unknown, and by halves where one keeps the others from being told. Of everything: in parts, where one answer cannot hold it. How many requests it took
 //! is told. Nothing is changed here, so asking again does no harm.
 
 use std::collections::VecDeque;
@@ -107,6 +107,15 @@ impl Client {
                     left.extend(asked.halves().into_iter().map(|half| (half, round)));
                     continue;
                 }
+                // One of them keeps the others from being told: it is found by halves.
+                Err(Error::IndexClosed) => {
+                    view.requests += 1;
+                    match asked.as_slice() {
+                        [id] => view.unreadable.push(id.clone()),
+                        _ => left.extend(asked.halves().into_iter().map(|half| (half, round))),
+                    }
+                    continue;
+                }
                 Ok((mut found, _)) => {
                     // Alone it is such a group, and a group's name is no job's.
                     found.cut = false;
@@ -127,6 +136,7 @@ impl Client {
             left.push_front((asked, round));
         }
         view.missing.sort();
+        view.unreadable.sort();
         Ok(view)
     }
 

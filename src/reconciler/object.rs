@@ -12,6 +12,7 @@ use k8s_openapi::jiff::Timestamp;
 use super::input::{Delivered, Desired, Lane, Moment, ObjectKey, Ticket, Wanted};
 use super::meant::Unmet;
 use super::member::{Member, Members};
+use super::report;
 use super::seldom::{Rare, Seldom};
 use super::stored::{Durable, Held, Published, durable, held, restorable};
 use super::writing::{Dealings, Writing};
@@ -131,7 +132,10 @@ impl Object {
         let age = Duration::try_from(now.wall.duration_since(created_at)).unwrap_or_default();
         let fresh = status.observed_generation != generation && age < JUST_CREATED;
         let durable = durable(&status);
-        let looked_at = status.observed_generation == generation;
+        // A request that nobody has answered is as good as an edit.
+        let answered = desired.requested.as_deref() == status.last_handled_reconcile_at.as_deref()
+            || desired.requested.is_none();
+        let looked_at = status.observed_generation == generation && answered;
         let regaining = looked_at && told_nothing(&published);
         let arrivals = u64::try_from(status.targets.len()).unwrap_or_default();
         let unfinished = Unfinished {
@@ -255,7 +259,7 @@ impl Object {
         if other_state {
             let jobs: Vec<JobId> = self.members.iter().map(|(job, _)| job.clone()).collect();
             for job in &jobs {
-                super::report::cut_short(self, job);
+                report::cut_short(self, job);
             }
         }
         for (_, member) in self.members.iter_mut() {
@@ -282,7 +286,7 @@ impl Object {
             .iter()
             .filter(|(job, member)| !jobs.contains(*job) && begun(member));
         for job in went.map(|(job, _)| job.clone()).collect::<Vec<_>>() {
-            super::report::cut_short(self, &job);
+            report::cut_short(self, &job);
             self.unfinished.interrupted.insert(job);
         }
     }
@@ -385,8 +389,9 @@ impl Object {
             member.arrival =
                 u64::try_from(self.unfinished.restoring.len() - at).unwrap_or_default();
         }
-        member.resuming |=
-            stored.is_none() && !self.looked_at || self.unfinished.interrupted.contains(job);
+        // A status tells of so many jobs and no more: who ran before a close of another one was begun is not forgotten.
+        let untold = !self.looked_at || self.unfinished.restoring.len() >= report::LISTED;
+        member.resuming |= stored.is_none() && untold || self.unfinished.interrupted.contains(job);
         member.durable_force(self.durable.forced.get(job).copied());
         // What was seen where it should be, and stored of this generation, stands until somebody looks.
         member.sighted = member.arrived && !self.regaining;

@@ -67,8 +67,13 @@ pub(super) fn restorable(
     looked_at: bool,
 ) -> Box<[Target]> {
     let keep = |mut target: Target| {
-        if !looked_at && target.step == crate::api::Step::Done {
-            target.step = crate::api::Step::Pending;
+        if !looked_at {
+            // As an edit does in a process that lives: everything is worth another try.
+            (target.drift, target.corrected_at, target.last_error) = (None, None, None);
+            (target.corrections, target.failures) = (0, 0);
+            if target.step == crate::api::Step::Done {
+                target.step = crate::api::Step::Pending;
+            }
         }
         target
     };

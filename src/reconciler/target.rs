@@ -66,7 +66,12 @@ fn hindered(situation: &Situation, decision: &Decision) -> Option<Trouble> {
             "finding out which jobs are meant by now",
         ));
     }
-    if situation.health.upgrade_mode() && !matches!(decision, Decision::Done | Decision::Stall(_)) {
+    // Reads are answered in upgrade mode.
+    let calls_nothing = matches!(
+        decision,
+        Decision::Done | Decision::Stall(_) | Decision::Observe
+    );
+    if situation.health.upgrade_mode() && !calls_nothing {
         return Some(Trouble::new(
             Reason::UpgradeMode,
             "Elasticsearch is in upgrade mode and refuses every call; waiting until it ends",
@@ -224,6 +229,11 @@ fn closing(situation: &Situation) -> Decision {
     }
     let left = timeout.saturating_sub(facts.evidence + facts.unproven);
     if left.is_zero() || facts.unproven >= pace::CONFIRM_AFTER {
+        // A close beside a running datafeed is refused before 7.14, and would show nothing.
+        let runs = situation.job.fresh(situation.now).and_then(running);
+        if let Some(datafeed) = runs.filter(|_| situation.health.datafeeds_first()) {
+            return stop_datafeed(situation, datafeed, false);
+        }
         return retry(situation, Step::ClosingGracefully, Reason::Closing)
             .filter(|_| facts.failures > 0)
             .unwrap_or(Decision::Call(Ask::Confirm));

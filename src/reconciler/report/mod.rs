@@ -31,6 +31,7 @@ use conditions::{Says, conditions};
 pub(super) use events::{corrected, events, forcing, not_resumed, opened};
 use sum::Sum;
 pub(super) use tally::{cut_short, end_close, finish, note_cost, note_unsaved};
+pub(super) use targets::LISTED;
 
 /// What is around an object when its status is made.
 pub(super) struct Surroundings<'a> {

@@ -215,8 +215,12 @@ fn goes_on(member: &Member) -> bool {
     waits || member.facts().in_progress()
 }
 
-/// Sums up, when no close of the object is in progress any more. Returns what is told of it.
+/// Sums up, when no close of the object is in progress any more; as long as it is not known who is meant nobody knows that.
+/// Returns what is told of it.
 pub(in super::super) fn end_close(object: &mut Object, now: Moment) -> Option<Event> {
+    if !object.resolved {
+        return None;
+    }
     let under_way = object.members.iter().any(|(_, member)| goes_on(member));
     let last = object
         .last_close

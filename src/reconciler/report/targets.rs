@@ -12,7 +12,7 @@ use super::Surroundings;
 use crate::api::{DatafeedSeen, DriftSeen, Elapsed, JobId, LastError, Reason, Step, Target, stamp};
 
 /// How many jobs are listed, however many are meant.
-const LISTED: usize = 100;
+pub(in super::super) const LISTED: usize = 100;
 
 pub(super) fn listed(object: &Object, around: &Surroundings) -> Vec<Target> {
     if !object.resolved {

@@ -1,8 +1,10 @@
 //! Datafeeds: stopped by a close or before it, started again when it is opened, and a bounded one understood.
 
 use super::life::fed;
-use super::world::{FakeJob, World, policy, secs, trouble};
-use crate::api::{ClosePolicy, DatafeedState, JobState, OnTimeout, OpenDatafeed, Reason};
+use super::world::{FakeJob, World, desired, job, policy, secs, trouble};
+use crate::api::{
+    CloseMode, ClosePolicy, DatafeedId, DatafeedState, JobState, OnTimeout, OpenDatafeed, Reason,
+};
 use crate::reconciler::input::{Call, Trouble, Wanted};
 
 const STARTED: DatafeedState = DatafeedState::Started;
@@ -24,7 +26,7 @@ fn old_world(fake: FakeJob, close: ClosePolicy) -> World {
     let mut world = World::new();
     world.before_7_14 = true;
     world.connect();
-    world.jobs.insert(super::world::job("a"), fake);
+    world.jobs.insert(job("a"), fake);
     world.apply("a", Wanted::Closed, close);
     world
 }
@@ -37,6 +39,22 @@ fn before_7_14_a_datafeed_that_runs_beside_a_close_that_hangs_is_stopped_before_
     world.pass(secs(300));
     world.fake("a").datafeed.as_mut().unwrap().1 = STARTED;
     world.pass(secs(600));
+    let calls = kinds(&world);
+    let stops = calls.iter().filter(|call| call.ends_with("stop")).count();
+    assert!(stops == 1 && calls.ends_with(&["force"]), "{calls:?}");
+    assert!(world.is("a", "Ready", "True", "InDesiredState"));
+}
+
+#[test]
+fn before_7_14_a_datafeed_that_runs_beside_a_close_that_is_to_be_forced_at_once_is_stopped_by_force_first()
+ {
+    let mut fake = fed(JobState::Opened, STOPPED);
+    fake.close_takes = None;
+    let mut world = old_world(fake, policy());
+    world.pass(secs(60));
+    world.fake("a").datafeed.as_mut().unwrap().1 = STARTED;
+    world.edit("a", |desired| desired.close.mode = CloseMode::Immediate);
+    world.pass(secs(30));
     let calls = kinds(&world);
     assert!(calls.ends_with(&["force stop", "force"]), "{calls:?}");
     assert!(world.is("a", "Ready", "True", "InDesiredState"));
@@ -93,7 +111,7 @@ fn a_close_that_is_refused_because_the_datafeed_does_not_stop_ends_by_a_stop_of_
         fake.refuses_stops = u32::MAX;
         fake.feed_hinders = true;
         let mut world = World::new();
-        world.jobs.insert(super::world::job("a"), fake);
+        world.jobs.insert(job("a"), fake);
         world.apply(
             "a",
             Wanted::Closed,
@@ -244,7 +262,7 @@ fn where_nothing_tells_whether_it_had_an_end_it_is_not_resumed_and_that_is_told(
     fake.feed_is_mute = true;
     let mut world = World::new();
     world.monitor = false;
-    world.jobs.insert(super::world::job("a"), fake);
+    world.jobs.insert(job("a"), fake);
     world.apply("a", Wanted::Closed, policy());
     world.pass(secs(60));
     let told = world.told("DatafeedNotResumed");
@@ -357,4 +375,38 @@ fn a_datafeed_that_stops_as_soon_as_it_is_started_is_started_again_with_growing_
     world.fake("a").lost_starts = 0;
     world.pass(secs(60));
     assert!(world.is("a", "Ready", "True", "InDesiredState"));
+}
+
+#[test]
+fn of_more_jobs_than_a_status_lists_it_is_known_after_a_restart_whose_datafeeds_ran() {
+    let mut world = World::new();
+    (world.before_7_14, world.max_closing) = (true, 1);
+    world.connect();
+    for n in 0..150 {
+        let mut fake = fed(JobState::Opened, STARTED);
+        let feed = DatafeedId::parse(&format!("feed-{n}")).unwrap();
+        (fake.datafeed, fake.groups) = (Some((feed, STARTED)), vec!["g"]);
+        fake.close_takes = None;
+        world.jobs.insert(job(&format!("j-{n:03}")), fake);
+    }
+    world.create("o", desired("g", Wanted::Closed, policy()));
+    world.pass(secs(120));
+    let stopped = |world: &World| {
+        let feeds = world.jobs.values().filter_map(FakeJob::feed);
+        feeds.filter(|state| *state == STOPPED).count()
+    };
+    assert_eq!(stopped(&world), 150);
+    assert_eq!(world.status("o").resume_datafeeds.len(), 150);
+    for fake in world.jobs.values_mut() {
+        fake.close_takes = Some(secs(0));
+    }
+    world.max_closing = 1000;
+    world.crash();
+    world.pass(secs(300));
+    assert!(
+        world.status("o").summary.starts_with("149/150"),
+        "{}",
+        world.status("o").summary
+    );
+    assert_eq!(world.status("o").resume_datafeeds.len(), 150);
 }

@@ -311,6 +311,20 @@ fn a_member_that_is_missing_or_anothers_does_not_hold_the_deletion() {
 }
 
 #[test]
+fn in_upgrade_mode_a_closed_job_is_looked_at_after_an_edit_and_before_its_object_goes() {
+    let mut world = closing_one(FakeJob::new(JobState::Opened), Wanted::Closed);
+    assert_eq!(world.state("a"), JobState::Closed);
+    world.upgrade_mode = true;
+    world.pass(secs(300));
+    world.edit("a", |desired| desired.close.on_timeout = OnTimeout::Wait);
+    world.pass(secs(5));
+    assert!(world.is("a", "Ready", "True", "InDesiredState"));
+    world.delete("a");
+    world.pass(secs(5));
+    assert!(gone(&world) && world.told("DeletedBeforeClosed").is_empty());
+}
+
+#[test]
 fn what_is_known_to_be_meant_is_closed_before_the_object_goes_also_where_not_all_that_is_meant_can_be_found_out()
  {
     let mut world = World::new();

@@ -140,6 +140,34 @@ async fn states_are_read_with_node_and_missing_ones_are_told() {
 }
 
 #[tokio::test]
+async fn one_whose_index_of_results_is_closed_does_not_keep_the_others_from_being_told() {
+    let cluster = Cluster::start(Profile::V9).await;
+    let client = cluster.client().await;
+    for id in ["b", "c", "d"] {
+        cluster.put_job(id, &[]).await;
+    }
+    let old = json!({
+        "analysis_config": {"bucket_span": "15m", "detectors": [{"function": "count"}]},
+        "data_description": {},
+        "results_index_name": "old",
+    });
+    cluster.ask("PUT", "/_ml/anomaly_detectors/a", &old).await;
+    let index = ".ml-anomalies-custom-old";
+    cluster
+        .ask("POST", &format!("/{index}/_close"), &Value::Null)
+        .await;
+    cluster.forget().await;
+    let view = client
+        .job_stats(&jobs(&["a", "b", "c", "d"]))
+        .await
+        .unwrap();
+    let found: Vec<_> = view.found.into_keys().collect();
+    assert_eq!(found, [job("b"), job("c"), job("d")]);
+    assert_eq!((view.unreadable, view.missing), (vec![job("a")], vec![]));
+    assert_eq!((view.requests, cluster.requests().await.len()), (5, 5));
+}
+
+#[tokio::test]
 async fn the_name_of_a_group_is_no_job() {
     for profile in PROFILES {
         let cluster = Cluster::start(profile).await;

@@ -146,6 +146,38 @@ fn a_missing_job_and_a_blocked_one() {
     }
 }
 
+#[test]
+fn a_job_whose_index_of_results_is_closed_does_not_keep_the_others_open() {
+    let (room, _operator) = room();
+    room.elastic.call(
+        "PUT",
+        "/_ml/anomaly_detectors/a-old",
+        &json!({
+            "analysis_config": {"bucket_span": "15m", "detectors": [{"function": "count"}]},
+            "data_description": {"time_field": "time"},
+            "results_index_name": "old",
+        }),
+    );
+    room.elastic.open("a-old");
+    for job in ["b", "c"] {
+        room.elastic.opened(job);
+    }
+    room.elastic
+        .call("POST", "/.ml-anomalies-custom-old/_close", &json!({}));
+    for job in ["a-old", "b", "c"] {
+        room.close(job, &json!({}));
+    }
+    for job in ["b", "c"] {
+        room.until(job, &["Ready=True/InDesiredState", "Closed=True"]);
+    }
+    room.until("a-old", &["Ready=False/Pending", "Closed=Unknown"]);
+    assert_eq!(room.elastic.log().closes("a-old"), 0);
+    room.elastic
+        .call("POST", "/.ml-anomalies-custom-old/_open", &json!({}));
+    room.patch::<AnomalyJob>("a-old", &json!({"spec": {"close": {"timeout": "31m"}}}));
+    room.until("a-old", &["Ready=True/InDesiredState", "Closed=True"]);
+}
+
 /// A job with a running datafeed: who ran is noted before anything stops it.
 fn a_running_datafeed(profile: Profile, order: &[&str]) {
     let room = Room::with(controlplane::shared(), Elastic::new(profile));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{World, secs, trouble};
+use super::{FakeJob, World, secs, trouble};
 use crate::api::{DatafeedState, JobId, JobState, Reason};
 use crate::reconciler::input::*;
 
@@ -25,6 +25,9 @@ impl World {
                 soon,
                 Err(Refusal::Refused(trouble(Reason::RetryingAfterError))),
             ),
+            Call::Confirm(id) if self.before_7_14 && self.runs_a_feed(id) => {
+                (soon, Err(Refusal::DatafeedRuns))
+            }
             Call::Confirm(id) => match self.jobs.get(id).map(|job| job.state) {
                 Some(JobState::Closing) => (secs(1), Err(Refusal::LookAgain { answered: true })),
                 _ => self.close(id),
@@ -49,14 +52,11 @@ impl World {
                 (soon, Ok(()))
             }
             Call::ForceClose(id) => {
-                let before_7_14 = self.before_7_14;
+                let refused = self.before_7_14 && self.runs_a_feed(id);
                 let Some(job) = self.jobs.get_mut(id) else {
                     return (soon, Err(Refusal::LookAgain { answered: true }));
                 };
-                let runs = job
-                    .feed()
-                    .is_some_and(|state| state != DatafeedState::Stopped);
-                if before_7_14 && runs {
+                if refused {
                     return (soon, Err(Refusal::DatafeedRuns));
                 }
                 if !job.ignores_force {
@@ -92,6 +92,11 @@ impl World {
                 (soon, Ok(()))
             }
         }
+    }
+
+    fn runs_a_feed(&self, id: &JobId) -> bool {
+        let feed = self.jobs.get(id).and_then(FakeJob::feed);
+        feed.is_some_and(|state| state != DatafeedState::Stopped)
     }
 
     /// A list is refused before any of it is touched.
