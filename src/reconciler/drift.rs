@@ -30,10 +30,11 @@ pub(super) fn notice(
     };
     let state = seen.state.as_ref().map(|state| state.state);
     let away = state.filter(|state| *state != there);
-    let was_there = member.arrived;
+    let was_there = member.placed;
     let feeds = there == JobState::Closed && seen.datafeed.as_ref().is_some_and(SeenDatafeed::runs);
     // Deleted or changed, by whomever: nothing may be claimed of it any more.
-    member.arrived &= state.is_some() && away.is_none() && !feeds;
+    member.placed &= state.is_some() && away.is_none() && !feeds;
+    member.arrived &= member.placed;
     let enforced = matches!(wanted, Some(Wanted::Closed | Wanted::Opened));
     let Some(state) = away.filter(|_| was_there && enforced && !member.facts().in_progress())
     else {

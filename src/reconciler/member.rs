@@ -66,12 +66,16 @@ impl Rare for Drifting {
 
 /// One job of one object.
 #[derive(Debug, Clone, Default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Member {
     facts: Seldom<Facts>,
     /// The last decision.
     pub decision: Option<Decision>,
     /// The job was seen where it should be, at this generation.
     pub arrived: bool,
+    /// It came there once, and nobody was seen to have changed its state since: what waits there for a node, say, has not
+    /// arrived any more, and whoever closes it then is somebody else all the same.
+    pub placed: bool,
     /// The job was read since this generation was delivered.
     pub sighted: bool,
     /// Whether it may act.
@@ -141,6 +145,7 @@ impl Member {
         let step = target.step;
         Self {
             arrived: step == Step::Done,
+            placed: step == Step::Done,
             resuming: step != Step::Done,
             drifting: Seldom::from(drifting_of(target, now)),
             facts: Seldom::from(facts_of(target, now)),

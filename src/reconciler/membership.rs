@@ -374,6 +374,7 @@ impl Reconciler {
         report::cut_short(object, &spot.1);
         if let Some(member) = object.members.get_mut(&spot.1) {
             member.start_over();
+            member.placed = false;
             member.drifting.lessen(|drifting| drifting.drift = None);
         }
     }

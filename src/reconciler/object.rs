@@ -265,6 +265,7 @@ impl Object {
         for (_, member) in self.members.iter_mut() {
             if generation {
                 member.arrived = false;
+                member.placed = false;
                 member.sighted = false;
                 member.drifting.lessen(|drifting| drifting.drift = None);
             }

@@ -289,6 +289,7 @@ impl Reconciler {
             member.arrival = arrivals;
         }
         member.arrived = true;
+        member.placed = true;
         member.resuming = false;
         let corrected = member.is_back();
         let mut events = Vec::new();
