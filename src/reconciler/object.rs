@@ -132,14 +132,16 @@ impl Object {
         let age = Duration::try_from(now.wall.duration_since(created_at)).unwrap_or_default();
         let fresh = status.observed_generation != generation && age < JUST_CREATED;
         let durable = durable(&status);
-        // A request that nobody has answered is as good as an edit.
-        let answered = desired.requested.as_deref() == status.last_handled_reconcile_at.as_deref()
-            || desired.requested.is_none();
-        let looked_at = status.observed_generation == generation && answered;
+        let looked_at = status.observed_generation == generation;
+        let handled = status.last_handled_reconcile_at.as_deref();
+        let asked = desired.requested.as_deref().is_some_and(|request| {
+            let told = request.chars().take(report::REQUEST_TOLD);
+            handled.is_none_or(|handled| !told.eq(handled.chars()))
+        });
         let regaining = looked_at && told_nothing(&published);
         let arrivals = u64::try_from(status.targets.len()).unwrap_or_default();
         let unfinished = Unfinished {
-            restoring: restorable(status.targets, looked_at),
+            restoring: restorable(status.targets, looked_at, asked),
             ..Unfinished::default()
         };
         Self {
@@ -236,7 +238,7 @@ impl Object {
             self.sight_from = sight_from;
             self.lane = Lane::Fresh;
             self.unfinished.restoring =
-                restorable(std::mem::take(&mut self.unfinished.restoring), false);
+                restorable(std::mem::take(&mut self.unfinished.restoring), false, true);
         }
         self.begin_anew(&before, generation, requested);
         let scope = before.scope != self.desired.scope;

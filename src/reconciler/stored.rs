@@ -65,12 +65,16 @@ impl Rare for BTreeSet<DatafeedId> {
 pub(super) fn restorable(
     targets: impl IntoIterator<Item = Target>,
     looked_at: bool,
+    asked: bool,
 ) -> Box<[Target]> {
     let keep = |mut target: Target| {
-        if !looked_at {
-            // As an edit does in a process that lives: everything is worth another try.
-            (target.drift, target.corrected_at, target.last_error) = (None, None, None);
+        // As in a process that lives: after an edit, or a human's request, everything is worth another try, and an edit ends a drift.
+        if !looked_at || asked {
+            (target.corrected_at, target.last_error) = (None, None);
             (target.corrections, target.failures) = (0, 0);
+        }
+        if !looked_at {
+            target.drift = None;
             if target.step == crate::api::Step::Done {
                 target.step = crate::api::Step::Pending;
             }

@@ -90,13 +90,16 @@ fn connection(object: &Object, around: &Surroundings) -> ConnectionSeen {
     })
 }
 
+/// So much of a request is told when it was answered, in characters.
+pub(super) const REQUEST_TOLD: usize = 256;
+
 /// The newest request that was answered: everything was looked at since.
 fn handled(object: &Object) -> Option<String> {
     let answered = object.resolved && object.unfinished.requested.1.is_empty();
     let newest = object.desired.requested.as_ref().filter(|_| answered);
     newest
         .or(object.handled_request.as_ref())
-        .map(|request| request.chars().take(256).collect())
+        .map(|request| request.chars().take(REQUEST_TOLD).collect())
 }
 
 fn hold(object: &Object, said: &Says, now: Moment) -> Held {

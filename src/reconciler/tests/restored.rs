@@ -7,7 +7,9 @@ use super::fake_job::FakeJob;
 use super::groups::{hanging, opened};
 use super::life::fed;
 use super::world::{World, desired, job, key, moment, policy, secs, trouble};
-use crate::api::{DatafeedState, DeletionPolicy, JobState, OnFailed, OpenDatafeed, Reason};
+use crate::api::{
+    DatafeedState, DeletionPolicy, DriftPolicy, JobState, OnFailed, OpenDatafeed, Reason,
+};
 use crate::reconciler::input::*;
 
 /// A job in each of these states, of one group that an object means.
@@ -264,4 +266,19 @@ fn an_edit_or_a_request_while_nobody_was_there_is_worth_another_try_of_what_flap
         world.pass(secs(60));
         assert_eq!(world.state("a"), JobState::Closed, "{edits}");
     }
+}
+
+#[test]
+fn a_request_while_nobody_was_there_calls_nothing_that_is_only_to_be_reported() {
+    let mut world = World::of("a", FakeJob::new(JobState::Closed), Wanted::Closed);
+    world.edit("a", |desired| desired.drift = DriftPolicy::Report);
+    world.pass(secs(60));
+    world.fake("a").state = JobState::Opened;
+    world.pass(secs(120));
+    assert!(world.is("a", "Stalled", "True", "ReopenedElsewhere"));
+    world.stored.get_mut(&key("a")).unwrap().desired.requested = Some("now".into());
+    world.crash();
+    world.pass(secs(120));
+    assert!(world.is("a", "Stalled", "True", "ReopenedElsewhere"));
+    assert_eq!(world.calls.len(), 0);
 }
