@@ -230,8 +230,7 @@ fn closing(situation: &Situation) -> Decision {
     let left = timeout.saturating_sub(facts.evidence + facts.unproven);
     if left.is_zero() || facts.unproven >= pace::CONFIRM_AFTER {
         // A close beside a running datafeed is refused before 7.14, and would show nothing.
-        let runs = situation.job.fresh(situation.now).and_then(running);
-        if let Some(datafeed) = runs.filter(|_| situation.health.datafeeds_first()) {
+        if let Some(datafeed) = refused_beside(situation) {
             return stop_datafeed(situation, datafeed, false);
         }
         return retry(situation, Step::ClosingGracefully, Reason::Closing)
@@ -398,8 +397,7 @@ fn force(situation: &Situation) -> Decision {
         return stalled;
     }
     let (facts, now) = (situation.facts(), situation.now);
-    let runs = situation.job.fresh(now).and_then(running);
-    if let Some(datafeed) = runs.filter(|_| situation.health.datafeeds_first()) {
+    if let Some(datafeed) = refused_beside(situation) {
         // Before 7.14 a force is refused as well while it runs.
         return stop_datafeed(situation, datafeed, true);
     }
@@ -427,6 +425,12 @@ fn force(situation: &Situation) -> Decision {
         return Decision::NoteForce;
     }
     Decision::Call(Ask::Force)
+}
+
+/// The datafeed that runs and beside which closes, and forces, are refused.
+fn refused_beside<'a>(situation: &Situation<'a>) -> Option<&'a SeenDatafeed> {
+    let runs = situation.job.fresh(situation.now).and_then(running);
+    runs.filter(|_| situation.health.datafeeds_first())
 }
 
 /// The datafeed, where it runs.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use super::groups::opened;
-use super::world::{FakeJob, World, desired, job, moment, policy, secs};
-use crate::api::{JobState, LastClose, stamp};
+use super::world::{FakeJob, World, desired, job, moment, policy, secs, trouble};
+use crate::api::{JobState, LastClose, Reason, stamp};
 use crate::reconciler::input::Wanted;
 
 /// Hangs while it closes; its newest snapshot is an hour old at the first moment of the world's second day.
@@ -183,16 +183,22 @@ fn a_close_of_a_job_without_a_node_is_called_unsaved() {
     assert!(world.told("JobClosed")[0].contains("without its model being saved"));
 }
 
+/// A close that hangs, and whose node was lost for half a minute.
+fn without_a_node_for_a_while() -> World {
+    let mut fake = FakeJob::new(JobState::Opened);
+    fake.close_takes = None;
+    let mut world = World::of("a", fake, Wanted::Closed);
+    world.pass(secs(60));
+    world.fake("a").assigned = false;
+    world.pass(secs(30));
+    world.fake("a").assigned = true;
+    world
+}
+
 #[test]
 fn a_node_that_is_lost_while_the_job_closes_makes_it_unsaved_also_when_the_operator_dies_then() {
     for dies in [true, false] {
-        let mut fake = FakeJob::new(JobState::Opened);
-        fake.close_takes = None;
-        let mut world = World::of("a", fake, Wanted::Closed);
-        world.pass(secs(60));
-        world.fake("a").assigned = false;
-        world.pass(secs(30));
-        world.fake("a").assigned = true;
+        let mut world = without_a_node_for_a_while();
         if dies {
             world.crash();
         }
@@ -383,4 +389,26 @@ fn at_most_a_hundred_jobs_of_a_close_are_named() {
     world.create("o", desired("g", Wanted::Closed, policy()));
     world.pass(secs(600));
     assert_eq!((world.closed(), last(&world, "o").forced.len()), (101, 100));
+}
+
+#[test]
+fn a_close_that_goes_on_is_not_summed_up_by_a_start_that_cannot_read() {
+    let mut world = without_a_node_for_a_while();
+    world.pass(secs(30));
+    let unfinished = |world: &World| {
+        let last = world.status("a").last_close.clone().unwrap();
+        (last.unsaved.len(), last.finished_at.is_none())
+    };
+    assert_eq!(unfinished(&world), (1, true));
+    world.trouble = Some(trouble(Reason::ClusterUnreachable));
+    world.crash();
+    world.pass(secs(60));
+    assert_eq!(unfinished(&world), (1, true));
+    assert!(world.told("JobsClosed").is_empty());
+    world.trouble = None;
+    world.pass(secs(60));
+    world.fake("a").closed();
+    world.pass(secs(120));
+    let last = world.status("a").last_close.clone().unwrap();
+    assert_eq!((last.unsaved.len(), last.graceful), (1, 0));
 }

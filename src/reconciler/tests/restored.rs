@@ -219,34 +219,6 @@ fn a_human_is_called_two_minutes_after_a_job_or_its_config_was_missed() {
 }
 
 #[test]
-fn a_close_that_goes_on_is_not_summed_up_by_a_start_that_cannot_read() {
-    let mut fake = FakeJob::new(JobState::Opened);
-    fake.close_takes = None;
-    let mut world = World::of("a", fake, Wanted::Closed);
-    world.pass(secs(60));
-    world.fake("a").assigned = false;
-    world.pass(secs(30));
-    world.fake("a").assigned = true;
-    world.pass(secs(30));
-    let unfinished = |world: &World| {
-        let last = world.status("a").last_close.clone().unwrap();
-        (last.unsaved.len(), last.finished_at.is_none())
-    };
-    assert_eq!(unfinished(&world), (1, true));
-    world.trouble = Some(trouble(Reason::ClusterUnreachable));
-    world.crash();
-    world.pass(secs(60));
-    assert_eq!(unfinished(&world), (1, true));
-    assert!(world.told("JobsClosed").is_empty());
-    world.trouble = None;
-    world.pass(secs(60));
-    world.fake("a").closed();
-    world.pass(secs(120));
-    let last = world.status("a").last_close.clone().unwrap();
-    assert_eq!((last.unsaved.len(), last.graceful), (1, 0));
-}
-
-#[test]
 fn an_edit_or_a_request_while_nobody_was_there_is_worth_another_try_of_what_flaps() {
     for edits in [true, false] {
         let mut world = World::of("a", FakeJob::new(JobState::Opened), Wanted::Closed);
