@@ -18,7 +18,7 @@ use super::Settings;
 use super::anew::Anew;
 use super::cluster::{Cluster, Message};
 use super::directory::{Asked, Directory, Entry, name_of};
-use super::invalid::{self, Told};
+use super::invalid::{self, Invalid};
 use super::link::{Link, Way};
 use super::pulse::Pulse;
 use super::registry::Registry;
@@ -57,7 +57,7 @@ pub(super) struct Dispatch {
     /// What each object says of its connection, shared by all that say the same.
     objects: HashMap<ObjectKey, Arc<Reference>>,
     places: HashMap<Arc<Reference>, Place>,
-    invalid: Told,
+    invalid: Invalid,
     tasks: JoinSet<()>,
     homes: HashMap<Id, Arc<Home>>,
     anew: Anew,
@@ -76,7 +76,7 @@ impl Dispatch {
             clusters: HashMap::new(),
             objects: HashMap::new(),
             places: HashMap::new(),
-            invalid: Told::default(),
+            invalid: Invalid::default(),
             tasks: JoinSet::new(),
             homes: HashMap::new(),
         }
@@ -100,7 +100,7 @@ impl Dispatch {
                 self.invalid.forget::<AnomalyJob>(&key);
                 self.gone(&key);
             }
-            Change::Undecodable(object) => self.undecodable(&object),
+            Change::Undecodable(object) => self.undecodable(*object),
             Change::Came { namespace } => {
                 self.directory.listed(Asked::Jobs, namespace);
                 self.jobs_were_asked();
@@ -141,7 +141,7 @@ impl Dispatch {
                 let shown = invalid::shown(&object.why);
                 let why = Arc::from(format!("the {kind} cannot be read: {shown}"));
                 self.directory.put(name.clone(), Entry::Invalid(why));
-                self.report_invalid::<K>(&object);
+                self.report_invalid::<K>(*object);
                 Some(name)
             }
             Change::Gone(key) => {
@@ -293,34 +293,27 @@ impl Dispatch {
         }
     }
 
-    fn undecodable(&mut self, object: &Undecodable) {
+    fn undecodable(&mut self, object: Undecodable) {
         self.gone(&object.key);
+        // Its status may be refused by the same schema that the object breaks; an event is always taken.
+        let event = Event {
+            reason: "InvalidObject",
+            note: invalid::message(&object.why),
+            warning: true,
+        };
+        let (key, uid) = (object.key.clone(), Arc::from(object.uid.as_str()));
         if self.report_invalid::<AnomalyJob>(object) {
-            // Its status may be refused by the same schema that the object breaks; an event is always taken.
-            let event = Event {
-                reason: "InvalidObject",
-                note: invalid::message(&object.why),
-                warning: true,
-            };
-            self.writer
-                .tell(object.key.clone(), Arc::from(object.uid.as_str()), event);
+            self.writer.tell(key, uid, event);
         }
     }
 
-    /// Says once for each generation what cannot be decoded, however often it is delivered: our own status comes back
-    /// too. Returns whether it is news.
-    fn report_invalid<K>(&mut self, object: &Undecodable) -> bool
+    fn report_invalid<K>(&mut self, object: Undecodable) -> bool
     where
         K: Resource<DynamicType = ()> + 'static,
     {
-        if !self.invalid.is_news::<K>(object) {
-            return false;
-        }
-        tracing::warn!(kind = %K::kind(&()), namespace = %object.key.namespace(), name = object.key.name(), "cannot be decoded: {}", invalid::shown(&object.why));
-        let (writer, now) = (self.writer.clone(), self.settings.clock.now());
-        let seen = invalid::Seen::of(object);
-        self.tasks.spawn(invalid::report::<K>(writer, seen, now));
-        true
+        let now = self.settings.clock.now();
+        let beside = (&self.writer, &mut self.tasks);
+        self.invalid.tell::<K>(object, beside, now)
     }
 
     fn send(&self, home: &Home, message: Message) {

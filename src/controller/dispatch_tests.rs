@@ -134,6 +134,7 @@ impl World {
             uid: format!("uid-{}", self.uids),
             resource_version: self.uids.to_string(),
             generation: 1,
+            status: serde_json::Map::new(),
             why: "as the test says".to_owned(),
         }
     }

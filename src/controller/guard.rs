@@ -14,6 +14,7 @@ use kube::core::PartialObjectMeta;
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 /// An object, or what is known of it where it cannot be decoded.
 #[derive(Debug, Clone)]
@@ -24,6 +25,15 @@ pub(super) struct Guarded<K>(pub(super) Result<K, Undecoded>);
 pub(super) struct Undecoded {
     pub(super) error: String,
     pub(super) metadata: ObjectMeta,
+    /// Its status as it stands; empty where there is none.
+    pub(super) status: Map<String, Value>,
+}
+
+/// All that is asked of an object that cannot be decoded.
+#[derive(Deserialize)]
+struct Rest {
+    #[serde(default)]
+    status: Value,
 }
 
 impl<'de, K> Deserialize<'de> for Guarded<K>
@@ -37,9 +47,14 @@ where
             Err(error) => {
                 let known: PartialObjectMeta<K> =
                     serde_json::from_str(&text).map_err(D::Error::custom)?;
+                let rest: Rest = serde_json::from_str(&text).map_err(D::Error::custom)?;
                 Ok(Self(Err(Undecoded {
                     error: without_position(&error),
                     metadata: known.metadata,
+                    status: match rest.status {
+                        Value::Object(status) => status,
+                        _ => Map::new(),
+                    },
                 })))
             }
         }

@@ -15,6 +15,7 @@ use kube::runtime::watcher::{Config, Error as WatchError, Event};
 use kube::runtime::{WatchStreamExt as _, watcher};
 use kube::{Api, Client, Resource, ResourceExt as _};
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use tower::BoxError;
 
 use super::guard::{Guarded, Undecoded};
@@ -58,6 +59,7 @@ pub(super) struct Undecodable {
     pub(super) uid: String,
     pub(super) resource_version: String,
     pub(super) generation: i64,
+    pub(super) status: Map<String, Value>,
     pub(super) why: String,
 }
 
@@ -245,11 +247,16 @@ impl Keys {
 fn present<K: Resource<DynamicType = ()>>(key: ObjectKey, object: Guarded<K>) -> Change<K> {
     match object.0 {
         Ok(object) => Change::Present(key, Box::new(object)),
-        Err(Undecoded { error, metadata }) => Change::Undecodable(Box::new(Undecodable {
+        Err(Undecoded {
+            error,
+            metadata,
+            status,
+        }) => Change::Undecodable(Box::new(Undecodable {
             key,
             uid: metadata.uid.unwrap_or_default(),
             resource_version: metadata.resource_version.unwrap_or_default(),
             generation: metadata.generation.unwrap_or_default(),
+            status,
             why: error,
         })),
     }

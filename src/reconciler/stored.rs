@@ -62,7 +62,7 @@ impl Rare for BTreeSet<DatafeedId> {
 
 /// Of a status of an earlier generation only what was begun is still true; where a job is, is to be seen anew. A slice, for a
 /// list that was decoded has room for four, and at a start ten thousand objects wait with it for the first list of jobs.
-pub(super) fn restorable(
+pub fn restorable(
     targets: impl IntoIterator<Item = Target>,
     looked_at: bool,
     asked: bool,

@@ -55,7 +55,7 @@ fn try_bad(room: &Room, name: &str, spec: &Value, dry_run: bool) -> Result<(), S
     created.map(drop).map_err(|error| error.to_string())
 }
 
-/// Stores two objects that the schema refuses.
+/// Stores two objects that the schema refuses, and edits one into a third.
 fn store_bad_ones(room: &Room) {
     replace_crds(room.plane, true);
     // One that names no job, and one whose status the API server takes from nobody.
@@ -69,6 +69,7 @@ fn store_bad_ones(room: &Room) {
     until("the worse one is stored", LIMIT, || {
         try_bad(room, "worse", &worse, false)
     });
+    room.patch::<AnomalyJob>("kept", &json!({"spec": bad}));
     replace_crds(room.plane, false);
     until("the schema is back", LIMIT, || {
         match try_bad(room, "other", &bad, true) {
@@ -85,7 +86,12 @@ fn an_undecodable_object_says_so_and_the_good_ones_beside_it_are_served() {
     let room = Room::new(&plane);
     room.elastic.opened("good");
     room.elastic.opened("later");
+    room.elastic.opened("kept");
     room.connect(&json!({}));
+    let operator = room.operator();
+    room.close("kept", &json!({}));
+    let closed = room.until("kept", &["Ready=True/InDesiredState", "Closed=True"]);
+    drop(operator);
     store_bad_ones(&room);
 
     let mut operator = room.operator();
@@ -99,6 +105,11 @@ fn an_undecodable_object_says_so_and_the_good_ones_beside_it_are_served() {
         .as_str()
         .unwrap_or_default();
     assert!(told.contains("nothing is called"), "{told}");
+    let kept = room.until("kept", &["Ready=False/InvalidObject", "Closed=Unknown"]);
+    for noted in ["lastClose", "connection"] {
+        assert!(closed["status"][noted].is_object(), "{closed}");
+        assert_eq!(kept["status"][noted], closed["status"][noted], "{noted}");
+    }
     let event = room.event("worse", "InvalidObject");
     assert_eq!(event["type"], "Warning");
     // Told once: what is written about it comes back as an undecodable object, too.
@@ -115,7 +126,7 @@ fn an_undecodable_object_says_so_and_the_good_ones_beside_it_are_served() {
     let log = room.elastic.log();
     assert_eq!(
         (log.closes("good"), log.closes("later"), log.of("Close")),
-        (1, 1, 2)
+        (1, 1, 3)
     );
 
     // Mended, it is served like any other.
