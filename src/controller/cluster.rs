@@ -22,7 +22,7 @@ use super::translate::trouble_of_connection;
 use super::troubles::{concerns_the_link, lacks_a_privilege, told_to_objects};
 use super::turn::Turn;
 use super::writer::{Precondition, Writer};
-use crate::api::{AnomalyJob, AnomalyJobStatus, DatafeedId, JobId};
+use crate::api::{Allow, AnomalyJob, AnomalyJobStatus, DatafeedId, JobId};
 use crate::clock::Clock;
 use crate::elasticsearch::Client;
 use crate::lease::Claim;
@@ -44,6 +44,8 @@ pub(super) enum Message {
     Gone(ObjectKey),
     /// What may be done through the connection.
     Allowed(Allowances),
+    /// The same, where it changes for the objects of one namespace alone.
+    AllowedTo(Arc<str>, Allow),
     /// What the connection is worth, and the client to use.
     Link(Option<Box<Client>>, Connection),
     /// Who acts on jobs of its objects.
@@ -177,6 +179,12 @@ impl Driver {
             Message::Allowed(allowances) => {
                 self.told = Some(allowances.clone());
                 Input::Allowed(allowances)
+            }
+            Message::AllowedTo(namespace, allow) => {
+                if let Some(told) = &mut self.told {
+                    told.allow(&namespace, allow.clone());
+                }
+                Input::AllowedTo(namespace, allow)
             }
             Message::Link(client, connection) => {
                 self.client = client.map(|client| *client);

@@ -279,12 +279,9 @@ impl Directory {
     }
 
     fn wide(&self, namespace: &str, name: &str) -> Option<Home> {
-        match self.admission(namespace, name) {
-            Admission::Granted(_) => Some(Home::Wide {
-                name: name.to_owned(),
-            }),
-            Admission::Denied(_) | Admission::NotYet => None,
-        }
+        self.granted(namespace, name)?;
+        let name = name.to_owned();
+        Some(Home::Wide { name })
     }
 
     fn admission(&self, namespace: &str, name: &str) -> Admission<'_> {
@@ -429,15 +426,23 @@ impl Directory {
                 Known::NotYet | Known::Unusable(_) => None,
             },
             Home::Wide { name } => {
-                let allow = |namespace: &'a str| match self.admission(namespace, name) {
-                    Admission::Granted(allow) => Some((Arc::from(namespace), allow.clone())),
-                    Admission::Denied(_) | Admission::NotYet => None,
+                let allow = |namespace: &'a str| {
+                    let allow = self.granted(namespace, name)?.clone();
+                    Some((Arc::from(namespace), allow))
                 };
                 Some(Allowances::Namespaces(
                     namespaces.filter_map(allow).collect(),
                 ))
             }
             Home::Outside { .. } => None,
+        }
+    }
+
+    /// What objects of this namespace may do through the ClusterElasticsearchConnection of this name.
+    pub(super) fn granted(&self, namespace: &str, name: &str) -> Option<&Allow> {
+        match self.admission(namespace, name) {
+            Admission::Granted(allow) => Some(allow),
+            Admission::Denied(_) | Admission::NotYet => None,
         }
     }
 }

@@ -20,6 +20,7 @@ use super::cluster::{Cluster, Message};
 use super::directory::{Asked, Directory, Entry, name_of};
 use super::invalid::{self, Invalid};
 use super::link::{Link, Way};
+use super::places::{Left, Places, Settled};
 use super::pulse::Pulse;
 use super::registry::Registry;
 use super::source::{Home, Known, Reference, Source};
@@ -27,7 +28,7 @@ use super::translate::delivered;
 use super::watch::{Change, Undecodable};
 use super::writer::Writer;
 use crate::api::{AnomalyJob, ConnectionKind};
-use crate::reconciler::input::{Allowances, Event, ObjectKey};
+use crate::reconciler::input::{Allowances, Event, NOTHING, ObjectKey};
 
 /// A cluster's task that ended by a defect is begun anew after this time.
 const BEGIN_ANEW_AFTER: Duration = Duration::from_secs(5);
@@ -39,12 +40,6 @@ struct Handle {
     task: Id,
 }
 
-/// Where the objects are that say the same of their connection.
-struct Place {
-    home: Arc<Home>,
-    objects: usize,
-}
-
 /// Routes what the watches deliver.
 pub(super) struct Dispatch {
     settings: Settings,
@@ -54,9 +49,7 @@ pub(super) struct Dispatch {
     /// All objects that were there at the start were delivered.
     complete: bool,
     clusters: HashMap<Arc<Home>, Handle>,
-    /// What each object says of its connection, shared by all that say the same.
-    objects: HashMap<ObjectKey, Arc<Reference>>,
-    places: HashMap<Arc<Reference>, Place>,
+    places: Places,
     invalid: Invalid,
     tasks: JoinSet<()>,
     homes: HashMap<Id, Arc<Home>>,
@@ -74,8 +67,7 @@ impl Dispatch {
             registry: Registry::default(),
             complete: false,
             clusters: HashMap::new(),
-            objects: HashMap::new(),
-            places: HashMap::new(),
+            places: Places::default(),
             invalid: Invalid::default(),
             tasks: JoinSet::new(),
             homes: HashMap::new(),
@@ -160,69 +152,77 @@ impl Dispatch {
                 None
             }
         };
-        let changed = changed.map(|(namespace, name)| match kind {
-            ConnectionKind::ElasticsearchConnection => Home::Own { namespace, name },
-            ConnectionKind::ClusterElasticsearchConnection => Home::Wide { name },
-        });
-        self.arrange(changed);
+        match changed {
+            None => self.arrange(None),
+            Some((namespace, name)) => self.changed(match kind {
+                ConnectionKind::ElasticsearchConnection => Home::Own { namespace, name },
+                ConnectionKind::ClusterElasticsearchConnection => Home::Wide { name },
+            }),
+        }
     }
 
     /// A namespace changed.
     pub(super) fn namespace(&mut self, change: Change<Namespace>) {
+        let only = match &change {
+            Change::Present(key, _) | Change::Gone(key) => Some(key.clone()),
+            Change::Undecodable(object) => Some(object.key.clone()),
+            Change::Came { .. } | Change::Failed { .. } => None,
+        };
         self.directory.namespace(change);
-        self.arrange(None);
+        self.arrange(only.as_ref().map(ObjectKey::name));
     }
 
-    /// What is known of connections and namespaces changed. First those leave who belong elsewhere; then it is told to those
-    /// who stay what they may do, and then what their connection is.
-    fn arrange(&mut self, changed: Option<Home>) {
+    /// A connection came, changed or went.
+    fn changed(&mut self, home: Home) {
         // One of a namespace concerns that namespace alone.
-        let only = match &changed {
-            Some(Home::Own { namespace, .. }) => Some(namespace.clone()),
-            Some(Home::Wide { .. } | Home::Outside { .. }) | None => None,
+        let only = match &home {
+            Home::Own { namespace, .. } => Some(namespace.as_str()),
+            Home::Wide { .. } | Home::Outside { .. } => None,
         };
-        let concerns = |namespace: &str| only.as_ref().is_none_or(|only| only == namespace);
+        self.arrange(only);
+        match self.directory.known(&home) {
+            Known::Object(_) => self.begin(&Arc::new(home)),
+            Known::NotYet | Known::Unusable(_) => self.let_go(&home),
+        }
+    }
+
+    /// What is known of connections and namespaces changed: of one namespace only, or of any. First those leave who belong
+    /// elsewhere; then it is told to those who stay what they may do, and then what their connection is.
+    fn arrange(&mut self, only: Option<&str>) {
+        let concerns = |namespace: &str| only.is_none_or(|only| only == namespace);
         self.rehome(concerns);
-        let homes = self.clusters.keys();
-        let concerned = homes.filter(|home| concerns(home.namespace())).cloned();
-        for home in concerned.collect::<Vec<_>>() {
-            self.tell_allowances(&home);
-            let known = self.directory.known(&home);
-            if let Some(handle) = self.clusters.get(&home) {
-                handle.known.send_if_modified(|before| {
-                    let news = !before.is(&known);
-                    *before = known;
-                    news
-                });
+        for home in self.clusters.keys().cloned().collect::<Vec<_>>() {
+            match (only, &*home) {
+                (Some(namespace), Home::Wide { .. }) => self.tell_allowance(&home, namespace),
+                _ if concerns(home.namespace()) => {
+                    self.tell_allowances(&home);
+                    self.tell_known(&home);
+                }
+                _ => {}
             }
         }
-        if let Some(home) = changed.map(Arc::new) {
-            match self.directory.known(&home) {
-                Known::Object(_) => self.begin(&home),
-                Known::NotYet | Known::Unusable(_) => self.let_go(&home),
-            }
+    }
+
+    fn tell_known(&self, home: &Home) {
+        let known = self.directory.known(home);
+        if let Some(handle) = self.clusters.get(home) {
+            handle.known.send_if_modified(|before| {
+                let news = !before.is(&known);
+                *before = known;
+                news
+            });
         }
     }
 
     fn rehome(&mut self, concerns: impl Fn(&str) -> bool) {
-        let elsewhere = |(reference, place): (&Arc<Reference>, &Place)| {
-            let stays =
-                !concerns(&reference.namespace) || self.directory.home(reference) == *place.home;
-            (!stays).then(|| Arc::clone(reference))
-        };
-        let moving: Vec<Arc<Reference>> = self.places.iter().filter_map(elsewhere).collect();
-        if moving.is_empty() {
-            return;
-        }
-        let leaves = |(key, of): (&ObjectKey, &Arc<Reference>)| {
-            let moves = moving.iter().any(|reference| Arc::ptr_eq(reference, of));
-            moves.then(|| key.clone())
-        };
-        let leaving: Vec<ObjectKey> = self.objects.iter().filter_map(leaves).collect();
+        let home = |reference: &Reference| self.directory.home(reference);
+        let leaving = self.places.moving(concerns, home);
         for key in &leaving {
             self.leave(key);
         }
-        self.anew.read(&leaving, Duration::ZERO);
+        if !leaving.is_empty() {
+            self.anew.read(&leaving, Duration::ZERO);
+        }
     }
 
     fn present(&mut self, key: ObjectKey, object: AnomalyJob) {
@@ -230,47 +230,26 @@ impl Dispatch {
         if Reference::remembers_an_own(&object)
             && let Some(home) = self.directory.recall(&reference.namespace, Instant::now())
         {
-            self.arrange(Some(home));
+            self.changed(home);
         }
         let delivered = delivered(key, object);
         self.invalid.forget::<AnomalyJob>(&delivered.key);
         self.anew.forget(&delivered.key);
-        let before = self.objects.get(&delivered.key);
-        if before.is_none_or(|of| **of != reference) {
+        if self.places.said(&delivered.key) != Some(&reference) {
             self.leave(&delivered.key);
             self.settle(delivered.key.clone(), reference);
         }
-        let home = self.home_of(&delivered.key);
-        if let Some(home) = home {
-            self.send(&home, Message::Deliver(Box::new(delivered)));
+        if let Some(home) = self.places.home_of(&delivered.key) {
+            self.send(home, Message::Deliver(Box::new(delivered)));
         }
     }
 
-    fn home_of(&self, key: &ObjectKey) -> Option<Arc<Home>> {
-        let place = self.places.get(self.objects.get(key)?)?;
-        Some(Arc::clone(&place.home))
-    }
-
     fn settle(&mut self, key: ObjectKey, reference: Reference) {
-        let known = self.places.get_key_value(&reference);
-        let (reference, new) = match known {
-            Some((known, _)) => (Arc::clone(known), false),
-            None => (Arc::new(reference), true),
-        };
-        let directory = &self.directory;
-        let place = self
-            .places
-            .entry(Arc::clone(&reference))
-            .or_insert_with(|| {
-                let home = Arc::new(directory.home(&reference));
-                Place { home, objects: 0 }
-            });
-        place.objects += 1;
-        let home = Arc::clone(&place.home);
-        self.objects.insert(key, reference);
-        if new {
+        let home = |reference: &Reference| self.directory.home(reference);
+        let Settled { home, first } = self.places.settle(key, reference, home);
+        if let Some(reference) = first {
             self.begin(&home);
-            self.tell_allowances(&home);
+            self.tell_allowance(&home, &reference.namespace);
         }
     }
 
@@ -280,16 +259,13 @@ impl Dispatch {
     }
 
     fn leave(&mut self, key: &ObjectKey) {
-        let (Some(home), Some(reference)) = (self.home_of(key), self.objects.remove(key)) else {
+        let Some(Left { home, last }) = self.places.leave(key) else {
             return;
         };
         self.send(&home, Message::Gone(key.clone()));
-        if let Some(place) = self.places.get_mut(&reference) {
-            place.objects = place.objects.saturating_sub(1);
-            if place.objects == 0 {
-                self.places.remove(&reference);
-                self.let_go(&home);
-            }
+        if let Some(reference) = last {
+            self.tell_allowance(&home, &reference.namespace);
+            self.let_go(&home);
         }
     }
 
@@ -323,15 +299,31 @@ impl Dispatch {
         }
     }
 
+    /// Tells a cluster what the objects of one namespace may do, where that is news: all would be too much for each that
+    /// comes. Of those of a namespace's own connection there is nothing to tell but with the connection.
+    fn tell_allowance(&mut self, home: &Home, namespace: &str) {
+        let Home::Wide { name } = home else {
+            return;
+        };
+        let is_there = self.places.namespaces(home).any(|here| here == namespace);
+        let granted = self.directory.granted(namespace, name);
+        let allow = granted.filter(|_| is_there).unwrap_or(&NOTHING);
+        if let Some(handle) = self.clusters.get_mut(home)
+            && let Some(told) = &mut handle.allowances
+        {
+            let namespace = Arc::from(namespace);
+            if told.allow(&namespace, allow.clone()) {
+                let message = Message::AllowedTo(namespace, allow.clone());
+                let _ = handle.inbox.send(message);
+            }
+        }
+    }
+
     /// Tells a cluster what its objects may do, where that is news.
     fn tell_allowances(&mut self, home: &Home) {
         // Those of one namespace depend on nothing else.
         let many = matches!(home, Home::Wide { .. });
-        let here = self
-            .places
-            .iter()
-            .filter(|(_, place)| many && *place.home == *home);
-        let namespaces = here.map(|(reference, _)| reference.namespace.as_str());
+        let namespaces = self.places.namespaces(home).filter(|_| many);
         let Some(now) = self.directory.allowances(home, namespaces) else {
             return;
         };
@@ -345,7 +337,7 @@ impl Dispatch {
 
     /// Ends the task of a cluster that nothing names any more.
     fn let_go(&mut self, home: &Home) {
-        let used = self.places.values().any(|place| *place.home == *home);
+        let used = self.places.namespaces(home).next().is_some();
         if !used && !matches!(self.directory.known(home), Known::Object(_)) {
             self.clusters.remove(home);
         }
@@ -449,7 +441,7 @@ impl Dispatch {
             }
             () = sleep_until(lapse.unwrap_or_else(Instant::now)), if lapse.is_some() => {
                 for home in self.directory.lapse(Instant::now()) {
-                    self.arrange(Some(home));
+                    self.changed(home);
                 }
             }
             else => std::future::pending().await,
@@ -472,8 +464,7 @@ impl Dispatch {
             "the task of a cluster ended; it is begun anew"
         );
         self.clusters.remove(home);
-        let lost = |key: &&ObjectKey| self.home_of(key).is_some_and(|of| of == *home);
-        let lost: Vec<ObjectKey> = self.objects.keys().filter(lost).cloned().collect();
+        let lost = self.places.at(home);
         for key in &lost {
             self.leave(key);
         }

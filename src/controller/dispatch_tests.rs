@@ -225,14 +225,13 @@ fn assert_nothing_left(dispatch: &Dispatch) {
         directory,
         complete: _,
         clusters,
-        objects,
         places,
         invalid,
         tasks,
         homes,
         anew,
     } = dispatch;
-    assert!(clusters.is_empty() && objects.is_empty() && places.is_empty());
+    assert!(clusters.is_empty() && places.is_empty());
     assert!(directory.is_empty() && invalid.is_empty() && anew.is_empty());
     assert!(tasks.is_empty() && homes.is_empty());
     registry.assert_empty();
@@ -268,160 +267,5 @@ async fn when_all_objects_and_connections_are_gone_nothing_is_left_of_them() {
     }
 }
 
-impl World {
-    /// A connection called `default`: of the namespace, or for all.
-    fn default_connection(&mut self, namespace: Option<&str>) {
-        let mut meta = json!({"name": "default", "uid": "uid", "generation": 1});
-        let mut spec = json!({"url": "http://elasticsearch.test:9200", "allowPlaintext": true});
-        if let Some(namespace) = namespace {
-            meta["namespace"] = json!(namespace);
-            let object = json!({"metadata": meta, "spec": spec});
-            let object: ElasticsearchConnection = serde_json::from_value(object).unwrap();
-            self.dispatch.connection(OWN, Change::of(object));
-        } else {
-            spec["allowedNamespaces"] = json!([{"selector": {}}]);
-            let object = json!({"metadata": meta, "spec": spec});
-            let object: ClusterElasticsearchConnection = serde_json::from_value(object).unwrap();
-            self.dispatch.connection(WIDE, Change::of(object));
-        }
-    }
-
-    fn came<K: Resource<DynamicType = ()> + Into<Source> + 'static>(
-        &mut self,
-        kind: ConnectionKind,
-    ) {
-        let namespace = String::new();
-        self.dispatch
-            .connection(kind, Change::<K>::Came { namespace });
-    }
-
-    fn kind_in_use(&self) -> Option<ConnectionKind> {
-        let home = self.dispatch.home_of(&ObjectKey::new("ns", "object"))?;
-        Some(home.kind())
-    }
-}
-
-impl World {
-    /// An object that names no connection, where both kinds are listed.
-    fn of_no_connection() -> Self {
-        let mut world = Self::with(1, Some("home".to_owned()));
-        world.came::<ElasticsearchConnection>(OWN);
-        world.came::<ClusterElasticsearchConnection>(WIDE);
-        world
-    }
-
-    fn deliver(&mut self) {
-        self.deliver_with(&Value::Null);
-    }
-
-    fn deliver_with(&mut self, status: &Value) {
-        let mut object = self.object("object");
-        object["status"] = status.clone();
-        let spec = object["spec"].as_object_mut().unwrap();
-        spec.remove("connectionRef");
-        let mut stored = self.stored.lock().unwrap();
-        stored.insert("object".to_owned(), object.clone());
-        drop(stored);
-        let object = serde_json::from_value(object).unwrap();
-        self.dispatch.job(Change::of(object));
-    }
-
-    fn wide_goes(&mut self) {
-        let gone: Change<ClusterElasticsearchConnection> =
-            Change::Gone(ObjectKey::new("", "default"));
-        self.dispatch.connection(WIDE, gone);
-    }
-}
-
-/// Its claims go with the task, and whoever else means its jobs would act.
-#[tokio::test(start_paused = true)]
-async fn the_task_of_a_wide_connection_outlives_its_being_replaced() {
-    let mut world = World::of_no_connection();
-    world.default_connection(None);
-    world.deliver();
-    assert_eq!(world.kind_in_use(), Some(WIDE));
-    let task = |world: &World| world.dispatch.clusters.values().next().unwrap().task;
-    let before = task(&world);
-    world.wide_goes();
-    world.pass(Duration::from_secs(1)).await;
-    assert_eq!(world.kind_in_use(), Some(WIDE));
-    let invalid = world.unreadable("default");
-    let invalid = Undecodable {
-        key: ObjectKey::new("", invalid.key.name()),
-        ..invalid
-    };
-    let change = Change::<ClusterElasticsearchConnection>::Undecodable(Box::new(invalid));
-    world.dispatch.connection(WIDE, change);
-    world.default_connection(None);
-    assert_eq!(world.kind_in_use(), Some(WIDE));
-    assert_eq!(task(&world), before);
-    world.wide_goes();
-    world.pass(Duration::from_secs(119)).await;
-    assert_eq!(world.kind_in_use(), Some(WIDE));
-    world.pass(Duration::from_secs(300)).await;
-    assert_eq!(world.kind_in_use(), Some(OWN));
-    world.dispatch.job(World::gone("object"));
-    world.pass(Duration::from_secs(600)).await;
-    assert_nothing_left(&world.dispatch);
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_own_default_is_missed_for_two_minutes_before_the_one_for_all_is_used() {
-    let mut world = World::of_no_connection();
-    world.default_connection(Some("ns"));
-    world.default_connection(None);
-    world.deliver();
-    assert_eq!(world.kind_in_use(), Some(OWN));
-
-    // It is replaced: gone, and back after a while.
-    let gone = || World::gone::<ElasticsearchConnection>("default");
-    world.dispatch.connection(OWN, gone());
-    world.pass(Duration::from_secs(100)).await;
-    assert_eq!(world.kind_in_use(), Some(OWN));
-    world.default_connection(Some("ns"));
-    world.pass(Duration::from_secs(300)).await;
-    assert_eq!(world.kind_in_use(), Some(OWN));
-
-    world.dispatch.connection(OWN, gone());
-    world.pass(Duration::from_secs(119)).await;
-    assert_eq!(world.kind_in_use(), Some(OWN));
-    world.pass(Duration::from_secs(300)).await;
-    assert_eq!(world.kind_in_use(), Some(WIDE));
-}
-
-/// The second between the two halves of a replace may be the one in which the leader changes.
-#[tokio::test(start_paused = true)]
-async fn an_own_default_that_a_status_remembers_is_missed_after_a_start_too() {
-    let seen = |more: Value| {
-        let mut seen = json!({"kind": "ElasticsearchConnection", "name": "default"});
-        for (key, value) in more.as_object().unwrap() {
-            seen[key] = value.clone();
-        }
-        json!({"observedGeneration": 1, "summary": "closed", "connection": seen})
-    };
-    let own = seen(json!({"clusterUUID": "u"}));
-    for (status, used) in [
-        (&Value::Null, WIDE),
-        // It says so where there is none too.
-        (&seen(json!({})), WIDE),
-        (&seen(json!({"clusterUUID": "u", "name": "logs"})), WIDE),
-        (
-            &seen(json!({"clusterUUID": "u", "kind": "ClusterElasticsearchConnection"})),
-            WIDE,
-        ),
-        (&own, OWN),
-    ] {
-        let mut world = World::of_no_connection();
-        world.default_connection(None);
-        // One that came before, and remembers nothing, waits with it.
-        world.deliver();
-        world.deliver_with(status);
-        world.pass(Duration::from_secs(60)).await;
-        assert_eq!(world.kind_in_use(), Some(used), "{status}");
-        world.pass(Duration::from_secs(61)).await;
-        assert_eq!(world.kind_in_use(), Some(WIDE), "{status}");
-        // It is long since it began.
-        world.deliver_with(&own);
-        assert_eq!(world.kind_in_use(), Some(WIDE), "{status}");
-    }
-}
+#[path = "dispatch_wide_tests.rs"]
+mod wide;

@@ -1,6 +1,6 @@
 //! The shell around the brain: watches in, calls and status writes out.
 //!
-//! - `watch`: objects in; `dispatch`: which object belongs to which cluster; `anew`: objects on their way to another
+//! - `watch`: objects in; `dispatch`: which object belongs to which cluster, `places`: where each is; `anew`: objects on their way to another
 //! - `source`: a connection of either kind; `directory`: which one an object means, and whether it may use it
 //! - `cluster`: one task a cluster, driving one [`Reconciler`](crate::reconciler::Reconciler)
 //! - `resolve`: from a connection and its Secrets to an endpoint; `link`: from there to a proven client; `rejection`: what is not shown again; `connection_status`: what is said of it
@@ -21,6 +21,7 @@ mod invalid;
 mod link;
 mod live;
 mod observe;
+mod places;
 mod pulse;
 mod registry;
 mod rejection;

@@ -27,16 +27,17 @@ impl Default for Allowances {
 }
 
 impl Allowances {
-    /// The same, but for this namespace.
-    #[must_use]
-    pub fn with(mut self, namespace: &str, allow: Allow) -> Self {
-        match &mut self {
-            Self::All(all) => *all = allow,
-            Self::Namespaces(all) => {
-                all.insert(Arc::from(namespace), allow);
-            }
+    /// The objects of this namespace may do this from now on. Returns whether that is new.
+    pub fn allow(&mut self, namespace: &Arc<str>, allow: Allow) -> bool {
+        if *self.of(namespace) == allow {
+            return false;
         }
-        self
+        match self {
+            Self::All(all) => *all = allow,
+            Self::Namespaces(all) if allow == NOTHING => drop(all.remove(namespace)),
+            Self::Namespaces(all) => drop(all.insert(Arc::clone(namespace), allow)),
+        }
+        true
     }
 
     /// What the objects of this namespace may do.
@@ -63,5 +64,17 @@ mod tests {
         let nothing = one.of("team-b");
         assert!(!nothing.covers(&job) && nothing.force == AllowForce::Never);
         assert_eq!(Allowances::default().of("team-b"), &everything);
+    }
+
+    #[test]
+    fn what_one_namespace_may_do_changes_for_it_alone_and_is_news_once() {
+        let [a, b] = ["team-a", "team-b"].map(Arc::from);
+        let everything = Allow::default();
+        let mut some = Allowances::Namespaces(BTreeMap::new());
+        assert!(!some.allow(&a, NOTHING.clone()));
+        assert!(some.allow(&a, everything.clone()) && !some.allow(&a, everything.clone()));
+        assert_eq!((some.of(&a), some.of(&b)), (&everything, &NOTHING));
+        assert!(some.allow(&a, NOTHING.clone()));
+        assert_eq!(some, Allowances::Namespaces(BTreeMap::new()));
     }
 }

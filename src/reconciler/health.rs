@@ -176,15 +176,15 @@ impl Health {
         self.allow.of(namespace)
     }
 
-    /// What may be done by all of them.
-    pub fn allowances(&self) -> &Allowances {
-        &self.allow
-    }
-
     /// Something else may be done from now on. Returns what might be done before, where that differs.
     pub fn allowed(&mut self, now: Allowances) -> Option<Allowances> {
         let before = std::mem::replace(&mut self.allow, now);
         (before != self.allow).then_some(before)
+    }
+
+    /// The objects of this namespace may do this from now on. Returns whether that is new.
+    pub fn allowed_to(&mut self, namespace: &Arc<str>, allow: Allow) -> bool {
+        self.allow.allow(namespace, allow)
     }
 
     fn reason(&self) -> Option<Reason> {

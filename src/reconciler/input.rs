@@ -13,8 +13,8 @@ pub use super::claims::{Claim, Ruling};
 pub use super::seen::*;
 pub use super::turns::Lane;
 use crate::api::{
-    AnomalyJobStatus, ClosePolicy, DatafeedId, DeletionPolicy, DriftPolicy, JobExpression, JobId,
-    JobPattern, OpenPolicy, Reason,
+    Allow, AnomalyJobStatus, ClosePolicy, DatafeedId, DeletionPolicy, DriftPolicy, JobExpression,
+    JobId, JobPattern, OpenPolicy, Reason,
 };
 
 /// A moment, told from outside. The monotonic part decides; the wall clock is only written down for people and
@@ -224,6 +224,8 @@ pub enum Input {
     Refreshed(ObjectKey, Arc<str>, Option<Box<Delivered>>),
     /// What may be done through the connection, told before it is usable, and whenever that changes.
     Allowed(Allowances),
+    /// The same, where it changes for the objects of one namespace alone.
+    AllowedTo(Arc<str>, Allow),
     /// The connection changed.
     Connection(Connection),
     /// A read was answered, or failed as a whole.

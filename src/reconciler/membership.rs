@@ -18,7 +18,7 @@ use super::member::Claimed;
 use super::object::Object;
 use super::seldom::Seldom;
 use super::{Reconciler, Spot, drift, pace, report};
-use crate::api::{JobId, Reason, Target};
+use crate::api::{Allow, JobId, Reason, Target};
 
 impl Reconciler {
     /// Finds out anew which jobs the object means.
@@ -288,8 +288,24 @@ impl Reconciler {
         };
         let differs =
             |key: &&ObjectKey| before.of(key.namespace()) != self.health.allow(key.namespace());
-        let concerned: Vec<ObjectKey> = self.objects.keys().filter(differs).cloned().collect();
-        for key in concerned {
+        let concerned = self.objects.keys().filter(differs).cloned().collect();
+        self.mean_anew(concerned, now);
+    }
+
+    /// The same, of the objects of one namespace.
+    pub(super) fn allowed_to(&mut self, namespace: &Arc<str>, allow: Allow, now: Moment) {
+        if !self.health.allowed_to(namespace, allow) {
+            return;
+        }
+        let from = ObjectKey::new(Arc::clone(namespace), "");
+        let here = self.objects.range(from..).map(|(key, _)| key);
+        let here = here.take_while(|key| key.namespace() == namespace);
+        let concerned = here.cloned().collect();
+        self.mean_anew(concerned, now);
+    }
+
+    fn mean_anew(&mut self, objects: Vec<ObjectKey>, now: Moment) {
+        for key in objects {
             self.resolve(&key, now);
             self.wake_members(&key);
             self.unsaid.insert(key);

@@ -140,6 +140,7 @@ impl Reconciler {
             Input::Gone(key) => self.gone(&key),
             Input::Refreshed(key, uid, found) => self.refreshed(&key, &uid, found, now),
             Input::Allowed(allowances) => self.allowed(allowances, now),
+            Input::AllowedTo(namespace, allow) => self.allowed_to(&namespace, allow, now),
             Input::Connection(connection) => self.connected(connection, now),
             Input::Read(ticket, answer) => self.read(ticket, answer, now),
             Input::Called(ticket, answer) => self.called(ticket, answer, now),

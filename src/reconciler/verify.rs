@@ -69,8 +69,7 @@ impl Reconciler {
             Ok(live) => match live.object {
                 None => self.gone(&key),
                 Some(delivered) => {
-                    let told = self.health.allowances().clone();
-                    self.allowed(told.with(key.namespace(), live.allow), now);
+                    self.allowed_to(key.namespace(), live.allow, now);
                     self.delivered(delivered, now);
                     self.take_live(ticket, &key, &job, live.look, now);
                 }
