@@ -88,6 +88,7 @@ words! {
         StillOpen = "Of Closed: a job was seen opened or opening. What is done about it stands in Ready.",
         StillClosing = "Of Closed: a job was seen closing.",
         SomeFailed = "Of Closed: a job was seen failed, so it is neither open nor closed.",
+        StateNotTold = "Elasticsearch answers, and does not tell the state of the job: the index of its results is closed, or the answer cannot be understood. Nothing is called for the job meanwhile; after two minutes also Stalled. Open the index; where it is open, please report it.",
         JobBlocked = "Elasticsearch is resetting, reverting or deleting the job. What is wanted goes on when that has ended; if it never does, repeat that operation.",
         JobNotFound = "Elasticsearch has no job or group of this name; after two minutes also Stalled. Create it, or mend `spec.jobId` or `spec.connectionRef`. It is looked for as long as the object is there.",
         JobFailed = "The job has failed. Look into its messages in Elasticsearch. With `state: Closed` and `onFailed: Stall`: then set `onFailed: Force`, or close it by hand. With `state: Opened`: close it by force, then it is opened again. Of Forced: that is why force was used.",

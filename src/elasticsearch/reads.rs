@@ -1,8 +1,8 @@
 //! Reads that may need more than one request.
 //!
 //! By id: in as many requests as the line makes necessary, with shorter lines where they are refused, again without ids
-//! that turn out to be unknown, and by halves where one keeps the others from being told. Of everything: in parts, where one answer cannot hold it. How many requests it took
-//! is told. Nothing is changed here, so asking again does no harm.
+//! that turn out to be unknown, and by halves where one keeps the others from being told. Of everything: in parts, where one
+//! answer cannot hold it. How many requests it took is told. Nothing is changed here, so asking again does no harm.
 
 use std::collections::VecDeque;
 use std::fmt::Display;
@@ -21,12 +21,27 @@ use crate::api::JobPattern;
 /// How often a read by id is asked again without ids that are unknown. Elasticsearch names all of them at
 /// once, so more than a second time happens only where jobs are deleted meanwhile.
 const MAX_ROUNDS: usize = 4;
+/// So many refusals for an index that is closed are followed by halves: enough to find three jobs of ten thousand, and where
+/// the index that most of them share is closed, no flood.
+const CLOSED_AT_MOST: usize = 40;
 
 /// An answer, and its last id where its entries are sorted.
 type Page<T> = (
     View<<T as Entry>::Id, <T as Entry>::Item>,
     Option<<T as Entry>::Id>,
 );
+
+/// The members of a group fill the answer, and who is behind them is not told; or one keeps the others from being told. That
+/// one is found by halves, and where there are very many such ones that is given up.
+fn keeps_others_untold<I: Ord, T>(
+    page: &Result<(View<I, T>, Option<I>), Error>,
+    closed: usize,
+) -> bool {
+    match page {
+        Ok((found, _)) => found.cut,
+        Err(error) => *error == Error::IndexClosed && closed <= CLOSED_AT_MOST,
+    }
+}
 
 impl Client {
     async fn page<T>(&self, call: &Call, asked: Option<&[T::Id]>) -> Result<Page<T>, Error>
@@ -92,6 +107,7 @@ impl Client {
         let split = |ids: &Ids<T::Id>| request::split(ids, &self.base, self.line.longest(), &call);
         let mut view = View::default();
         let mut left = VecDeque::from([(ids.clone(), 1)]);
+        let mut closed = 0;
         while let Some((asked, round)) = left.pop_front() {
             // Each time, because it may have been learned meanwhile that lines have to be shorter.
             let mut parts = split(&asked).into_iter();
@@ -100,22 +116,13 @@ impl Client {
                 left.push_front((part, round));
             }
             let page = self.page::<T>(&call(&asked), Some(asked.as_slice())).await;
+            closed += usize::from(matches!(page, Err(Error::IndexClosed)));
+            if asked.as_slice().len() > 1 && keeps_others_untold(&page, closed) {
+                view.requests += 1;
+                left.extend(asked.halves().into_iter().map(|half| (half, round)));
+                continue;
+            }
             let error = match page {
-                // The members of a group fill the answer: who is behind them is not told.
-                Ok((found, _)) if found.cut && asked.as_slice().len() > 1 => {
-                    view.requests += found.requests;
-                    left.extend(asked.halves().into_iter().map(|half| (half, round)));
-                    continue;
-                }
-                // One of them keeps the others from being told: it is found by halves.
-                Err(Error::IndexClosed) => {
-                    view.requests += 1;
-                    match asked.as_slice() {
-                        [id] => view.unreadable.push(id.clone()),
-                        _ => left.extend(asked.halves().into_iter().map(|half| (half, round))),
-                    }
-                    continue;
-                }
                 Ok((mut found, _)) => {
                     // Alone it is such a group, and a group's name is no job's.
                     found.cut = false;
@@ -128,6 +135,10 @@ impl Client {
             if let Some(gone) = T::Id::unknown(&error).filter(|_| round < MAX_ROUNDS) {
                 view.missing.extend_from_slice(gone);
                 left.extend(asked.without(gone).map(|asked| (asked, round + 1)));
+                continue;
+            }
+            if error == Error::IndexClosed {
+                view.unreadable.extend_from_slice(asked.as_slice());
                 continue;
             }
             if error != Error::LineTooLong || split(&asked).len() < 2 {

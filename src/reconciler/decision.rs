@@ -37,6 +37,8 @@ pub struct Situation<'a> {
     pub health: &'a Health,
     /// Who is meant is to be listed anew before anything is called.
     pub list_is_stale: bool,
+    /// For how long answers have not told of it.
+    pub untold_for: Option<Duration>,
     /// Its datafeed is stored as running, or is none that would be started again.
     pub datafeed_is_noted: bool,
     /// Whether its running datafeed has an end is about to be told.

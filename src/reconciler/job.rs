@@ -88,6 +88,19 @@ impl Job {
         Some(news)
     }
 
+    /// A read was answered without it. Returns whether that says anything of now; then what was seen before is not acted on
+    /// any more.
+    pub fn is_not_told(&mut self, asked: Ticket) -> bool {
+        if asked < self.touched.max(self.newest) {
+            return false;
+        }
+        self.newest = asked;
+        if let Some(seen) = &mut self.seen {
+            seen.current = false;
+        }
+        true
+    }
+
     /// The configs say that this is its datafeed now: what was seen of another one is over.
     pub fn keep_datafeed(&mut self, id: Option<&DatafeedId>, asked: Ticket) {
         let newer = asked >= self.fed;

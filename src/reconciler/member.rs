@@ -108,6 +108,13 @@ impl Member {
         &mut self.facts
     }
 
+    /// What passes until it is seen again is no evidence of anything.
+    pub fn lose_count(&mut self) {
+        if *self.facts() != Facts::NONE {
+            self.facts_mut().outage();
+        }
+    }
+
     /// Gives back the room of what is nothing at rest.
     pub fn pack(&mut self) {
         self.facts.pack();

@@ -152,6 +152,7 @@ impl Reconciler {
         if unused {
             self.jobs.remove(job);
             self.reads.looks.forget(job);
+            self.reads.untold.forget(job);
             self.calls.free(job);
         }
     }

@@ -278,6 +278,7 @@ impl Reconciler {
             object,
             &report::Surroundings {
                 jobs: &self.jobs,
+                untold: &self.reads.untold,
                 catalogue: &self.catalogue,
                 health: &self.health,
                 connection: &self.connection,

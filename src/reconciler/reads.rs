@@ -15,6 +15,7 @@ use super::due::Due;
 use super::input::{Answer, Listing, Moment, Output, Question, SeenJob, Tasks, Ticket, Trouble};
 use super::looks::{Looks, VERY_MANY};
 use super::turns::Lane;
+use super::untold::Untold;
 use super::{Reconciler, pace};
 use crate::api::{DatafeedId, JobId, JobPattern, JobState};
 
@@ -25,6 +26,7 @@ pub(super) const LINE: usize = 3500;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Reads {
     pub(super) looks: Looks,
+    pub(super) untold: Untold,
     /// The reads of states that are on their way: one, and beside one of very many jobs another of a few.
     states: Vec<(Ticket, Vec<JobId>)>,
     /// The list, the tasks, upgrade mode: when next, and the read in flight.
@@ -154,6 +156,9 @@ impl Reconciler {
         } else {
             self.reads.take_hurried()
         };
+        for job in self.reads.untold.split(&mut jobs) {
+            self.reads.looks.by(&job, now);
+        }
         if jobs.is_empty() {
             return;
         }
@@ -216,11 +221,11 @@ impl Reconciler {
         let touched = known
             .and_then(|job| job.seen.as_ref())
             .is_some_and(|seen| !seen.current);
-        let planned = self
-            .reads
-            .looks
-            .planned(id)
-            .is_some_and(|set| set <= now.monotonic + pace::LOOK_TOGETHER);
+        let planned_at = self.reads.looks.planned(id);
+        let planned = planned_at.is_some_and(|set| set <= now.monotonic + pace::LOOK_TOGETHER);
+        if planned_at.is_some() && self.reads.untold.lasts(id, from, now).is_some() {
+            return;
+        }
         let awaited = asked.is_some_and(|asked| known.is_some_and(|job| job.believes(asked)));
         if awaited || touched && planned {
             return;
@@ -258,9 +263,11 @@ impl Reconciler {
             }
         } else if let Some(at) = reads.states.iter().position(|(sent, _)| *sent == ticket) {
             let (_, jobs) = reads.states.swap_remove(at);
-            let meant = jobs.iter().filter(|job| self.jobs.contains_key(*job));
-            for job in meant.filter(|_| answer.is_err()) {
-                reads.looks.by(job, again);
+            if let Ok(Answer::States(states)) = &answer {
+                self.note_untold(ticket, &jobs, states, now);
+            } else {
+                let meant = jobs.iter().filter(|job| self.jobs.contains_key(*job));
+                meant.for_each(|job| reads.looks.by(job, again));
             }
         } else {
             return;
@@ -376,9 +383,7 @@ impl Reconciler {
     pub(super) fn lose_count(&mut self) {
         for object in self.objects.values_mut() {
             for (_, member) in object.members.iter_mut() {
-                if *member.facts() != super::facts::Facts::NONE {
-                    member.facts_mut().outage();
-                }
+                member.lose_count();
             }
         }
     }

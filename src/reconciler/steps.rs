@@ -77,6 +77,7 @@ impl Reconciler {
             listed: self.catalogue.is_known(),
             health: &self.health,
             list_is_stale: self.is_list_stale(object, id),
+            untold_for: self.reads.untold.lasts(id, object.sight_from, now),
             datafeed_is_noted: feed.is_none_or(|feed| {
                 feed.real_time != Some(true) || object.is_safe_to_stop(&feed.id)
             }),

@@ -11,7 +11,7 @@ use super::health::needs_a_human;
 use super::input::{Desired, Lane, ObjectKey, SeenDatafeed, SeenState, Trouble, Wanted};
 use super::job::Seen;
 use super::member::{Claimed, Drift};
-use super::{opening, pace};
+use super::{opening, pace, untold};
 use crate::api::{
     AllowForce, CloseMode, DriftPolicy, JobId, JobState, OnFailed, OnTimeout, Reason, Step,
 };
@@ -39,6 +39,14 @@ pub fn decide(situation: &Situation) -> Decision {
     }
     if situation.job.in_flight.is_some() || situation.job.suspect {
         return in_flight(situation);
+    }
+    if let Some(lasts) = situation.untold_for {
+        let trouble = untold::trouble(situation.id.as_str());
+        return if lasts < pace::GRACE {
+            Decision::Hold(trouble)
+        } else {
+            Decision::Stall(trouble)
+        };
     }
     let Some(seen) = situation
         .job

@@ -3,6 +3,7 @@
 //! It speaks of what was seen and of nothing else: not of what is being done.
 
 use super::super::object::Object;
+use super::super::untold;
 use super::Surroundings;
 use super::conditions::{Says, not_observed, says};
 use super::sum::Sum;
@@ -33,6 +34,10 @@ fn not_known(object: &Object, sum: &Sum, around: &Surroundings) -> Option<(Reaso
     }
     if let Some(message) = barred(object) {
         return Some((Reason::NotAllowed, message));
+    }
+    if sum.untold.count > 0 {
+        let trouble = untold::trouble(&sum.untold.names());
+        return Some((trouble.reason, trouble.message.to_string()));
     }
     let all = object.members.len();
     (!object.resolved || sum.sighted < all).then(|| {

@@ -26,6 +26,7 @@ use super::input::{Moment, Wanted};
 use super::job::Job;
 use super::object::Object;
 use super::stored::{Conditions, Held};
+use super::untold::Untold;
 use crate::api::{AnomalyJobStatus, ConnectionSeen, JobCounts, JobId, JobState, new_condition};
 use conditions::{Says, conditions};
 pub(super) use events::{corrected, events, forcing, not_resumed, opened};
@@ -36,6 +37,7 @@ pub(super) use targets::LISTED;
 /// What is around an object when its status is made.
 pub(super) struct Surroundings<'a> {
     pub(super) jobs: &'a BTreeMap<JobId, Box<Job>>,
+    pub(super) untold: &'a Untold,
     pub(super) catalogue: &'a Catalogue,
     pub(super) health: &'a Health,
     pub(super) connection: &'a ConnectionSeen,

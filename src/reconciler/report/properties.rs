@@ -236,6 +236,7 @@ impl Around {
     fn says(&self, object: &Object, now: Moment) -> (AnomalyJobStatus, Conditions) {
         let surroundings = Surroundings {
             jobs: &self.jobs,
+            untold: &Untold::default(),
             catalogue: &self.catalogue,
             health: &self.health,
             connection: &ConnectionSeen::default(),

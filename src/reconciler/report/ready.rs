@@ -4,7 +4,7 @@
 
 use super::super::input::{Trouble, Wanted};
 use super::super::object::Object;
-use super::super::pace;
+use super::super::{pace, untold};
 use super::Surroundings;
 use super::conditions::{Says, not_observed, says};
 use super::sum::Sum;
@@ -111,6 +111,11 @@ fn in_the_way(object: &Object, around: &Surroundings) -> Option<(Says, Outlook)>
 }
 
 fn observing(object: &Object, sum: &Sum, around: &Surroundings) -> (Says, Outlook) {
+    if sum.untold.count > 0 {
+        let trouble = untold::trouble(&sum.untold.names());
+        let message = trouble.message.to_string();
+        return not_ready(trouble.reason, message, Outlook::Stalled);
+    }
     let what = count(object);
     let all_seen = object.resolved && sum.sighted == object.members.len();
     if let Some(message) = barred(object).filter(|_| all_seen) {

@@ -46,6 +46,8 @@ pub(super) struct Sum<'a> {
     pub(super) seen: usize,
     /// The state of the only member.
     pub(super) only_state: Option<JobState>,
+    /// Their state is not told, and never was at this generation, or not for long.
+    pub(super) untold: Named<'a>,
     /// Jobs whose state is told at this generation.
     pub(super) sighted: usize,
     /// Jobs that were seen where they should be.
@@ -93,6 +95,10 @@ impl<'a> Sum<'a> {
         self.counts.failed += is(JobState::Failed, state);
         self.seen += usize::from(seen.is_some());
         self.only_state = state;
+        let is_stalled = matches!(&member.decision, Some(Decision::Stall(trouble)) if trouble.reason == Reason::StateNotTold);
+        if around.untold.has(job) && (!member.sighted || is_stalled) {
+            return self.untold.add(job, member);
+        }
         if !member.sighted || seen.is_none() {
             return;
         }

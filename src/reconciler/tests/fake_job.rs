@@ -52,6 +52,8 @@ pub(super) struct FakeJob {
     /// A list with it in it is refused as a whole, without naming it.
     pub refuses_lists: bool,
     pub refuses_open: Option<Trouble>,
+    /// The index of its results is closed.
+    pub is_untold: bool,
 }
 
 impl FakeJob {
@@ -85,6 +87,7 @@ impl FakeJob {
             feed_is_mute: false,
             refuses_lists: false,
             refuses_open: None,
+            is_untold: false,
         }
     }
 

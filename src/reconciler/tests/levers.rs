@@ -19,7 +19,7 @@ fn one(state: JobState) -> World {
 }
 
 /// Sets the annotation, which leaves the generation as it is.
-fn request(world: &mut World, name: &str, at: &str) {
+pub(super) fn request(world: &mut World, name: &str, at: &str) {
     world.version += 1;
     let version = world.version.to_string();
     let stored = world.stored.get_mut(&key(name)).unwrap();

@@ -51,6 +51,7 @@ mod rows;
 mod rules;
 mod scenarios;
 mod telling;
+mod untold;
 mod worded;
 mod world;
 

@@ -167,6 +167,28 @@ async fn one_whose_index_of_results_is_closed_does_not_keep_the_others_from_bein
     assert_eq!((view.requests, cluster.requests().await.len()), (5, 5));
 }
 
+/// Most jobs share one index: each of them by itself would be two requests a job.
+#[tokio::test]
+async fn where_the_index_is_closed_that_most_jobs_share_they_are_not_sought_one_by_one() {
+    let cluster = Cluster::start(Profile::V9).await;
+    let client = cluster.client().await;
+    let ids: Vec<String> = (0..150).map(|n| format!("j-{n:03}")).collect();
+    for id in &ids {
+        cluster.put_job(id, &[]).await;
+    }
+    let index = ".ml-anomalies-shared";
+    cluster
+        .ask("POST", &format!("/{index}/_close"), &Value::Null)
+        .await;
+    cluster.forget().await;
+    let ids = Ids::new(ids.iter().map(|id| job(id))).unwrap();
+    let view = client.job_stats(&ids).await.unwrap();
+    assert_eq!((view.found.len(), view.missing.len()), (0, 0));
+    assert_eq!(view.unreadable, ids.as_slice());
+    // Forty that are halved, and what is left of them.
+    assert_eq!((view.requests, cluster.requests().await.len()), (81, 81));
+}
+
 #[tokio::test]
 async fn the_name_of_a_group_is_no_job() {
     for profile in PROFILES {

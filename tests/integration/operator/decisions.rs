@@ -170,7 +170,19 @@ fn a_job_whose_index_of_results_is_closed_does_not_keep_the_others_open() {
     for job in ["b", "c"] {
         room.until(job, &["Ready=True/InDesiredState", "Closed=True"]);
     }
-    room.until("a-old", &["Ready=False/Pending", "Closed=Unknown"]);
+    let untold = room.until(
+        "a-old",
+        &[
+            "Ready=False/StateNotTold",
+            "Closed=Unknown/StateNotTold",
+            "Reconciling=True",
+        ],
+    );
+    let said = untold["status"]["conditions"][0]["message"].as_str();
+    assert!(
+        said.is_some_and(|said| said.contains("open the index")),
+        "{said:?}"
+    );
     assert_eq!(room.elastic.log().closes("a-old"), 0);
     room.elastic
         .call("POST", "/.ml-anomalies-custom-old/_open", &json!({}));

@@ -65,8 +65,10 @@ impl World {
                 jobs, datafeeds, ..
             } => {
                 let feeds: BTreeSet<&JobId> = datafeeds.iter().map(|(of, _)| of).collect();
+                let is_told = |id: &&JobId| self.jobs.get(*id).is_none_or(|job| !job.is_untold);
                 let seen = jobs
                     .iter()
+                    .filter(is_told)
                     .map(|id| (id.clone(), self.see(id, feeds.contains(id))));
                 Answer::States(seen.collect())
             }

@@ -1,0 +1,163 @@
+//! Jobs whose state is not told, because the index of their results is closed: what is said of them, that nothing is called for
+//! them, and that nobody else waits for them.
+
+use std::time::Duration;
+
+use super::fake_job::FakeJob;
+use super::groups::hanging;
+use super::levers::request;
+use super::world::{World, desired, job, policy, secs};
+use crate::api::{ClosePolicy, JobState, TimeSpan};
+use crate::reconciler::input::*;
+
+fn untold(state: JobState) -> FakeJob {
+    FakeJob {
+        is_untold: true,
+        ..FakeJob::new(state)
+    }
+}
+
+fn tell(world: &mut World, id: &str, told: bool) {
+    world.jobs.get_mut(&job(id)).unwrap().is_untold = !told;
+}
+
+/// The questions that asked for this job, and for how many others each of them did.
+fn beside(world: &World, id: &str) -> Vec<usize> {
+    let with = |question: &Question| match question {
+        Question::States { jobs, .. } if jobs.contains(&job(id)) => Some(jobs.len() - 1),
+        _ => None,
+    };
+    world.reads.iter().filter_map(with).collect()
+}
+
+#[test]
+fn a_job_that_is_not_told_of_says_so_and_is_called_when_it_is_told_of() {
+    let mut world = World::of("a", untold(JobState::Opened), Wanted::Closed);
+    world.pass(secs(110));
+    assert!(world.is("a", "Ready", "False", "StateNotTold"));
+    assert!(world.is("a", "Reconciling", "True", "StateNotTold"));
+    assert!(world.is("a", "Closed", "Unknown", "StateNotTold"));
+    world.pass(secs(60));
+    assert!(world.is("a", "Stalled", "True", "StateNotTold"));
+    assert_eq!(world.calls.len(), 0);
+    // At first, and every half minute.
+    assert_eq!(beside(&world, "a").len(), 6);
+    tell(&mut world, "a", true);
+    world.pass(secs(31));
+    assert!(world.is("a", "Ready", "True", "InDesiredState"));
+    assert_eq!(world.closes(), 1);
+}
+
+#[test]
+fn an_edit_and_a_request_have_it_looked_at_once_and_silence_does_not() {
+    let mut world = World::of("a", untold(JobState::Opened), Wanted::Closed);
+    world.pass(secs(31));
+    world.count_from_now();
+    world.edit("a", |desired| {
+        desired.close.timeout = TimeSpan::parse("31m").unwrap()
+    });
+    world.pass(secs(5));
+    assert_eq!(beside(&world, "a").len(), 1);
+    request(&mut world, "a", "now");
+    world.pass(secs(5));
+    assert_eq!(beside(&world, "a").len(), 2);
+}
+
+#[test]
+fn while_a_job_that_closes_is_not_told_of_no_evidence_grows_and_it_holds_no_place() {
+    let mut world = World::new();
+    world.max_closing = 1;
+    world.connect();
+    for id in ["a", "b"] {
+        world.jobs.insert(job(id), hanging(&[]));
+    }
+    let close = ClosePolicy {
+        timeout: TimeSpan::parse("5m").unwrap(),
+        ..policy()
+    };
+    world.apply("a", Wanted::Closed, close.clone());
+    world.pass(secs(120));
+    tell(&mut world, "a", false);
+    world.apply("b", Wanted::Closed, close);
+    world.pass(secs(3600));
+    assert!(world.is("a", "Stalled", "True", "StateNotTold"));
+    assert!(
+        world.is("b", "Ready", "True", "InDesiredState"),
+        "{:?}",
+        world.status("b")
+    );
+    assert_eq!(world.forces(), 1, "of the other one");
+    tell(&mut world, "a", true);
+    world.pass(secs(150));
+    assert_eq!(world.forces(), 1);
+    world.pass(secs(240));
+    assert_eq!(world.forces(), 2);
+    assert!(world.is("a", "Ready", "True", "InDesiredState"));
+}
+
+#[test]
+fn who_only_observes_is_told_that_nothing_is_known() {
+    let mut world = World::of("a", untold(JobState::Opened), Wanted::Observed);
+    world.pass(secs(10));
+    assert!(world.is("a", "Ready", "False", "StateNotTold"));
+    assert!(world.is("a", "Closed", "Unknown", "StateNotTold"));
+    tell(&mut world, "a", true);
+    world.pass(secs(31));
+    assert!(world.is("a", "Ready", "True", "Observing"));
+    assert!(world.is("a", "Closed", "False", "StillOpen"));
+}
+
+#[test]
+fn a_job_at_rest_that_is_not_told_of_when_it_is_looked_at_is_not_claimed_closed_for_long() {
+    let mut world = World::of("a", FakeJob::new(JobState::Closed), Wanted::Closed);
+    world.pass(secs(10));
+    assert!(world.is("a", "Closed", "True", "AllClosed"));
+    tell(&mut world, "a", false);
+    request(&mut world, "a", "now");
+    world.pass(secs(10));
+    assert!(
+        world.is("a", "Ready", "True", "InDesiredState"),
+        "for a moment"
+    );
+    world.pass(secs(180));
+    assert!(world.is("a", "Closed", "Unknown", "StateNotTold"));
+    assert!(world.is("a", "Stalled", "True", "StateNotTold"));
+    tell(&mut world, "a", true);
+    world.pass(secs(31));
+    assert!(world.is("a", "Closed", "True", "AllClosed"));
+}
+
+#[test]
+fn of_very_many_a_few_are_asked_for_at_a_time_and_all_as_soon_as_one_is_told_of() {
+    let mut world = World::new();
+    let id = |n: usize| format!("j-{n:03}");
+    for n in 0..200 {
+        world.jobs.insert(job(&id(n)), untold(JobState::Opened));
+    }
+    world.jobs.insert(job("good"), hanging(&[]));
+    world.create("all", desired("j-*,good", Wanted::Closed, policy()));
+    world.pass(secs(10));
+    assert_eq!(beside(&world, "good")[0], 200);
+    world.count_from_now();
+    world.pass(secs(600));
+    let good = beside(&world, "good");
+    assert!(
+        good.len() > 10 && good.iter().all(|others| *others == 0),
+        "{good:?}"
+    );
+    let asked: Vec<usize> = (0..200).map(|n| beside(&world, &id(n)).len()).collect();
+    assert!(
+        asked.iter().all(|times| (1..=5).contains(times)),
+        "{asked:?}"
+    );
+    assert!(beside(&world, &id(7)).iter().all(|others| *others < 32));
+    assert_eq!(world.forces(), 1, "of the good one");
+
+    for n in 0..200 {
+        tell(&mut world, &id(n), true);
+    }
+    world.pass(secs(250));
+    let closed = |n: &usize| world.jobs[&job(&id(*n))].state == JobState::Closed;
+    assert_eq!((0..200).filter(closed).count(), 200);
+    assert!(world.clock < Duration::from_secs(900));
+}
