@@ -34,6 +34,16 @@ pub async fn client() -> Result<Client, Error> {
     Ok(connect().await?.client)
 }
 
+/// The object of this name is not there. A server that does not know the kind at this moment, as after its start, says 404
+/// too, and names no object; nobody would ever ask again for one that was taken for gone.
+pub fn is_gone(error: &kube::Error, name: &str) -> bool {
+    let kube::Error::Api(status) = error else {
+        return false;
+    };
+    let named = status.details.as_ref().map(|details| details.name.as_str());
+    status.is_not_found() && named == Some(name)
+}
+
 /// A client, and where it leads.
 pub struct Connected {
     /// As of [`client`].

@@ -11,6 +11,7 @@ use kube::{Api, Client, ResourceExt as _};
 
 use crate::api::AnomalyJob;
 use crate::finalizer::{is_in, patch, with};
+use crate::kubernetes::is_gone;
 
 /// How many objects are asked for at a time.
 const PAGE: u32 = 500;
@@ -130,10 +131,10 @@ async fn list(api: &Api<AnomalyJob>) -> Result<(usize, Vec<Meta>), Refused> {
     let (mut seen, mut held) = (0, Vec::new());
     let mut page = ListParams::default().limit(PAGE);
     loop {
-        let listed = match stubborn(|| api.list_metadata(&page)).await {
+        let listed = match stubborn(None, || api.list_metadata(&page)).await {
             Ok(listed) => listed,
-            // There is no such kind: its CustomResourceDefinition is gone, and every object with it.
-            Err(Refused::NotFound) => return Ok((0, Vec::new())),
+            // Its CustomResourceDefinition is gone, and every object with it.
+            Err(Refused::NoSuchKind) => return Ok((0, Vec::new())),
             Err(Refused::TooOld) if begun < LISTINGS => {
                 begun += 1;
                 (seen, held) = (0, Vec::new());
@@ -164,7 +165,7 @@ async fn release_one(client: &Client, listed: &Meta) -> Result<End, Refused> {
         let (uid, version) = (object.uid(), object.resource_version());
         let (uid, version) = (uid.unwrap_or_default(), version.unwrap_or_default());
         let body = Patch::Merge(patch(&uid, &version, &with(object.finalizers(), false)));
-        match stubborn(|| api.patch_metadata(&name, &params, &body)).await {
+        match stubborn(Some(&name), || api.patch_metadata(&name, &params, &body)).await {
             Ok(after) => {
                 let last = after.finalizers().is_empty();
                 let deleted = after.metadata.deletion_timestamp.is_some() && last;
@@ -175,7 +176,7 @@ async fn release_one(client: &Client, listed: &Meta) -> Result<End, Refused> {
             Err(refused) => return Err(refused),
         }
         wait *= 2;
-        object = match stubborn(|| api.get_metadata(&name)).await {
+        object = match stubborn(Some(&name), || api.get_metadata(&name)).await {
             Err(Refused::NotFound) => return Ok(End::Gone),
             got => got?,
         };
@@ -188,6 +189,8 @@ async fn release_one(client: &Client, listed: &Meta) -> Result<End, Refused> {
 enum Refused {
     #[error("it is not there")]
     NotFound,
+    #[error("the API server knows no AnomalyJobs; is their CustomResourceDefinition there?")]
+    NoSuchKind,
     #[error("it was changed by others each time")]
     Conflict,
     #[error("the list got too old while it was read")]
@@ -199,10 +202,13 @@ enum Refused {
 }
 
 impl Refused {
-    fn of(error: kube::Error) -> Self {
+    /// Of a request for the object of this name, or for a list.
+    fn of(error: kube::Error, name: Option<&str>) -> Self {
+        let gone = name.is_some_and(|name| is_gone(&error, name));
         match error {
             kube::Error::Api(status) => match status.code {
-                404 => Self::NotFound,
+                404 if gone => Self::NotFound,
+                404 => Self::NoSuchKind,
                 409 => Self::Conflict,
                 410 => Self::TooOld,
                 429 | 500..=599 => Self::Passing(status.message),
@@ -211,10 +217,15 @@ impl Refused {
             other => Self::Passing(other.to_string()),
         }
     }
+
+    /// A server that has just started does not know all kinds yet.
+    fn may_pass(&self) -> bool {
+        matches!(self, Self::Passing(_) | Self::NoSuchKind)
+    }
 }
 
-/// Asks again, more slowly each time, where the refusal may pass by itself.
-async fn stubborn<T, F>(mut ask: impl FnMut() -> F) -> Result<T, Refused>
+/// Asks again for the object of this name, or for a list, where the refusal may pass by itself; more slowly each time.
+async fn stubborn<T, F>(name: Option<&str>, mut ask: impl FnMut() -> F) -> Result<T, Refused>
 where
     F: Future<Output = Result<T, kube::Error>>,
 {
@@ -223,10 +234,10 @@ where
     loop {
         let refused = match tokio::time::timeout(LIMIT, ask()).await {
             Ok(Ok(answer)) => return Ok(answer),
-            Ok(Err(error)) => Refused::of(error),
+            Ok(Err(error)) => Refused::of(error, name),
             Err(_) => Refused::Passing(format!("no answer within {LIMIT:?}")),
         };
-        if made == TRIES || !matches!(refused, Refused::Passing(_)) {
+        if made == TRIES || !refused.may_pass() {
             return Err(refused);
         }
         made += 1;

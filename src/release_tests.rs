@@ -66,6 +66,13 @@ fn refusal(code: u16, message: &str) -> (u16, Value) {
     (code, status)
 }
 
+fn missing(name: &str) -> (u16, Value) {
+    let (code, mut status) = refusal(404, "not found");
+    status["reason"] = json!("NotFound");
+    status["details"] = json!({"name": name});
+    (code, status)
+}
+
 fn object(version: &str, finalizers: &[&str]) -> Value {
     json!({
         "apiVersion": "meta.k8s.io/v1",
@@ -119,7 +126,7 @@ async fn an_object_that_was_changed_meanwhile_is_read_again_and_what_others_adde
 async fn an_object_that_another_released_or_that_went_meanwhile_is_no_failure() {
     for (code, answer, said) in [
         (200, free("2"), "a/one: released"),
-        (404, refusal(404, "not found").1, "a/one: gone already"),
+        (404, missing("one").1, "a/one: gone already"),
     ] {
         let script = Script::of(vec![
             list(&[held("1")], ""),
@@ -194,10 +201,21 @@ async fn an_operator_that_still_runs_and_puts_it_back_is_noticed() {
 
 #[tokio::test(start_paused = true)]
 async fn where_the_kind_is_not_installed_or_nothing_is_held_back_there_is_nothing_to_do() {
-    let script = Script::of(vec![refusal(404, "404 page not found")]);
+    let no_such_kind = || refusal(404, "404 page not found");
+    let script = Script::of((0..TRIES).map(|_| no_such_kind()).collect());
     let (ended, lines, _) = script.release().await;
     assert_eq!(ended, Ok(()));
     assert!(lines[0].contains("0 seen"), "{lines:?}");
+    // One that has just started does not know it yet.
+    let script = Script::of(vec![
+        no_such_kind(),
+        list(&[held("1")], ""),
+        no_such_kind(),
+        (200, free("2")),
+        list(&[free("2")], ""),
+    ]);
+    let (ended, lines, _) = script.release().await;
+    assert_eq!((ended, lines[0].as_str()), (Ok(()), "a/one: released"));
     let script = Script::of(vec![list(&[free("1")], "")]);
     assert_eq!(script.release().await.0, Ok(()));
 }

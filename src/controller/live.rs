@@ -10,11 +10,12 @@ use serde::de::DeserializeOwned;
 
 use super::source::{Home, Reference};
 use super::translate::{delivered, trouble_of_connection};
-use super::writer::{API_SERVER_LIMIT, is_gone};
+use super::writer::API_SERVER_LIMIT;
 use crate::api::{
     Allow, AnomalyJob, ClusterElasticsearchConnection, DEFAULT_CONNECTION, ElasticsearchConnection,
     Granted, Reason,
 };
+use crate::kubernetes::is_gone;
 use crate::reconciler::input::{Delivered, NOTHING, ObjectKey, Refusal, Trouble};
 
 /// The objects of one cluster, and the connection that they are there for.

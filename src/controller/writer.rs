@@ -17,6 +17,7 @@ use tokio::sync::mpsc;
 use super::turn::{Gate, Turn};
 use crate::api::AnomalyJob;
 use crate::finalizer;
+use crate::kubernetes::is_gone;
 use crate::lease::Claim;
 use crate::reconciler::input::{Event, ObjectKey, Urgency, WriteRefused};
 use crate::telemetry::{EventOutcome, EventType, Metrics, StatusWrite};
@@ -236,16 +237,6 @@ impl Writer {
         let held: Vec<Turn> = std::iter::from_fn(|| self.try_turn(Urgency::ForEdit)).collect();
         assert_eq!(held.len(), WRITERS, "a place is lost, or somebody waits");
     }
-}
-
-/// The object of this name is not there. A server that does not know the kind at this moment, as after its start, says 404
-/// too, and names no object; and the watch would never tell of one again that was taken for gone.
-pub(super) fn is_gone(error: &kube::Error, name: &str) -> bool {
-    let kube::Error::Api(status) = error else {
-        return false;
-    };
-    let named = status.details.as_ref().map(|details| details.name.as_str());
-    status.is_not_found() && named == Some(name)
 }
 
 fn event_type(event: &Event) -> EventType {

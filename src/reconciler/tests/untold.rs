@@ -54,7 +54,7 @@ fn an_edit_and_a_request_have_it_looked_at_once_and_silence_does_not() {
     world.pass(secs(31));
     world.count_from_now();
     world.edit("a", |desired| {
-        desired.close.timeout = TimeSpan::parse("31m").unwrap()
+        desired.close.timeout = TimeSpan::parse("31m").unwrap();
     });
     world.pass(secs(5));
     assert_eq!(beside(&world, "a").len(), 1);
