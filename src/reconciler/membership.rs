@@ -55,6 +55,7 @@ impl Reconciler {
             object.desired.scope.expression.share(id);
         }
         self.join(key, &came, now);
+        self.look_as_asked(key, now);
         for job in &went {
             self.leave(key, job);
         }
@@ -129,6 +130,16 @@ impl Reconciler {
             } else {
                 self.due.insert((key.clone(), job.clone()));
             }
+        }
+    }
+
+    /// Who is meant is known, and a request to look at them had been made before.
+    fn look_as_asked(&mut self, key: &ObjectKey, now: Moment) {
+        let object = self.objects.get_mut(key);
+        let object = object.filter(|object| object.resolved && object.unfinished.asked);
+        if let Some(object) = object {
+            object.unfinished.asked = false;
+            self.look_at_everything(key, now);
         }
     }
 

@@ -82,6 +82,8 @@ pub struct Object {
 pub struct Unfinished {
     /// Jobs that are still to be looked at for the newest request, by reads from this ticket on.
     pub requested: (Ticket, BTreeSet<JobId>),
+    /// The newest request was made while nobody was there, and it is not known yet who is meant.
+    pub asked: bool,
     /// What the status told of jobs that are not members yet.
     pub restoring: Box<[Target]>,
     /// Jobs that ceased to be members in the middle of something: where one comes back, who ran before is still to be known.
@@ -142,6 +144,7 @@ impl Object {
         let arrivals = u64::try_from(status.targets.len()).unwrap_or_default();
         let unfinished = Unfinished {
             restoring: restorable(status.targets, looked_at, asked),
+            asked,
             ..Unfinished::default()
         };
         Self {

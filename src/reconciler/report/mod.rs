@@ -97,7 +97,8 @@ pub(super) const REQUEST_TOLD: usize = 256;
 
 /// The newest request that was answered: everything was looked at since.
 fn handled(object: &Object) -> Option<String> {
-    let answered = object.resolved && object.unfinished.requested.1.is_empty();
+    let unfinished = &object.unfinished;
+    let answered = object.resolved && !unfinished.asked && unfinished.requested.1.is_empty();
     let newest = object.desired.requested.as_ref().filter(|_| answered);
     newest
         .or(object.handled_request.as_ref())

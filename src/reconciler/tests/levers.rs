@@ -94,6 +94,32 @@ fn a_request_finds_what_changed_at_once() {
 }
 
 #[test]
+fn a_request_that_was_made_while_nobody_was_there_is_echoed_when_everything_was_looked_at() {
+    for state in [JobState::Closed, JobState::Opened] {
+        let mut world = one(state);
+        world.pass(secs(60));
+        world.stored.get_mut(&key("a")).unwrap().desired.requested = Some(Arc::from("then"));
+        world.count_from_now();
+        world.slow = secs(2);
+        world.crash();
+        let looked = |world: &World| {
+            let states = |question: &Question| matches!(question, Question::States { .. });
+            world.reads.iter().any(states)
+        };
+        while handled(&world, "a").is_none() {
+            world.pass(secs(1));
+            assert!(world.clock < secs(200), "{state:?}");
+        }
+        assert!(looked(&world), "{state:?}");
+        let told = world
+            .writes
+            .iter()
+            .position(|(_, status)| status.last_handled_reconcile_at.is_some());
+        assert!(told.is_some() && world.closes() == 0, "{state:?}");
+    }
+}
+
+#[test]
 fn suspend_stops_calls_in_the_middle_and_reporting_goes_on() {
     let mut world = World::new();
     for n in 0..200 {
