@@ -46,6 +46,12 @@ pub(super) const ALL: Table<Set> = &[
     ("JOB is blocked", |world, args| {
         each(world, args, |job| job.blocked = true);
     }),
+    ("JOB has a closed index of results", |world, args| {
+        each(world, args, |job| job.is_untold = true);
+    }),
+    ("JOB has an open index of results", |world, args| {
+        each(world, args, |job| job.is_untold = false);
+    }),
     ("JOB is not blocked", |world, args| {
         each(world, args, |job| job.blocked = false);
     }),
