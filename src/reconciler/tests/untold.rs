@@ -1,8 +1,6 @@
 //! Jobs whose state is not told, because the index of their results is closed: what is said of them, that nothing is called for
 //! them, and that nobody else waits for them.
 
-use std::time::Duration;
-
 use super::fake_job::FakeJob;
 use super::groups::hanging;
 use super::levers::request;
@@ -156,8 +154,8 @@ fn of_very_many_a_few_are_asked_for_at_a_time_and_all_as_soon_as_one_is_told_of(
     for n in 0..200 {
         tell(&mut world, &id(n), true);
     }
-    world.pass(secs(250));
+    // Each by itself would come within three minutes.
+    world.pass(secs(40));
     let closed = |n: &usize| world.jobs[&job(&id(*n))].state == JobState::Closed;
     assert_eq!((0..200).filter(closed).count(), 200);
-    assert!(world.clock < Duration::from_secs(900));
 }
