@@ -416,8 +416,7 @@ impl Driver {
                     metrics: &metrics,
                     uuid: None,
                 };
-                let look = observer.live(&job, datafeed).await;
-                let look = look.map_err(Refusal::Cluster)?;
+                let look = observer.live(&job, datafeed).await?;
                 // These last: they take milliseconds, the other read may take a minute, and what is allowed must be the
                 // newest of all.
                 let allow = fresh.allow(key.namespace()).await?;

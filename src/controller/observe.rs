@@ -2,7 +2,7 @@
 //!
 //! A read is answered as a whole or fails as a whole: half a view would let something be claimed of what was not seen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
 use super::translate::{
@@ -10,7 +10,7 @@ use super::translate::{
 };
 use crate::api::{DatafeedId, JobId, JobPattern, Reason};
 use crate::elasticsearch::{Client, DatafeedStats, Error, Ids, JobStats, View};
-use crate::reconciler::input::{Answer, Listing, LiveLook, Question, SeenJob, Trouble};
+use crate::reconciler::input::{Answer, Listing, LiveLook, Question, Refusal, SeenJob, Trouble};
 use crate::telemetry::{ElasticsearchApi, Metrics};
 
 /// More datafeeds than fit into a request or two are asked for all at once.
@@ -42,7 +42,7 @@ impl Observer<'_> {
                 wildcards,
             } => {
                 let states = self.states(jobs, datafeeds, &wildcards).await;
-                states.map(Answer::States)
+                states.map(|(seen, undecided)| Answer::States(seen, undecided))
             }
         }
     }
@@ -92,12 +92,13 @@ impl Observer<'_> {
         jobs: Vec<JobId>,
         datafeeds: Vec<(JobId, DatafeedId)>,
         wildcards: &[JobPattern],
-    ) -> Result<BTreeMap<JobId, SeenJob>, Trouble> {
+    ) -> Result<(BTreeMap<JobId, SeenJob>, Vec<JobId>), Trouble> {
         let Some(ids) = Ids::new(jobs) else {
-            return Ok(BTreeMap::new());
+            return Ok((BTreeMap::new(), Vec::new()));
         };
         let stats = self.job_stats(&ids, wildcards).await?;
-        let readable = ids.iter().filter(|id| !stats.unreadable.contains(id));
+        let untold: BTreeSet<&JobId> = stats.unreadable.iter().chain(&stats.undecided).collect();
+        let readable = ids.iter().filter(|id| !untold.contains(id));
         let jobs = readable.map(|id| {
             let job = SeenJob {
                 state: stats.found.get(id).map(seen_state),
@@ -107,7 +108,7 @@ impl Observer<'_> {
         });
         let mut seen: BTreeMap<JobId, SeenJob> = jobs.collect();
         self.add_datafeeds(&mut seen, datafeeds).await?;
-        Ok(seen)
+        Ok((seen, stats.undecided))
     }
 
     /// By the wildcards first; what none of them means, or what a cut answer does not tell, by the ids.
@@ -147,6 +148,7 @@ impl Observer<'_> {
     ) -> Result<(), Trouble> {
         let job_of: BTreeMap<DatafeedId, JobId> = datafeeds
             .into_iter()
+            .filter(|(job, _)| seen.contains_key(job))
             .map(|(job, feed)| (feed, job))
             .collect();
         let Some(ids) = Ids::new(job_of.keys().cloned()) else {
@@ -182,7 +184,21 @@ impl Observer<'_> {
         &self,
         job: &JobId,
         datafeed: Option<DatafeedId>,
-    ) -> Result<LiveLook, Trouble> {
+    ) -> Result<LiveLook, Refusal> {
+        let look = self.live_look(job, datafeed).await;
+        look.map_err(Refusal::Cluster)?.ok_or_else(|| {
+            // This is no trouble of the cluster, and nobody else's matter.
+            let message = format!("Elasticsearch does not tell the state of job {job}");
+            Refusal::Refused(Trouble::new(Reason::StateNotTold, message))
+        })
+    }
+
+    /// Nothing where all was answered but its state.
+    async fn live_look(
+        &self,
+        job: &JobId,
+        datafeed: Option<DatafeedId>,
+    ) -> Result<Option<LiveLook>, Trouble> {
         let ids = Ids::one(job.clone());
         let info = self
             .timed(ElasticsearchApi::Info, self.client.ml_info())
@@ -201,18 +217,13 @@ impl Observer<'_> {
             .map(|feed| (job.clone(), feed))
             .into_iter()
             .collect();
-        let mut seen = self.states(vec![job.clone()], datafeeds, &[]).await?;
-        Ok(LiveLook {
-            job: seen.remove(job).ok_or_else(|| {
-                Trouble::new(
-                    Reason::UnexpectedAnswer,
-                    format!("the state of job {job} is not known"),
-                )
-            })?,
+        let (mut seen, _) = self.states(vec![job.clone()], datafeeds, &[]).await?;
+        Ok(seen.remove(job).map(|job_seen| LiveLook {
+            job: job_seen,
             config: configs.found.remove(job).map(seen_config),
             upgrade_mode: info.upgrade_mode,
             snapshot: snapshot.ok().flatten().and_then(seen_snapshot),
-        })
+        }))
     }
 
     /// Makes one call, counts it, and says what went wrong in the words of conditions.

@@ -71,7 +71,7 @@ impl Pulse {
                     Answer::Info(mode) => self.upgrade_mode(*mode),
                     Answer::Catalogue(listing) => self.upgrade_mode(listing.upgrade_mode),
                     // Both are told without a master too.
-                    Answer::Tasks(_) | Answer::States(_) => {}
+                    Answer::Tasks(_) | Answer::States(..) => {}
                 }
             }
             Input::Called(_, Ok(()) | Err(Refusal::LookAgain { answered: true })) => {

@@ -217,6 +217,8 @@ pub struct View<Id, Item> {
     pub missing: Vec<Id>,
     /// Ids that are there, but with a state this version does not know: neither found nor missing.
     pub unreadable: Vec<Id>,
+    /// Ids of which some keep the others from being told, and it was given up to find out which: nothing is known of them.
+    pub undecided: Vec<Id>,
     /// The server gave 10 000 entries, its limit, and says nothing of the rest (reference 17, point 1):
     /// what is not in `found` may exist all the same.
     pub cut: bool,
@@ -230,6 +232,7 @@ impl<Id: Ord, Item> Default for View<Id, Item> {
             found: BTreeMap::new(),
             missing: Vec::new(),
             unreadable: Vec::new(),
+            undecided: Vec::new(),
             cut: false,
             requests: 0,
         }
@@ -247,6 +250,7 @@ impl<Id: Ord, Item> View<Id, Item> {
         self.found.append(&mut part.found);
         self.missing.append(&mut part.missing);
         self.unreadable.append(&mut part.unreadable);
+        self.undecided.append(&mut part.undecided);
         self.cut |= part.cut;
         self.requests += part.requests;
     }

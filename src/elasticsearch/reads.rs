@@ -21,9 +21,10 @@ use crate::api::JobPattern;
 /// How often a read by id is asked again without ids that are unknown. Elasticsearch names all of them at
 /// once, so more than a second time happens only where jobs are deleted meanwhile.
 const MAX_ROUNDS: usize = 4;
-/// So many refusals for an index that is closed are followed by halves: enough to find three jobs of ten thousand, and where
-/// the index that most of them share is closed, no flood.
+/// So many refusals for an index that is closed are followed by halves, or one for so many ids where those are more: enough to
+/// find each of thirty-two, or thirty of ten thousand; and where the index that most of them share is closed, no flood.
 const CLOSED_AT_MOST: usize = 40;
+const IDS_FOR_EACH: usize = 16;
 
 /// An answer, and its last id where its entries are sorted.
 type Page<T> = (
@@ -35,11 +36,11 @@ type Page<T> = (
 /// one is found by halves, and where there are very many such ones that is given up.
 fn keeps_others_untold<I: Ord, T>(
     page: &Result<(View<I, T>, Option<I>), Error>,
-    closed: usize,
+    goes_on: bool,
 ) -> bool {
     match page {
         Ok((found, _)) => found.cut,
-        Err(error) => *error == Error::IndexClosed && closed <= CLOSED_AT_MOST,
+        Err(error) => *error == Error::IndexClosed && goes_on,
     }
 }
 
@@ -117,7 +118,8 @@ impl Client {
             }
             let page = self.page::<T>(&call(&asked), Some(asked.as_slice())).await;
             closed += usize::from(matches!(page, Err(Error::IndexClosed)));
-            if asked.as_slice().len() > 1 && keeps_others_untold(&page, closed) {
+            let goes_on = closed <= CLOSED_AT_MOST.max(ids.as_slice().len() / IDS_FOR_EACH);
+            if asked.as_slice().len() > 1 && keeps_others_untold(&page, goes_on) {
                 view.requests += 1;
                 left.extend(asked.halves().into_iter().map(|half| (half, round)));
                 continue;
@@ -138,7 +140,10 @@ impl Client {
                 continue;
             }
             if error == Error::IndexClosed {
-                view.unreadable.extend_from_slice(asked.as_slice());
+                match asked.as_slice() {
+                    [id] => view.unreadable.push(id.clone()),
+                    ids => view.undecided.extend_from_slice(ids),
+                }
                 continue;
             }
             if error != Error::LineTooLong || split(&asked).len() < 2 {

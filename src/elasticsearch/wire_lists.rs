@@ -275,6 +275,7 @@ impl<T: Entry> List<T> {
             found,
             missing,
             unreadable,
+            undecided: Vec::new(),
             cut,
             requests: 1,
         })

@@ -9,6 +9,7 @@ use super::health::Health;
 use super::input::{Call, Desired, Lane, Moment, ObjectKey, SeenConfig, Trouble, Wanted};
 use super::job::Job;
 use super::member::Member;
+use super::untold::Spell;
 use crate::api::{Allow, DatafeedId, JobId, Reason, Step};
 
 /// Everything that a decision about one target may depend on.
@@ -37,8 +38,8 @@ pub struct Situation<'a> {
     pub health: &'a Health,
     /// Who is meant is to be listed anew before anything is called.
     pub list_is_stale: bool,
-    /// For how long answers have not told of it.
-    pub untold_for: Option<Duration>,
+    /// Answers do not tell of it.
+    pub untold: Option<Spell>,
     /// Its datafeed is stored as running, or is none that would be started again.
     pub datafeed_is_noted: bool,
     /// Whether its running datafeed has an end is about to be told.

@@ -448,13 +448,14 @@ impl Object {
     }
 }
 
-/// Of its jobs nothing was claimed any more: the cluster had been silent for too long, or was not to be seen from there.
+/// Of its jobs nothing was claimed any more: the cluster had been silent for too long, or was not to be seen from there, or the
+/// object could not be read.
 fn told_nothing(published: &Published) -> bool {
     published.conditions.iter().any(|held| {
         held.of == ConditionType::Closed
             && matches!(
                 held.reason,
-                Reason::NotObserved | Reason::NamespaceNotAllowed
+                Reason::NotObserved | Reason::NamespaceNotAllowed | Reason::InvalidObject
             )
     })
 }

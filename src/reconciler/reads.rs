@@ -223,7 +223,7 @@ impl Reconciler {
             .is_some_and(|seen| !seen.current);
         let planned_at = self.reads.looks.planned(id);
         let planned = planned_at.is_some_and(|set| set <= now.monotonic + pace::LOOK_TOGETHER);
-        if planned_at.is_some() && self.reads.untold.lasts(id, from, now).is_some() {
+        if planned_at.is_some() && self.reads.untold.spell(id, from).is_some() {
             return;
         }
         let awaited = asked.is_some_and(|asked| known.is_some_and(|job| job.believes(asked)));
@@ -263,8 +263,8 @@ impl Reconciler {
             }
         } else if let Some(at) = reads.states.iter().position(|(sent, _)| *sent == ticket) {
             let (_, jobs) = reads.states.swap_remove(at);
-            if let Ok(Answer::States(states)) = &answer {
-                self.note_untold(ticket, &jobs, states, now);
+            if let Ok(Answer::States(states, undecided)) = &answer {
+                self.note_untold(ticket, &jobs, (states, undecided), now);
             } else {
                 let meant = jobs.iter().filter(|job| self.jobs.contains_key(*job));
                 meant.for_each(|job| reads.looks.by(job, again));
@@ -282,9 +282,10 @@ impl Reconciler {
         let mode = match &answer {
             Answer::Catalogue(listing) => Some(listing.upgrade_mode),
             Answer::Info(mode) => Some(*mode),
-            Answer::Tasks(_) | Answer::States(_) => None,
+            Answer::Tasks(_) | Answer::States(..) => None,
         };
         if self.health.answered(mode, now) {
+            self.reads.untold.lose_count(now);
             self.wake_all();
         }
         if self.health.upgrade_mode() {
@@ -303,7 +304,7 @@ impl Reconciler {
                 self.told_kinds(ticket);
             }
             Answer::Info(_) => {}
-            Answer::States(states) => self.see(ticket, states, now),
+            Answer::States(states, _) => self.see(ticket, states, now),
         }
     }
 
@@ -366,6 +367,7 @@ impl Reconciler {
     /// The cluster as a whole did not answer: nobody's evidence grows, and whoever waits is told why.
     fn in_trouble(&mut self, trouble: Trouble, now: Moment) {
         self.lose_count();
+        self.reads.untold.lose_count(now);
         if self.health.failed(trouble, now) {
             self.wake_all();
         }

@@ -6,6 +6,7 @@ use std::ops::Bound;
 use std::time::Duration;
 
 use super::batch::cost;
+use super::input::Ticket;
 use super::reads::LINE;
 use super::{Reconciler, pace};
 
@@ -29,7 +30,11 @@ impl Reconciler {
             if bytes > LINE {
                 break;
             }
-            reads.looks.by(job, now);
+            // Those that are not told of have a time of their own.
+            let is_untold = reads.untold.spell(job, Ticket::default()).is_some();
+            if !is_untold || reads.looks.planned(job).is_none() {
+                reads.looks.by(job, now);
+            }
             reads.rolling.insert(job.clone());
             last = Some(job.clone());
         }

@@ -42,8 +42,9 @@ pub enum Answer {
     Tasks(Option<Tasks>),
     /// To [`Question::Info`]: upgrade mode is on.
     Info(bool),
-    /// To [`Question::States`]: one entry for each job that was asked about and answered intelligibly.
-    States(BTreeMap<JobId, SeenJob>),
+    /// To [`Question::States`]: one entry for each job that was asked about and answered intelligibly, and the jobs of whom
+    /// it is not known whether they would have been.
+    States(BTreeMap<JobId, SeenJob>, Vec<JobId>),
 }
 
 /// The configs of a cluster.

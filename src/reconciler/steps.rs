@@ -77,7 +77,7 @@ impl Reconciler {
             listed: self.catalogue.is_known(),
             health: &self.health,
             list_is_stale: self.is_list_stale(object, id),
-            untold_for: self.reads.untold.lasts(id, object.sight_from, now),
+            untold: self.reads.untold.spell(id, object.sight_from),
             datafeed_is_noted: feed.is_none_or(|feed| {
                 feed.real_time != Some(true) || object.is_safe_to_stop(&feed.id)
             }),
@@ -153,6 +153,9 @@ impl Reconciler {
         let object = self.objects.get(key);
         if object.is_some_and(|object| self.is_list_stale(object, job)) {
             self.reads.list_by(now.monotonic);
+        }
+        if self.reads.untold.spell(job, Ticket::default()).is_some() {
+            self.observe(key, job, self.lane(key), now);
         }
         let known = self.jobs.get(job);
         if known.is_some_and(|job| self.asks_for_kind(job)) {
@@ -358,6 +361,7 @@ impl Reconciler {
         for job in &jobs {
             self.reads.looks.by(job, now.monotonic);
         }
+        object.unfinished.asked |= !object.resolved;
         object.unfinished.requested = (next, jobs);
         object
             .unmet

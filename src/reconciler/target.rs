@@ -40,12 +40,12 @@ pub fn decide(situation: &Situation) -> Decision {
     if situation.job.in_flight.is_some() || situation.job.suspect {
         return in_flight(situation);
     }
-    if let Some(lasts) = situation.untold_for {
+    if let Some(spell) = situation.untold {
         let trouble = untold::trouble(situation.id.as_str());
-        return if lasts < pace::GRACE {
-            Decision::Hold(trouble)
-        } else {
+        return if spell.is_long {
             Decision::Stall(trouble)
+        } else {
+            Decision::Hold(trouble)
         };
     }
     let Some(seen) = situation

@@ -114,7 +114,13 @@ fn observing(object: &Object, sum: &Sum, around: &Surroundings) -> (Says, Outloo
     if sum.untold.count > 0 {
         let trouble = untold::trouble(&sum.untold.names());
         let message = trouble.message.to_string();
-        return not_ready(trouble.reason, message, Outlook::Stalled);
+        let all_known = sum.sighted + sum.untold.count == object.members.len();
+        let outlook = if sum.untold_for_long && all_known {
+            Outlook::Stalled
+        } else {
+            Outlook::Moves
+        };
+        return not_ready(trouble.reason, message, outlook);
     }
     let what = count(object);
     let all_seen = object.resolved && sum.sighted == object.members.len();

@@ -3,7 +3,7 @@
 //! One walk over the members for everything that a status says of all of them. It finds no words.
 
 use super::super::decision::Decision;
-use super::super::input::Trouble;
+use super::super::input::{Ticket, Trouble};
 use super::super::member::Member;
 use super::super::object::Object;
 use super::{Surroundings, is};
@@ -48,6 +48,7 @@ pub(super) struct Sum<'a> {
     pub(super) only_state: Option<JobState>,
     /// Their state is not told, and never was at this generation, or not for long.
     pub(super) untold: Named<'a>,
+    pub(super) untold_for_long: bool,
     /// Jobs whose state is told at this generation.
     pub(super) sighted: usize,
     /// Jobs that were seen where they should be.
@@ -95,8 +96,9 @@ impl<'a> Sum<'a> {
         self.counts.failed += is(JobState::Failed, state);
         self.seen += usize::from(seen.is_some());
         self.only_state = state;
-        let is_stalled = matches!(&member.decision, Some(Decision::Stall(trouble)) if trouble.reason == Reason::StateNotTold);
-        if around.untold.has(job) && (!member.sighted || is_stalled) {
+        let spell = around.untold.spell(job, Ticket::default());
+        if let Some(spell) = spell.filter(|spell| !member.sighted || spell.is_long) {
+            self.untold_for_long |= spell.is_long;
             return self.untold.add(job, member);
         }
         if !member.sighted || seen.is_none() {

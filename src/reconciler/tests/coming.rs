@@ -53,7 +53,7 @@ impl Coming {
                 }
             }
             Self::Read(_, order, took, answer) => match answer {
-                Ok(Answer::States(states)) => ghost.read(*order, *took, states, false),
+                Ok(Answer::States(states, _)) => ghost.read(*order, *took, states, false),
                 Ok(Answer::Info(mode)) => ghost.upgrading(*mode),
                 Ok(Answer::Catalogue(listing)) => {
                     ghost.upgrading(listing.upgrade_mode);

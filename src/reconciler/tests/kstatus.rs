@@ -249,7 +249,7 @@ impl Walk {
         }
         let answer = self.world.look(question);
         match &answer {
-            Answer::States(states) => {
+            Answer::States(states, _) => {
                 for (id, seen) in states {
                     self.see(ticket, id.clone(), seen.clone());
                 }

@@ -120,6 +120,23 @@ fn a_request_that_was_made_while_nobody_was_there_is_echoed_when_everything_was_
 }
 
 #[test]
+fn a_request_that_comes_before_the_first_list_is_echoed_when_everything_was_looked_at() {
+    let mut world = one(JobState::Closed);
+    world.pass(secs(60));
+    world.trouble = Some(trouble(Reason::TimedOut));
+    world.crash();
+    world.pass(secs(5));
+    request(&mut world, "a", "then");
+    world.pass(secs(5));
+    world.count_from_now();
+    world.trouble = None;
+    world.pass(secs(120));
+    assert_eq!(handled(&world, "a").as_deref(), Some("then"));
+    let states = |question: &Question| matches!(question, Question::States { .. });
+    assert!(world.reads.iter().any(states));
+}
+
+#[test]
 fn suspend_stops_calls_in_the_middle_and_reporting_goes_on() {
     let mut world = World::new();
     for n in 0..200 {

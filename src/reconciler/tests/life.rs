@@ -64,7 +64,7 @@ impl Rules {
     pub(super) fn told(&mut self, side: u64, input: &Input) {
         match input {
             Input::Called(ticket, _) => self.ended((side, *ticket)),
-            Input::Read(_, Ok(Answer::States(states))) => {
+            Input::Read(_, Ok(Answer::States(states, _))) => {
                 for ((of, _), (taken, jobs)) in &mut self.in_flight {
                     let is_taken = |job: &JobId| {
                         let seen = states.get(job).and_then(|seen| seen.state.as_ref());

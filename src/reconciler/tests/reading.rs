@@ -284,7 +284,7 @@ fn a_job_that_a_list_names_first_is_looked_at_also_where_a_read_that_is_on_its_w
     world.pass(secs(1));
     world.jobs.insert(job("a"), FakeJob::new(JobState::Opened));
     let states = |input: &mut Input| match input {
-        Input::Read(_, Ok(Answer::States(states))) => states.get_mut(&job("a"))?.state.take(),
+        Input::Read(_, Ok(Answer::States(states, _))) => states.get_mut(&job("a"))?.state.take(),
         _ => None,
     };
     // It is asked for together with the list, and was created between the answers.

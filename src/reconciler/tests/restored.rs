@@ -54,6 +54,34 @@ fn what_is_stored_as_being_where_it_should_be_is_neither_looked_at_nor_written_a
     }
 }
 
+/// Somebody may have opened it while the object could not be read.
+#[test]
+fn of_an_object_that_could_not_be_read_nothing_is_claimed_before_a_look() {
+    let mut world = group(Wanted::Closed, &[("a", JobState::Closed)]);
+    let stored = &mut world.stored.get_mut(&key("o")).unwrap().status;
+    for condition in &mut stored.conditions {
+        condition.reason = "InvalidObject".to_owned();
+        let status = if condition.type_ == "Closed" {
+            "Unknown"
+        } else {
+            "False"
+        };
+        condition.status = status.to_owned();
+    }
+    world.reopen("a");
+    world.count_from_now();
+    world.crash();
+    world.pass(secs(20));
+    assert!(world.is("o", "Closed", "True", "AllClosed"));
+    let claims = |status: &crate::api::AnomalyJobStatus| {
+        let mut conditions = status.conditions.iter();
+        conditions.any(|of| of.type_ == "Closed" && of.status == "True")
+    };
+    let first = world.writes.iter().position(|(_, status)| claims(status));
+    assert_eq!((world.closes(), first.is_some()), (1, true));
+    assert!(asked_for_states(&world) > 0);
+}
+
 #[test]
 fn what_is_blocked_is_looked_at_after_a_start() {
     let mut world = group(Wanted::Closed, &[("a", JobState::Closed)]);

@@ -4,8 +4,8 @@
 use super::fake_job::FakeJob;
 use super::groups::hanging;
 use super::levers::request;
-use super::world::{World, desired, job, policy, secs};
-use crate::api::{ClosePolicy, JobState, TimeSpan};
+use super::world::{World, desired, job, policy, secs, trouble};
+use crate::api::{ClosePolicy, JobState, Reason, TimeSpan};
 use crate::reconciler::input::*;
 
 fn untold(state: JobState) -> FakeJob {
@@ -97,7 +97,7 @@ fn while_a_job_that_closes_is_not_told_of_no_evidence_grows_and_it_holds_no_plac
 fn who_only_observes_is_told_that_nothing_is_known() {
     let mut world = World::of("a", untold(JobState::Opened), Wanted::Observed);
     world.pass(secs(10));
-    assert!(world.is("a", "Ready", "False", "StateNotTold"));
+    assert!(world.is("a", "Reconciling", "True", "StateNotTold"));
     assert!(world.is("a", "Closed", "Unknown", "StateNotTold"));
     tell(&mut world, "a", true);
     world.pass(secs(31));
@@ -123,6 +123,75 @@ fn a_job_at_rest_that_is_not_told_of_when_it_is_looked_at_is_not_claimed_closed_
     tell(&mut world, "a", true);
     world.pass(secs(31));
     assert!(world.is("a", "Closed", "True", "AllClosed"));
+}
+
+#[test]
+fn who_is_suspended_while_it_closes_and_is_not_told_of_holds_no_place() {
+    let mut world = World::new();
+    world.max_closing = 1;
+    world.connect();
+    world.jobs.insert(job("a"), hanging(&[]));
+    world.jobs.insert(job("b"), FakeJob::new(JobState::Opened));
+    world.apply("a", Wanted::Closed, policy());
+    world.pass(secs(10));
+    tell(&mut world, "a", false);
+    world.edit("a", |desired| desired.suspended = true);
+    world.pass(secs(40));
+    world.apply("b", Wanted::Closed, policy());
+    world.pass(secs(5));
+    assert!(world.is("b", "Ready", "True", "InDesiredState"));
+}
+
+#[test]
+fn an_outage_does_not_make_it_long() {
+    let mut world = World::of("a", untold(JobState::Opened), Wanted::Closed);
+    world.pass(secs(40));
+    world.trouble = Some(trouble(Reason::TimedOut));
+    world.pass(secs(200));
+    world.trouble = None;
+    world.pass(secs(70));
+    assert!(world.is("a", "Reconciling", "True", "StateNotTold"));
+    world.pass(secs(130));
+    assert!(world.is("a", "Stalled", "True", "StateNotTold"));
+}
+
+#[test]
+fn who_only_observes_and_had_seen_it_is_told_after_two_minutes_and_then_a_human_is_called() {
+    let mut world = World::of("a", FakeJob::new(JobState::Closed), Wanted::Observed);
+    world.pass(secs(10));
+    tell(&mut world, "a", false);
+    request(&mut world, "a", "now");
+    world.pass(secs(60));
+    assert!(world.is("a", "Closed", "True", "AllClosed"));
+    world.pass(secs(120));
+    assert!(world.is("a", "Closed", "Unknown", "StateNotTold"));
+    assert!(world.is("a", "Stalled", "True", "StateNotTold"));
+}
+
+/// It is given up to find out each of so many, and that says nothing of those that are told of.
+#[test]
+fn those_that_stand_among_many_that_are_not_told_of_are_found_and_closed() {
+    let mut world = World::new();
+    let id = |n: usize| format!("j-{n:03}");
+    let is_untold = |n: usize| n.is_multiple_of(4);
+    for n in 0..400 {
+        let fake = FakeJob {
+            is_untold: is_untold(n),
+            ..FakeJob::new(JobState::Opened)
+        };
+        world.jobs.insert(job(&id(n)), fake);
+        world.apply(&id(n), Wanted::Closed, policy());
+    }
+    world.pass(secs(1));
+    let told = (0..400).filter(|n| !is_untold(*n));
+    for n in told.clone() {
+        assert!(!world.is(&id(n), "Ready", "False", "StateNotTold"), "{n}");
+    }
+    world.pass(secs(30));
+    for n in told {
+        assert!(world.is(&id(n), "Ready", "True", "InDesiredState"), "{n}");
+    }
+    assert!(world.is(&id(0), "Ready", "False", "StateNotTold"));
 }
 
 #[test]

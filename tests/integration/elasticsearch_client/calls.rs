@@ -184,9 +184,21 @@ async fn where_the_index_is_closed_that_most_jobs_share_they_are_not_sought_one_
     let ids = Ids::new(ids.iter().map(|id| job(id))).unwrap();
     let view = client.job_stats(&ids).await.unwrap();
     assert_eq!((view.found.len(), view.missing.len()), (0, 0));
-    assert_eq!(view.unreadable, ids.as_slice());
+    assert_eq!(view.unreadable, []);
+    let mut undecided = view.undecided;
+    undecided.sort();
+    assert_eq!(undecided, ids.as_slice());
     // Forty that are halved, and what is left of them.
     assert_eq!((view.requests, cluster.requests().await.len()), (81, 81));
+
+    // Of so few each is found.
+    let few = Ids::new(ids.as_slice()[..32].iter().cloned()).unwrap();
+    let view = client.job_stats(&few).await.unwrap();
+    assert_eq!(
+        (view.unreadable, view.undecided),
+        (few.as_slice().to_vec(), vec![])
+    );
+    assert_eq!(view.requests, 63);
 }
 
 #[tokio::test]

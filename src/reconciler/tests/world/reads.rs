@@ -65,14 +65,28 @@ impl World {
                 jobs, datafeeds, ..
             } => {
                 let feeds: BTreeSet<&JobId> = datafeeds.iter().map(|(of, _)| of).collect();
-                let is_told = |id: &&JobId| self.jobs.get(*id).is_none_or(|job| !job.is_untold);
+                let is_untold = |id: &&JobId| self.jobs.get(*id).is_some_and(|job| job.is_untold);
+                let undecided = self.undecided(jobs);
+                let is_told = |id: &&JobId| !is_untold(id) && !undecided.contains(id);
                 let seen = jobs
                     .iter()
                     .filter(is_told)
                     .map(|id| (id.clone(), self.see(id, feeds.contains(id))));
-                Answer::States(seen.collect())
+                Answer::States(seen.collect(), undecided)
             }
         }
+    }
+
+    /// Of many jobs with many of whom nothing is told it is given up to find these out: of each eight with one of them.
+    fn undecided(&self, jobs: &[JobId]) -> Vec<JobId> {
+        let is_untold = |id: &&JobId| self.jobs.get(*id).is_some_and(|job| job.is_untold);
+        if jobs.len() <= 32 || jobs.iter().filter(is_untold).count() <= 4 {
+            return Vec::new();
+        }
+        let groups = jobs
+            .chunks(8)
+            .filter(|group| group.iter().any(|id| is_untold(&id)));
+        groups.flatten().cloned().collect()
     }
 
     /// Searches behind the requests of a question, as a 7.10 makes them (reference section 17): one a list, one a
