@@ -271,15 +271,15 @@ impl Dispatch {
 
     fn undecodable(&mut self, object: Undecodable) {
         self.gone(&object.key);
-        // Its status may be refused by the same schema that the object breaks; an event is always taken.
-        let event = Event {
-            reason: "InvalidObject",
-            note: invalid::message(&object.why),
-            warning: true,
-        };
-        let (key, uid) = (object.key.clone(), Arc::from(object.uid.as_str()));
+        let (key, uid, why) = (object.key.clone(), object.uid.clone(), object.why.clone());
         if self.report_invalid::<AnomalyJob>(object) {
-            self.writer.tell(key, uid, event);
+            // Its status may be refused by the same schema that the object breaks; an event is always taken.
+            let event = Event {
+                reason: "InvalidObject",
+                note: invalid::message(&why),
+                warning: true,
+            };
+            self.writer.tell(key, Arc::from(uid), event);
         }
     }
 

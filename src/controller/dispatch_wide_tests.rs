@@ -2,22 +2,39 @@
 
 use super::*;
 
+fn connection_called_default() -> Value {
+    json!({
+        "metadata": {"name": "default", "uid": "uid", "generation": 1},
+        "spec": {"url": "http://elasticsearch.test:9200", "allowPlaintext": true},
+    })
+}
+
 impl World {
     /// A connection called `default`: of the namespace, or for all.
     fn default_connection(&mut self, namespace: Option<&str>) {
-        let mut meta = json!({"name": "default", "uid": "uid", "generation": 1});
-        let mut spec = json!({"url": "http://elasticsearch.test:9200", "allowPlaintext": true});
-        if let Some(namespace) = namespace {
-            meta["namespace"] = json!(namespace);
-            let object = json!({"metadata": meta, "spec": spec});
-            let object: ElasticsearchConnection = serde_json::from_value(object).unwrap();
-            self.dispatch.connection(OWN, Change::of(object));
-        } else {
-            spec["allowedNamespaces"] = json!([{"selector": {}}]);
-            let object = json!({"metadata": meta, "spec": spec});
-            let object: ClusterElasticsearchConnection = serde_json::from_value(object).unwrap();
-            self.dispatch.connection(WIDE, Change::of(object));
-        }
+        let Some(namespace) = namespace else {
+            return self.wide_connection(&json!({}));
+        };
+        let mut object = connection_called_default();
+        object["metadata"]["namespace"] = json!(namespace);
+        let object: ElasticsearchConnection = serde_json::from_value(object).unwrap();
+        self.dispatch.connection(OWN, Change::of(object));
+    }
+
+    /// The one for all, which serves the namespaces that this selects.
+    fn wide_connection(&mut self, selector: &Value) {
+        let mut object = connection_called_default();
+        object["spec"]["allowedNamespaces"] = json!([{"selector": selector}]);
+        let object: ClusterElasticsearchConnection = serde_json::from_value(object).unwrap();
+        self.dispatch.connection(WIDE, Change::of(object));
+    }
+
+    /// An object that names no connection.
+    fn object_of_none(&mut self) -> Value {
+        let mut object = self.object("object");
+        let spec = object["spec"].as_object_mut().unwrap();
+        spec.remove("connectionRef");
+        object
     }
 
     fn came<K: Resource<DynamicType = ()> + Into<Source> + 'static>(
@@ -52,10 +69,8 @@ impl World {
     }
 
     fn deliver_with(&mut self, status: &Value) {
-        let mut object = self.object("object");
+        let mut object = self.object_of_none();
         object["status"] = status.clone();
-        let spec = object["spec"].as_object_mut().unwrap();
-        spec.remove("connectionRef");
         let mut stored = self.stored.lock().unwrap();
         stored.insert("object".to_owned(), object.clone());
         drop(stored);
@@ -166,15 +181,7 @@ async fn an_own_default_that_a_status_remembers_is_missed_after_a_start_too() {
 impl World {
     /// A connection for all namespaces of one team.
     fn connection_of_a_team(&mut self) {
-        let object = json!({
-            "metadata": {"name": "default", "uid": "uid", "generation": 1},
-            "spec": {
-                "url": "http://elasticsearch.test:9200", "allowPlaintext": true,
-                "allowedNamespaces": [{"selector": {"matchLabels": {"team": "x"}}}],
-            },
-        });
-        let object: ClusterElasticsearchConnection = serde_json::from_value(object).unwrap();
-        self.dispatch.connection(WIDE, Change::of(object));
+        self.wide_connection(&json!({"matchLabels": {"team": "x"}}));
         self.dispatch.namespace(Change::Came {
             namespace: String::new(),
         });
@@ -188,10 +195,8 @@ impl World {
 
     /// An object of a namespace, which names no connection.
     fn deliver_in(&mut self, namespace: &str) {
-        let mut object = self.object("object");
+        let mut object = self.object_of_none();
         object["metadata"]["namespace"] = json!(namespace);
-        let spec = object["spec"].as_object_mut().unwrap();
-        spec.remove("connectionRef");
         let object = serde_json::from_value(object).unwrap();
         self.dispatch.job(Change::of(object));
     }

@@ -75,10 +75,8 @@ impl Invalid {
         }
         let (uid, generation) = (object.uid.clone(), object.generation);
         let status = status::<K>(&object, now);
-        let write = (status != object.status).then(|| {
-            let seen = Seen { object, status };
-            tasks.spawn(write::<K>(writer.clone(), seen))
-        });
+        let write = (status != object.status)
+            .then(|| tasks.spawn(write::<K>(writer.clone(), object, status)));
         let is_news = is_new && write.is_some();
         let telling = Telling {
             uid,
@@ -102,12 +100,6 @@ impl Telling {
             write.abort();
         }
     }
-}
-
-/// What the status is written about, and the status.
-struct Seen {
-    object: Undecodable,
-    status: Map<String, Value>,
 }
 
 /// What is said of the object, from the parser's text.
@@ -180,8 +172,11 @@ fn conditions<K: 'static>(object: &Undecodable, now: Timestamp) -> Vec<Value> {
 }
 
 /// Writes the status until it is taken. Whoever changes the object meanwhile has it delivered again, and this one stopped.
-async fn write<K: Resource<DynamicType = ()>>(writer: Writer, seen: Seen) {
-    let Seen { object, status } = seen;
+async fn write<K: Resource<DynamicType = ()>>(
+    writer: Writer,
+    object: Undecodable,
+    status: Map<String, Value>,
+) {
     let at = Precondition {
         namespace: object.key.namespace(),
         name: object.key.name(),

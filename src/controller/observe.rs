@@ -11,6 +11,7 @@ use super::translate::{
 use crate::api::{DatafeedId, JobId, JobPattern, Reason};
 use crate::elasticsearch::{Client, DatafeedStats, Error, Ids, JobStats, View};
 use crate::reconciler::input::{Answer, Listing, LiveLook, Question, Refusal, SeenJob, Trouble};
+use crate::reconciler::untold;
 use crate::telemetry::{ElasticsearchApi, Metrics};
 
 /// More datafeeds than fit into a request or two are asked for all at once.
@@ -188,8 +189,7 @@ impl Observer<'_> {
         let look = self.live_look(job, datafeed).await;
         look.map_err(Refusal::Cluster)?.ok_or_else(|| {
             // This is no trouble of the cluster, and nobody else's matter.
-            let message = format!("Elasticsearch does not tell the state of job {job}");
-            Refusal::Refused(Trouble::new(Reason::StateNotTold, message))
+            Refusal::Refused(untold::trouble(job.as_str()))
         })
     }
 

@@ -57,7 +57,7 @@ impl Job {
     /// Takes what a read found out. Returns whether anything differs from before, or `None` where the read was sent
     /// before the last call ended, or before a read that was answered already, and says nothing of now.
     pub fn see(&mut self, asked: Ticket, found: SeenJob, now: Moment) -> Option<bool> {
-        if asked < self.touched.max(self.newest) {
+        if self.is_over(asked) {
             // Its state is over, but a datafeed that ran is worth asking about.
             self.odd_feed |= found.datafeed.is_some_and(|feed| feed.runs());
             return None;
@@ -88,10 +88,15 @@ impl Job {
         Some(news)
     }
 
+    /// A read that was sent under this ticket says nothing of now: a call has ended since, or a newer read was answered.
+    fn is_over(&self, asked: Ticket) -> bool {
+        asked < self.touched.max(self.newest)
+    }
+
     /// A read was answered without it. Returns whether that says anything of now; then what was seen before is not acted on
     /// any more.
     pub fn is_not_told(&mut self, asked: Ticket) -> bool {
-        if asked < self.touched.max(self.newest) {
+        if self.is_over(asked) {
             return false;
         }
         self.newest = asked;
@@ -127,7 +132,7 @@ impl Job {
         datafeed: Option<&(SeenDatafeed, bool)>,
         now: Moment,
     ) -> bool {
-        if asked < self.touched.max(self.newest) {
+        if self.is_over(asked) {
             return false;
         }
         let Some(seen) = &mut self.seen else {

@@ -136,8 +136,7 @@ impl Reconciler {
     /// Who is meant is known, and a request to look at them had been made before.
     fn look_as_asked(&mut self, key: &ObjectKey, now: Moment) {
         let object = self.objects.get_mut(key);
-        let object = object.filter(|object| object.resolved && object.unfinished.asked);
-        if let Some(object) = object {
+        if let Some(object) = object.filter(|object| object.unfinished.asked) {
             object.unfinished.asked = false;
             self.look_at_everything(key, now);
         }

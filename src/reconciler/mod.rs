@@ -13,7 +13,7 @@
 //!   [`stored`]: what a stored status tells; `seldom`: what costs a word at rest; `origin`: of which cluster
 //! - `steps`: from a decision to notes, looks and calls; `drift`: what others did; `deletion`: how an object goes
 //! - `calls`, [`batch`], [`isolate`], [`turns`], [`pace`]: what is sent together, in which order, how often, how many
-//! - `looks`: who is to be looked at when, `untold`: of whom nothing is told; `reads`, `roll`: one shared read for all objects; `kinds`: whether a datafeed has
+//! - `looks`: who is to be looked at when, [`untold`]: of whom nothing is told; `reads`, `roll`: one shared read for all objects; `kinds`: whether a datafeed has
 //!   an end; [`cover`]: many jobs in few words
 //! - `report`: status and conditions from facts; `publish`: when they are written; `writing`: one that is on its way
 
@@ -55,7 +55,7 @@ pub mod target;
 #[cfg(test)]
 mod tests;
 pub mod turns;
-mod untold;
+pub mod untold;
 mod verify;
 mod writing;
 

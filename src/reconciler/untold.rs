@@ -42,6 +42,10 @@ pub(super) struct Untold {
 }
 
 impl Untold {
+    fn is_empty(&self) -> bool {
+        self.jobs.is_empty() && self.undecided.is_empty()
+    }
+
     fn has(&self, job: &JobId) -> bool {
         self.jobs.contains_key(job) || self.undecided.contains(job)
     }
@@ -69,7 +73,7 @@ impl Untold {
 
     /// Leaves those that may be asked for in one question, and returns the others.
     pub(super) fn split(&mut self, jobs: &mut Vec<JobId>) -> Vec<JobId> {
-        if jobs.is_empty() || self.jobs.is_empty() && self.undecided.is_empty() {
+        if jobs.is_empty() || self.is_empty() {
             return Vec::new();
         }
         let asked = std::mem::take(&mut self.asked);
@@ -118,8 +122,8 @@ impl Untold {
     }
 }
 
-/// What is said of such a job.
-pub(super) fn trouble(jobs: &str) -> Trouble {
+/// What is said of such a job, or of several.
+pub fn trouble(jobs: &str) -> Trouble {
     Trouble::new(
         Reason::StateNotTold,
         format!(
@@ -138,6 +142,9 @@ impl Reconciler {
         (found, undecided): (&BTreeMap<JobId, SeenJob>, &[JobId]),
         now: Moment,
     ) {
+        if found.len() == asked.len() && self.reads.untold.is_empty() {
+            return;
+        }
         for (groups_before, group) in (0..).zip(undecided.chunks(TOGETHER)) {
             let at = now.monotonic + FOR_EACH * groups_before;
             for id in group.iter().filter(|id| self.jobs.contains_key(*id)) {
