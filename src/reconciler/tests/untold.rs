@@ -71,6 +71,27 @@ fn an_edit_and_a_request_have_it_looked_at_once_and_silence_does_not() {
 }
 
 #[test]
+fn where_the_tasks_may_not_be_read_the_roll_call_does_not_ask_for_it_besides() {
+    let looks = |monitor: bool| {
+        let mut world = World::new();
+        world.monitor = monitor;
+        world
+            .jobs
+            .insert(job("told"), FakeJob::new(JobState::Closed));
+        world.apply("told", Wanted::Closed, policy());
+        for id in ["a", "b", "c", "d", "e"] {
+            world.jobs.insert(job(id), untold(JobState::Opened));
+            world.apply(id, Wanted::Closed, policy());
+        }
+        world.pass(secs(3000));
+        (beside(&world, "a").len(), beside(&world, "told").len())
+    };
+    let ((told_by_tasks, _), (by_the_roll, others)) = (looks(true), looks(false));
+    assert_eq!(told_by_tasks, by_the_roll);
+    assert!(others > 20, "the others are: {others}");
+}
+
+#[test]
 fn while_a_job_that_closes_is_not_told_of_no_evidence_grows_and_it_holds_no_place() {
     let mut world = World::new();
     world.max_closing = 1;
