@@ -59,6 +59,18 @@ impl JobExpression {
         })
     }
 
+    /// The expression that is nothing but this id, and keeps its text in the same room.
+    pub fn of(id: &JobId) -> Self {
+        Self {
+            text: Arc::clone(id.text()),
+        }
+    }
+
+    /// Whether it is written as this id and nothing else.
+    pub fn is(&self, id: &JobId) -> bool {
+        self.text == *id.text()
+    }
+
     /// The text as the user wrote it.
     pub fn as_str(&self) -> &str {
         &self.text
@@ -66,8 +78,8 @@ impl JobExpression {
 
     /// Where it is nothing but this id, keeps its text in the same room.
     pub fn share(&mut self, id: &JobId) {
-        if self.text == *id.text() {
-            self.text = Arc::clone(id.text());
+        if self.is(id) {
+            *self = Self::of(id);
         }
     }
 
@@ -150,6 +162,25 @@ impl JobPattern {
         Ok(Self {
             text: Arc::from(text),
         })
+    }
+
+    /// The expression that is nothing but this id, and keeps its text in the same room.
+    pub fn of(id: &JobId) -> Self {
+        Self {
+            text: Arc::clone(id.text()),
+        }
+    }
+
+    /// Whether it is written as this id and nothing else.
+    pub fn is(&self, id: &JobId) -> bool {
+        self.text == *id.text()
+    }
+
+    /// Every job.
+    pub fn all() -> Self {
+        Self {
+            text: Arc::from("_all"),
+        }
     }
 
     /// The text as the user wrote it.

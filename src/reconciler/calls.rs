@@ -324,9 +324,11 @@ impl Reconciler {
         };
         let wants = |id: &&JobId| {
             let object = found.owners.get(*id).and_then(|key| self.objects.get(key));
-            let member = object.and_then(|object| object.members.get(id));
-            object.is_some_and(|object| object.enforces() == Some(Wanted::Closed))
-                && member.is_some_and(|member| member.claimed == Claimed::Ours)
+            object.is_some_and(|object| {
+                let member = object.members.get(id);
+                object.enforces() == Some(Wanted::Closed)
+                    && member.is_some_and(|member| member.claimed == Claimed::Ours)
+            })
         };
         let unwilling: Vec<JobId> = found
             .search

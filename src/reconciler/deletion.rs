@@ -38,7 +38,7 @@ impl Reconciler {
         let waited = Duration::try_from(now.wall.duration_since(since)).unwrap_or_default();
         let most = object.desired.close.timeout.as_duration() + pace::DELETION_MARGIN;
         let enforced = object.enforces().is_some();
-        if object.dealings.leaving || !enforced || closed(object) {
+        if object.dealings.leaving || !enforced || closed(&object) {
             return Some(Hold::TakeOff);
         }
         let lost = waited >= pace::GRACE && self.health.stalled(now).is_some();

@@ -6,6 +6,7 @@ use super::Reconciler;
 use super::decision::Decision;
 use super::input::{Moment, Ticket};
 use super::job::Job;
+use super::member::Member;
 use super::target::running;
 
 impl Reconciler {
@@ -30,12 +31,9 @@ impl Reconciler {
                 continue;
             }
             for key in &job.users {
-                let member = self
-                    .objects
-                    .get(key)
-                    .and_then(|object| object.members.get(id));
-                let decision = member.and_then(|member| member.decision.as_ref());
-                if matches!(decision, Some(Decision::Hold(_))) {
+                let object = self.objects.get(key);
+                let holds = |member: &Member| matches!(member.decision, Some(Decision::Hold(_)));
+                if object.is_some_and(|object| object.members.get(id).is_some_and(holds)) {
                     self.due.insert((key.clone(), id.clone()));
                 }
             }

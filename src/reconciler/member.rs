@@ -65,7 +65,7 @@ impl Rare for Drifting {
 }
 
 /// One job of one object.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Member {
     facts: Seldom<Facts>,
@@ -121,10 +121,10 @@ impl Member {
         self.drifting.pack();
     }
 
-    /// It has room that is there only while something is under way or amiss.
-    #[cfg(test)]
-    pub(super) fn has_room(&self) -> bool {
-        self.facts.has_room() || self.drifting.has_room()
+    /// Nothing is under way or amiss, and nothing is going to happen by itself.
+    pub(super) fn is_at_rest(&self) -> bool {
+        let waits = self.verifying.is_some() || self.timer.is_some();
+        self.is_settled() && !waits && self.facts.is_nothing() && self.drifting.is_nothing()
     }
 
     /// Everything begins again.
@@ -274,7 +274,7 @@ fn facts_of(target: &Target, now: Moment) -> Facts {
 }
 
 /// The members of an object, sorted by job; nearly always it is one.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Members(SmallVec<[(JobId, Member); 1]>);
 
 impl Members {
@@ -316,6 +316,17 @@ impl Members {
             [(job, member)] => Some((job, member)),
             _ => None,
         }
+    }
+
+    /// One member alone.
+    pub fn of(job: JobId, member: Member) -> Self {
+        Self(SmallVec::from_buf([(job, member)]))
+    }
+
+    /// The same, taken out.
+    pub fn into_only(self) -> Option<(JobId, Member)> {
+        let mut members = self.0.into_iter();
+        members.next().filter(|_| members.next().is_none())
     }
 
     /// Keeps and adds members so that these jobs are all; `make` makes the new ones. Returns who came and who went.
@@ -406,6 +417,7 @@ mod tests {
         member.facts_mut().attempts = 3;
         assert_eq!(member.facts().attempts, 3);
         member.start_over();
-        assert!(!member.has_room());
+        member.decision = Some(Decision::Done);
+        assert!(member.is_at_rest());
     }
 }

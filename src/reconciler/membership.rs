@@ -14,7 +14,7 @@ use super::input::{
     Wanted,
 };
 use super::meant::meant;
-use super::member::Claimed;
+use super::member::{Claimed, Member};
 use super::object::Object;
 use super::seldom::Seldom;
 use super::{Reconciler, Spot, drift, pace, report};
@@ -28,7 +28,7 @@ impl Reconciler {
             return;
         }
         // Who is meant here says nothing of what was seen elsewhere.
-        let known = |object: &&mut Box<Object>| object.from.is_none();
+        let known = |object: &&mut Object| object.from.is_none();
         let Some(object) = self.objects.get_mut(key).filter(known) else {
             return;
         };
@@ -196,11 +196,9 @@ impl Reconciler {
                 .config(job)
                 .is_none_or(|config| config.blocked.is_some());
             for key in &known.users {
-                let member = self
-                    .objects
-                    .get(key)
-                    .and_then(|object| object.members.get(job));
-                if odd || member.is_some_and(|member| !member.is_settled()) {
+                let object = self.objects.get(key);
+                let moves = |member: &Member| !member.is_settled();
+                if odd || object.is_some_and(|object| object.members.get(job).is_some_and(moves)) {
                     self.due.insert((key.clone(), job.clone()));
                 }
             }
@@ -216,7 +214,7 @@ impl Reconciler {
 
     /// How long answered lists have not known what is meant.
     fn count_unmatched(&mut self, now: Moment) {
-        for (key, object) in &mut self.objects {
+        for (key, object) in self.objects.restless_mut() {
             if object.unmet.unmatched.is_empty() {
                 object.unmet.lessen(|unmet| {
                     unmet.unmatched_for = Duration::ZERO;
@@ -309,7 +307,7 @@ impl Reconciler {
             return;
         }
         let from = ObjectKey::new(Arc::clone(namespace), "");
-        let here = self.objects.range(from..).map(|(key, _)| key);
+        let here = self.objects.keys_from(from);
         let here = here.take_while(|key| key.namespace() == namespace);
         let concerned = here.cloned().collect();
         self.mean_anew(concerned, now);
@@ -342,7 +340,11 @@ impl Reconciler {
 
     /// The cluster turned out to be known by another name: what was claimed under the old one is claimed again.
     pub(super) fn claim_anew(&mut self) {
-        for (key, object) in &mut self.objects {
+        let all: Vec<ObjectKey> = self.objects.keys().cloned().collect();
+        for key in &all {
+            let Some(object) = self.objects.get_mut(key) else {
+                continue;
+            };
             let mut held = Vec::new();
             for (job, member) in object.members.iter_mut() {
                 if std::mem::take(&mut member.claimed) != Claimed::No {
@@ -353,7 +355,7 @@ impl Reconciler {
                 self.outputs.push(Output::Release(key.clone(), held));
             }
         }
-        for key in self.objects.keys().cloned().collect::<Vec<_>>() {
+        for key in all {
             self.claim(&key);
         }
     }

@@ -30,6 +30,7 @@ mod drift;
 mod due;
 pub mod expression;
 pub mod facts;
+mod folded;
 pub mod health;
 pub mod input;
 pub mod isolate;
@@ -40,6 +41,7 @@ mod meant;
 pub mod member;
 mod membership;
 pub mod object;
+mod objects;
 mod opening;
 mod origin;
 pub mod pace;
@@ -68,6 +70,7 @@ use health::Health;
 use input::{Connection, Delivered, Event, Input, Moment, ObjectKey, Output, Ticket};
 use job::Job;
 use object::{News, Object};
+use objects::Objects;
 
 use crate::api::{ConnectionKind, ConnectionSeen, JobId};
 
@@ -80,7 +83,7 @@ pub struct Reconciler {
     connection: ConnectionSeen,
     health: Health,
     catalogue: Catalogue,
-    objects: BTreeMap<ObjectKey, Box<Object>>,
+    objects: Objects,
     /// Boxed: a tree keeps room for half as many again.
     jobs: BTreeMap<JobId, Box<Job>>,
     reads: reads::Reads,
@@ -115,7 +118,7 @@ impl Reconciler {
             },
             health: Health::new(now),
             catalogue: Catalogue::default(),
-            objects: BTreeMap::new(),
+            objects: Objects::default(),
             jobs: BTreeMap::new(),
             reads: reads::Reads::default(),
             calls: calls::Calls::default(),
@@ -169,11 +172,9 @@ impl Reconciler {
         }
         while let Some(key) = self.unsaid.pop_first() {
             self.publish(&key, now);
-            if let Some(object) = self.objects.get_mut(&key) {
-                object.pack();
-            }
         }
         self.send_reads(now);
+        self.objects.fold();
         std::mem::take(&mut self.outputs)
     }
 
@@ -250,13 +251,13 @@ impl Reconciler {
         let new = known.is_none();
         let (scope, requested) = if let Some(object) = known {
             match object.deliver(delivered, digest, sight_from) {
-                News::Echo => return object.pack(),
+                News::Echo => return,
                 News::Changed { scope, requested } => (scope, requested),
             }
         } else {
             self.gone(&key);
             let object = Object::new(delivered, digest, sight_from, now);
-            self.objects.insert(key.clone(), Box::new(object));
+            self.objects.insert(key.clone(), object);
             self.settle_origin(&key, now);
             (true, false)
         };
@@ -285,7 +286,7 @@ impl Reconciler {
         found: Option<Box<Delivered>>,
         now: Moment,
     ) {
-        let asked = |object: &&mut Box<Object>| object.uid == *uid && object.dealings.refreshing;
+        let asked = |object: &&mut Object| object.uid == *uid && object.dealings.refreshing;
         let Some(object) = self.objects.get_mut(key).filter(asked) else {
             return;
         };
@@ -318,7 +319,7 @@ impl Reconciler {
 
     /// Steps everything that is under way; what is where it should be is not touched by news about the cluster.
     fn wake_all(&mut self) {
-        for (key, object) in &self.objects {
+        for (key, object) in self.objects.iter() {
             for (job, member) in object.members.iter() {
                 if !member.is_settled() {
                     self.due.insert((key.clone(), job.clone()));
@@ -343,11 +344,14 @@ impl Reconciler {
         }
         self.unobserved = silent;
         let next = self.next_ticket();
-        for (key, object) in &mut self.objects {
-            self.unsaid.insert(key.clone());
-            if silent {
+        self.unsaid.extend(self.objects.keys().cloned());
+        if silent {
+            return;
+        }
+        for key in self.objects.keys().cloned().collect::<Vec<_>>() {
+            let Some(object) = self.objects.get_mut(&key) else {
                 continue;
-            }
+            };
             object.sight_from = next;
             object.regaining = true;
             for (job, member) in object.members.iter_mut() {
@@ -444,9 +448,9 @@ impl Reconciler {
     fn assert_at_rest(&self) {
         assert!(self.verifications.is_empty() && self.writes.is_empty() && self.due.is_empty());
         assert!(self.outputs.is_empty() && self.unsaid.is_empty());
-        let objects = self.objects.values();
+        let objects = self.objects.iter();
         let waiting = objects
-            .filter(|object| object.dealings.is_outcome_wanted())
+            .filter(|(_, object)| object.dealings.is_outcome_wanted())
             .count();
         assert_eq!(self.outcomes_waiting, waiting);
         assert!(
@@ -457,8 +461,8 @@ impl Reconciler {
         );
         let members: usize = self
             .objects
-            .values()
-            .map(|object| object.members.len())
+            .iter()
+            .map(|(_, object)| object.members.len())
             .sum();
         assert!(self.timers.len() <= self.objects.len() + members);
         assert!(

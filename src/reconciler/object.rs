@@ -25,7 +25,7 @@ use crate::finalizer;
 const JUST_CREATED: Duration = Duration::from_secs(60);
 
 /// One object.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Object {
     /// Its uid.

@@ -61,7 +61,7 @@ impl Reconciler {
         let next = self.next_ticket();
         if let Some(object) = self.objects.remove(key) {
             let anew = object.anew(key, next, now);
-            self.objects.insert(key.clone(), Box::new(anew));
+            self.objects.insert(key.clone(), anew);
         }
     }
 
@@ -71,7 +71,7 @@ impl Reconciler {
         let yielding = std::mem::take(&mut self.yielding);
         let yielded = yielding.into_iter().map(|(key, job)| (key, vec![job]));
         let mut given_up: Vec<(ObjectKey, Vec<JobId>)> = yielded.collect();
-        for (key, object) in &self.objects {
+        for (key, object) in self.objects.iter() {
             let members = object.members.iter();
             let claimed = members.filter(|(_, member)| member.claimed != Claimed::No);
             let jobs: Vec<JobId> = claimed.map(|(job, _)| job.clone()).collect();

@@ -222,7 +222,7 @@ impl Reconciler {
         let trouble = self.health.trouble();
         let troubled = trouble.is_some_and(|trouble| trouble.reason != Reason::Pending);
         let shut_out = self.health.shut_out().is_some();
-        let silent = only_remembers(object, troubled)
+        let silent = only_remembers(&object, troubled)
             && !(self.unobserved || shut_out)
             && self.health.stalled(now).is_none();
         goes || silent
@@ -246,7 +246,7 @@ impl Reconciler {
             pace::QUIET_FOR_MANY
         };
         let object = self.objects.get(key)?;
-        let due = |since| due_at(object, since, patience);
+        let due = |since| due_at(&object, since, patience);
         // To make a status costs more than all else, and one that waits is made when its time has come.
         let waits = object
             .dealings
@@ -257,7 +257,7 @@ impl Reconciler {
             return Some(Unwritten { due, made: None });
         }
         let due = due(object.dealings.unwritten_since.unwrap_or(now.monotonic));
-        let (status, conditions) = self.report(object, now);
+        let (status, conditions) = self.report(&object, now);
         let digest = digest(&status);
         let unchanged = digest == object.published.digest;
         let object = self.objects.get_mut(key)?;

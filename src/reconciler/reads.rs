@@ -325,11 +325,8 @@ impl Reconciler {
             }
         }
         let before = std::mem::replace(&mut self.reads.listed, ticket);
-        for (key, object) in self
-            .objects
-            .iter()
-            .filter(|(_, object)| object.list_from > before)
-        {
+        let later = self.objects.iter();
+        for (key, object) in later.filter(|(_, object)| object.list_from > before) {
             let held = object
                 .members
                 .iter()
@@ -383,7 +380,7 @@ impl Reconciler {
 
     /// Nobody answers: what passes until somebody does is no evidence.
     pub(super) fn lose_count(&mut self) {
-        for object in self.objects.values_mut() {
+        for (_, object) in self.objects.restless_mut() {
             for (_, member) in object.members.iter_mut() {
                 member.lose_count();
             }

@@ -59,10 +59,9 @@ impl<T: Rare> Seldom<T> {
         matches!((&self.0, &other.0), (Some(this), Some(that)) if Arc::ptr_eq(this, that))
     }
 
-    /// It has room of its own.
-    #[cfg(test)]
-    pub(super) fn has_room(&self) -> bool {
-        self.0.is_some()
+    /// It is packed and holds nothing.
+    pub fn is_nothing(&self) -> bool {
+        self.0.is_none()
     }
 }
 
@@ -99,15 +98,15 @@ mod tests {
     fn what_is_taken_from_nothing_makes_no_room_and_the_last_that_is_taken_gives_it_back() {
         let mut texts: Seldom<Vec<String>> = Seldom::default();
         assert_eq!(texts.lessen(Vec::pop), None);
-        assert!(!texts.has_room());
+        assert!(texts.is_nothing());
         texts.extend(of(&["a", "b"]));
-        assert!(texts.lessen(Vec::pop).is_some() && texts.has_room());
-        assert!(texts.lessen(Vec::pop).is_some() && !texts.has_room());
+        assert!(texts.lessen(Vec::pop).is_some() && !texts.is_nothing());
+        assert!(texts.lessen(Vec::pop).is_some() && texts.is_nothing());
     }
 
     #[test]
     fn what_is_nothing_has_no_room_from_the_beginning() {
-        assert!(!Seldom::from(of(&[])).has_room());
+        assert!(Seldom::from(of(&[])).is_nothing());
         assert_eq!(**Seldom::from(of(&["a"])), of(&["a"]));
         assert_eq!(Seldom::from(of(&["a"])).unpack(), of(&["a"]));
         assert_eq!(Seldom::from(of(&[])).unpack(), of(&[]));
@@ -116,12 +115,12 @@ mod tests {
     #[test]
     fn it_reads_as_what_it_holds_and_has_no_room_where_that_is_nothing() {
         let mut texts: Seldom<Vec<String>> = Seldom::default();
-        assert!(texts.is_empty() && !texts.has_room());
+        assert!(texts.is_empty() && texts.is_nothing());
         texts.push("a".to_owned());
         texts.pack();
         assert_eq!(**texts, of(&["a"]));
         texts.clear();
         texts.pack();
-        assert!(!texts.has_room() && texts.is_empty());
+        assert!(texts.is_nothing() && texts.is_empty());
     }
 }

@@ -76,7 +76,7 @@ impl Reconciler {
             config: self.catalogue.config(id),
             listed: self.catalogue.is_known(),
             health: &self.health,
-            list_is_stale: self.is_list_stale(object, id),
+            list_is_stale: self.is_list_stale(&object, id),
             untold: self.reads.untold.spell(id, object.sight_from),
             datafeed_is_noted: feed.is_none_or(|feed| {
                 feed.real_time != Some(true) || object.is_safe_to_stop(&feed.id)
@@ -88,7 +88,7 @@ impl Reconciler {
                 .is_some_and(|feed| object.resume.contains(&feed.id)),
             kind_is_coming: self.asks_for_kind(job),
             held: object.is_held() || object.desired.deletion == DeletionPolicy::Retain,
-            open_after: open_after(object, job.forced, id, now),
+            open_after: open_after(&object, job.forced, id, now),
             now,
         }))
     }
@@ -151,7 +151,7 @@ impl Reconciler {
             return;
         }
         let object = self.objects.get(key);
-        if object.is_some_and(|object| self.is_list_stale(object, job)) {
+        if object.is_some_and(|object| self.is_list_stale(&object, job)) {
             self.reads.list_by(now.monotonic);
         }
         if self.reads.untold.spell(job, Ticket::default()).is_some() {

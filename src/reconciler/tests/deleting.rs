@@ -1,6 +1,6 @@
 //! Deletion: at once, or after the jobs were closed; bounded, whatever is broken; and never by force of its own.
 
-use super::world::{FakeJob, World, desired, job, key, policy, secs, trouble};
+use super::world::{FakeJob, World, desired, job, key, policy, secs, trouble, uid};
 use crate::api::{DeletionPolicy, FINALIZER, JobState, OnTimeout, Reason};
 use crate::reconciler::input::*;
 
@@ -375,7 +375,7 @@ fn live_reads_for_an_object_that_went_do_not_take_the_place_of_those_for_its_suc
     world.apply("a", Wanted::Closed, policy());
     let of_the_first = take_live_reads(&mut world);
     let mut second = world.stored[&key("a")].clone();
-    second.uid = "uid-2".into();
+    second.uid = uid(2);
     second.resource_version = "1000".into();
     world.stored.insert(key("a"), second.clone());
     world.tell(Input::Delivered(Box::new(second)));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::fake_job::FakeJob;
-use super::world::{World, desired, job, key, moment, policy, secs, trouble};
+use super::world::{World, desired, job, key, moment, policy, secs, trouble, uid};
 use crate::api::{
     AnomalyJobStatus, DatafeedId, DatafeedState, JobState, OnTimeout, Reason, Target,
 };
@@ -25,7 +25,7 @@ fn hanging() -> World {
 fn delivered(generation: i64, version: &str, status: AnomalyJobStatus) -> Delivered {
     Delivered {
         key: key("a"),
-        uid: Arc::from("uid-1"),
+        uid: uid(1),
         generation,
         created_at: moment(secs(0)).wall,
         resource_version: Arc::from(version),

@@ -263,8 +263,8 @@ impl Walk {
     /// What would be written now, and what of it is true by what was answered last.
     fn judge(&self) -> (&'static str, bool) {
         let brain = &self.world.brain;
-        let object = &brain.objects[&key("x")];
-        let (status, _) = brain.report(object, moment(self.world.clock));
+        let object = brain.objects.get(&key("x")).unwrap();
+        let (status, _) = brain.report(&object, moment(self.world.clock));
         let verdict = kstatus(&status, object.generation);
         are_well_formed(&status, object.generation);
         let is_closed = is(&status, ConditionType::Closed, ConditionStatus::True);

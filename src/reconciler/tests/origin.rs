@@ -32,7 +32,8 @@ fn mute(world: &World) -> Connection {
 }
 
 fn is_writing(world: &World) -> bool {
-    world.brain.objects[&key("a")].dealings.writing.is_some()
+    let object = world.brain.objects.get(&key("a")).unwrap();
+    object.dealings.writing.is_some()
 }
 
 type Claimed = Vec<(String, Vec<JobId>)>;
@@ -150,7 +151,10 @@ fn a_delivery_before_it_is_known_where_a_connection_leads_takes_nothing_of_what_
     let mut world = closed();
     deliver_to(&mut world, WIDE, "other", missing());
     world.annotate("a", "now");
-    let resumes = |world: &World| world.brain.objects[&key("a")].durable.resume.len();
+    let resumes = |world: &World| {
+        let object = world.brain.objects.get(&key("a")).unwrap();
+        object.durable.resume.len()
+    };
     assert_eq!(resumes(&world), 1);
     let same = leads_to(&world, "uuid");
     world.tell(Input::Connection(same));

@@ -202,7 +202,7 @@ fn while_outcomes_wait_for_their_turn_a_word_on_the_way_asks_for_none_for_five_m
     world.write_takes = secs(5000);
     world.crash();
     world.pass(secs(10));
-    let object = |world: &World| world.brain.objects[&key("a")].clone();
+    let object = |world: &World| (*world.brain.objects.get(&key("a")).unwrap()).clone();
     let since = object(&world).dealings.unwritten_since.unwrap();
     assert_eq!(world.state("a"), JobState::Closing);
     world.pass(since + secs(299) - world.clock);

@@ -235,16 +235,17 @@ fn while_calls_are_refused_only_who_calls_says_so() {
     for _ in 0..100_000 {
         world.pass(MS);
         let (brain, health) = (&world.brain, &world.brain.health);
-        let z = &brain.objects[&key("z")];
+        let z = brain.objects.get(&key("z")).unwrap();
         let stalls = z.members.iter().all(|(_, member)| {
             let decision = member.decision.as_ref();
             matches!(decision, Some(Decision::Stall(_)))
         });
         // Between two tries, when calls are still known to be refused.
         if stalls && health.trouble().is_none() && health.told().is_some() {
-            let (status, _) = brain.report(z, moment(world.clock));
+            let (status, _) = brain.report(&z, moment(world.clock));
             assert!(status.conditions.iter().all(|one| one.reason != "NoMaster"));
-            let (status, _) = brain.report(&brain.objects[&key("o")], moment(world.clock));
+            let (status, _) =
+                brain.report(&brain.objects.get(&key("o")).unwrap(), moment(world.clock));
             assert!(status.conditions.iter().any(|one| one.reason == "NoMaster"));
             moments += 1;
         }

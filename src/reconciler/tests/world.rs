@@ -12,7 +12,9 @@ mod objects;
 mod perform;
 mod reads;
 
-pub(in crate::reconciler) use self::fixtures::{brain, desired, job, key, moment, policy, usable};
+pub(in crate::reconciler) use self::fixtures::{
+    brain, desired, job, key, moment, policy, uid, usable,
+};
 pub(super) use self::fixtures::{secs, trouble};
 pub(super) use super::fake_job::FakeJob;
 use super::life::Rules;

@@ -9,7 +9,7 @@ use crate::api::{
 };
 use crate::reconciler::input::*;
 use crate::reconciler::tests::agreement::disagreement;
-use crate::reconciler::tests::world::{desired, job, key, moment, policy, secs, trouble};
+use crate::reconciler::tests::world::{desired, job, key, moment, policy, secs, trouble, uid};
 
 impl Chaos {
     pub(super) fn create(&mut self, name: &str) {
@@ -24,8 +24,7 @@ impl Chaos {
         if self.setting.all_wishes && self.rng.chance(20) {
             desired.deletion = DeletionPolicy::Close;
         }
-        let uid = Arc::from(format!("uid-{}", self.uids));
-        self.world.store_as(key(name), uid, desired);
+        self.world.store_as(key(name), uid(self.uids), desired);
         self.watch(&key(name));
     }
 

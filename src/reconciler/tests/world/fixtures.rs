@@ -63,6 +63,11 @@ pub(in super::super) fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
+/// The uid of the object that was made as the so manyth.
+pub(in crate::reconciler) fn uid(number: u64) -> Arc<str> {
+    Arc::from(uuid::Uuid::from_u64_pair(0, number).to_string())
+}
+
 pub(in crate::reconciler) fn moment(clock: Duration) -> Moment {
     let start = Timestamp::from_second(1_795_000_000).unwrap();
     Moment {

@@ -1,8 +1,9 @@
 //! What a story does to the objects and jobs of its world, and what it asks about them afterwards.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use super::{FakeJob, World, desired, job, key, moment, trouble};
+use super::{FakeJob, World, desired, job, key, moment, trouble, uid};
 use crate::api::{AnomalyJobStatus, ClosePolicy, JobId, JobState, Reason};
 use crate::reconciler::input::*;
 
@@ -27,8 +28,7 @@ impl World {
     /// The same, while no operator runs that would be told.
     pub(in super::super) fn store(&mut self, key: ObjectKey, desired: Desired) -> Delivered {
         self.objects += 1;
-        let uid = Arc::from(format!("uid-{}", self.objects));
-        self.store_as(key, uid, desired)
+        self.store_as(key, uid(self.objects), desired)
     }
 
     /// Deletes the object and creates it anew under the same name; where something holds it, it is only being deleted.
@@ -51,7 +51,7 @@ impl World {
         let delivered = Delivered {
             key: key.clone(),
             uid,
-            created_at: moment(self.clock).wall,
+            created_at: moment(Duration::from_secs(self.clock.as_secs())).wall,
             generation: 1,
             resource_version: Arc::from(self.version.to_string()),
             finalizers: Vec::new(),
