@@ -29,7 +29,7 @@ use crate::lease::Claim;
 use crate::reconciler::Reconciler;
 use crate::reconciler::input::{
     Allowances, Call, Connection, Delivered, Event, Finish, Input, Live, Moment, ObjectKey, Output,
-    Question, Refusal, Ruling, Ticket, Trouble, Urgency,
+    Question, Refusal, Ruling, Ticket, Trouble, Uid, Urgency,
 };
 use crate::telemetry::{CloseOutcome, Metrics};
 
@@ -297,7 +297,7 @@ impl Driver {
         }
     }
 
-    fn tell(&self, key: ObjectKey, uid: Arc<str>, job: Option<&JobId>, event: Event) {
+    fn tell(&self, key: ObjectKey, uid: Uid, job: Option<&JobId>, event: Event) {
         let job = job.map_or("", JobId::as_str);
         tracing::info!(objects = %key, job, reason = event.reason, "{}", event.note);
         self.cluster.writer.tell(key, uid, event);
@@ -345,13 +345,14 @@ impl Driver {
         &mut self,
         ticket: Ticket,
         key: ObjectKey,
-        uid: Arc<str>,
+        uid: Uid,
         resource_version: Arc<str>,
         status: Box<AnomalyJobStatus>,
     ) {
         let (writer, turn) = (self.cluster.writer.clone(), self.take_turn(&key));
         self.running.spawn(async move {
             let turn = turn_for(&writer, &key, turn).await;
+            let uid = uid.to_string();
             let at = precondition(&key, &uid, &resource_version);
             let answer = writer.write::<AnomalyJob>(turn, &at, &*status).await;
             Done::Tell(Input::Written(ticket, answer))
@@ -362,13 +363,14 @@ impl Driver {
         &mut self,
         ticket: Ticket,
         key: ObjectKey,
-        uid: Arc<str>,
+        uid: Uid,
         resource_version: Arc<str>,
         finalizers: Vec<String>,
     ) {
         let (writer, turn) = (self.cluster.writer.clone(), self.take_turn(&key));
         self.running.spawn(async move {
             let turn = turn_for(&writer, &key, turn).await;
+            let uid = uid.to_string();
             let at = precondition(&key, &uid, &resource_version);
             let answer = writer.finalize(turn, &at, &finalizers).await;
             Done::Tell(Input::Written(ticket, answer))
@@ -401,7 +403,7 @@ impl Driver {
         &mut self,
         ticket: Ticket,
         key: ObjectKey,
-        uid: Arc<str>,
+        uid: Uid,
         job: JobId,
         datafeed: Option<DatafeedId>,
     ) {
@@ -432,7 +434,7 @@ impl Driver {
         });
     }
 
-    fn refresh(&mut self, key: ObjectKey, uid: Arc<str>) {
+    fn refresh(&mut self, key: ObjectKey, uid: Uid) {
         let fresh = self.fresh();
         self.running.spawn(async move {
             match fresh.object(&key).await {

@@ -28,7 +28,7 @@ use super::translate::delivered;
 use super::watch::{Change, Undecodable};
 use super::writer::Writer;
 use crate::api::{AnomalyJob, ConnectionKind};
-use crate::reconciler::input::{Allowances, Event, NOTHING, ObjectKey};
+use crate::reconciler::input::{Allowances, Event, NOTHING, ObjectKey, Uid};
 
 /// A cluster's task that ended by a defect is begun anew after this time.
 const BEGIN_ANEW_AFTER: Duration = Duration::from_secs(5);
@@ -279,7 +279,7 @@ impl Dispatch {
                 note: invalid::message(&why),
                 warning: true,
             };
-            self.writer.tell(key, Arc::from(uid), event);
+            self.writer.tell(key, Uid::from(&*uid), event);
         }
     }
 

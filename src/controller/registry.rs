@@ -122,13 +122,13 @@ mod tests {
     use k8s_openapi::jiff::Timestamp;
 
     use super::*;
-    use crate::reconciler::input::Ticket;
+    use crate::reconciler::input::{Ticket, Uid};
 
     fn claim(name: &str, created: i64) -> Claim {
         Claim {
             cluster: Arc::from("uuid"),
             key: ObjectKey::new("ns", name),
-            uid: Arc::from(name),
+            uid: Uid::from(name),
             through: crate::api::ConnectionKind::default(),
             created_at: Timestamp::from_second(created).unwrap(),
             ticket: Ticket(1),

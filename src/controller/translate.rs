@@ -6,8 +6,8 @@ use std::time::SystemTime;
 use crate::api::{AnomalyJob, DatafeedId, JobState, RECONCILE_REQUESTED, Reason, WantedState};
 use crate::elasticsearch::{self, Error, Scope};
 use crate::reconciler::input::{
-    Call, Delivered, Desired, ObjectKey, OnNode, Refusal, Scope as Meant, SeenConfig, SeenDatafeed,
-    SeenSnapshot, SeenState, SeenTask, Tasks, Trouble, Wanted,
+    Call, Delivered, Desired, Millis, MoreConfig, ObjectKey, OnNode, Refusal, Scope as Meant,
+    SeenConfig, SeenDatafeed, SeenSnapshot, SeenState, SeenTask, Tasks, Trouble, Uid, Wanted,
 };
 use crate::reconciler::seldom::Seldom;
 use k8s_openapi::jiff::Timestamp;
@@ -31,7 +31,7 @@ pub(super) fn delivered(key: ObjectKey, object: AnomalyJob) -> Delivered {
         .and_then(|all| all.get(RECONCILE_REQUESTED));
     Delivered {
         key,
-        uid: Arc::from(meta.uid.unwrap_or_default()),
+        uid: Uid::from(&*meta.uid.unwrap_or_default()),
         created_at: meta
             .creation_timestamp
             .map_or(Timestamp::UNIX_EPOCH, |at| at.0),
@@ -128,7 +128,7 @@ pub(super) fn seen_state(stats: &elasticsearch::JobStats) -> SeenState {
             explanation: unassigned.map(Arc::from),
             open_for: stats.open_for,
         }),
-        latest_record: stats.latest_record.and_then(timestamp),
+        latest_record: stats.latest_record.and_then(timestamp).and_then(Millis::of),
     }
 }
 
@@ -187,9 +187,11 @@ pub(super) fn seen_config(config: elasticsearch::JobConfig) -> SeenConfig {
         .map(|reason| format!("{reason:?}").to_lowercase());
     let deleting = config.deleting.then(|| "delete".to_owned());
     SeenConfig {
-        created_at: config.create_time.and_then(timestamp),
-        blocked: blocked.or(deleting).map(Arc::from),
-        groups: config.groups,
-        deleting: config.deleting,
+        created_at: config.create_time.and_then(timestamp).and_then(Millis::of),
+        more: Seldom::from(MoreConfig {
+            blocked: blocked.or(deleting).map(Arc::from),
+            groups: config.groups,
+            deleting: config.deleting,
+        }),
     }
 }

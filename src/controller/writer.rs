@@ -19,7 +19,7 @@ use crate::api::AnomalyJob;
 use crate::finalizer;
 use crate::kubernetes::is_gone;
 use crate::lease::Claim;
-use crate::reconciler::input::{Event, ObjectKey, Urgency, WriteRefused};
+use crate::reconciler::input::{Event, ObjectKey, Uid, Urgency, WriteRefused};
 use crate::telemetry::{EventOutcome, EventType, Metrics, StatusWrite};
 
 /// The name under which fields of status are owned.
@@ -42,7 +42,7 @@ pub(super) struct Writer {
     claim: Claim,
     metrics: Metrics,
     gate: Gate,
-    events: mpsc::Sender<(ObjectKey, Arc<str>, Event)>,
+    events: mpsc::Sender<(ObjectKey, Uid, Event)>,
 }
 
 /// Which object is written, and on which condition.
@@ -222,7 +222,7 @@ impl Writer {
     }
 
     /// Tells an event, if there is room for it.
-    pub(super) fn tell(&self, key: ObjectKey, uid: Arc<str>, event: Event) {
+    pub(super) fn tell(&self, key: ObjectKey, uid: Uid, event: Event) {
         let of = event_type(&event);
         if self.events.try_send((key, uid, event)).is_err() {
             self.metrics.event(of, EventOutcome::Dropped);
@@ -256,7 +256,7 @@ struct Telling {
 }
 
 impl Telling {
-    async fn tell(self, mut events: mpsc::Receiver<(ObjectKey, Arc<str>, Event)>) {
+    async fn tell(self, mut events: mpsc::Receiver<(ObjectKey, Uid, Event)>) {
         let recorder = || Recorder::new(self.client.clone(), Reporter::from(FIELD_MANAGER));
         let (mut teller, mut told) = (recorder(), 0);
         while let Some((key, uid, event)) = events.recv().await {
@@ -276,7 +276,7 @@ impl Telling {
     }
 
     /// Nobody waits for an event: it stands behind what its namespace has to write already.
-    async fn publish(&self, teller: &Recorder, key: &ObjectKey, uid: &str, event: Event) -> bool {
+    async fn publish(&self, teller: &Recorder, key: &ObjectKey, uid: &Uid, event: Event) -> bool {
         let kube_event = KubeEvent {
             type_: if event.warning {
                 KubeEventType::Warning
@@ -297,13 +297,13 @@ impl Telling {
     }
 }
 
-fn reference(key: &ObjectKey, uid: &str) -> k8s_openapi::api::core::v1::ObjectReference {
+fn reference(key: &ObjectKey, uid: &Uid) -> k8s_openapi::api::core::v1::ObjectReference {
     k8s_openapi::api::core::v1::ObjectReference {
         api_version: Some(AnomalyJob::api_version(&()).into_owned()),
         kind: Some(AnomalyJob::kind(&()).into_owned()),
         namespace: Some(key.namespace().to_string()),
         name: Some(key.name().to_string()),
-        uid: Some(uid.to_owned()),
+        uid: Some(uid.to_string()),
         ..Default::default()
     }
 }

@@ -179,7 +179,7 @@ async fn an_event_stands_behind_the_writes_that_its_namespace_waits_for() {
     };
     let begins = async {
         tokio::task::yield_now().await;
-        writer.tell(ObjectKey::new("a", "one"), Arc::from("u"), event);
+        writer.tell(ObjectKey::new("a", "one"), Uid::from("u"), event);
         tokio::time::sleep(API_SERVER_LIMIT).await;
         assert!(asked.lock().unwrap().is_empty(), "no place is free");
         drop(held.pop());

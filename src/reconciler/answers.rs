@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use super::calls::{Isolating, Sent};
 use super::decision::Ask;
-use super::input::{Call, Moment, Output, Refusal, Ticket, Trouble};
+use super::input::{Call, Moment, Output, Refusal, Ticket, Trouble, Uid};
 use super::isolate::Isolation;
 use super::{Reconciler, Spot, pace};
 use crate::api::{JobId, JobState, Reason};
@@ -61,12 +61,7 @@ impl Reconciler {
     }
 
     /// It was not answered with success.
-    fn refused_call(
-        &mut self,
-        sent: Sent,
-        refusal: Refusal,
-        now: Moment,
-    ) -> Vec<(Spot, std::sync::Arc<str>)> {
+    fn refused_call(&mut self, sent: Sent, refusal: Refusal, now: Moment) -> Vec<(Spot, Uid)> {
         match refusal {
             Refusal::Unknown(ids) => self.unknown(&sent, &ids, now),
             Refusal::ListTooLong(room) => {
@@ -108,7 +103,7 @@ impl Reconciler {
                     for ((_, id), _) in &sent.of {
                         self.jobs
                             .entry(id.clone())
-                            .and_modify(|job| job.odd_feed = true);
+                            .and_modify(|job| job.doings.odd_feed = true);
                     }
                 }
                 self.refused(refusal, now);
@@ -132,7 +127,7 @@ impl Reconciler {
     fn release_in_flight(&mut self, sent: &Sent) {
         for ((_, id), _) in &sent.of {
             if let Some(job) = self.jobs.get_mut(id) {
-                job.in_flight = None;
+                job.doings.lessen(|doings| doings.in_flight = None);
             }
         }
     }
@@ -186,7 +181,7 @@ impl Reconciler {
         self.untouched(sent, now);
         for ((_, id), _) in &sent.of {
             if let Some(job) = self.jobs.get_mut(id) {
-                job.suspect = true;
+                job.doings.suspect = true;
             }
         }
         let owners = sent
@@ -228,7 +223,7 @@ impl Reconciler {
         }
         for id in verdict.taken.iter().chain(&verdict.refused) {
             if let Some(job) = self.jobs.get_mut(id) {
-                job.suspect = false;
+                job.doings.lessen(|doings| doings.suspect = false);
             }
             if let Some(owner) = owners.get(id) {
                 self.give_way(&(owner.clone(), id.clone()));
@@ -270,7 +265,7 @@ impl Reconciler {
     pub(super) fn acquit(&mut self, spots: Vec<Spot>) {
         for spot in spots {
             if let Some(job) = self.jobs.get_mut(&spot.1) {
-                job.suspect = false;
+                job.doings.lessen(|doings| doings.suspect = false);
             }
             self.give_way(&spot);
             self.forget_unused(&spot.1);
@@ -331,7 +326,7 @@ impl Reconciler {
         let Some(job) = self.jobs.get_mut(id) else {
             return;
         };
-        let Some((ticket, ask)) = job.in_flight.as_deref() else {
+        let Some((ticket, ask)) = &job.doings.in_flight else {
             return;
         };
         let Some(sent) = self.calls.in_flight.get_mut(ticket) else {
@@ -347,7 +342,7 @@ impl Reconciler {
         if !taken {
             return;
         }
-        job.in_flight = None;
+        job.doings.lessen(|doings| doings.in_flight = None);
         // Nothing of a refused list is touched, so one that was taken speaks for all.
         let number = sent.isolation.take();
         let (gone, stay) = std::mem::take(&mut sent.of)

@@ -4,12 +4,11 @@
 //! anew when its turn comes, because the world may have changed. What an answer means is in `answers`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::batch::{Batch, Window, cost};
 use super::decision::{Ask, Decision};
-use super::input::{Call, Moment, ObjectKey, Output, Ticket, Usable, Wanted};
+use super::input::{Call, Moment, ObjectKey, Output, Ticket, Uid, Usable, Wanted};
 use super::isolate::Isolation;
 use super::job::Job;
 use super::member::Claimed;
@@ -49,7 +48,7 @@ pub(super) struct Calls {
 pub(super) struct Sent {
     pub(super) call: Call,
     /// For whom; without those whose job was seen to have taken it.
-    pub(super) of: Vec<(Spot, Arc<str>)>,
+    pub(super) of: Vec<(Spot, Uid)>,
     /// The jobs that were seen to have taken it: its answer says that it is worth looking at them.
     pub(super) taken: Vec<JobId>,
     pub(super) at: Duration,
@@ -370,7 +369,7 @@ impl Reconciler {
                 continue;
             };
             fresh += usize::from(object.lane == Lane::Fresh);
-            of.push((spot.clone(), Arc::clone(&object.uid)));
+            of.push((spot.clone(), object.uid.clone()));
             self.sending(ticket, &spot, ask, now);
             // On its way it is looked at from time to time.
             self.due.insert(spot);
@@ -407,9 +406,9 @@ impl Reconciler {
         let Some(job) = self.jobs.get_mut(id) else {
             return;
         };
-        job.in_flight = Some(Box::new((ticket, ask.clone())));
+        job.doings.in_flight = Some((ticket, ask.clone()));
         if *ask == Ask::Force {
-            job.forced = Some(now.monotonic);
+            job.doings.forced = Some(now.monotonic);
         }
         let closed = job.state() == Some(JobState::Closed);
         let mut events = Vec::new();
@@ -452,8 +451,7 @@ impl Reconciler {
     /// Counts the job where it is closing, or is being asked to.
     pub(super) fn note_closing(&mut self, id: &JobId) {
         let job = self.jobs.get(id);
-        let asked =
-            job.is_some_and(|job| matches!(job.in_flight.as_deref(), Some((_, Ask::Close))));
+        let asked = job.is_some_and(|job| matches!(job.doings.in_flight, Some((_, Ask::Close))));
         let seen = job.and_then(|job| job.state());
         if asked || seen == Some(JobState::Closing) {
             self.calls.closing.insert(id.clone());

@@ -162,10 +162,7 @@ pub(super) mod tests {
 
     /// All the jobs of a cluster, each with its groups.
     pub(in super::super) fn listing(jobs: &[(&str, &[&str])]) -> Listing {
-        let config = |groups: &[&str]| SeenConfig {
-            groups: groups.iter().map(|group| Arc::from(*group)).collect(),
-            ..SeenConfig::default()
-        };
+        let config = |groups: &[&str]| SeenConfig::of(groups, None, false);
         Listing {
             jobs: jobs
                 .iter()
@@ -239,7 +236,7 @@ pub(super) mod tests {
         );
         let names: Vec<&str> = changes.names.iter().map(|name| &**name).collect();
         assert_eq!(names, ["a", "c", "d", "g", "h"]);
-        next.jobs.get_mut(&job("b")).unwrap().blocked = Some(Arc::from("reset"));
+        next.jobs.get_mut(&job("b")).unwrap().more.blocked = Some(Arc::from("reset"));
         let changes = catalogue.take(next).unwrap();
         assert_eq!(changes.jobs, [job("b")].into_iter().collect());
         assert!(

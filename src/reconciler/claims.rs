@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::input::{ObjectKey, Ticket};
+use super::input::{ObjectKey, Ticket, Uid};
 use crate::api::{ConnectionKind, JobId};
 
 /// An object that means to act on jobs.
@@ -21,7 +21,7 @@ pub struct Claim {
     /// The object.
     pub key: ObjectKey,
     /// Its uid.
-    pub uid: Arc<str>,
+    pub uid: Uid,
     /// Through which kind of connection: a cluster-wide one comes first.
     pub through: ConnectionKind,
     /// Its age decides then; its name where two are of the same second.
@@ -40,7 +40,7 @@ pub struct Ruling {
     /// The object.
     pub key: ObjectKey,
     /// Its uid.
-    pub uid: Arc<str>,
+    pub uid: Uid,
     /// The job.
     pub job: JobId,
     /// `None`: it acts. Otherwise the one that does; where this one acted until now it gives way by a release.
@@ -51,7 +51,7 @@ pub struct Ruling {
 struct Claimant {
     brain: u64,
     key: ObjectKey,
-    uid: Arc<str>,
+    uid: Uid,
     through: ConnectionKind,
     created_at: Timestamp,
     ticket: Ticket,
@@ -200,7 +200,7 @@ fn take(claimants: &mut Vec<Claimant>, brain: u64, claim: &Claim) {
         None => claimants.push(Claimant {
             brain,
             key: claim.key.clone(),
-            uid: Arc::clone(&claim.uid),
+            uid: claim.uid.clone(),
             through: claim.through,
             created_at: claim.created_at,
             ticket: claim.ticket,
@@ -246,7 +246,7 @@ fn settle(job: &JobId, claimants: &mut [Claimant], waiting: &BTreeSet<u64>, ruli
         rulings.entry(known.brain).or_default().push(Ruling {
             ticket: known.ticket,
             key: known.key.clone(),
-            uid: Arc::clone(&known.uid),
+            uid: known.uid.clone(),
             job: job.clone(),
             rival,
         });

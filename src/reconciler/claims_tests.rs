@@ -14,7 +14,7 @@ fn claim(name: &str, age: i64) -> Claim {
     Claim {
         cluster: Arc::from("uuid"),
         key: key(name),
-        uid: Arc::from(name),
+        uid: Uid::from(name),
         through: ConnectionKind::ElasticsearchConnection,
         created_at: Timestamp::from_second(age).unwrap(),
         ticket: Ticket(1),
@@ -146,7 +146,7 @@ fn an_object_made_anew_claims_anew() {
     claims.claim(1, &[claim("x", 10)]);
     claims.claim(1, &[claim("y", 20)]);
     let mut anew = claim("x", 30);
-    anew.uid = Arc::from("x-2");
+    anew.uid = Uid::from("x-2");
     let rulings = claims.claim(1, std::slice::from_ref(&anew));
     assert_eq!(
         says(&rulings),

@@ -89,7 +89,7 @@ impl Reconciler {
         self.outputs.push(Output::Finalize {
             ticket,
             key: key.clone(),
-            uid: Arc::clone(&object.uid),
+            uid: object.uid.clone(),
             resource_version: Arc::clone(&object.resource_version),
             finalizers,
         });

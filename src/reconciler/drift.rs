@@ -79,6 +79,7 @@ fn closed_by(
     let feed = before.and_then(|before| before.datafeed.as_ref());
     // It closes the job some seconds after it has stopped itself.
     let just_ran = job
+        .doings
         .feed_ran
         .is_some_and(|at| now.monotonic.saturating_sub(at) <= pace::ENDED_WITHIN);
     if feed.is_some_and(|feed| feed.real_time == Some(false) && (feed.runs() || just_ran)) {
@@ -90,7 +91,7 @@ fn closed_by(
     }
     let idle = SignedDuration::try_from(pace::IDLE).unwrap_or(SignedDuration::MAX);
     let newest = seen.state.as_ref().and_then(|state| state.latest_record);
-    if newest.is_some_and(|newest| now.wall.duration_since(newest) >= idle) {
+    if newest.is_some_and(|newest| now.wall.duration_since(newest.timestamp()) >= idle) {
         Reason::IdleClosed
     } else {
         Reason::ClosedElsewhere

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use super::input::{Moment, SeenConfig, SeenState, Trouble};
+use super::input::{Millis, Moment, SeenConfig, SeenState, Trouble};
 use super::pace;
 use super::seldom::Rare;
 use super::turns::Lane;
@@ -61,7 +61,7 @@ pub struct Facts {
     /// What a force will cost, as the live reads before it said.
     pub cost: Option<Cost>,
     /// When the job of this attempt was created, by the clock of Elasticsearch; absent until it was seen by this process.
-    pub(super) created_at: Option<Timestamp>,
+    pub(super) created_at: Option<Millis>,
     pub(super) counted: Option<(Counted, Duration)>,
 }
 
@@ -273,7 +273,9 @@ impl Facts {
         // Two clocks are compared only where nothing else tells: in the first look after a restart.
         let created_later = match self.created_at {
             Some(before) => config.created_at.is_some_and(|created| created != before),
-            None => config.created_at.is_some_and(|created| created > since),
+            None => config
+                .created_at
+                .is_some_and(|created| created.timestamp() > since),
         };
         reopened || opened_later || created_later
     }

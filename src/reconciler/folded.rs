@@ -27,21 +27,21 @@ static ANY: LazyLock<Option<(JobId, DatafeedId)>> =
     LazyLock::new(|| Some((JobId::parse("any").ok()?, DatafeedId::parse("any").ok()?)));
 
 /// An object, and its only member where it has one, without what is their own.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 struct Pattern {
     object: Object,
     member: Option<Member>,
 }
 
 /// A folded object.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(super) struct Folded {
     pattern: Arc<Pattern>,
     own: Own,
 }
 
 /// What is its own, in as little room as it takes.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 struct Own {
     job: JobId,
     /// The datafeed that the status told of, of a job that is not a member yet.
@@ -165,7 +165,7 @@ impl Pattern {
             job,
             feed,
             resume: std::mem::take(&mut object.resume),
-            uid: uuid(&std::mem::take(&mut object.uid))?,
+            uid: std::mem::take(&mut object.uid).uuid()?,
             version: number(&std::mem::take(&mut object.resource_version))?,
             digest: std::mem::take(&mut object.published.digest),
             sight_from: std::mem::take(&mut object.sight_from),
@@ -193,7 +193,7 @@ impl Pattern {
         if let Some(close) = &mut object.last_close {
             give_times(close, own);
         }
-        object.uid = Arc::from(own.uid.to_string());
+        object.uid = own.uid.into();
         object.resource_version = Arc::from(own.version.to_string());
         object.published.digest = own.digest;
         object.sight_from = own.sight_from;
@@ -290,14 +290,8 @@ fn number(text: &str) -> Option<u64> {
     (number.to_string() == text).then_some(number)
 }
 
-/// A uid as Kubernetes makes them, which is written as this text and no other.
-fn uuid(text: &str) -> Option<Uuid> {
-    let uuid = Uuid::try_parse(text).ok()?;
-    (uuid.to_string() == text).then_some(uuid)
-}
-
 /// The patterns of the objects of one cluster, the one that was used last first.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Patterns(Vec<Arc<Pattern>>);
 
 impl Patterns {

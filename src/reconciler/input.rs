@@ -12,6 +12,7 @@ pub use super::allowances::{Allowances, NOTHING};
 pub use super::claims::{Claim, Ruling};
 pub use super::seen::*;
 pub use super::turns::Lane;
+pub use super::uid::Uid;
 use crate::api::{
     Allow, AnomalyJobStatus, ClosePolicy, DatafeedId, DeletionPolicy, DriftPolicy, JobExpression,
     JobId, JobPattern, OpenPolicy, Reason,
@@ -107,7 +108,7 @@ pub struct Delivered {
     /// Who it is.
     pub key: ObjectKey,
     /// The uid: an object of the same name and another uid is another object.
-    pub uid: Arc<str>,
+    pub uid: Uid,
     /// When it was created: of two objects that mean one job the older one acts.
     pub created_at: Timestamp,
     /// `metadata.generation`.
@@ -221,7 +222,7 @@ pub enum Input {
     /// An object went, changed its connection, or can no longer be decoded.
     Gone(ObjectKey),
     /// An object was read again, as was asked for under this uid; `None`: gone, or not of this cluster any more.
-    Refreshed(ObjectKey, Arc<str>, Option<Box<Delivered>>),
+    Refreshed(ObjectKey, Uid, Option<Box<Delivered>>),
     /// What may be done through the connection, told before it is usable, and whenever that changes.
     Allowed(Allowances),
     /// The same, where it changes for the objects of one namespace alone.
@@ -358,7 +359,7 @@ pub enum Output {
         /// The object.
         key: ObjectKey,
         /// Its uid; another one counts as gone.
-        uid: Arc<str>,
+        uid: Uid,
         /// The job.
         job: JobId,
         /// Its datafeed, where it has one.
@@ -373,7 +374,7 @@ pub enum Output {
         /// The object.
         key: ObjectKey,
         /// Its uid, so that an object of the same name is not written.
-        uid: Arc<str>,
+        uid: Uid,
         /// The precondition.
         resource_version: Arc<str>,
         /// The whole status.
@@ -386,7 +387,7 @@ pub enum Output {
         /// The object.
         key: ObjectKey,
         /// Its uid.
-        uid: Arc<str>,
+        uid: Uid,
         /// The precondition.
         resource_version: Arc<str>,
         /// All finalizers that it shall have.
@@ -406,13 +407,13 @@ pub enum Output {
         took: Duration,
     },
     /// Read this object of this uid again.
-    Refresh(ObjectKey, Arc<str>),
+    Refresh(ObjectKey, Uid),
     /// Publish an event about this object.
     Event {
         /// The object.
         key: ObjectKey,
         /// Its uid.
-        uid: Arc<str>,
+        uid: Uid,
         /// The job it speaks of, for the log.
         job: Option<JobId>,
         /// The event.

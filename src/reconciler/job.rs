@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use super::decision::Ask;
 use super::input::{Moment, ObjectKey, SeenDatafeed, SeenJob, SeenState, SeenTask, Ticket};
 use super::pace;
+use super::seldom::{Rare, Seldom};
 use crate::api::{DatafeedId, JobState};
 
 /// A job that at least one object means.
@@ -19,8 +20,19 @@ pub struct Job {
     pub users: SmallVec<[ObjectKey; 2]>,
     /// The newest observation.
     pub seen: Option<Seen>,
+    /// What is under way with it, or was of late.
+    pub doings: Seldom<Doings>,
+    touched: Ticket,
+    newest: Ticket,
+    /// The newest read that told of its datafeed.
+    fed: Ticket,
+}
+
+/// What is under way with a job, or was of late.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Doings {
     /// The call that concerns it, at most one.
-    pub in_flight: Option<Box<(Ticket, Ask)>>,
+    pub in_flight: Option<(Ticket, Ask)>,
     /// It belongs to a refused list in which the refused ones are being sought.
     pub suspect: bool,
     /// Something contradicts what was seen of its datafeed, so that its state is to be asked for.
@@ -29,10 +41,19 @@ pub struct Job {
     pub feed_ran: Option<Duration>,
     /// When a force of this process was sent.
     pub forced: Option<Duration>,
-    touched: Ticket,
-    newest: Ticket,
-    /// The newest read that told of its datafeed.
-    fed: Ticket,
+}
+
+impl Rare for Doings {
+    fn nothing() -> &'static Self {
+        static NOTHING: Doings = Doings {
+            in_flight: None,
+            suspect: false,
+            odd_feed: false,
+            feed_ran: None,
+            forced: None,
+        };
+        &NOTHING
+    }
 }
 
 /// An observation with its age.
@@ -59,13 +80,15 @@ impl Job {
     pub fn see(&mut self, asked: Ticket, found: SeenJob, now: Moment) -> Option<bool> {
         if self.is_over(asked) {
             // Its state is over, but a datafeed that ran is worth asking about.
-            self.odd_feed |= found.datafeed.is_some_and(|feed| feed.runs());
+            self.feed_is_odd(
+                self.doings.odd_feed || found.datafeed.is_some_and(|feed| feed.runs()),
+            );
             return None;
         }
         self.newest = asked;
         if found.datafeed.is_some() {
             self.fed = asked;
-            self.odd_feed = false;
+            self.feed_is_odd(false);
         }
         let before = self.seen.take();
         let datafeed = found
@@ -82,10 +105,23 @@ impl Job {
             before.state != seen.state || before.datafeed != seen.datafeed || !before.current
         });
         if seen.datafeed.as_ref().is_some_and(SeenDatafeed::runs) {
-            self.feed_ran = Some(now.monotonic);
+            self.doings.feed_ran = Some(now.monotonic);
         }
         self.seen = Some(seen);
         Some(news)
+    }
+
+    fn feed_is_odd(&mut self, odd: bool) {
+        if odd {
+            self.doings.odd_feed = true;
+        } else {
+            self.doings.lessen(|doings| doings.odd_feed = false);
+        }
+    }
+
+    /// A call for it is on its way, or it is one of a list in which refused ones are sought.
+    pub fn is_busy(&self) -> bool {
+        self.doings.in_flight.is_some() || self.doings.suspect
     }
 
     /// A read that was sent under this ticket says nothing of now: a call has ended since, or a newer read was answered.
@@ -140,20 +176,21 @@ impl Job {
         };
         if let (Some(feed), Some((_, has_end))) = (&mut seen.datafeed, datafeed) {
             feed.real_time.get_or_insert(!has_end);
-            self.feed_ran = Some(now.monotonic);
+            self.doings.feed_ran = Some(now.monotonic);
         }
         let state = seen.state.as_ref();
         let state = state.filter(|state| state.state != JobState::Closed);
         let runs = seen.datafeed.as_ref().is_some_and(SeenDatafeed::runs);
-        self.odd_feed = runs != datafeed.is_some();
+        let odd = runs != datafeed.is_some();
         let same = match (state, task) {
             (None, None) => true,
             (Some(state), Some(task)) => fits(state, task),
             _ => false,
-        } && !self.odd_feed;
+        } && !odd;
         if same && seen.current {
             seen.at = now.monotonic;
         }
+        self.feed_is_odd(odd);
         !same
     }
 
@@ -192,7 +229,7 @@ impl Job {
 
     /// A call ended: what was seen before, or by a read sent before ticket `next`, is not acted on any more.
     pub fn touch(&mut self, next: Ticket) {
-        self.in_flight = None;
+        self.doings.lessen(|doings| doings.in_flight = None);
         self.touched = next;
         if let Some(seen) = &mut self.seen {
             seen.current = false;

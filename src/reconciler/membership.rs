@@ -156,9 +156,10 @@ impl Reconciler {
 
     /// Nobody means this job any more, and no call for it is on its way: it is not read and holds no place in the wave.
     pub(super) fn forget_unused(&mut self, job: &JobId) {
-        let unused = self.jobs.get(job).is_some_and(|known| {
-            known.users.is_empty() && known.in_flight.is_none() && !known.suspect
-        });
+        let unused = self
+            .jobs
+            .get(job)
+            .is_some_and(|known| known.users.is_empty() && !known.is_busy());
         if unused {
             self.jobs.remove(job);
             self.reads.looks.forget(job);
@@ -266,7 +267,7 @@ impl Reconciler {
                 (true, _) | (false, Claimed::No) => {}
             }
         }
-        let (uid, created_at) = (Arc::clone(&object.uid), object.created_at);
+        let (uid, created_at) = (object.uid.clone(), object.created_at);
         if !given_up.is_empty() {
             self.release(key, given_up);
         }
@@ -335,7 +336,7 @@ impl Reconciler {
     /// No call for the job is on its way, and it is not one of a list in which refused ones are sought.
     fn is_free(&self, job: &JobId) -> bool {
         let known = self.jobs.get(job);
-        known.is_none_or(|job| job.in_flight.is_none() && !job.suspect)
+        known.is_none_or(|job| !job.is_busy())
     }
 
     /// The cluster turned out to be known by another name: what was claimed under the old one is claimed again.

@@ -57,17 +57,17 @@ pub mod target;
 #[cfg(test)]
 mod tests;
 pub mod turns;
+pub mod uid;
 pub mod untold;
 mod verify;
 mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use catalogue::Catalogue;
 use health::Health;
-use input::{Connection, Delivered, Event, Input, Moment, ObjectKey, Output, Ticket};
+use input::{Connection, Delivered, Event, Input, Moment, ObjectKey, Output, Ticket, Uid};
 use job::Job;
 use object::{News, Object};
 use objects::Objects;
@@ -282,7 +282,7 @@ impl Reconciler {
     fn refreshed(
         &mut self,
         key: &ObjectKey,
-        uid: &Arc<str>,
+        uid: &Uid,
         found: Option<Box<Delivered>>,
         now: Moment,
     ) {
@@ -434,7 +434,7 @@ impl Reconciler {
         if let Some(object) = self.objects.get(key) {
             self.outputs.push(Output::Event {
                 key: key.clone(),
-                uid: Arc::clone(&object.uid),
+                uid: object.uid.clone(),
                 job: job.cloned(),
                 event,
             });

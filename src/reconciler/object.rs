@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
 
-use super::input::{Delivered, Desired, Lane, Moment, ObjectKey, Ticket, Wanted};
+use super::input::{Delivered, Desired, Lane, Moment, ObjectKey, Ticket, Uid, Wanted};
 use super::meant::Unmet;
 use super::member::{Member, Members};
 use super::report;
@@ -29,7 +29,7 @@ const JUST_CREATED: Duration = Duration::from_secs(60);
 #[allow(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Object {
     /// Its uid.
-    pub uid: Arc<str>,
+    pub uid: Uid,
     /// When it was created.
     pub created_at: Timestamp,
     /// The generation that was delivered last.

@@ -4,6 +4,7 @@
 //! folded again when the input has been dealt with. It must not know what an object means.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::ops::Deref;
 
 use super::folded::{Folded, Patterns, is_foldable};
@@ -14,7 +15,7 @@ use super::object::Object;
 const WHOLE_AT_ONCE: usize = 64;
 
 /// All of them.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Objects {
     kept: BTreeMap<ObjectKey, Kept>,
     patterns: Patterns,
@@ -22,14 +23,13 @@ pub(super) struct Objects {
     touched: Vec<ObjectKey>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 enum Kept {
     Whole(Box<Object>),
     Folded(Box<Folded>),
 }
 
 /// One that is looked at.
-#[derive(Debug)]
 pub(super) enum Look<'a> {
     /// It is kept like this.
     Kept(&'a Object),
@@ -45,6 +45,16 @@ impl Deref for Look<'_> {
             Self::Kept(object) => object,
             Self::Made(object) => object,
         }
+    }
+}
+
+/// How they are kept is nothing that can be seen of them.
+impl fmt::Debug for Objects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = self.iter();
+        f.debug_map()
+            .entries(all.map(|(key, object)| (key, Object::clone(&object))))
+            .finish()
     }
 }
 

@@ -338,7 +338,7 @@ impl Reconciler {
         self.outputs.push(Output::Write {
             ticket,
             key: key.clone(),
-            uid: Arc::clone(&object.uid),
+            uid: object.uid.clone(),
             resource_version,
             status,
         });
@@ -355,7 +355,7 @@ impl Reconciler {
         };
         object.dealings.refreshing = true;
         let again = object.dealings.not_before.max(now.monotonic) + REFRESHED_WITHIN;
-        let uid = Arc::clone(&object.uid);
+        let uid = object.uid.clone();
         self.outputs.push(Output::Refresh(key.clone(), uid));
         self.wake_object_at(again, key);
     }

@@ -199,7 +199,8 @@ impl Reconciler {
             let seen = known.and_then(|job| job.seen.as_ref());
             let feed = seen.and_then(|seen| seen.datafeed.as_ref());
             let stopped = feed.is_some_and(|feed| !feed.runs() && feed.id == *id);
-            let odd = known.is_some_and(|job| job.in_flight.is_some() || job.odd_feed);
+            let odd =
+                known.is_some_and(|job| job.doings.in_flight.is_some() || job.doings.odd_feed);
             (!stopped || odd || rolled.contains(job) || self.is_wanted_open(job))
                 .then(|| (job.clone(), id.clone()))
         });

@@ -3,6 +3,8 @@
 //! It holds no behaviour and nothing of how the answers are written.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroI64;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,17 +64,75 @@ pub struct Listing {
     pub requests: u32,
 }
 
-/// What a job's config said.
+/// What a job's config said. Small, because a cluster has ten thousand.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SeenConfig {
     /// `create_time`.
-    pub created_at: Option<Timestamp>,
+    pub created_at: Option<Millis>,
+    /// What most configs do not say.
+    pub more: Seldom<MoreConfig>,
+}
+
+/// What most configs do not say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MoreConfig {
     /// `blocked.reason` or `deleting`: reset, revert or delete works on the job.
     pub blocked: Option<Arc<str>>,
     /// `groups`.
     pub groups: Vec<Arc<str>>,
     /// `deleting`: wildcards and groups do not match it any more.
     pub deleting: bool,
+}
+
+impl Rare for MoreConfig {
+    fn nothing() -> &'static Self {
+        static NOTHING: MoreConfig = MoreConfig {
+            blocked: None,
+            groups: Vec::new(),
+            deleting: false,
+        };
+        &NOTHING
+    }
+}
+
+impl Deref for SeenConfig {
+    type Target = MoreConfig;
+
+    fn deref(&self) -> &MoreConfig {
+        &self.more
+    }
+}
+
+#[cfg(test)]
+impl SeenConfig {
+    /// A job in these groups.
+    pub(super) fn of(groups: &[&str], blocked: Option<&str>, deleting: bool) -> Self {
+        let more = MoreConfig {
+            blocked: blocked.map(Arc::from),
+            groups: groups.iter().map(|group| Arc::from(*group)).collect(),
+            deleting,
+        };
+        Self {
+            created_at: None,
+            more: Seldom::from(more),
+        }
+    }
+}
+
+/// A point in time as Elasticsearch tells it, to the millisecond: one word, also where there may be none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Millis(NonZeroI64);
+
+impl Millis {
+    /// This time; `None` for the first millisecond of 1970, which nobody means.
+    pub fn of(at: Timestamp) -> Option<Self> {
+        NonZeroI64::new(at.as_millisecond()).map(Self)
+    }
+
+    /// The time.
+    pub fn timestamp(self) -> Timestamp {
+        Timestamp::from_millisecond(self.0.get()).unwrap_or_default()
+    }
 }
 
 /// The persistent tasks of the cluster state. They are a hint: an absent one says that it is worth looking.
@@ -105,7 +165,7 @@ pub struct SeenState {
     /// What only a job tells that has a task.
     pub on_node: Seldom<OnNode>,
     /// The time of the newest record that it has analysed.
-    pub latest_record: Option<Timestamp>,
+    pub latest_record: Option<Millis>,
 }
 
 /// What `_stats` says of the task of a job.

@@ -88,7 +88,7 @@ impl Reconciler {
                 .is_some_and(|feed| object.resume.contains(&feed.id)),
             kind_is_coming: self.asks_for_kind(job),
             held: object.is_held() || object.desired.deletion == DeletionPolicy::Retain,
-            open_after: open_after(&object, job.forced, id, now),
+            open_after: open_after(&object, job.doings.forced, id, now),
             now,
         }))
     }
@@ -334,7 +334,7 @@ impl Reconciler {
         let sent = self
             .jobs
             .get(job)
-            .is_some_and(|known| known.forced.is_some());
+            .is_some_and(|known| known.doings.forced.is_some());
         let forced = |member: &Member| sent && member.facts().force_is_durable();
         let object = self.objects.get(key);
         if !object.is_some_and(|object| object.members.get(job).is_some_and(forced)) {

@@ -37,7 +37,7 @@ pub fn decide(situation: &Situation) -> Decision {
         }
         Claimed::Rival(rival) => return stall(Reason::Conflict, conflict(situation, rival)),
     }
-    if situation.job.in_flight.is_some() || situation.job.suspect {
+    if situation.job.is_busy() {
         return in_flight(situation);
     }
     if let Some(spell) = situation.untold {
@@ -139,7 +139,7 @@ fn in_flight(situation: &Situation) -> Decision {
     let timeout = situation.desired.close.timeout.as_duration();
     // Until it is seen to be taken it holds a place among the calls.
     let gap = pace::look_gap(situation.facts().age(situation.now), timeout, Lane::Fresh);
-    let (step, reason) = match situation.job.in_flight.as_deref() {
+    let (step, reason) = match &situation.job.doings.in_flight {
         Some((_, Ask::Force)) => (Step::ForceClosing, Reason::ForceClosing),
         Some((_, Ask::StopDatafeed { .. })) => (Step::StoppingDatafeed, Reason::StoppingDatafeed),
         Some((_, Ask::Open)) => (Step::Opening, Reason::Opening),

@@ -176,7 +176,7 @@ impl Reconciler {
         if !job.is_not_told(ticket) {
             return;
         }
-        if job.in_flight.is_none() {
+        if job.doings.in_flight.is_none() {
             // It may be closing for ever; nobody else waits for that.
             self.calls.free(id);
         }

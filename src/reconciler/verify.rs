@@ -108,7 +108,10 @@ fn cost(seen: &super::input::SeenJob, snapshot: Option<SeenSnapshot>, now: Momen
     Cost {
         snapshot_at: snapshot.map(|snapshot| snapshot.taken_at),
         from: snapshot.and_then(|snapshot| snapshot.latest_record),
-        until: seen.state.as_ref().and_then(|state| state.latest_record),
+        until: seen
+            .state
+            .as_ref()
+            .and_then(|state| Some(state.latest_record?.timestamp())),
         at: stamped(now),
     }
 }

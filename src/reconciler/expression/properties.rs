@@ -65,11 +65,8 @@ fn pattern(choices: &mut Choices) -> JobPattern {
 
 fn names(cluster: &Cluster) -> Names {
     let config = |(id, (groups, deleting)): (&String, &(Vec<String>, bool))| {
-        let config = SeenConfig {
-            groups: groups.iter().map(|group| Arc::from(&**group)).collect(),
-            deleting: *deleting,
-            ..SeenConfig::default()
-        };
+        let groups: Vec<&str> = groups.iter().map(|group| &**group).collect();
+        let config = SeenConfig::of(&groups, None, *deleting);
         (JobId::parse(id).unwrap(), config)
     };
     Names::of(cluster.iter().map(config).collect())

@@ -15,12 +15,7 @@ fn names() -> Names {
 }
 
 fn config(id: &str, groups: &[&str], deleting: bool) -> (JobId, SeenConfig) {
-    let config = SeenConfig {
-        groups: groups.iter().copied().map(Arc::from).collect(),
-        deleting,
-        ..SeenConfig::default()
-    };
-    (id_of(id), config)
+    (id_of(id), SeenConfig::of(groups, None, deleting))
 }
 
 fn id_of(text: &str) -> JobId {

@@ -152,7 +152,7 @@ fn stored(choices: &mut Choices, jobs: usize) -> AnomalyJobStatus {
 fn restarted(status: &AnomalyJobStatus, wanted: Wanted, jobs: usize, now: Moment) -> Object {
     let delivered = Delivered {
         key: key("x"),
-        uid: Arc::from("uid"),
+        uid: Uid::from("uid"),
         created_at: now.wall,
         generation: 1,
         resource_version: Arc::from("1"),

@@ -56,9 +56,9 @@ fn a_read_that_was_sent_before_a_newer_one_or_before_a_call_ended_says_nothing_o
     assert_eq!(known.state(), Some(JobState::Opened));
     assert!(known.is_newer_than(Ticket(10)) && !known.is_newer_than(Ticket(11)));
 
-    known.in_flight = Some(Box::new((Ticket(12), Ask::Close)));
+    known.doings.in_flight = Some((Ticket(12), Ask::Close));
     known.touch(Ticket(14));
-    assert!(known.in_flight.is_none());
+    assert!(known.doings.in_flight.is_none());
     assert!(known.fresh(moment(secs(14))).is_none());
     assert!(!known.believes(Ticket(13)) && known.believes(Ticket(14)));
     assert_eq!(sees(&mut known, 13, closed()), None);
@@ -89,17 +89,20 @@ fn what_was_seen_may_be_acted_on_for_a_minute() {
 fn a_datafeed_that_an_old_answer_shows_running_is_asked_about_until_it_was_told_of() {
     let mut known = seen(job(JobState::Opened, Some(STOPPED)));
     sees(&mut known, 9, job(JobState::Opened, Some(STOPPED)));
-    assert!(!known.odd_feed);
+    assert!(!known.doings.odd_feed);
     sees(&mut known, 9, job(JobState::Opened, Some(STARTED)));
-    assert!(known.odd_feed);
+    assert!(known.doings.odd_feed);
     // What is not asked about is known as it was.
     sees(&mut known, 11, job(JobState::Opened, None));
-    assert!(known.odd_feed && known.seen.as_ref().unwrap().datafeed == Some(feed("feed", STOPPED)));
+    assert!(
+        known.doings.odd_feed
+            && known.seen.as_ref().unwrap().datafeed == Some(feed("feed", STOPPED))
+    );
     sees(&mut known, 12, job(JobState::Opened, Some(STARTED)));
-    assert!(!known.odd_feed);
-    assert_eq!(known.feed_ran, Some(secs(12)));
+    assert!(!known.doings.odd_feed);
+    assert_eq!(known.doings.feed_ran, Some(secs(12)));
     sees(&mut known, 13, job(JobState::Opened, Some(STOPPED)));
-    assert_eq!(known.feed_ran, Some(secs(12)));
+    assert_eq!(known.doings.feed_ran, Some(secs(12)));
 }
 
 #[test]
@@ -232,8 +235,8 @@ fn tasks_tell_whether_a_datafeed_has_an_end_and_that_it_runs() {
         known.compare(Ticket(20), Some(task), Some(&datafeed), moment(secs(20)));
         let told = known.seen.unwrap().datafeed.unwrap();
         assert_eq!(told.real_time, Some(!has_end));
-        assert_eq!(known.feed_ran, Some(secs(20)));
-        assert!(!known.odd_feed);
+        assert_eq!(known.doings.feed_ran, Some(secs(20)));
+        assert!(!known.doings.odd_feed);
     }
 }
 

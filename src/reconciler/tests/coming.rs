@@ -15,7 +15,7 @@ use crate::reconciler::input::*;
 pub(super) enum Coming {
     /// From the watch, as of this version.
     Watched(ObjectKey, u64, Option<Box<Delivered>>),
-    Refreshed(ObjectKey, Arc<str>, u64, Option<Box<Delivered>>),
+    Refreshed(ObjectKey, Uid, u64, Option<Box<Delivered>>),
     Read(Ticket, u64, Duration, Result<Answer, Trouble>),
     Ruled(Vec<Ruling>),
     Turn(ObjectKey),
@@ -31,7 +31,7 @@ pub(super) enum Coming {
     Written(
         Ticket,
         ObjectKey,
-        Arc<str>,
+        Uid,
         AnomalyJobStatus,
         Result<Arc<str>, WriteRefused>,
     ),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::world::{moment, secs};
 use crate::api::JobState;
 use crate::reconciler::facts::Facts;
-use crate::reconciler::input::{OnNode, SeenConfig, SeenState};
+use crate::reconciler::input::{Millis, OnNode, SeenConfig, SeenState};
 use crate::reconciler::seldom::Seldom;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -145,7 +145,7 @@ fn evidence_is_written_down_at_each_quarter_of_the_timeout_with_a_new_estimate_o
 #[test]
 fn a_job_that_was_created_at_another_time_than_before_was_not_asked_to_close() {
     let created = |at: u64| SeenConfig {
-        created_at: Some(moment(secs(at)).wall),
+        created_at: Millis::of(moment(secs(at)).wall),
         ..SeenConfig::default()
     };
     let closing = SeenState::of(JobState::Closing);
@@ -158,7 +158,7 @@ fn a_job_that_was_created_at_another_time_than_before_was_not_asked_to_close() {
         let mut facts = Facts::NONE;
         facts.calling(moment(secs(100)));
         if let Some(before) = before {
-            facts.created_at = Some(moment(secs(before)).wall);
+            facts.created_at = Millis::of(moment(secs(before)).wall);
         }
         let at = moment(secs(200));
         facts.observe(Some(&closing), Some(&created(now)), MINUTE, at);

@@ -1,11 +1,10 @@
 //! A job in the world's Elasticsearch: what it is and how it behaves when it is called. It moves only as the world says.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::world::moment;
 use crate::api::{DatafeedId, DatafeedState, JobState};
-use crate::reconciler::input::{SeenConfig, SeenDatafeed, SeenSnapshot, Trouble};
+use crate::reconciler::input::{Millis, SeenConfig, SeenDatafeed, SeenSnapshot, Trouble};
 
 /// A job in the world's Elasticsearch.
 #[derive(Debug, Clone)]
@@ -92,11 +91,10 @@ impl FakeJob {
     }
 
     pub(super) fn seen_config(&self) -> SeenConfig {
+        let blocked = self.blocked.then_some("reset");
         SeenConfig {
-            created_at: self.created_at.map(|at| moment(at).wall),
-            blocked: self.blocked.then(|| Arc::from("reset")),
-            groups: self.groups.iter().map(|group| Arc::from(*group)).collect(),
-            deleting: false,
+            created_at: self.created_at.and_then(|at| Millis::of(moment(at).wall)),
+            ..SeenConfig::of(&self.groups, blocked, false)
         }
     }
 

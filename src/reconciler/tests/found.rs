@@ -122,7 +122,7 @@ fn an_old_answer_does_not_bring_back_what_was_deleted() {
     world.tell(Input::Gone(key("a")));
     world.tell(Input::Refreshed(
         key("a"),
-        Arc::clone(&old.uid),
+        old.uid.clone(),
         Some(Box::new(old)),
     ));
     assert!(world.brain.is_empty());
@@ -300,7 +300,7 @@ fn a_brain_says_how_many_objects_it_has() {
 fn an_answer_to_a_read_of_an_object_that_nobody_waits_for_says_nothing() {
     let mut world = hanging();
     world.pass(secs(10));
-    let uid = Arc::clone(&world.stored[&key("a")].uid);
+    let uid = world.stored[&key("a")].uid.clone();
     world.tell(Input::Refreshed(key("a"), uid, None));
     assert_eq!(world.brain.len(), 1);
 }

@@ -130,12 +130,12 @@ impl Ghost {
     pub(super) fn acknowledged(
         &mut self,
         key: &ObjectKey,
-        uid: &str,
+        uid: &Uid,
         at: u64,
         status: &AnomalyJobStatus,
     ) {
         if let Some(told) = self.told.get_mut(key).filter(|told| told.version < at)
-            && let Some(object) = told.object.as_mut().filter(|object| *object.uid == *uid)
+            && let Some(object) = told.object.as_mut().filter(|object| object.uid == *uid)
         {
             told.version = at;
             object.status = status.clone();
@@ -225,10 +225,10 @@ impl Ghost {
         world: &World,
         ticket: Ticket,
         key: &ObjectKey,
-        uid: &str,
+        uid: &Uid,
         id: &JobId,
     ) {
-        let object = world.stored.get(key).filter(|object| *object.uid == *uid);
+        let object = world.stored.get(key).filter(|object| object.uid == *uid);
         let sample = Sample {
             answered_at: None,
             ticket,

@@ -4,7 +4,6 @@
 //! each of very many states.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::meant::{Listed, hear, meant};
@@ -193,7 +192,7 @@ impl Walk {
                     let ruling = |job: &JobId| Ruling {
                         ticket: claim.ticket,
                         key: claim.key.clone(),
-                        uid: Arc::clone(&claim.uid),
+                        uid: claim.uid.clone(),
                         job: job.clone(),
                         rival: rival.clone(),
                     };

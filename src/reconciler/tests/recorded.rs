@@ -3,7 +3,6 @@
 //! The numbers of what is compared and what is not are asserted, so that none is passed over in silence.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -28,10 +27,7 @@ fn words(value: &Value) -> Vec<&str> {
 
 fn fixture(file: &Value) -> Names {
     let config = |job: &Value| {
-        let config = SeenConfig {
-            groups: words(&job["groups"]).into_iter().map(Arc::from).collect(),
-            ..SeenConfig::default()
-        };
+        let config = SeenConfig::of(&words(&job["groups"]), None, false);
         (
             JobId::parse(job["job_id"].as_str().unwrap()).unwrap(),
             config,

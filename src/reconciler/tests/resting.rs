@@ -69,7 +69,7 @@ fn an_object_a_member_and_a_job_stay_as_small_as_they_are() {
         size_of::<Member>(),
         size_of::<Job>(),
     ];
-    assert_eq!(sizes, [152, 656, 136, 184]);
+    assert_eq!(sizes, [152, 664, 136, 128]);
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn conflict(world: &mut World) -> Vec<Urgency> {
     let found = changed(world, |_| ());
     turns(
         world,
-        Input::Refreshed(of.clone(), Arc::clone(uid), Some(Box::new(found))),
+        Input::Refreshed(of.clone(), uid.clone(), Some(Box::new(found))),
     )
 }
 

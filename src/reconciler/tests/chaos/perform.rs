@@ -142,7 +142,7 @@ impl Chaos {
     fn finalize(
         &mut self,
         key: &ObjectKey,
-        uid: &Arc<str>,
+        uid: &Uid,
         version: &str,
         finalizers: Vec<String>,
     ) -> Result<Arc<str>, WriteRefused> {
@@ -159,7 +159,7 @@ impl Chaos {
     fn write(
         &mut self,
         key: &ObjectKey,
-        uid: &Arc<str>,
+        uid: &Uid,
         version: &str,
         status: &AnomalyJobStatus,
     ) -> Result<Arc<str>, WriteRefused> {

@@ -3,14 +3,13 @@
 //! Kept as the newest such read of a job, which is compared when it is asked for; most reads are never asked for.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use super::{Ghost, Told};
 use crate::api::{JobId, JobState};
 use crate::reconciler::input::*;
 
 /// Uid and generation of an object, a job, and whether that was seen opened, or otherwise closed.
-pub(super) type Seen = (Arc<str>, i64, JobId, bool);
+pub(super) type Seen = (Uid, i64, JobId, bool);
 
 impl Ghost {
     /// A read that was sent at `order` has said this of a job.

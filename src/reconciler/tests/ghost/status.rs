@@ -2,8 +2,6 @@
 //!
 //! It judges by what was told and by nothing that the status says of itself.
 
-use std::sync::Arc;
-
 use super::Ghost;
 use super::policy::{closes, opens};
 use crate::api::{AnomalyJobStatus, JobState};
@@ -12,12 +10,7 @@ use crate::reconciler::tests::meant::meant;
 
 impl Ghost {
     /// A status is being written.
-    pub(in super::super) fn write(
-        &self,
-        key: &ObjectKey,
-        uid: &Arc<str>,
-        status: &AnomalyJobStatus,
-    ) {
+    pub(in super::super) fn write(&self, key: &ObjectKey, uid: &Uid, status: &AnomalyJobStatus) {
         let Some(told) = self.told.get(key) else {
             panic!("a write to {key}, which the brain was not told of");
         };

@@ -4,7 +4,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
-use std::sync::Arc;
 
 use super::Ghost;
 use super::policy::{closes, opens};
@@ -67,7 +66,7 @@ impl Ghost {
         let old = old_news.iter().map(|(_, object)| object);
         let stored = world.stored.values().chain(old);
         let all = stored.chain(told);
-        let known: BTreeSet<Arc<str>> = all.map(|object| Arc::clone(&object.uid)).collect();
+        let known: BTreeSet<Uid> = all.map(|object| object.uid.clone()).collect();
         self.seen_in.retain(|(uid, ..)| known.contains(uid));
     }
 

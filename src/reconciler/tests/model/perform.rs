@@ -179,7 +179,7 @@ impl Scene {
     fn written(
         &mut self,
         key: &ObjectKey,
-        uid: &Arc<str>,
+        uid: &Uid,
         version: &str,
         status: &AnomalyJobStatus,
     ) -> Result<Arc<str>, WriteRefused> {
@@ -198,7 +198,7 @@ impl Scene {
     fn finalized(
         &mut self,
         key: &ObjectKey,
-        uid: &Arc<str>,
+        uid: &Uid,
         version: &str,
         finalizers: Vec<String>,
     ) -> Result<Arc<str>, WriteRefused> {

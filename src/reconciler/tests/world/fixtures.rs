@@ -64,8 +64,8 @@ pub(in super::super) fn secs(seconds: u64) -> Duration {
 }
 
 /// The uid of the object that was made as the so manyth.
-pub(in crate::reconciler) fn uid(number: u64) -> Arc<str> {
-    Arc::from(uuid::Uuid::from_u64_pair(0, number).to_string())
+pub(in crate::reconciler) fn uid(number: u64) -> Uid {
+    Uid::from(uuid::Uuid::from_u64_pair(0, number))
 }
 
 pub(in crate::reconciler) fn moment(clock: Duration) -> Moment {

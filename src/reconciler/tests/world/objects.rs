@@ -44,7 +44,7 @@ impl World {
     pub(in super::super) fn store_as(
         &mut self,
         key: ObjectKey,
-        uid: Arc<str>,
+        uid: Uid,
         desired: Desired,
     ) -> Delivered {
         self.version += 1;
@@ -66,7 +66,7 @@ impl World {
     pub(in super::super) fn store_status(
         &mut self,
         key: &ObjectKey,
-        uid: &Arc<str>,
+        uid: &Uid,
         version: &str,
         status: &AnomalyJobStatus,
     ) -> Result<Arc<str>, WriteRefused> {
@@ -83,7 +83,7 @@ impl World {
     pub(in super::super) fn store_finalizers(
         &mut self,
         key: &ObjectKey,
-        uid: &Arc<str>,
+        uid: &Uid,
         version: &str,
         finalizers: Vec<String>,
     ) -> Result<Arc<str>, WriteRefused> {
@@ -97,7 +97,7 @@ impl World {
     fn store_change(
         &mut self,
         key: &ObjectKey,
-        uid: &Arc<str>,
+        uid: &Uid,
         version: &str,
         change: impl FnOnce(&mut Delivered),
     ) -> Result<Arc<str>, WriteRefused> {
@@ -118,7 +118,7 @@ impl World {
     pub(in super::super) fn verify(
         &self,
         key: &ObjectKey,
-        uid: &Arc<str>,
+        uid: &Uid,
         job: &JobId,
     ) -> Result<Box<Live>, Refusal> {
         if let Some(trouble) = &self.trouble {

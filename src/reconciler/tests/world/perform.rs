@@ -145,7 +145,7 @@ impl World {
         &mut self,
         ticket: Ticket,
         key: ObjectKey,
-        uid: &Arc<str>,
+        uid: &Uid,
         version: &str,
         finalizers: Vec<String>,
     ) {

@@ -171,7 +171,7 @@ impl World {
                     open_for: live
                         .then(|| secs(self.clock.saturating_sub(job.opened_at).as_secs())),
                 }),
-                latest_record: job.latest_record.map(|at| moment(at).wall),
+                latest_record: job.latest_record.and_then(|at| Millis::of(moment(at).wall)),
             }),
             datafeed: job
                 .seen_datafeed()
