@@ -10,7 +10,8 @@
 //! - [`expression`], [`catalogue`], `meant`, `membership`: who is meant; [`claims`]: who of several objects acts
 //! - [`job`], [`object`], [`member`], [`health`]: what is known of a job, an object, a job of an object, the cluster;
 //!   [`allowances`]: what its owner lets them do;
-//!   [`stored`]: what a stored status tells; `seldom`: what costs a word at rest; `origin`: of which cluster
+//!   [`stored`]: what a stored status tells; `origin`: of which cluster; [`uid`]: of which object
+//! - `objects`, `folded`, `seldom`: how little is kept of what rests
 //! - `steps`: from a decision to notes, looks and calls; `drift`: what others did; `deletion`: how an object goes
 //! - `calls`, [`batch`], [`isolate`], [`turns`], [`pace`]: what is sent together, in which order, how often, how many
 //! - `looks`: who is to be looked at when, [`untold`]: of whom nothing is told; `reads`, `roll`: one shared read for all objects; `kinds`: whether a datafeed has

@@ -1,12 +1,18 @@
 //! What an object keeps while it rests: ten thousand of them do, and most of the process is what they keep.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+
 use super::world::{FakeJob, World, job, key, policy, secs};
-use crate::api::{DatafeedState, JobState};
-use crate::reconciler::folded::Folded;
+use crate::api::{DatafeedState, JobExpression, JobState};
+use crate::reconciler::folded::{Folded, Patterns, is_foldable};
 use crate::reconciler::input::*;
 use crate::reconciler::job::Job;
 use crate::reconciler::member::Member;
 use crate::reconciler::object::Object;
+use crate::reconciler::seldom::Seldom;
 
 fn is_folded(world: &World) -> bool {
     world.brain.objects.is_folded(&key("a"))
@@ -108,4 +114,78 @@ fn objects_that_rest_in_the_same_way_share_a_pattern_and_an_edit_unfolds_the_one
     assert!(world.brain.objects.rest_alike(&a, &c));
     world.pass(secs(180));
     assert!(world.brain.objects.is_folded(&b) && !world.brain.objects.rest_alike(&a, &b));
+}
+
+/// A closed object as it is looked at.
+fn closed() -> Object {
+    let running = FakeJob::new(JobState::Opened).with_feed(DatafeedState::Started);
+    let mut world = World::of("a", running, Wanted::Closed);
+    world.pass(secs(60));
+    Object::clone(&world.brain.objects.get(&key("a")).unwrap())
+}
+
+#[test]
+fn what_is_written_otherwise_than_kubernetes_does_stays_as_it_is() {
+    let changes: [fn(&mut Object); 8] = [
+        |object| object.uid = Uid::from("no uuid"),
+        |object| object.resource_version = Arc::from("v7"),
+        |object| object.resource_version = Arc::from("07"),
+        |object| object.generation = -1,
+        |object| object.arrivals = u64::MAX,
+        |object| object.created_at += SignedDuration::from_millis(1),
+        |object| object.created_at = Timestamp::MAX,
+        |object| {
+            let held = object.published.conditions[0];
+            object.published.conditions.extend([held; 4]);
+        },
+    ];
+    let mut patterns = Patterns::default();
+    assert!(Folded::of(&closed(), &mut patterns).is_some());
+    for (at, change) in changes.into_iter().enumerate() {
+        let mut object = closed();
+        change(&mut object);
+        assert!(Folded::of(&object, &mut patterns).is_none(), "change {at}");
+    }
+}
+
+#[test]
+fn what_has_a_story_of_its_own_is_not_folded() {
+    let changes: [fn(&mut Object); 9] = [
+        |object| object.desired.scope.expression = JobExpression::parse("a,a").unwrap(),
+        |object| object.unmet.unmatched.push(Arc::from("b*")),
+        |object| object.unfinished.asked = true,
+        |object| object.dealings.refreshing = true,
+        |object| object.resume.clear(),
+        |object| {
+            object.durable.forced =
+                Seldom::from(BTreeMap::from([(job("a"), Timestamp::UNIX_EPOCH)]))
+        },
+        |object| object.last_close.as_mut().unwrap().forced.push(job("a")),
+        |object| object.last_close.as_mut().unwrap().unsaved.push(job("a")),
+        |object| {
+            let member = object.members.get_mut(&job("a")).unwrap();
+            member.facts_mut().attempts = 1;
+        },
+    ];
+    assert!(is_foldable(&closed()));
+    for (at, change) in changes.into_iter().enumerate() {
+        let mut object = closed();
+        change(&mut object);
+        assert!(!is_foldable(&object), "change {at}");
+    }
+}
+
+#[test]
+fn of_very_many_ways_to_rest_the_latest_are_shared() {
+    let mut patterns = Patterns::default();
+    let mut of = |way: usize| {
+        let mut object = closed();
+        object.handled_request = Some(Arc::from(way.to_string()));
+        Folded::of(&object, &mut patterns).unwrap()
+    };
+    let (first, again) = (of(0), of(0));
+    assert!(first.shares(&again));
+    let many: Vec<Folded> = (1..=64).map(&mut of).collect();
+    assert!(!first.shares(&of(0)), "it was the oldest");
+    assert!(many[63].shares(&of(64)));
 }
