@@ -158,7 +158,7 @@ fn what_has_a_story_of_its_own_is_not_folded() {
         |object| object.resume.clear(),
         |object| {
             object.durable.forced =
-                Seldom::from(BTreeMap::from([(job("a"), Timestamp::UNIX_EPOCH)]))
+                Seldom::from(BTreeMap::from([(job("a"), Timestamp::UNIX_EPOCH)]));
         },
         |object| object.last_close.as_mut().unwrap().forced.push(job("a")),
         |object| object.last_close.as_mut().unwrap().unsaved.push(job("a")),
