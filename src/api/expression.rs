@@ -164,25 +164,6 @@ impl JobPattern {
         })
     }
 
-    /// The expression that is nothing but this id, and keeps its text in the same room.
-    pub fn of(id: &JobId) -> Self {
-        Self {
-            text: Arc::clone(id.text()),
-        }
-    }
-
-    /// Whether it is written as this id and nothing else.
-    pub fn is(&self, id: &JobId) -> bool {
-        self.text == *id.text()
-    }
-
-    /// Every job.
-    pub fn all() -> Self {
-        Self {
-            text: Arc::from("_all"),
-        }
-    }
-
     /// The text as the user wrote it.
     pub fn as_str(&self) -> &str {
         &self.text

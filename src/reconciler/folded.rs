@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::input::Ticket;
 use super::member::{Member, Members};
 use super::object::{Object, Unfinished};
-use super::seldom::Seldom;
+use super::seldom::{Rare, Seldom};
 use crate::api::{DatafeedId, Elapsed, JobExpression, JobId, LastClose, Target};
 
 /// Ways to rest that are kept. There are few: what is asked for, times which conditions are told of it.
@@ -44,8 +44,7 @@ pub(super) struct Folded {
 #[derive(Clone)]
 struct Own {
     job: JobId,
-    /// The datafeed that the status told of, of a job that is not a member yet.
-    feed: Option<Box<DatafeedId>>,
+    few: Seldom<Few>,
     resume: Seldom<BTreeSet<DatafeedId>>,
     uid: Uuid,
     version: u64,
@@ -65,6 +64,27 @@ struct Own {
     arrival: u32,
 }
 
+/// What few have, and each of them another.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Few {
+    /// The datafeed that the status told of, of a job that is not a member yet.
+    feed: Option<DatafeedId>,
+    /// The newest request, and the one that was answered last.
+    requested: Option<Arc<str>>,
+    handled: Option<Arc<str>>,
+}
+
+impl Rare for Few {
+    fn nothing() -> &'static Self {
+        static NOTHING: Few = Few {
+            feed: None,
+            requested: None,
+            handled: None,
+        };
+        &NOTHING
+    }
+}
+
 /// It is at rest in a way that others may share, or waits as it was stored for the first list of jobs.
 pub(super) fn is_foldable(object: &Object) -> bool {
     let quiet = match object.members.only() {
@@ -72,7 +92,7 @@ pub(super) fn is_foldable(object: &Object) -> bool {
             let alone = object.desired.scope.expression.is(job);
             alone && member.is_at_rest() && object.unfinished.is_nothing()
         }
-        None => object.members.is_empty() && !object.resolved && is_as_stored(object),
+        None => !object.resolved && is_as_stored(object),
     };
     let close = object.last_close.as_ref();
     let lost_nothing = |close: &LastClose| {
@@ -86,30 +106,33 @@ pub(super) fn is_foldable(object: &Object) -> bool {
         && close.is_none_or(lost_nothing)
 }
 
-/// Its one job is not a member yet, and nothing was begun with it.
+/// It has no members yet, names one job, and nothing was begun with that.
 fn is_as_stored(object: &Object) -> bool {
+    let Some(job) = object.literal() else {
+        return false;
+    };
     let told = |target: &Target| Target {
         state: target.state,
         datafeed: target.datafeed.clone(),
         step: target.step,
-        attempts: target.attempts,
-        ..Target::new(target.job_id.clone())
+        ..Target::new(job.clone())
     };
-    match &*object.unfinished.restoring {
+    let nothing_begun = match &*object.unfinished.restoring {
         [] => object.unfinished.is_nothing(),
         [target] => {
-            let only = Unfinished {
-                restoring: Box::from([told(target)]),
-                ..Unfinished::default()
-            };
-            object.desired.scope.expression.is(&target.job_id) && *object.unfinished == only
+            *object.unfinished
+                == Unfinished {
+                    restoring: Box::from([told(target)]),
+                    ..Unfinished::default()
+                }
         }
         _ => false,
-    }
+    };
+    nothing_begun && object.members.is_empty() && object.desired.scope.expression.is(&job)
 }
 
 impl Folded {
-    /// Folds it; `None` where one of its texts or numbers has no room.
+    /// Folds one that is foldable; `None` where one of its texts or numbers has no room, or too many others rest in other ways.
     pub(super) fn of(object: &Object, patterns: &mut Patterns) -> Option<Self> {
         let mut pattern = Pattern {
             object: object.clone(),
@@ -117,7 +140,7 @@ impl Folded {
         };
         let own = pattern.take_own()?;
         Some(Self {
-            pattern: patterns.share(pattern),
+            pattern: patterns.share(pattern)?,
             own,
         })
     }
@@ -146,7 +169,11 @@ impl Pattern {
         object.desired.scope.expression = JobExpression::of(&any_job);
         object.durable.resume = Seldom::default();
         let mut since = [0; CONDITIONS];
-        let feed = take_feed(&mut object.unfinished, any_job, any_feed);
+        let few = Few {
+            feed: take_feed(&mut object.unfinished, any_job, any_feed),
+            requested: object.desired.requested.take(),
+            handled: object.handled_request.take(),
+        };
         if object.published.conditions.len() > CONDITIONS {
             return None;
         }
@@ -163,7 +190,7 @@ impl Pattern {
         self.member = member;
         Some(Own {
             job,
-            feed,
+            few: Seldom::from(few),
             resume: std::mem::take(&mut object.resume),
             uid: std::mem::take(&mut object.uid).uuid()?,
             version: number(&std::mem::take(&mut object.resource_version))?,
@@ -185,6 +212,8 @@ impl Pattern {
     fn give(&mut self, own: &Own) {
         let object = &mut self.object;
         object.desired.scope.expression = JobExpression::of(&own.job);
+        object.desired.requested.clone_from(&own.few.requested);
+        object.handled_request.clone_from(&own.few.handled);
         object.resume = own.resume.clone();
         object.durable.resume = own.resume.clone();
         for (held, since) in object.published.conditions.iter_mut().zip(own.since) {
@@ -217,12 +246,12 @@ fn take_feed(
     unfinished: &mut Seldom<Unfinished>,
     any_job: JobId,
     any_feed: DatafeedId,
-) -> Option<Box<DatafeedId>> {
+) -> Option<DatafeedId> {
     unfinished.lessen(|unfinished| {
         let target = unfinished.restoring.first_mut()?;
         target.job_id = any_job;
         let feed = target.datafeed.as_mut()?;
-        Some(Box::new(std::mem::replace(&mut feed.id, any_feed)))
+        Some(std::mem::replace(&mut feed.id, any_feed))
     })
 }
 
@@ -231,8 +260,8 @@ fn give_feed(restoring: &mut [Target], own: &Own) {
         return;
     };
     target.job_id = own.job.clone();
-    if let (Some(feed), Some(id)) = (&mut target.datafeed, &own.feed) {
-        feed.id = DatafeedId::clone(id);
+    if let (Some(feed), Some(id)) = (&mut target.datafeed, &own.few.feed) {
+        feed.id = id.clone();
     }
 }
 
@@ -295,15 +324,21 @@ fn number(text: &str) -> Option<u64> {
 pub(super) struct Patterns(Vec<Arc<Pattern>>);
 
 impl Patterns {
-    /// The one that is kept and equals this.
-    fn share(&mut self, pattern: Pattern) -> Arc<Pattern> {
+    /// The one that is kept and equals this. None where there are too many: one for each object would be more than it saves.
+    fn share(&mut self, pattern: Pattern) -> Option<Arc<Pattern>> {
         let known = self.0.iter().position(|known| **known == pattern);
-        let shared = match known {
-            Some(at) => self.0.remove(at),
-            None => Arc::new(pattern),
+        let shared = if let Some(at) = known {
+            self.0.remove(at)
+        } else {
+            if self.0.len() >= PATTERNS {
+                self.0.retain(|known| Arc::strong_count(known) > 1);
+            }
+            if self.0.len() >= PATTERNS {
+                return None;
+            }
+            Arc::new(pattern)
         };
         self.0.insert(0, Arc::clone(&shared));
-        self.0.truncate(PATTERNS);
-        shared
+        Some(shared)
     }
 }

@@ -37,7 +37,7 @@ pub struct Doings {
     pub suspect: bool,
     /// Something contradicts what was seen of its datafeed, so that its state is to be asked for.
     pub odd_feed: bool,
-    /// When its datafeed was seen running last.
+    /// When its datafeed was seen running last, where that was of late.
     pub feed_ran: Option<Duration>,
     /// When a force of this process was sent.
     pub forced: Option<Duration>,
@@ -104,11 +104,19 @@ impl Job {
         let news = before.as_ref().is_none_or(|before| {
             before.state != seen.state || before.datafeed != seen.datafeed || !before.current
         });
-        if seen.datafeed.as_ref().is_some_and(SeenDatafeed::runs) {
-            self.doings.feed_ran = Some(now.monotonic);
-        }
+        self.note_feed(seen.datafeed.as_ref().is_some_and(SeenDatafeed::runs), now);
         self.seen = Some(seen);
         Some(news)
+    }
+
+    /// Its datafeed runs; or how long ago it did says nothing any more.
+    fn note_feed(&mut self, runs: bool, now: Moment) {
+        if runs {
+            self.doings.feed_ran = Some(now.monotonic);
+        } else {
+            let over = |at: &mut Duration| now.monotonic.saturating_sub(*at) > pace::ENDED_WITHIN;
+            self.doings.lessen(|doings| doings.feed_ran.take_if(over));
+        }
     }
 
     fn feed_is_odd(&mut self, odd: bool) {
@@ -174,9 +182,10 @@ impl Job {
         let Some(seen) = &mut self.seen else {
             return true;
         };
-        if let (Some(feed), Some((_, has_end))) = (&mut seen.datafeed, datafeed) {
+        let told = seen.datafeed.as_mut().zip(datafeed);
+        let runs_now = told.is_some();
+        if let Some((feed, (_, has_end))) = told {
             feed.real_time.get_or_insert(!has_end);
-            self.doings.feed_ran = Some(now.monotonic);
         }
         let state = seen.state.as_ref();
         let state = state.filter(|state| state.state != JobState::Closed);
@@ -191,6 +200,7 @@ impl Job {
             seen.at = now.monotonic;
         }
         self.feed_is_odd(odd);
+        self.note_feed(runs_now, now);
         !same
     }
 

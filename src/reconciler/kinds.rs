@@ -31,9 +31,9 @@ impl Reconciler {
                 continue;
             }
             for key in &job.users {
-                let object = self.objects.get(key);
                 let holds = |member: &Member| matches!(member.decision, Some(Decision::Hold(_)));
-                if object.is_some_and(|object| object.members.get(id).is_some_and(holds)) {
+                let member = || self.objects.restless(key)?.members.get(id);
+                if member().is_some_and(holds) {
                     self.due.insert((key.clone(), id.clone()));
                 }
             }

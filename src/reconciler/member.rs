@@ -323,7 +323,15 @@ impl Members {
         Self(SmallVec::from_buf([(job, member)]))
     }
 
-    /// The same, taken out.
+    /// The only one, to be changed.
+    pub fn only_mut(&mut self) -> Option<&mut Member> {
+        match self.0.as_mut_slice() {
+            [(_, member)] => Some(member),
+            _ => None,
+        }
+    }
+
+    /// The only one, taken out.
     pub fn into_only(self) -> Option<(JobId, Member)> {
         let mut members = self.0.into_iter();
         members.next().filter(|_| members.next().is_none())

@@ -49,7 +49,7 @@ impl Reconciler {
         // Nobody looks at them for this object any more.
         object
             .unfinished
-            .lessen(|rest| rest.requested.1.retain(|job| !went.contains(job)));
+            .lessen(|rest| rest.answered(|job| went.contains(job)));
         object.members = members;
         if let [id] = came.as_slice() {
             object.desired.scope.expression.share(id);
@@ -170,15 +170,7 @@ impl Reconciler {
 
     /// A list brought something new: expressions may mean other jobs, and what was missing may be there.
     pub(super) fn relist(&mut self, changes: &Changes, first: bool, asked: Ticket, now: Moment) {
-        let other = |object: &Object| match object.literal() {
-            Some(id) => changes.names.contains(id.as_str()),
-            None => !changes.names.is_empty(),
-        };
-        let other = self
-            .objects
-            .iter()
-            .filter(|(_, object)| changes.everything || other(object));
-        for key in other.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
+        for key in self.whose_names_changed(changes) {
             self.resolve(&key, now);
         }
         for (job, known) in &mut self.jobs {
@@ -197,9 +189,9 @@ impl Reconciler {
                 .config(job)
                 .is_none_or(|config| config.blocked.is_some());
             for key in &known.users {
-                let object = self.objects.get(key);
                 let moves = |member: &Member| !member.is_settled();
-                if odd || object.is_some_and(|object| object.members.get(job).is_some_and(moves)) {
+                let member = || self.objects.restless(key)?.members.get(job);
+                if odd || member().is_some_and(moves) {
                     self.due.insert((key.clone(), job.clone()));
                 }
             }
@@ -213,9 +205,25 @@ impl Reconciler {
         self.count_unmatched(now);
     }
 
+    /// The objects that may mean other jobs now.
+    fn whose_names_changed(&self, changes: &Changes) -> Vec<ObjectKey> {
+        if changes.everything {
+            return self.objects.keys().cloned().collect();
+        }
+        if changes.names.is_empty() {
+            return Vec::new();
+        }
+        let other = |object: &Object| match object.literal() {
+            Some(id) => changes.names.contains(id.as_str()),
+            None => true,
+        };
+        let others = self.objects.iter().filter(|(_, object)| other(object));
+        others.map(|(key, _)| key.clone()).collect()
+    }
+
     /// How long answered lists have not known what is meant.
     fn count_unmatched(&mut self, now: Moment) {
-        for (key, object) in self.objects.restless_mut() {
+        for (key, object) in self.objects.all_restless_mut() {
             if object.unmet.unmatched.is_empty() {
                 object.unmet.lessen(|unmet| {
                     unmet.unmatched_for = Duration::ZERO;

@@ -235,6 +235,7 @@ impl Reconciler {
     fn delivered(&mut self, delivered: Delivered, now: Moment) {
         let sight_from = self.next_ticket();
         let key = delivered.key.clone();
+        self.objects.unfold(&key);
         let awaited = self
             .objects
             .get(&key)
@@ -320,14 +321,14 @@ impl Reconciler {
 
     /// Steps everything that is under way; what is where it should be is not touched by news about the cluster.
     fn wake_all(&mut self) {
-        for (key, object) in self.objects.iter() {
+        for (key, object) in self.objects.all_restless() {
             for (job, member) in object.members.iter() {
                 if !member.is_settled() {
                     self.due.insert((key.clone(), job.clone()));
                 }
             }
-            self.unsaid.insert(key.clone());
         }
+        self.unsaid.extend(self.objects.keys().cloned());
     }
 
     fn wake_members(&mut self, key: &ObjectKey) {

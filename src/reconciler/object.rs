@@ -92,6 +92,19 @@ pub struct Unfinished {
     pub told_not_resumable: BTreeSet<DatafeedId>,
 }
 
+impl Unfinished {
+    /// The newest request does not wait any more for those that `done` names. Returns whether it had waited for one.
+    pub fn answered(&mut self, done: impl Fn(&JobId) -> bool) -> bool {
+        let waited = self.requested.1.len();
+        self.requested.1.retain(|job| !done(job));
+        let answered = self.requested.1.len() < waited;
+        if self.requested.1.is_empty() {
+            self.requested = Default::default();
+        }
+        answered
+    }
+}
+
 impl Rare for Unfinished {
     fn nothing() -> &'static Self {
         static NOTHING: LazyLock<Unfinished> = LazyLock::new(Unfinished::default);
@@ -179,6 +192,9 @@ impl Object {
         self.unmet.pack();
         self.unfinished.pack();
         self.dealings.pack();
+        if let Some(member) = self.members.only_mut() {
+            member.pack();
+        }
     }
 
     /// The same object, of which nothing is known but what it asks for: what it knew was of another cluster.
@@ -341,6 +357,7 @@ impl Object {
             self.dealings.echoes.push_back(Arc::clone(&version));
         }
         self.dealings.refreshing = false;
+        self.dealings.not_before = Duration::ZERO;
         self.resource_version = version;
         if let Some(finalizers) = writing.finalizers {
             self.finalizers = Seldom::from(finalizers);

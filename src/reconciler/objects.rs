@@ -96,18 +96,29 @@ impl Objects {
 
     /// One, to be changed.
     pub(super) fn get_mut(&mut self, key: &ObjectKey) -> Option<&mut Object> {
-        if self.touched.last() != Some(key) {
-            if self.touched.len() >= WHOLE_AT_ONCE {
-                self.fold();
-            }
-            self.touched.push(key.clone());
-        }
+        self.touch(key);
         self.kept.get_mut(key)?.whole()
+    }
+
+    /// One that is going to be looked at several times.
+    pub(super) fn unfold(&mut self, key: &ObjectKey) {
+        self.get_mut(key);
+    }
+
+    /// It may have come to rest when the input has been dealt with.
+    fn touch(&mut self, key: &ObjectKey) {
+        if self.touched.last() == Some(key) {
+            return;
+        }
+        if self.touched.len() >= WHOLE_AT_ONCE {
+            self.fold();
+        }
+        self.touched.push(key.clone());
     }
 
     /// Keeps it in the place of one that had this key.
     pub(super) fn insert(&mut self, key: ObjectKey, object: Object) {
-        self.touched.push(key.clone());
+        self.touch(&key);
         self.kept.insert(key, Kept::Whole(Box::new(object)));
     }
 
@@ -134,8 +145,24 @@ impl Objects {
         self.kept.iter().map(|(key, kept)| (key, kept.look()))
     }
 
-    /// Those that are not at rest, to be changed.
-    pub(super) fn restless_mut(&mut self) -> impl Iterator<Item = (&ObjectKey, &mut Object)> {
+    /// One, to be looked at, if it is not folded: of one that is nothing is under way.
+    pub(super) fn restless(&self, key: &ObjectKey) -> Option<&Object> {
+        match self.kept.get(key)? {
+            Kept::Whole(object) => Some(object),
+            Kept::Folded(_) => None,
+        }
+    }
+
+    /// All that are not folded, to be looked at.
+    pub(super) fn all_restless(&self) -> impl Iterator<Item = (&ObjectKey, &Object)> {
+        self.kept.iter().filter_map(|(key, kept)| match kept {
+            Kept::Whole(object) => Some((key, &**object)),
+            Kept::Folded(_) => None,
+        })
+    }
+
+    /// The same, to be changed.
+    pub(super) fn all_restless_mut(&mut self) -> impl Iterator<Item = (&ObjectKey, &mut Object)> {
         self.kept.iter_mut().filter_map(|(key, kept)| match kept {
             Kept::Whole(object) => Some((key, &mut **object)),
             Kept::Folded(_) => None,
@@ -155,8 +182,7 @@ impl Objects {
             if is_foldable(object)
                 && let Some(folded) = Folded::of(object, &mut self.patterns)
             {
-                #[cfg(test)]
-                assert_eq!(**object, folded.unfold());
+                debug_assert_eq!(**object, folded.unfold());
                 *kept = Kept::Folded(Box::new(folded));
             }
         }

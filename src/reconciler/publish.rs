@@ -140,6 +140,7 @@ fn rest_at_outcome(object: &mut Object) {
 impl Reconciler {
     /// Asks for a turn to write where the object's status differs and the time for it has come.
     pub(super) fn publish(&mut self, key: &ObjectKey, now: Moment) {
+        self.objects.unfold(key);
         let held = self.hold(key, now).is_some();
         let Some(object) = self.objects.get(key) else {
             return;

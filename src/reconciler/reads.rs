@@ -326,8 +326,8 @@ impl Reconciler {
             }
         }
         let before = std::mem::replace(&mut self.reads.listed, ticket);
-        let later = self.objects.iter();
-        for (key, object) in later.filter(|(_, object)| object.list_from > before) {
+        let restless = self.objects.all_restless();
+        for (key, object) in restless.filter(|(_, object)| object.list_from > before) {
             let held = object
                 .members
                 .iter()
@@ -381,7 +381,7 @@ impl Reconciler {
 
     /// Nobody answers: what passes until somebody does is no evidence.
     pub(super) fn lose_count(&mut self) {
-        for (_, object) in self.objects.restless_mut() {
+        for (_, object) in self.objects.all_restless_mut() {
             for (_, member) in object.members.iter_mut() {
                 member.lose_count();
             }

@@ -17,6 +17,7 @@ use crate::api::{DatafeedId, DeletionPolicy, JobId, JobState, OpenDatafeed, Reas
 impl Reconciler {
     /// Decides for one job of one object, and does what follows.
     pub(super) fn step(&mut self, key: &ObjectKey, job: &JobId, now: Moment) {
+        self.objects.unfold(key);
         let Some(decision) = self.decide(key, job, now) else {
             return;
         };
@@ -239,7 +240,7 @@ impl Reconciler {
         let sight_from = object.sight_from;
         let answers = object
             .unfinished
-            .lessen(|rest| sent >= rest.requested.0 && rest.requested.1.remove(job));
+            .lessen(|rest| sent >= rest.requested.0 && rest.answered(|answered| answered == job));
         let Some(member) = object.members.get_mut(job) else {
             return false;
         };
@@ -362,7 +363,9 @@ impl Reconciler {
             self.reads.looks.by(job, now.monotonic);
         }
         object.unfinished.asked |= !object.resolved;
-        object.unfinished.requested = (next, jobs);
+        if !jobs.is_empty() {
+            object.unfinished.requested = (next, jobs);
+        }
         object
             .unmet
             .lessen(|unmet| unmet.unmatched_for = Duration::ZERO);

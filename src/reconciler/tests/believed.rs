@@ -47,6 +47,17 @@ fn seen(found: SeenJob) -> Job {
 }
 
 #[test]
+fn that_a_read_does_not_tell_of_a_job_counts_from_when_its_last_call_has_ended() {
+    let mut known = seen(job(JobState::Opened, None));
+    let current = |known: &Job| known.seen.as_ref().unwrap().current;
+    assert!(!known.is_not_told(Ticket(9)) && current(&known));
+    assert!(known.is_not_told(Ticket(10)) && !current(&known));
+    known.touch(Ticket(14));
+    assert!(!known.is_not_told(Ticket(13)));
+    assert!(known.is_not_told(Ticket(14)));
+}
+
+#[test]
 fn a_read_that_was_sent_before_a_newer_one_or_before_a_call_ended_says_nothing_of_now() {
     let mut known = seen(job(JobState::Opened, None));
     let opened = || job(JobState::Opened, None);

@@ -1,7 +1,7 @@
 //! Calls that are refused for the state of the cluster, or for an id that nobody names: what is counted of them, and that whoever
 //! was beside them goes on.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -142,6 +142,24 @@ fn a_live_read_before_a_force_changes_what_its_own_namespace_may_do_and_no_other
     assert_eq!((world.forces(), world.state("a")), (1, JobState::Closed));
     assert_eq!(world.state("c"), JobState::Opened);
     assert!(world.is("other/c", "Closed", "Unknown", "NotAllowed"));
+}
+
+#[test]
+fn what_one_namespace_may_do_from_now_on_has_its_objects_looked_at_and_no_others() {
+    let mut world = World::new();
+    world.tell(Input::Allowed(Allowances::Namespaces(BTreeMap::new())));
+    for (object, id) in [("m/a", "a"), ("n/b", "b"), ("o/c", "c")] {
+        world.jobs.insert(job(id), FakeJob::new(JobState::Opened));
+        world.create(object, desired(id, Wanted::Closed, policy()));
+    }
+    world.pass(secs(60));
+    assert_eq!(world.closes(), 0);
+    world.tell(Input::AllowedTo(Arc::from("n"), Allow::default()));
+    world.pass(secs(60));
+    let states = ["a", "b", "c"].map(|id| world.state(id));
+    let [opened, closed] = [JobState::Opened, JobState::Closed];
+    assert_eq!(states, [opened, closed, opened]);
+    assert!(world.is("m/a", "Closed", "Unknown", "NotAllowed"));
 }
 
 #[test]

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
-use super::world::{FakeJob, World, job, key, policy, secs};
-use crate::api::{DatafeedState, JobExpression, JobState};
+use super::world::{FakeJob, World, desired, job, key, moment, policy, secs};
+use crate::api::{DatafeedId, DatafeedSeen, DatafeedState, JobExpression, JobState, Target};
 use crate::reconciler::folded::{Folded, Patterns, is_foldable};
 use crate::reconciler::input::*;
 use crate::reconciler::job::Job;
-use crate::reconciler::member::Member;
+use crate::reconciler::member::{Member, Members};
 use crate::reconciler::object::Object;
 use crate::reconciler::seldom::Seldom;
 
@@ -146,6 +146,10 @@ fn what_is_written_otherwise_than_kubernetes_does_stays_as_it_is() {
         change(&mut object);
         assert!(Folded::of(&object, &mut patterns).is_none(), "change {at}");
     }
+    let mut four = closed();
+    let held = four.published.conditions[0];
+    four.published.conditions = [held; 4].into_iter().collect();
+    assert!(Folded::of(&four, &mut patterns).is_some());
 }
 
 #[test]
@@ -176,16 +180,81 @@ fn what_has_a_story_of_its_own_is_not_folded() {
 }
 
 #[test]
-fn of_very_many_ways_to_rest_the_latest_are_shared() {
+fn of_very_many_ways_to_rest_the_first_are_shared_and_others_stay_as_they_are_until_one_is_over() {
     let mut patterns = Patterns::default();
-    let mut of = |way: usize| {
+    let mut of = |way: u32| {
         let mut object = closed();
-        object.handled_request = Some(Arc::from(way.to_string()));
-        Folded::of(&object, &mut patterns).unwrap()
+        object.desired.scope.max_jobs = way;
+        Folded::of(&object, &mut patterns)
     };
-    let (first, again) = (of(0), of(0));
-    assert!(first.shares(&again));
-    let many: Vec<Folded> = (1..=64).map(&mut of).collect();
-    assert!(!first.shares(&of(0)), "it was the oldest");
-    assert!(many[63].shares(&of(64)));
+    let mut many: Vec<Folded> = (0..64).map(|way| of(way).unwrap()).collect();
+    assert!(many[0].shares(&of(0).unwrap()));
+    assert!(of(64).is_none());
+    many.pop();
+    assert!(of(64).is_some());
+}
+
+#[test]
+fn jobs_that_wait_for_the_first_list_share_a_pattern_whatever_their_datafeeds_are_called() {
+    let mut patterns = Patterns::default();
+    let [one, other] = ["one", "other"].map(|feed| {
+        let mut object = closed();
+        object.members = Members::default();
+        object.resolved = false;
+        let mut target = Target::new(job("a"));
+        target.datafeed = Some(DatafeedSeen {
+            id: DatafeedId::parse(feed).unwrap(),
+            state: DatafeedState::Stopped,
+        });
+        object.unfinished.restoring = Box::from([target]);
+        assert!(is_foldable(&object));
+        Folded::of(&object, &mut patterns).unwrap()
+    });
+    assert!(one.shares(&other) && one.unfold() != other.unfold());
+}
+
+#[test]
+fn who_was_asked_to_look_and_whose_write_met_a_conflict_is_folded_again() {
+    let mut world = World::of("a", FakeJob::new(JobState::Opened), Wanted::Closed);
+    world.pass(secs(60));
+    world.edit("a", |desired| desired.requested = Some(Arc::from("now")));
+    world.pass(secs(60));
+    assert_eq!(
+        world.status("a").last_handled_reconcile_at.as_deref(),
+        Some("now")
+    );
+    assert!(is_folded(&world));
+    world.edit("a", |desired| desired.wanted = Wanted::Opened);
+    world.api_server_down = true;
+    world.pass(secs(120));
+    assert!(world.state("a") == JobState::Opened && !is_folded(&world));
+    world.api_server_down = false;
+    world.pass(secs(120));
+    assert_eq!(world.condition("a", "Ready").unwrap().0, "True");
+    assert!(is_folded(&world));
+}
+
+#[test]
+fn who_names_a_job_otherwise_than_by_its_id_alone_is_not_folded_before_that_is_a_member() {
+    let foldable = |text: &str| {
+        let mut world = World::new();
+        let mut named = desired("a", Wanted::Closed, policy());
+        named.scope.expression = JobExpression::parse(text).unwrap();
+        let delivered = world.store(key("a"), named);
+        is_foldable(&Object::new(delivered, 0, Ticket(1), moment(secs(0))))
+    };
+    for (text, expected) in [("a", true), ("a,", false), (" a", false), ("a*", false)] {
+        assert_eq!(foldable(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn that_a_datafeed_ran_is_forgotten_after_five_minutes() {
+    let running = FakeJob::new(JobState::Opened).with_feed(DatafeedState::Started);
+    let mut world = World::of("a", running, Wanted::Closed);
+    world.pass(secs(60));
+    let ran = |world: &World| world.brain.jobs[&job("a")].doings.feed_ran.is_some();
+    assert!(ran(&world));
+    world.pass(secs(600));
+    assert!(!ran(&world) && world.brain.jobs[&job("a")].doings.is_nothing());
 }
