@@ -47,9 +47,9 @@ impl Reconciler {
         let mut members = std::mem::take(&mut object.members);
         let (came, went) = members.become_these(&jobs, |job| object.member_for(job, now));
         // Nobody looks at them for this object any more.
-        object
-            .unfinished
-            .lessen(|rest| rest.answered(|job| went.contains(job)));
+        for job in &went {
+            object.unfinished.lessen(|rest| rest.answered(job));
+        }
         object.members = members;
         if let [id] = came.as_slice() {
             object.desired.scope.expression.share(id);

@@ -93,15 +93,13 @@ pub struct Unfinished {
 }
 
 impl Unfinished {
-    /// The newest request does not wait any more for those that `done` names. Returns whether it had waited for one.
-    pub fn answered(&mut self, done: impl Fn(&JobId) -> bool) -> bool {
-        let waited = self.requested.1.len();
-        self.requested.1.retain(|job| !done(job));
-        let answered = self.requested.1.len() < waited;
+    /// The newest request does not wait for this job any more. Returns whether it had.
+    pub fn answered(&mut self, job: &JobId) -> bool {
+        let waited = self.requested.1.remove(job);
         if self.requested.1.is_empty() {
-            self.requested = Default::default();
+            self.requested.0 = Ticket::default();
         }
-        answered
+        waited
     }
 }
 

@@ -240,7 +240,7 @@ impl Reconciler {
         let sight_from = object.sight_from;
         let answers = object
             .unfinished
-            .lessen(|rest| sent >= rest.requested.0 && rest.answered(|answered| answered == job));
+            .lessen(|rest| sent >= rest.requested.0 && rest.answered(job));
         let Some(member) = object.members.get_mut(job) else {
             return false;
         };
