@@ -9,7 +9,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 
 use super::input::{Millis, Moment, SeenConfig, SeenState, Trouble};
 use super::pace;
-use super::seldom::Rare;
+use super::seldom::rare;
 use super::turns::Lane;
 use crate::api::{JobState, stamp};
 
@@ -91,12 +91,7 @@ impl Default for Facts {
     }
 }
 
-impl Rare for Facts {
-    fn nothing() -> &'static Self {
-        static NOTHING: Facts = Facts::NONE;
-        &NOTHING
-    }
-}
+rare!(Facts);
 
 impl Facts {
     /// Nothing was asked and nothing was seen.

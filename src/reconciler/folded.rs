@@ -14,7 +14,8 @@ use uuid::Uuid;
 use super::input::Ticket;
 use super::member::{Member, Members};
 use super::object::{Object, Unfinished};
-use super::seldom::{Rare, Seldom};
+use super::seldom::{Seldom, rare};
+use super::stored::Conditions;
 use crate::api::{DatafeedId, Elapsed, JobExpression, JobId, LastClose, Target};
 
 /// Ways to rest that are kept. There are few: what is asked for, times which conditions are told of it.
@@ -74,16 +75,7 @@ struct Few {
     handled: Option<Arc<str>>,
 }
 
-impl Rare for Few {
-    fn nothing() -> &'static Self {
-        static NOTHING: Few = Few {
-            feed: None,
-            requested: None,
-            handled: None,
-        };
-        &NOTHING
-    }
-}
+rare!(Few);
 
 /// It is at rest in a way that others may share, or waits as it was stored for the first list of jobs.
 pub(super) fn is_foldable(object: &Object) -> bool {
@@ -111,24 +103,21 @@ fn is_as_stored(object: &Object) -> bool {
     let Some(job) = object.literal() else {
         return false;
     };
-    let told = |target: &Target| Target {
+    let stored = object.unfinished.restoring.iter();
+    let told = stored.map(|target| Target {
         state: target.state,
         datafeed: target.datafeed.clone(),
         step: target.step,
         ..Target::new(job.clone())
+    });
+    let nothing_begun = Unfinished {
+        restoring: told.collect(),
+        ..Unfinished::default()
     };
-    let nothing_begun = match &*object.unfinished.restoring {
-        [] => object.unfinished.is_nothing(),
-        [target] => {
-            *object.unfinished
-                == Unfinished {
-                    restoring: Box::from([told(target)]),
-                    ..Unfinished::default()
-                }
-        }
-        _ => false,
-    };
-    nothing_begun && object.members.is_empty() && object.desired.scope.expression.is(&job)
+    *object.unfinished == nothing_begun
+        && object.unfinished.restoring.len() <= 1
+        && object.members.is_empty()
+        && object.desired.scope.expression.is(&job)
 }
 
 impl Folded {
@@ -168,18 +157,11 @@ impl Pattern {
         };
         object.desired.scope.expression = JobExpression::of(&any_job);
         object.durable.resume = Seldom::default();
-        let mut since = [0; CONDITIONS];
         let few = Few {
             feed: take_feed(&mut object.unfinished, any_job, any_feed),
             requested: object.desired.requested.take(),
             handled: object.handled_request.take(),
         };
-        if object.published.conditions.len() > CONDITIONS {
-            return None;
-        }
-        for (held, since) in object.published.conditions.iter_mut().zip(&mut since) {
-            *since = take_seconds(&mut held.since)?;
-        }
         let close = object.last_close.as_mut();
         let (started_at, finished_at, took) = close.map_or(Some((0, 0, 0)), take_times)?;
         let (mut claim, mut arrival) = (Ticket::default(), 0);
@@ -201,7 +183,7 @@ impl Pattern {
             started_at,
             finished_at,
             created_at: take_seconds(&mut object.created_at)?,
-            since,
+            since: take_since(&mut object.published.conditions)?,
             took,
             generation: std::mem::take(&mut object.generation).try_into().ok()?,
             arrivals: std::mem::take(&mut object.arrivals).try_into().ok()?,
@@ -263,6 +245,17 @@ fn give_feed(restoring: &mut [Target], own: &Own) {
     if let (Some(feed), Some(id)) = (&mut target.datafeed, &own.few.feed) {
         feed.id = id.clone();
     }
+}
+
+fn take_since(conditions: &mut Conditions) -> Option<[u32; CONDITIONS]> {
+    if conditions.len() > CONDITIONS {
+        return None;
+    }
+    let mut all = [0; CONDITIONS];
+    for (held, since) in conditions.iter_mut().zip(&mut all) {
+        *since = take_seconds(&mut held.since)?;
+    }
+    Some(all)
 }
 
 fn take_times(close: &mut LastClose) -> Option<(i64, i64, u32)> {

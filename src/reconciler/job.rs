@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::decision::Ask;
 use super::input::{Moment, ObjectKey, SeenDatafeed, SeenJob, SeenState, SeenTask, Ticket};
 use super::pace;
-use super::seldom::{Rare, Seldom};
+use super::seldom::{Seldom, rare};
 use crate::api::{DatafeedId, JobState};
 
 /// A job that at least one object means.
@@ -43,18 +43,7 @@ pub struct Doings {
     pub forced: Option<Duration>,
 }
 
-impl Rare for Doings {
-    fn nothing() -> &'static Self {
-        static NOTHING: Doings = Doings {
-            in_flight: None,
-            suspect: false,
-            odd_feed: false,
-            feed_ran: None,
-            forced: None,
-        };
-        &NOTHING
-    }
-}
+rare!(Doings);
 
 /// An observation with its age.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,9 +69,9 @@ impl Job {
     pub fn see(&mut self, asked: Ticket, found: SeenJob, now: Moment) -> Option<bool> {
         if self.is_over(asked) {
             // Its state is over, but a datafeed that ran is worth asking about.
-            self.feed_is_odd(
-                self.doings.odd_feed || found.datafeed.is_some_and(|feed| feed.runs()),
-            );
+            if found.datafeed.is_some_and(|feed| feed.runs()) {
+                self.feed_is_odd(true);
+            }
             return None;
         }
         self.newest = asked;

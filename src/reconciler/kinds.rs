@@ -6,7 +6,6 @@ use super::Reconciler;
 use super::decision::Decision;
 use super::input::{Moment, Ticket};
 use super::job::Job;
-use super::member::Member;
 use super::target::running;
 
 impl Reconciler {
@@ -31,9 +30,11 @@ impl Reconciler {
                 continue;
             }
             for key in &job.users {
-                let holds = |member: &Member| matches!(member.decision, Some(Decision::Hold(_)));
-                let member = || self.objects.restless(key)?.members.get(id);
-                if member().is_some_and(holds) {
+                let decision = self
+                    .objects
+                    .restless(key, id)
+                    .map(|member| &member.decision);
+                if matches!(decision, Some(Some(Decision::Hold(_)))) {
                     self.due.insert((key.clone(), id.clone()));
                 }
             }

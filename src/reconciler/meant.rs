@@ -4,13 +4,13 @@
 //! of it either, but that it is not allowed; and not even by its name, where the object does not name it.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::catalogue::Catalogue;
 use super::expression::Resolution;
 use super::input::{Scope, Trouble};
-use super::seldom::Rare;
+use super::seldom::rare;
 use crate::api::{Allow, JobExpression, JobId, Reason};
 
 /// Jobs that are meant, and that the connection does not cover.
@@ -46,12 +46,7 @@ pub struct Unmet {
     pub unmatched_at: Option<Duration>,
 }
 
-impl Rare for Unmet {
-    fn nothing() -> &'static Self {
-        static NOTHING: LazyLock<Unmet> = LazyLock::new(Unmet::default);
-        &NOTHING
-    }
-}
+rare!(Unmet);
 
 /// Takes out what the connection does not cover.
 fn bar(jobs: &mut BTreeSet<JobId>, expression: &JobExpression, allow: &Allow) -> Barred {

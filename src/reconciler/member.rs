@@ -4,7 +4,7 @@
 //! done about it is decided elsewhere.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
@@ -14,7 +14,7 @@ use super::decision::Decision;
 use super::facts::Facts;
 use super::input::{Moment, ObjectKey, Ticket, Trouble};
 use super::pace;
-use super::seldom::{Rare, Seldom};
+use super::seldom::{Seldom, rare};
 use crate::api::{CloseMode, JobId, JobState, Reason, Step, Target, stamp};
 
 /// Whether this object acts on the job.
@@ -57,12 +57,7 @@ pub struct Drifting {
     pub correct_after: Duration,
 }
 
-impl Rare for Drifting {
-    fn nothing() -> &'static Self {
-        static NOTHING: LazyLock<Drifting> = LazyLock::new(Drifting::default);
-        &NOTHING
-    }
-}
+rare!(Drifting);
 
 /// One job of one object.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -110,9 +105,7 @@ impl Member {
 
     /// What passes until it is seen again is no evidence of anything.
     pub fn lose_count(&mut self) {
-        if *self.facts() != Facts::NONE {
-            self.facts_mut().outage();
-        }
+        self.facts.lessen(Facts::outage);
     }
 
     /// Gives back the room of what is nothing at rest.

@@ -14,7 +14,7 @@ use super::input::{
     Wanted,
 };
 use super::meant::meant;
-use super::member::{Claimed, Member};
+use super::member::Claimed;
 use super::object::Object;
 use super::seldom::Seldom;
 use super::{Reconciler, Spot, drift, pace, report};
@@ -189,9 +189,8 @@ impl Reconciler {
                 .config(job)
                 .is_none_or(|config| config.blocked.is_some());
             for key in &known.users {
-                let moves = |member: &Member| !member.is_settled();
-                let member = || self.objects.restless(key)?.members.get(job);
-                if odd || member().is_some_and(moves) {
+                let member = self.objects.restless(key, job);
+                if odd || member.is_some_and(|member| !member.is_settled()) {
                     self.due.insert((key.clone(), job.clone()));
                 }
             }

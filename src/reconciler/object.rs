@@ -4,7 +4,7 @@
 //! is decided here; what follows from it is not.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::jiff::Timestamp;
@@ -13,7 +13,7 @@ use super::input::{Delivered, Desired, Lane, Moment, ObjectKey, Ticket, Uid, Wan
 use super::meant::Unmet;
 use super::member::{Member, Members};
 use super::report;
-use super::seldom::{Rare, Seldom};
+use super::seldom::{Seldom, rare};
 use super::stored::{Durable, Held, Published, durable, held, restorable};
 use super::writing::{Dealings, Writing};
 use crate::api::{
@@ -103,12 +103,7 @@ impl Unfinished {
     }
 }
 
-impl Rare for Unfinished {
-    fn nothing() -> &'static Self {
-        static NOTHING: LazyLock<Unfinished> = LazyLock::new(Unfinished::default);
-        &NOTHING
-    }
-}
+rare!(Unfinished);
 
 /// What a delivery meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,9 @@ use std::ops::Deref;
 
 use super::folded::{Folded, Patterns, is_foldable};
 use super::input::ObjectKey;
+use super::member::Member;
 use super::object::Object;
+use crate::api::JobId;
 
 /// Where an input concerns all of them, no more than these are whole for its sake at a time.
 const WHOLE_AT_ONCE: usize = 64;
@@ -63,6 +65,13 @@ impl Kept {
         match self {
             Self::Whole(object) => Look::Kept(object),
             Self::Folded(folded) => Look::Made(Box::new(folded.unfold())),
+        }
+    }
+
+    fn restless(&self) -> Option<&Object> {
+        match self {
+            Self::Whole(object) => Some(object),
+            Self::Folded(_) => None,
         }
     }
 
@@ -145,20 +154,15 @@ impl Objects {
         self.kept.iter().map(|(key, kept)| (key, kept.look()))
     }
 
-    /// One, to be looked at, if it is not folded: of one that is nothing is under way.
-    pub(super) fn restless(&self, key: &ObjectKey) -> Option<&Object> {
-        match self.kept.get(key)? {
-            Kept::Whole(object) => Some(object),
-            Kept::Folded(_) => None,
-        }
+    /// A member of one, to be looked at, if that is not folded: of one that is nothing is under way.
+    pub(super) fn restless(&self, key: &ObjectKey, job: &JobId) -> Option<&Member> {
+        self.kept.get(key)?.restless()?.members.get(job)
     }
 
     /// All that are not folded, to be looked at.
     pub(super) fn all_restless(&self) -> impl Iterator<Item = (&ObjectKey, &Object)> {
-        self.kept.iter().filter_map(|(key, kept)| match kept {
-            Kept::Whole(object) => Some((key, &**object)),
-            Kept::Folded(_) => None,
-        })
+        let all = self.kept.iter();
+        all.filter_map(|(key, kept)| Some((key, kept.restless()?)))
     }
 
     /// The same, to be changed.

@@ -11,7 +11,7 @@ use std::time::Duration;
 use k8s_openapi::jiff::Timestamp;
 
 use super::input::Delivered;
-use super::seldom::{Rare, Seldom};
+use super::seldom::{Seldom, rare};
 use crate::api::{Allow, DatafeedId, DatafeedState, JobId, JobPattern, JobState};
 
 /// What a read is to find out.
@@ -84,16 +84,7 @@ pub struct MoreConfig {
     pub deleting: bool,
 }
 
-impl Rare for MoreConfig {
-    fn nothing() -> &'static Self {
-        static NOTHING: MoreConfig = MoreConfig {
-            blocked: None,
-            groups: Vec::new(),
-            deleting: false,
-        };
-        &NOTHING
-    }
-}
+rare!(MoreConfig);
 
 impl Deref for SeenConfig {
     type Target = MoreConfig;
@@ -177,15 +168,7 @@ pub struct OnNode {
     pub open_for: Option<Duration>,
 }
 
-impl Rare for OnNode {
-    fn nothing() -> &'static Self {
-        static NOTHING: OnNode = OnNode {
-            explanation: None,
-            open_for: None,
-        };
-        &NOTHING
-    }
-}
+rare!(OnNode);
 
 impl SeenState {
     /// A job in this state, of which nothing else is told.

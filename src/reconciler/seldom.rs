@@ -14,6 +14,19 @@ pub trait Rare: Clone + Default + PartialEq + 'static {
     fn nothing() -> &'static Self;
 }
 
+/// Its default is nothing of it.
+macro_rules! rare {
+    ($of:ty) => {
+        impl $crate::reconciler::seldom::Rare for $of {
+            fn nothing() -> &'static Self {
+                static NOTHING: std::sync::LazyLock<$of> = std::sync::LazyLock::new(<$of>::default);
+                &NOTHING
+            }
+        }
+    };
+}
+pub(super) use rare;
+
 /// Such a value; one word where it is nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seldom<T>(Option<Arc<T>>);
@@ -65,12 +78,7 @@ impl<T: Rare> Seldom<T> {
     }
 }
 
-impl Rare for Vec<String> {
-    fn nothing() -> &'static Self {
-        static NOTHING: Vec<String> = Vec::new();
-        &NOTHING
-    }
-}
+rare!(Vec<String>);
 
 impl<T: Rare> Deref for Seldom<T> {
     type Target = T;

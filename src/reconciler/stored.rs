@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use k8s_openapi::jiff::Timestamp;
 use smallvec::SmallVec;
 
-use super::seldom::{Rare, Seldom};
+use super::seldom::{Seldom, rare};
 use crate::api::{
     AnomalyJobStatus, ConditionStatus, ConditionType, DatafeedId, JobId, Reason, Target,
 };
@@ -46,19 +46,8 @@ pub struct Durable {
     pub resume: Seldom<BTreeSet<DatafeedId>>,
 }
 
-impl Rare for BTreeMap<JobId, Timestamp> {
-    fn nothing() -> &'static Self {
-        static NOTHING: BTreeMap<JobId, Timestamp> = BTreeMap::new();
-        &NOTHING
-    }
-}
-
-impl Rare for BTreeSet<DatafeedId> {
-    fn nothing() -> &'static Self {
-        static NOTHING: BTreeSet<DatafeedId> = BTreeSet::new();
-        &NOTHING
-    }
-}
+rare!(BTreeMap<JobId, Timestamp>);
+rare!(BTreeSet<DatafeedId>);
 
 /// Of a status of an earlier generation only what was begun is still true; where a job is, is to be seen anew. A slice, for a
 /// list that was decoded has room for four, and at a start ten thousand objects wait with it for the first list of jobs.

@@ -3,11 +3,11 @@
 //! What its answer means is decided by the object: a watch may have been faster, and somebody else may have written meanwhile.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::input::{Ticket, Urgency};
-use super::seldom::Rare;
+use super::seldom::rare;
 use super::stored::{Durable, Published};
 
 /// All of it. It goes on whatever becomes of the clusters that the object means.
@@ -44,12 +44,7 @@ pub enum Said {
     Outcome,
 }
 
-impl Rare for Dealings {
-    fn nothing() -> &'static Self {
-        static NOTHING: LazyLock<Dealings> = LazyLock::new(Dealings::default);
-        &NOTHING
-    }
-}
+rare!(Dealings);
 
 impl Dealings {
     /// The turn that was asked for is to tell an outcome.
